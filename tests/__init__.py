@@ -1,0 +1,1 @@
+"""Tests of Happy Server: see docs for how each folder is run."""
