@@ -1,0 +1,86 @@
+"""Shorthand for the columns and indexes that the tables share, with the names the contract fixes."""
+
+import re
+from typing import Any
+
+from sqlalchemy import Column, Constraint, ForeignKey, Index, MetaData, Table, Text, text
+from sqlalchemy.types import TypeEngine
+
+from schema.types import Millis
+
+Type = TypeEngine[Any] | type[TypeEngine[Any]]
+
+_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+def _index_name(constraint: Constraint | Index, table: Table) -> str:
+    assert isinstance(constraint, Index), "only the `ix` convention asks for this name"
+    names = "_".join(column.name for column in constraint.columns)
+    return f"{table.name}_{names}_{'key' if constraint.unique else 'idx'}"
+
+
+def new_metadata() -> MetaData:
+    return MetaData(
+        naming_convention={
+            "pk": "%(table_name)s_pkey",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "ix": "%(index_name)s",
+            "index_name": _index_name,
+        }
+    )
+
+
+def key_of(name: str) -> str:
+    """`accountId` in SQL is `account_id` in Python."""
+    return _CAPITAL.sub("_", name).lower()
+
+
+def required(name: str, type_: Type = Text, default: str | None = None) -> Column[Any]:
+    server_default = None if default is None else text(default)
+    return Column(name, type_, key=key_of(name), nullable=False, server_default=server_default)
+
+
+def optional(name: str, type_: Type = Text) -> Column[Any]:
+    return Column(name, type_, key=key_of(name), nullable=True)
+
+
+def key(name: str = "id") -> Column[Any]:
+    return Column(name, Text, key=key_of(name), primary_key=True)
+
+
+def link(name: str, target: str, ondelete: str, *, primary_key: bool = False) -> Column[Any]:
+    """A required reference to the `id` of another table."""
+    reference = ForeignKey(f"{target}.id", ondelete=ondelete, onupdate="CASCADE")
+    return Column(name, Text, reference, key=key_of(name), nullable=False, primary_key=primary_key)
+
+
+def optional_link(name: str, target: str) -> Column[Any]:
+    """A reference that empties itself when its target goes."""
+    reference = ForeignKey(f"{target}.id", ondelete="SET NULL", onupdate="CASCADE")
+    return Column(name, Text, reference, key=key_of(name), nullable=True)
+
+
+def owner(name: str = "accountId", ondelete: str = "RESTRICT") -> Column[Any]:
+    return link(name, "Account", ondelete)
+
+
+def created() -> Column[Any]:
+    # The default is for hands at a prompt: every statement of ours binds both moments.
+    return required("createdAt", Millis, "CURRENT_TIMESTAMP")
+
+
+def updated() -> Column[Any]:
+    return required("updatedAt", Millis)
+
+
+def unique(*keys: str) -> Index:
+    return Index(None, *keys, unique=True)
+
+
+def index(*keys: str) -> Index:
+    return Index(None, *keys)
+
+
+def newest_first(owner_key: str, sort_key: str) -> Index:
+    """Descending on PostgreSQL; SQLite walks the plain index backwards."""
+    return Index(None, owner_key, sort_key, postgresql_ops={sort_key: "DESC"})

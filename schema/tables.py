@@ -1,0 +1,318 @@
+"""Every table, once: PostgreSQL and SQLite both come from this module."""
+
+from sqlalchemy import BigInteger, Boolean, ForeignKeyConstraint, Index, Integer, Table
+
+from schema.columns import (
+    created,
+    index,
+    key,
+    link,
+    new_metadata,
+    newest_first,
+    optional,
+    optional_link,
+    owner,
+    required,
+    unique,
+    updated,
+)
+from schema.types import Blob, Json, Millis, relationship_status
+
+metadata = new_metadata()
+
+# Accounts, and how a client comes to one
+
+github_users = Table(
+    "GithubUser",
+    metadata,
+    key(),
+    required("profile", Json),
+    optional("token", Blob),
+    created(),
+    updated(),
+)
+
+accounts = Table(
+    "Account",
+    metadata,
+    key(),
+    required("publicKey"),
+    required("seq", Integer, "0"),
+    required("feedSeq", BigInteger, "0"),
+    created(),
+    updated(),
+    optional("settings"),
+    required("settingsVersion", Integer, "0"),
+    optional_link("githubUserId", "GithubUser"),
+    optional("firstName"),
+    optional("lastName"),
+    optional("username"),
+    optional("avatar", Json),
+    unique("public_key"),
+    unique("github_user_id"),
+    unique("username"),
+)
+
+terminal_auth_requests = Table(
+    "TerminalAuthRequest",
+    metadata,
+    key(),
+    required("publicKey"),
+    required("supportsV2", Boolean, "false"),
+    optional("response"),
+    optional_link("responseAccountId", "Account"),
+    created(),
+    updated(),
+    unique("public_key"),
+)
+
+account_auth_requests = Table(
+    "AccountAuthRequest",
+    metadata,
+    key(),
+    required("publicKey"),
+    optional("response"),
+    optional_link("responseAccountId", "Account"),
+    created(),
+    updated(),
+    unique("public_key"),
+)
+
+push_tokens = Table(
+    "AccountPushToken",
+    metadata,
+    key(),
+    owner(),
+    required("token"),
+    created(),
+    updated(),
+    unique("account_id", "token"),
+)
+
+# Sessions and what belongs to them
+
+sessions = Table(
+    "Session",
+    metadata,
+    key(),
+    required("tag"),
+    owner(),
+    required("metadata"),
+    required("metadataVersion", Integer, "0"),
+    optional("agentState"),
+    required("agentStateVersion", Integer, "0"),
+    optional("dataEncryptionKey", Blob),
+    required("seq", Integer, "0"),
+    required("active", Boolean, "true"),
+    required("lastActiveAt", Millis, "CURRENT_TIMESTAMP"),
+    created(),
+    updated(),
+    unique("account_id", "tag"),
+    newest_first("account_id", "updated_at"),
+    # Ours, for the sweep that ends silent sessions; the prefix keeps it clear of other servers' names.
+    Index("happy_Session_active_lastActiveAt_idx", "active", "last_active_at"),
+)
+
+session_messages = Table(
+    "SessionMessage",
+    metadata,
+    key(),
+    link("sessionId", "Session", "RESTRICT"),
+    optional("localId"),
+    required("seq", Integer),
+    required("content", Json),
+    created(),
+    updated(),
+    unique("session_id", "local_id"),
+    index("session_id", "seq"),
+)
+
+usage_reports = Table(
+    "UsageReport",
+    metadata,
+    key(),
+    required("key"),
+    owner(),
+    optional_link("sessionId", "Session"),
+    required("data", Json),
+    created(),
+    updated(),
+    unique("account_id", "session_id", "key"),
+    index("account_id"),
+    index("session_id"),
+)
+
+# Machines and artifacts
+
+machines = Table(
+    "Machine",
+    metadata,
+    key(),
+    owner(),
+    required("metadata"),
+    required("metadataVersion", Integer, "0"),
+    optional("daemonState"),
+    required("daemonStateVersion", Integer, "0"),
+    optional("dataEncryptionKey", Blob),
+    required("seq", Integer, "0"),
+    required("active", Boolean, "true"),
+    required("lastActiveAt", Millis, "CURRENT_TIMESTAMP"),
+    created(),
+    updated(),
+    unique("account_id", "id"),
+    index("account_id"),
+    # Ours, for the sweep that marks silent machines offline.
+    Index("happy_Machine_active_lastActiveAt_idx", "active", "last_active_at"),
+)
+
+access_keys = Table(
+    "AccessKey",
+    metadata,
+    key(),
+    owner(),
+    required("machineId"),
+    link("sessionId", "Session", "RESTRICT"),
+    required("data"),
+    required("dataVersion", Integer, "0"),
+    created(),
+    updated(),
+    ForeignKeyConstraint(
+        ["account_id", "machine_id"],
+        ["Machine.account_id", "Machine.id"],
+        ondelete="RESTRICT",
+        onupdate="CASCADE",
+    ),
+    unique("account_id", "machine_id", "session_id"),
+    index("account_id"),
+    index("session_id"),
+    index("machine_id"),
+)
+
+artifacts = Table(
+    "Artifact",
+    metadata,
+    key(),
+    owner(),
+    required("header", Blob),
+    required("headerVersion", Integer, "0"),
+    required("body", Blob),
+    required("bodyVersion", Integer, "0"),
+    required("dataEncryptionKey", Blob),
+    required("seq", Integer, "0"),
+    created(),
+    updated(),
+    index("account_id"),
+    newest_first("account_id", "updated_at"),
+)
+
+user_kv = Table(
+    "UserKVStore",
+    metadata,
+    key(),
+    owner(ondelete="CASCADE"),
+    required("key"),
+    optional("value", Blob),
+    required("version", Integer, "0"),
+    created(),
+    updated(),
+    unique("account_id", "key"),
+    index("account_id"),
+)
+
+uploaded_files = Table(
+    "UploadedFile",
+    metadata,
+    key(),
+    owner(),
+    required("path"),
+    optional("width", Integer),
+    optional("height", Integer),
+    optional("thumbhash"),
+    optional("reuseKey"),
+    created(),
+    updated(),
+    unique("account_id", "path"),
+    index("account_id"),
+)
+
+# Friends and feed
+
+user_relationships = Table(
+    "UserRelationship",
+    metadata,
+    link("fromUserId", "Account", "CASCADE", primary_key=True),
+    link("toUserId", "Account", "CASCADE", primary_key=True),
+    required("status", relationship_status(), "'pending'"),
+    created(),
+    updated(),
+    optional("acceptedAt", Millis),
+    optional("lastNotifiedAt", Millis),
+    index("to_user_id", "status"),
+    index("from_user_id", "status"),
+)
+
+user_feed_items = Table(
+    "UserFeedItem",
+    metadata,
+    key(),
+    owner("userId", "CASCADE"),
+    required("counter", BigInteger),
+    optional("repeatKey"),
+    required("body", Json),
+    created(),
+    updated(),
+    unique("user_id", "counter"),
+    unique("user_id", "repeat_key"),
+    newest_first("user_id", "counter"),
+)
+
+# Other companies' services
+
+service_account_tokens = Table(
+    "ServiceAccountToken",
+    metadata,
+    key(),
+    owner(ondelete="CASCADE"),
+    required("vendor"),
+    required("token", Blob),
+    optional("metadata", Json),
+    optional("lastUsedAt", Millis),
+    created(),
+    updated(),
+    unique("account_id", "vendor"),
+    index("account_id"),
+)
+
+voice_conversations = Table(
+    "VoiceConversation",
+    metadata,
+    key(),
+    owner(),
+    required("elevenLabsConversationId"),
+    optional("durationSecs", Integer),
+    created(),
+    unique("eleven_labs_conversation_id"),
+    newest_first("account_id", "created_at"),
+)
+
+# In the databases we share with other servers, but used by no request
+
+github_organizations = Table(
+    "GithubOrganization", metadata, key(), required("profile", Json), created(), updated()
+)
+
+global_locks = Table(
+    "GlobalLock",
+    metadata,
+    key("key"),
+    required("value"),
+    created(),
+    updated(),
+    required("expiresAt", Millis),
+)
+
+repeat_keys = Table(
+    "RepeatKey", metadata, key("key"), required("value"), created(), required("expiresAt", Millis)
+)
+
+simple_caches = Table("SimpleCache", metadata, key("key"), required("value"), created(), updated())
