@@ -1,0 +1,108 @@
+# Everything a person does here by name. `make` lists the targets.
+# .venv and what is in it appear by themselves, and only when a lock file changed: no target needs preparation.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check --no-input --no-deps
+LIGHT := $(VENV)/.installed-light
+FULL := $(VENV)/.installed-full
+DEV := $(VENV)/.installed-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help install run-light run-full test check format lint types layers schema-drift fix bench schema migration \
+	lock test-client kill-loop clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(DEV) ## .venv with everything needed to run, test and develop
+
+# ---- run -------------------------------------------------------------------------------------------------
+
+run-light: $(LIGHT) ## the server for one household: SQLite and a local folder, nothing else to install
+	@exec $(PY) -m happy serve --flavor light
+
+run-full: $(FULL) ## the server for many: PostgreSQL, Redis, S3 (settings: docs/operating.md)
+	@exec $(PY) -m happy serve --flavor full
+
+# ---- test and check --------------------------------------------------------------------------------------
+
+test: $(DEV) ## the tests; one of them: make test t="tests/unit/test_crypto.py -k token"
+	@exec $(PY) -m pytest $(t)
+
+check: format lint types layers schema-drift ## what must hold before a commit
+
+format: $(DEV)
+	@$(PY) -m ruff format --check --quiet . || { echo "make fix would format these"; $(PY) -m ruff format --check .; exit 1; }
+
+lint: $(DEV)
+	@$(PY) -m ruff check .
+
+types: $(DEV)
+	@$(PY) -m mypy
+
+layers: $(DEV)
+	@$(VENV)/bin/lint-imports
+
+schema-drift: $(DEV)
+	@$(PY) -m schema.ddl --check
+	@$(PY) -m schema.compile --check
+
+fix: $(DEV) ## format, and repair what the linter can repair
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+bench: $(DEV) ## measure this machine; prints a table and writes bench-results/*.json
+	@exec $(PY) -m tests.bench
+
+test-client: $(DEV) ## the published command-line client against this server (needs Node; docs/test-client.md)
+	@exec $(PY) -m tests.e2e.real_client
+
+kill-loop: $(DEV) ## 20 rounds of kill -9 under load, nothing acknowledged may be lost; seed=N repeats a run
+	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed))
+
+# ---- schema ----------------------------------------------------------------------------------------------
+
+schema: $(DEV) ## regenerate schema/sqlite.sql and schema/compiled/*.json from the Python definitions
+	@$(PY) -m schema.ddl
+	@$(PY) -m schema.compile
+
+migration: $(DEV) ## a new migration: make migration m="add a column"
+	@test -n "$(m)" || { echo 'say what it does: make migration m="add a column"'; exit 1; }
+	@$(PY) -m schema.migrate new "$(m)"
+
+# ---- dependencies ----------------------------------------------------------------------------------------
+
+COMPILE := $(VENV)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(if $(upgrade),--upgrade)
+
+lock: $(VENV)/bin/uv ## regenerate requirements/*.lock from pyproject.toml; upgrade=1 takes newer releases
+	@$(COMPILE) --all-extras pyproject.toml --output-file requirements/dev.lock
+	@$(COMPILE) --extra full --constraints requirements/dev.lock pyproject.toml --output-file requirements/full.lock
+	@$(COMPILE) --constraints requirements/dev.lock pyproject.toml --output-file requirements/light.lock
+
+$(VENV)/bin/uv: | $(PY)
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv
+
+$(PY):
+	@requirements/venv.sh $(VENV)
+
+# The larger sets contain the smaller ones in the same versions, hence their stamps too.
+$(LIGHT): requirements/light.lock $(PY)
+	@echo "Installing the light server into $(VENV) (only after a change of requirements/light.lock)"
+	@$(PIP) --require-hashes -r $<
+	@touch $@
+
+$(FULL): requirements/full.lock $(PY)
+	@echo "Installing the full server into $(VENV) (only after a change of requirements/full.lock)"
+	@$(PIP) --require-hashes -r $<
+	@touch $(LIGHT) $@
+
+$(DEV): requirements/dev.lock $(PY)
+	@echo "Installing the server and its development tools into $(VENV) (only after a change of requirements/dev.lock)"
+	@$(PIP) --require-hashes -r $<
+	@$(PIP) --no-build-isolation --editable .
+	@touch $(LIGHT) $(FULL) $@
+
+clean: ## remove what the tools left behind, .venv included
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage build dist
