@@ -5,7 +5,8 @@
         answer = await socket.call("update-state", {...})
         event = await socket.next_event("update")
 
-The official client is exercised in `tests/e2e`; this one is for tests that need many sockets, or the exact packets.
+The official client is exercised in `tests/e2e`; this one is for tests that need many
+sockets, or the exact packets.
 """
 
 import asyncio
@@ -41,25 +42,94 @@ class Event(NamedTuple):
         return self.args[0] if self.args else None
 
 
+class Inbox:
+    """The events a client received: all of them in `events`, each handed out once by `next_event`."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.closed = asyncio.Event()
+        self._unread: list[Event] = []
+        self._arrived = asyncio.Condition()
+
+    async def wait_closed(self, timeout: float = TIMEOUT) -> None:
+        async with asyncio.timeout(timeout):
+            await self.closed.wait()
+
+    async def next_event(self, name: str | None = None, *, timeout: float = TIMEOUT) -> Event:
+        """The first event not yet handed out, of that name if one is given."""
+
+        def found() -> Event | None:
+            return next((event for event in self._unread if name in (None, event.name)), None)
+
+        async with self._arrived:
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._arrived.wait_for(lambda: found() is not None or self.closed.is_set())
+            except TimeoutError:
+                what = name or "event"
+                raise TimeoutError(f"no {what} within {timeout} s; unread: {self._unread}") from None
+            event = found()
+            if event is None:
+                raise Disconnected(f"while waiting for {name or 'an event'}")
+            self._unread.remove(event)
+            return event
+
+    async def next_update(self, kind: str | None = None, *, timeout: float = TIMEOUT) -> dict[str, Any]:
+        """The body of the next `update`; with `kind`, of the next one of that kind (others are dropped)."""
+        return await self._next_body("update", "body", "t", kind, timeout)
+
+    async def next_ephemeral(self, kind: str | None = None, *, timeout: float = TIMEOUT) -> dict[str, Any]:
+        """The next `ephemeral`; with `kind`, the next one of that type (others are dropped)."""
+        return await self._next_body("ephemeral", None, "type", kind, timeout)
+
+    async def _next_body(
+        self, name: str, part: str | None, key: str, kind: str | None, timeout: float
+    ) -> dict[str, Any]:
+        while True:
+            event = await self.next_event(name, timeout=timeout)
+            body: dict[str, Any] = event.payload if part is None else event.payload[part]
+            if kind in (None, body[key]):
+                return body
+
+    async def silence(self, seconds: float = 0.2) -> list[Event]:
+        """Wait, then hand out whatever has arrived and was not read: an empty list is silence."""
+        await asyncio.sleep(seconds)
+        arrived, self._unread = self._unread, []
+        return arrived
+
+    def updates(self, kind: str | None = None) -> list[dict[str, Any]]:
+        """Bodies of all `update` events so far, read or not."""
+        bodies = [event.payload["body"] for event in self.events if event.name == "update"]
+        return [body for body in bodies if kind in (None, body["t"])]
+
+    async def _put(self, event: Event) -> None:
+        async with self._arrived:
+            self.events.append(event)
+            self._unread.append(event)
+            self._arrived.notify_all()
+
+    async def _end(self) -> None:
+        self.closed.set()
+        async with self._arrived:
+            self._arrived.notify_all()
+
+
 Handler = Callable[[Any], Any]
 
 
-class SocketClient:
-    """One connection. Everything received is kept in `events`; `next_event` hands out each event once."""
+class SocketClient(Inbox):
+    """One connection, from `async with` to the first reason to end."""
 
     def __init__(
         self, url: str, auth: dict[str, Any], *, path: str = PATH, connect_timeout: float = TIMEOUT
     ) -> None:
+        super().__init__()
         self.url = url.replace("http", "ws", 1).rstrip("/") + path
         self.auth = auth
         self.connect_timeout = connect_timeout
-        self.events: list[Event] = []
         self.open_packet: dict[str, Any] = {}
         self.id = ""
-        self.closed = asyncio.Event()
         self.disconnected_by_server = False
-        self._unread: list[Event] = []
-        self._arrived = asyncio.Condition()
         self._handlers: dict[str, Handler] = {}
         self._acks: dict[int, asyncio.Future[Any]] = {}
         self._next_ack = 0
@@ -168,10 +238,6 @@ class SocketClient:
         await asyncio.gather(*self._answering, return_exceptions=True)
         self.closed.set()
 
-    async def wait_closed(self, timeout: float = TIMEOUT) -> None:
-        async with asyncio.timeout(timeout):
-            await self.closed.wait()
-
     # -- sending -------------------------------------------------------------------------------------
 
     async def emit(self, name: str, *payload: Any) -> None:
@@ -206,56 +272,15 @@ class SocketClient:
         """Acknowledge events of that name with what `handler(payload)` returns (also an awaitable)."""
         self._handlers[name] = handler
 
-    async def next_event(self, name: str | None = None, *, timeout: float = TIMEOUT) -> Event:
-        """The first event not yet handed out, of that name if one is given."""
-
-        def found() -> Event | None:
-            return next((event for event in self._unread if name in (None, event.name)), None)
-
-        async with self._arrived:
-            try:
-                async with asyncio.timeout(timeout):
-                    await self._arrived.wait_for(lambda: found() is not None or self.closed.is_set())
-            except TimeoutError:
-                raise TimeoutError(
-                    f"no {name or 'event'} within {timeout} s; unread: {self._unread}"
-                ) from None
-            event = found()
-            if event is None:
-                raise Disconnected(f"while waiting for {name or 'an event'}")
-            self._unread.remove(event)
-            return event
-
-    async def next_update(self, kind: str | None = None, *, timeout: float = TIMEOUT) -> dict[str, Any]:
-        """The body of the next `update`; with `kind`, of the next one of that kind (others are dropped)."""
-        while True:
-            event = await self.next_event("update", timeout=timeout)
-            body: dict[str, Any] = event.payload["body"]
-            if kind in (None, body["t"]):
-                return body
-
-    async def silence(self, seconds: float = 0.2) -> list[Event]:
-        """Wait, then hand out whatever has arrived and was not read: an empty list is silence."""
-        await asyncio.sleep(seconds)
-        arrived, self._unread = self._unread, []
-        return arrived
-
-    def updates(self, kind: str | None = None) -> list[dict[str, Any]]:
-        """Bodies of all `update` events so far, read or not."""
-        bodies = [event.payload["body"] for event in self.events if event.name == "update"]
-        return [body for body in bodies if kind in (None, body["t"])]
-
     async def _read(self) -> None:
         try:
             async for packet in self._packets():
                 await self._handle(packet)
         finally:
-            self.closed.set()
             for waiting in self._acks.values():
                 if not waiting.done():
                     waiting.set_exception(Disconnected("before the acknowledgement"))
-            async with self._arrived:
-                self._arrived.notify_all()
+            await self._end()
 
     async def _packets(self) -> AsyncIterator[str]:
         assert self._websocket is not None
@@ -285,10 +310,7 @@ class SocketClient:
             waiting.set_result(arguments)
 
     async def _event(self, number: int | None, event: Event) -> None:
-        async with self._arrived:
-            self.events.append(event)
-            self._unread.append(event)
-            self._arrived.notify_all()
+        await self._put(event)
         if number is not None and event.name in self._handlers:
             task = asyncio.create_task(self._acknowledge(number, event))
             self._answering.add(task)
