@@ -6,7 +6,7 @@
 | `Json`   | `str`         | `JSONB`, exchanged as its text            | `JSONB` holding text            |
 | `Blob`   | `bytes`       | `BYTEA`                                   | `BLOB`                          |
 
-SQLite gives `DATETIME` and `JSONB` columns numeric affinity: JSON documents must be objects, never bare numbers.
+SQLite gives `DATETIME` and `JSONB` columns numeric affinity: a JSON document must be no bare number.
 """
 
 from collections.abc import Callable
@@ -17,6 +17,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
+MILLISECONDS = 3  # fractional digits
 RELATIONSHIP_STATUSES = ("none", "requested", "pending", "friend", "rejected")
 
 
@@ -96,7 +97,7 @@ class Millis(UserDefinedType[int]):
         name = type(found).__name__
         if dialect.name != "postgresql":
             return name == "DATETIME"
-        return name == "TIMESTAMP" and getattr(found, "precision", None) == 3
+        return name == "TIMESTAMP" and getattr(found, "precision", None) == MILLISECONDS
 
 
 class Json(UserDefinedType[str]):
@@ -122,7 +123,7 @@ class Json(UserDefinedType[str]):
 
 @compiles(Millis, "postgresql")
 def _postgresql_millis(_type: Millis, _compiler: Any, **_options: Any) -> str:
-    return "TIMESTAMP(3)"
+    return f"TIMESTAMP({MILLISECONDS})"
 
 
 @compiles(Millis, "sqlite")

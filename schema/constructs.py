@@ -1,0 +1,96 @@
+"""The few SQL expressions that the two databases spell differently."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Integer, String, bindparam
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import NullType
+
+Query = TypeVar("Query", bound=Callable[..., Any])
+
+
+class AnyOf(FunctionElement[Any]):
+    """A column and the list parameter that its value is looked for in."""
+
+    name = "any_of"
+    inherit_cache = True
+    type = NullType()  # of a Boolean, SQLite would be asked `... = 1`, which no index answers
+
+
+class Greatest(FunctionElement[Any]):
+    """A column and the parameter it is compared with."""
+
+    name = "greatest"
+    inherit_cache = True
+
+
+@compiles(AnyOf, "postgresql")
+def _postgresql_any_of(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = element.clauses
+    item = compiler.dialect.type_compiler_instance.process(column.type)
+    array = f"CAST({compiler.process(values, **options)} AS {item}[])"
+    return f"{compiler.process(column, **options)} = ANY({array})"
+
+
+@compiles(AnyOf, "sqlite")
+def _sqlite_any_of(element: AnyOf, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - the compiler's own output
+
+
+@compiles(Greatest)
+def _greatest(element: Greatest, compiler: SQLCompiler, **options: Any) -> str:
+    function = "max" if compiler.dialect.name == "sqlite" else "greatest"
+    return f"{function}({', '.join(compiler.process(clause, **options) for clause in element.clauses)})"
+
+
+def any_of(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """`column` is one of the list parameter `name`: an array on PostgreSQL, a JSON text on SQLite."""
+    if not isinstance(column.type, String | Integer):
+        raise TypeError(f"any_of takes text and integer columns, {column} is {column.type!r}")
+    return AnyOf(column, bindparam(name, type_=NullType()))
+
+
+def greatest(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
+    """The larger of `column` and the parameter `name`; neither may be null."""
+    larger = Greatest(column, bindparam(name, type_=column.type))
+    larger.type = column.type
+    return larger
+
+
+def only(dialect: str) -> Callable[[Query], Query]:
+    """Mark a query function that exists on one database alone."""
+
+    def mark(query: Query) -> Query:
+        query.__dict__["only"] = dialect
+        return query
+
+    return mark
+
+
+class ByteOrder(FunctionElement[str]):
+    """A text column that sorts and compares by its bytes, whatever collation the database was made with."""
+
+    name = "byte_order"
+    inherit_cache = True
+
+
+@compiles(ByteOrder, "postgresql")
+def _postgresql_byte_order(element: ByteOrder, compiler: SQLCompiler, **options: Any) -> str:
+    (column,) = element.clauses
+    return f'{compiler.process(column, **options)} COLLATE "C"'
+
+
+@compiles(ByteOrder, "sqlite")
+def _sqlite_byte_order(element: ByteOrder, compiler: SQLCompiler, **options: Any) -> str:
+    (column,) = element.clauses
+    return compiler.process(column, **options)
+
+
+def byte_order(column: ColumnElement[str]) -> ColumnElement[str]:
+    ordered = ByteOrder(column)
+    ordered.type = column.type
+    return ordered
