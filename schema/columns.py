@@ -4,6 +4,9 @@ import re
 from typing import Any
 
 from sqlalchemy import Column, Constraint, ForeignKey, Index, MetaData, Table, Text, text
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.schema import CreateIndex
+from sqlalchemy.sql.compiler import DDLCompiler
 from sqlalchemy.types import TypeEngine
 
 from schema.types import Millis
@@ -81,6 +84,12 @@ def index(*keys: str) -> Index:
     return Index(None, *keys)
 
 
-def newest_first(owner_key: str, sort_key: str) -> Index:
-    """Descending on PostgreSQL; SQLite walks the plain index backwards."""
-    return Index(None, owner_key, sort_key, postgresql_ops={sort_key: "DESC"})
+def newest_first(table: Table, owner_key: str, sort_key: str) -> Index:
+    return Index(None, table.c[owner_key], table.c[sort_key].desc())
+
+
+@compiles(CreateIndex, "sqlite")
+def _without_direction(create: CreateIndex, compiler: DDLCompiler, **options: Any) -> str:
+    # As in existing files: SQLite walks an index backwards as well.
+    sql: str = compiler.visit_create_index(create, **options)  # type: ignore[no-untyped-call]
+    return sql.replace(" DESC", "")

@@ -108,10 +108,10 @@ sessions = Table(
     created(),
     updated(),
     unique("account_id", "tag"),
-    newest_first("account_id", "updated_at"),
     # Ours, for the sweep that ends silent sessions; the prefix keeps it clear of other servers' names.
     Index("happy_Session_active_lastActiveAt_idx", "active", "last_active_at"),
 )
+newest_first(sessions, "account_id", "updated_at")
 
 session_messages = Table(
     "SessionMessage",
@@ -202,8 +202,8 @@ artifacts = Table(
     created(),
     updated(),
     index("account_id"),
-    newest_first("account_id", "updated_at"),
 )
+newest_first(artifacts, "account_id", "updated_at")
 
 user_kv = Table(
     "UserKVStore",
@@ -263,8 +263,8 @@ user_feed_items = Table(
     updated(),
     unique("user_id", "counter"),
     unique("user_id", "repeat_key"),
-    newest_first("user_id", "counter"),
 )
+newest_first(user_feed_items, "user_id", "counter")
 
 # Other companies' services
 
@@ -292,8 +292,8 @@ voice_conversations = Table(
     optional("durationSecs", Integer),
     created(),
     unique("eleven_labs_conversation_id"),
-    newest_first("account_id", "created_at"),
 )
+newest_first(voice_conversations, "account_id", "created_at")
 
 # In the databases we share with other servers, but used by no request
 
