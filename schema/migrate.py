@@ -1,26 +1,27 @@
-"""Run, check and write migrations: `python -m schema.migrate upgrade|check|new "what it does"`.
+"""Run, check and write migrations; `python -m schema.migrate new "what it does"` starts one."""
 
-`upgrade` and `check` take the database from DATABASE_URL, in SQLAlchemy's spelling
-(`postgresql+asyncpg://...`, `sqlite+aiosqlite:///...`).
-"""
-
-import asyncio
-import os
-import re
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, pool
+from sqlalchemy import Connection, create_engine, event, pool
 from sqlalchemy.engine import URL
 
 HERE = Path(__file__).parent
+FORMATTER = {
+    "post_write_hooks": {
+        "hooks": "ruff",
+        "ruff.type": "module",
+        "ruff.module": "ruff",
+        "ruff.options": "format --no-force-exclude REVISION_SCRIPT_FILENAME",
+    }
+}
 
 
 def config(connection: Connection | None = None) -> Config:
@@ -62,9 +63,36 @@ def sqlite_connection(path: Path) -> Iterator[Connection]:
         engine.dispose()
 
 
+def new(message: str) -> None:
+    """Write the next revision: what `schema.tables` has and the migrations do not."""
+    settings = config()
+    settings.file_config.read_dict(FORMATTER)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        sqlite_connection(Path(folder) / "empty.sqlite") as connection,
+    ):
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "head")
+        command.revision(settings, message, autogenerate=True, rev_id=f"{len(revisions()) + 1:04}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    match arguments:
+        case ["new", message]:
+            new(message)
+            return 0
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+
+
 def _manual_transactions(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None
 
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -34,7 +34,7 @@ def key(name: str = "id") -> sa.Column[Any]:
     return sa.Column(name, TEXT, primary_key=True)
 
 
-def link(name: str, target: str, ondelete: str, **options: bool) -> sa.Column[Any]:
+def link(name: str, target: str, ondelete: str, **options: Any) -> sa.Column[Any]:
     reference = sa.ForeignKey(f"{target}.id", ondelete=ondelete, onupdate="CASCADE")
     return sa.Column(name, TEXT, reference, **{"nullable": False, **options})
 
