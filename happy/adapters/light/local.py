@@ -1,0 +1,56 @@
+"""The bus, the link and presence inside one process: there are no other nodes to tell."""
+
+from collections.abc import Sequence
+
+from happy.domain.ports.pubsub import Holder
+from happy.domain.values import AccountId, NodeId
+
+
+class LocalBus:
+    """The publishing node has served its own connections already, so nothing is left to carry."""
+
+    def publish(self, account_id: AccountId, frame: bytes) -> None:
+        pass
+
+    async def watch(self, account_id: AccountId) -> None:
+        pass
+
+    async def unwatch(self, account_id: AccountId) -> None:
+        pass
+
+
+class LocalLink:
+    """A link with this node at both ends."""
+
+    def __init__(self, node_id: NodeId) -> None:
+        self.node_id = node_id
+
+    def send(self, to: NodeId, payload: bytes) -> None:
+        raise LookupError(f"there is no node but this one: {to}")
+
+    async def is_alive(self, node_id: NodeId) -> bool:
+        return node_id == self.node_id
+
+
+class LocalPresence:
+    """Claims in memory. They need no lease: when this process ends, everything they stand for has ended."""
+
+    def __init__(self) -> None:
+        self._claims: dict[tuple[AccountId, str], list[Holder]] = {}
+
+    async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        held = self._claims.setdefault((account_id, name), [])
+        if holder in held:
+            held.remove(holder)
+        held.append(holder)
+
+    async def release(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        held = self._claims.get((account_id, name))
+        if held is None or holder not in held:
+            return
+        held.remove(holder)
+        if not held:
+            del self._claims[account_id, name]
+
+    async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
+        return self._claims.get((account_id, name), [])[::-1]

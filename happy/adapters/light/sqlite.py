@@ -1,0 +1,167 @@
+"""The store on one SQLite file: a single writer and a few readers, in write-ahead-log mode."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import aiosqlite
+
+from happy.adapters.light.writer import Writer, drive
+from happy.adapters.sql import accounts, messages
+from happy.adapters.sql.statement import Statement
+from happy.adapters.sql.transaction import SqlTransaction
+from happy.domain.errors import Conflict, Unavailable
+from happy.domain.ports.repository import Body
+from happy.domain.sessions import Appended, Message, MessageDraft
+from happy.domain.values import AccountId, Millis, SessionId
+
+READERS = 3
+BUSY_TIMEOUT = 5_000
+Synchronous = Literal["NORMAL", "FULL"]
+Row = TypeVar("Row")
+T = TypeVar("T")
+
+
+def connect(path: Path, synchronous: Synchronous = "FULL") -> sqlite3.Connection:
+    """A connection in autocommit mode, so that transactions begin and end where we say."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    for pragma in (
+        f"busy_timeout={BUSY_TIMEOUT}",
+        "journal_mode=WAL",
+        f"synchronous={synchronous}",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+    return connection
+
+
+@contextmanager
+def map_errors() -> Iterator[None]:
+    """Driver errors in the words of the core."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        raise Conflict from error
+    except sqlite3.Error as error:
+        raise Unavailable("the database did not answer") from error
+
+
+class SqliteExecutor:
+    """Never suspends: it runs in the thread that owns the connection."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def one(self, statement: Statement[Row], **values: Any) -> Row | None:
+        rows = await self.all(statement, **values)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement[Row], **values: Any) -> list[Row]:
+        return statement.rows(self._connection.execute(statement.compiled("sqlite").sql, values).fetchall())
+
+    async def run(self, statement: Statement[Any], **values: Any) -> None:
+        self._connection.execute(statement.compiled("sqlite").sql, values)
+
+    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        self._connection.executemany(statement.compiled("sqlite").sql, rows)
+
+
+class Reader(aiosqlite.Connection):
+    """A connection that runs a whole body in its thread: one hop, one snapshot, however many statements."""
+
+    async def run(self, body: Callable[[SqliteExecutor], Awaitable[T]]) -> T:
+        result: T = await self._execute(_in_snapshot, self._conn, body)
+        return result
+
+
+def _in_snapshot(connection: sqlite3.Connection, body: Callable[[SqliteExecutor], Awaitable[T]]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return drive(body(SqliteExecutor(connection)))
+    finally:
+        connection.execute("ROLLBACK")
+
+
+class SqliteStore:
+    def __init__(self, writing: sqlite3.Connection, readers: Sequence[Reader]) -> None:
+        self._executor = SqliteExecutor(writing)
+        self._transaction = SqlTransaction(self._executor)
+        self._writer = Writer(writing)
+        self._idle: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
+        for reader in readers:
+            self._idle.put_nowait(reader)
+        self.messages = SqliteMessageLog(self)
+
+    async def read(self, body: Body[T]) -> T:
+        return await self.query(lambda run: body(SqlTransaction(run)))
+
+    async def query(self, body: Callable[[SqliteExecutor], Awaitable[T]]) -> T:
+        """Run `body` on an idle reader, against one snapshot."""
+        reader = await self._idle.get()
+        try:
+            with map_errors():
+                return await reader.run(body)
+        finally:
+            self._idle.put_nowait(reader)
+
+    async def write(self, body: Body[T]) -> T:
+        with map_errors():
+            return await self._writer.submit(partial(body, self._transaction))
+
+    async def append(
+        self, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
+    ) -> Appended:
+        with map_errors():
+            return await self._writer.submit(
+                partial(messages.append, self._executor, account_id, session_id, drafts, now)
+            )
+
+    async def ping(self) -> None:
+        await self.query(_ping)
+
+    async def close(self) -> None:
+        """Commit what was submitted and stop. Readers belong to whoever opened them."""
+        await self._writer.close()
+
+
+async def _ping(run: SqliteExecutor) -> None:
+    await run.one(accounts.EXISTS, account="")
+
+
+class SqliteMessageLog:
+    def __init__(self, store: SqliteStore) -> None:
+        self._query = store.query
+        self.append = store.append
+
+    async def after(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> list[Message]:
+        return await self._query(
+            lambda run: messages.page(run, messages.AFTER, account_id, session_id, seq=seq, limit=limit)
+        )
+
+    async def before(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> list[Message]:
+        return await self._query(
+            lambda run: messages.page(run, messages.BEFORE, account_id, session_id, seq=seq, limit=limit)
+        )
+
+    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message]:
+        return await self._query(
+            lambda run: messages.page(run, messages.NEWEST, account_id, session_id, limit=limit)
+        )
+
+
+@asynccontextmanager
+async def open_store(path: Path, synchronous: Synchronous = "FULL") -> AsyncIterator[SqliteStore]:
+    """The store on a file that `schema.prepare` has made or checked."""
+    async with AsyncExitStack() as stack:
+        readers = [
+            await stack.enter_async_context(Reader(partial(connect, path, synchronous), 64))
+            for _ in range(READERS)
+        ]
+        store = SqliteStore(connect(path, synchronous), readers)
+        stack.push_async_callback(store.close)
+        yield store

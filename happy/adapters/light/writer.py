@@ -1,0 +1,125 @@
+"""One thread owns the writing connection and commits waiting jobs together."""
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from happy.domain.errors import Unavailable
+
+MAX_BATCH = 256
+T = TypeVar("T")
+Job = tuple[Callable[[], Awaitable[Any]], "asyncio.Future[Any]"]
+Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
+
+log = logging.getLogger(__name__)
+
+
+def drive(body: Awaitable[T]) -> T:
+    """Run a coroutine that never suspends. One that does broke the rule in `ports.repository.Body`."""
+    steps = body.__await__()
+    try:
+        next(steps)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise RuntimeError("a transaction body may await nothing but its transaction")
+
+
+class Writer:
+    """Group commit: every job that waits when the thread is free shares one COMMIT.
+
+    A job runs in its own savepoint, so one that fails takes nothing of the others with it.
+    Callers hear of success only after the shared COMMIT.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._connection = connection
+        self._closed = False
+        self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
+        self._thread.start()
+
+    async def submit(self, body: Callable[[], Awaitable[T]]) -> T:
+        """Run `body` in the writer thread and return once it is durable. Raises Unavailable."""
+        if self._closed:
+            raise Unavailable("the server is shutting down")
+        done: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put((body, done))
+        return await done
+
+    async def close(self) -> None:
+        """Commit what was submitted, then stop. A second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+        self._connection.close()
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            outcomes = self._commit(batch)
+            self._loop.call_soon_threadsafe(_resolve, outcomes)
+
+    def _next_batch(self) -> list[Job]:
+        """Wait for a job, then take all that queued up meanwhile. Empty means close."""
+        batch: list[Job] = []
+        job = self._jobs.get()
+        while job is not None:
+            batch.append(job)
+            if len(batch) == MAX_BATCH or self._jobs.empty():
+                return batch
+            job = self._jobs.get()
+        if batch:
+            self._jobs.put(None)
+        return batch
+
+    def _commit(self, batch: list[Job]) -> list[Outcome]:
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            outcomes = [self._run(body, done) for body, done in batch]
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            log.exception("the database refused a commit")
+            unavailable = Unavailable("the database refused a commit")
+            unavailable.__cause__ = error
+            return [(done, None, unavailable) for _, done in batch]
+        return outcomes
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:  # the next BEGIN tells whether the connection still works
+            log.exception("the database refused a rollback")
+
+    def _run(self, body: Callable[[], Awaitable[Any]], done: "asyncio.Future[Any]") -> Outcome:
+        execute = self._connection.execute
+        execute("SAVEPOINT job")
+        try:
+            result = drive(body())
+        except Exception as error:  # noqa: BLE001 - it travels to the caller of submit
+            if not self._connection.in_transaction:  # the database has rolled back everything: disk full, I/O error
+                raise sqlite3.OperationalError("the database rolled back the shared transaction") from error
+            execute("ROLLBACK TO job")
+            execute("RELEASE job")
+            return done, None, error
+        execute("RELEASE job")
+        return done, result, None
+
+
+def _resolve(outcomes: list[Outcome]) -> None:
+    for done, result, error in outcomes:
+        if done.cancelled():
+            continue
+        if error is None:
+            done.set_result(result)
+        else:
+            done.set_exception(error)

@@ -1,0 +1,1 @@
+"""Repositories written once for both databases."""

@@ -1,0 +1,67 @@
+"""Accounts in SQL."""
+
+from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.domain.accounts import Account, PushToken, Settings
+from happy.domain.errors import NotFound
+from happy.domain.values import AccountId, Millis, Swap, Versioned
+
+UPSERT: Statement[AccountId] = Statement("accounts.UPSERT", scalar)
+EXISTS: Statement[AccountId] = Statement("accounts.EXISTS", scalar)
+GET = Statement("accounts.GET", Account)
+CONNECTED_SERVICES: Statement[str] = Statement("accounts.CONNECTED_SERVICES", scalar)
+SETTINGS = Statement("accounts.SETTINGS", Settings)
+SWAP_SETTINGS: Statement[Versioned[str | None]] = Statement("accounts.SWAP_SETTINGS", Versioned)
+TAKE_SEQ: Statement[int] = Statement("accounts.TAKE_SEQ", scalar)
+PUSH_TOKENS = Statement("accounts.PUSH_TOKENS", PushToken)
+ADD_PUSH_TOKEN: Statement[None] = Statement("accounts.ADD_PUSH_TOKEN", scalar)
+DROP_PUSH_TOKEN: Statement[None] = Statement("accounts.DROP_PUSH_TOKEN", scalar)
+
+
+class SqlAccounts:
+    def __init__(self, run: Executor) -> None:
+        self._run = run
+
+    async def upsert(self, account_id: AccountId, public_key: str, now: Millis) -> AccountId:
+        stored = await self._run.one(UPSERT, id=account_id, public_key=public_key, now=now)
+        assert stored is not None, "an upsert always returns its row"
+        return stored
+
+    async def exists(self, account_id: AccountId) -> bool:
+        return await self._run.one(EXISTS, account=account_id) is not None
+
+    async def get(self, account_id: AccountId) -> Account | None:
+        return await self._run.one(GET, account=account_id)
+
+    async def connected_services(self, account_id: AccountId) -> list[str]:
+        return await self._run.all(CONNECTED_SERVICES, account=account_id)
+
+    async def settings(self, account_id: AccountId) -> Settings | None:
+        return await self._run.one(SETTINGS, account=account_id)
+
+    async def swap_settings(
+        self, account_id: AccountId, expected: int, value: str | None, now: Millis
+    ) -> Swap[str | None]:
+        stored = await self._run.one(
+            SWAP_SETTINGS, account=account_id, expected=expected, value=value, now=now
+        )
+        if stored is not None:
+            return Swap(won=True, current=stored)
+        current = await self.settings(account_id)
+        if current is None:
+            raise NotFound("account not found")
+        return Swap(won=False, current=Versioned(current.value, current.version))
+
+    async def next_seq(self, account_id: AccountId, count: int, now: Millis) -> int:
+        seq = await self._run.one(TAKE_SEQ, account=account_id, count=count, now=now)
+        if seq is None:
+            raise NotFound("account not found")
+        return seq
+
+    async def push_tokens(self, account_id: AccountId) -> list[PushToken]:
+        return await self._run.all(PUSH_TOKENS, account=account_id)
+
+    async def add_push_token(self, account_id: AccountId, token_id: str, token: str, now: Millis) -> None:
+        await self._run.run(ADD_PUSH_TOKEN, id=token_id, account=account_id, token=token, now=now)
+
+    async def drop_push_token(self, account_id: AccountId, token: str) -> None:
+        await self._run.run(DROP_PUSH_TOKEN, account=account_id, token=token)

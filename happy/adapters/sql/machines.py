@@ -1,0 +1,86 @@
+"""Machines in SQL."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.domain.errors import NotFound
+from happy.domain.machines import Machine
+from happy.domain.values import AccountId, MachineId, Millis, Swap, Versioned
+
+ADD: Statement[MachineId] = Statement("machines.ADD", scalar)
+GET = Statement("machines.GET", Machine)
+OWNED = Statement("machines.OWNED", Machine)
+SWAP_METADATA: Statement[Versioned[str]] = Statement("machines.SWAP_METADATA", Versioned)
+SWAP_DAEMON_STATE: Statement[Versioned[str | None]] = Statement("machines.SWAP_DAEMON_STATE", Versioned)
+MARK_ACTIVE: Statement[None] = Statement("machines.MARK_ACTIVE", scalar)
+
+
+def _silent(account_id: AccountId, machine_id: MachineId, at: Millis) -> tuple[AccountId, MachineId, Millis]:
+    return account_id, machine_id, at
+
+
+MARK_IDLE = Statement("machines.MARK_IDLE", _silent)
+DELETE_ACCESS_KEYS: Statement[None] = Statement("machines.DELETE_ACCESS_KEYS", scalar)
+DELETE: Statement[MachineId] = Statement("machines.DELETE", scalar)
+
+
+class SqlMachines:
+    def __init__(self, run: Executor) -> None:
+        self._run = run
+
+    async def add(self, machine: Machine) -> bool:
+        return await self._run.one(ADD, **msgspec.structs.asdict(machine)) is not None
+
+    async def get(self, account_id: AccountId, machine_id: MachineId) -> Machine | None:
+        return await self._run.one(GET, account=account_id, machine=machine_id)
+
+    async def owned(self, account_id: AccountId) -> list[Machine]:
+        return await self._run.all(OWNED, account=account_id)
+
+    async def swap_metadata(
+        self, account_id: AccountId, machine_id: MachineId, expected: int, value: str, now: Millis
+    ) -> Swap[str]:
+        stored = await self._run.one(
+            SWAP_METADATA, account=account_id, machine=machine_id, expected=expected, value=value, now=now
+        )
+        if stored is not None:
+            return Swap(won=True, current=stored)
+        machine = await self._existing(account_id, machine_id)
+        return Swap(won=False, current=Versioned(machine.metadata, machine.metadata_version))
+
+    async def swap_daemon_state(
+        self, account_id: AccountId, machine_id: MachineId, expected: int, value: str, now: Millis
+    ) -> Swap[str | None]:
+        stored = await self._run.one(
+            SWAP_DAEMON_STATE,
+            account=account_id,
+            machine=machine_id,
+            expected=expected,
+            value=value,
+            now=now,
+        )
+        if stored is not None:
+            return Swap(won=True, current=stored)
+        machine = await self._existing(account_id, machine_id)
+        return Swap(won=False, current=Versioned(machine.daemon_state, machine.daemon_state_version))
+
+    async def mark_active(self, seen: Sequence[tuple[AccountId, MachineId, Millis]], now: Millis) -> None:
+        rows = [{"account": account, "machine": target, "at": at, "now": now} for account, target, at in seen]
+        await self._run.many(MARK_ACTIVE, rows)
+
+    async def mark_idle(
+        self, deadline: Millis, limit: int, now: Millis
+    ) -> list[tuple[AccountId, MachineId, Millis]]:
+        return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit, now=now)
+
+    async def delete(self, account_id: AccountId, machine_id: MachineId) -> bool:
+        await self._run.run(DELETE_ACCESS_KEYS, account=account_id, machine=machine_id)
+        return await self._run.one(DELETE, account=account_id, machine=machine_id) is not None
+
+    async def _existing(self, account_id: AccountId, machine_id: MachineId) -> Machine:
+        machine = await self.get(account_id, machine_id)
+        if machine is None:
+            raise NotFound("Machine not found")
+        return machine

@@ -1,0 +1,83 @@
+"""The message log in plain statements, for a caller that runs them in one transaction."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from happy.adapters.sql.accounts import SqlAccounts
+from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.domain.errors import NotFound
+from happy.domain.sessions import Appended, Message, MessageDraft
+from happy.domain.values import AccountId, Millis, SessionId
+
+OWNED: Statement[SessionId] = Statement("messages.OWNED", scalar)
+TAKE_SEQ: Statement[int] = Statement("messages.TAKE_SEQ", scalar)
+BY_LOCAL_ID = Statement("messages.BY_LOCAL_ID", Message)
+ADD: Statement[None] = Statement("messages.ADD", scalar)
+AFTER = Statement("messages.AFTER", Message)
+BEFORE = Statement("messages.BEFORE", Message)
+NEWEST = Statement("messages.NEWEST", Message)
+
+
+async def append(
+    run: Executor, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
+) -> Appended:
+    existing, fresh = await _sort(run, session_id, drafts)
+    if not fresh:
+        await require_owned(run, account_id, session_id)
+        return Appended([], existing, 0)
+    last = await run.one(TAKE_SEQ, account=account_id, session=session_id, count=len(fresh), now=now)
+    if last is None:
+        raise NotFound("Session not found")
+    created = [
+        Message(draft.id, seq, msgspec.Raw(draft.content), draft.local_id, now, now)
+        for seq, draft in enumerate(fresh, start=last - len(fresh) + 1)
+    ]
+    await run.many(
+        ADD,
+        [
+            {
+                "id": message.id,
+                "session": session_id,
+                "seq": message.seq,
+                "content": draft.content.decode(),
+                "local_id": message.local_id,
+                "created_at": now,
+                "updated_at": now,
+            }
+            for message, draft in zip(created, fresh, strict=True)
+        ],
+    )
+    return Appended(created, existing, await SqlAccounts(run).next_seq(account_id, len(created), now))
+
+
+async def _sort(
+    run: Executor, session_id: SessionId, drafts: Sequence[MessageDraft]
+) -> tuple[list[Message], list[MessageDraft]]:
+    """Rows that are stored already, and drafts that are not."""
+    existing: list[Message] = []
+    fresh: list[MessageDraft] = []
+    for draft in drafts:
+        known = draft.local_id and await run.one(BY_LOCAL_ID, session=session_id, local_id=draft.local_id)
+        if known:
+            existing.append(known)
+        else:
+            fresh.append(draft)
+    return existing, fresh
+
+
+async def page(
+    run: Executor,
+    statement: Statement[Message],
+    account_id: AccountId,
+    session_id: SessionId,
+    **values: int,
+) -> list[Message]:
+    """Rows of `statement`, for the session's owner only. Raises NotFound."""
+    await require_owned(run, account_id, session_id)
+    return await run.all(statement, session=session_id, **values)
+
+
+async def require_owned(run: Executor, account_id: AccountId, session_id: SessionId) -> None:
+    if await run.one(OWNED, account=account_id, session=session_id) is None:
+        raise NotFound("Session not found")

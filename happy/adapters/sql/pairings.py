@@ -1,0 +1,72 @@
+"""Linking requests in SQL: two tables of one shape."""
+
+from msgspec import Struct
+
+from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.domain.accounts import PairingKind, PairingRequest
+from happy.domain.values import AccountId, Millis
+
+
+class Statements(Struct, frozen=True):
+    """What can be said to one of the two tables."""
+
+    get: Statement[PairingRequest]
+    open: Statement[None]
+    reopen: Statement[None]
+    answer: Statement[str]
+    drop_unanswered: Statement[None]
+
+
+def _statements(suffix: str) -> Statements:
+    return Statements(
+        get=Statement(f"pairings.GET_{suffix}", PairingRequest),
+        open=Statement(f"pairings.OPEN_{suffix}", scalar),
+        reopen=Statement(f"pairings.REOPEN_{suffix}", scalar),
+        answer=Statement(f"pairings.ANSWER_{suffix}", scalar),
+        drop_unanswered=Statement(f"pairings.DROP_UNANSWERED_{suffix}", scalar),
+    )
+
+
+OF_KIND: dict[PairingKind, Statements] = {
+    "terminal": _statements("TERMINAL"),
+    "account": _statements("ACCOUNT"),
+}
+
+
+class SqlPairings:
+    def __init__(self, run: Executor) -> None:
+        self._run = run
+
+    async def get(self, kind: PairingKind, public_key: str) -> PairingRequest | None:
+        return await self._run.one(OF_KIND[kind].get, public_key=public_key)
+
+    async def open(
+        self, kind: PairingKind, request_id: str, public_key: str, now: Millis, *, supports_v2: bool
+    ) -> PairingRequest:
+        values = {"supports_v2": supports_v2} if kind == "terminal" else {}
+        await self._run.run(OF_KIND[kind].open, id=request_id, public_key=public_key, now=now, **values)
+        return await self._stored(kind, public_key)
+
+    async def reopen(
+        self, kind: PairingKind, public_key: str, now: Millis, *, supports_v2: bool
+    ) -> PairingRequest:
+        values = {"supports_v2": supports_v2} if kind == "terminal" else {}
+        await self._run.run(OF_KIND[kind].reopen, public_key=public_key, now=now, **values)
+        return await self._stored(kind, public_key)
+
+    async def answer(
+        self, kind: PairingKind, public_key: str, account_id: AccountId, response: str, now: Millis
+    ) -> bool:
+        answered = await self._run.one(
+            OF_KIND[kind].answer, public_key=public_key, account=account_id, response=response, now=now
+        )
+        return answered is not None
+
+    async def drop_unanswered(self, deadline: Millis) -> None:
+        for statements in OF_KIND.values():
+            await self._run.run(statements.drop_unanswered, deadline=deadline)
+
+    async def _stored(self, kind: PairingKind, public_key: str) -> PairingRequest:
+        request = await self.get(kind, public_key)
+        assert request is not None, "the row cannot vanish inside a transaction"
+        return request

@@ -1,0 +1,118 @@
+"""Sessions in SQL."""
+
+from collections.abc import Sequence
+
+import msgspec
+
+from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.domain.errors import NotFound
+from happy.domain.sessions import Session
+from happy.domain.values import AccountId, Millis, SessionId, Swap, Versioned
+
+ADD: Statement[SessionId] = Statement("sessions.ADD", scalar)
+BY_TAG = Statement("sessions.BY_TAG", Session)
+GET = Statement("sessions.GET", Session)
+RECENT = Statement("sessions.RECENT", Session)
+ACTIVE = Statement("sessions.ACTIVE", Session)
+PAGE = Statement("sessions.PAGE", Session)
+SWAP_METADATA: Statement[Versioned[str]] = Statement("sessions.SWAP_METADATA", Versioned)
+SWAP_AGENT_STATE: Statement[Versioned[str | None]] = Statement("sessions.SWAP_AGENT_STATE", Versioned)
+MARK_ACTIVE: Statement[None] = Statement("sessions.MARK_ACTIVE", scalar)
+MARK_STOPPED: Statement[SessionId] = Statement("sessions.MARK_STOPPED", scalar)
+
+
+def _silent(account_id: AccountId, session_id: SessionId, at: Millis) -> tuple[AccountId, SessionId, Millis]:
+    return account_id, session_id, at
+
+
+MARK_IDLE = Statement("sessions.MARK_IDLE", _silent)
+OWNED: Statement[SessionId] = Statement("sessions.OWNED", scalar)
+DELETE: Statement[SessionId] = Statement("sessions.DELETE", scalar)
+DELETE_CONTENTS: tuple[Statement[None], ...] = (
+    Statement("sessions.DELETE_MESSAGES", scalar),
+    Statement("sessions.DELETE_USAGE", scalar),
+    Statement("sessions.DELETE_ACCESS_KEYS", scalar),
+)
+
+AFTER_EVERY_ID = "~"
+"""Sorts behind every id, which begin with a letter or a digit."""
+
+
+class SqlSessions:
+    def __init__(self, run: Executor) -> None:
+        self._run = run
+
+    async def add(self, session: Session) -> bool:
+        return await self._run.one(ADD, **msgspec.structs.asdict(session)) is not None
+
+    async def by_tag(self, account_id: AccountId, tag: str) -> Session | None:
+        return await self._run.one(BY_TAG, account=account_id, tag=tag)
+
+    async def get(self, account_id: AccountId, session_id: SessionId) -> Session | None:
+        return await self._run.one(GET, account=account_id, session=session_id)
+
+    async def recent(self, account_id: AccountId, limit: int) -> list[Session]:
+        return await self._run.all(RECENT, account=account_id, limit=limit)
+
+    async def active(self, account_id: AccountId, since: Millis, limit: int) -> list[Session]:
+        return await self._run.all(ACTIVE, account=account_id, since=since, limit=limit)
+
+    async def page(
+        self, account_id: AccountId, before: SessionId | None, changed_since: Millis | None, limit: int
+    ) -> list[Session]:
+        return await self._run.all(
+            PAGE,
+            account=account_id,
+            before=before or AFTER_EVERY_ID,
+            changed_since=changed_since or 0,
+            limit=limit,
+        )
+
+    async def swap_metadata(
+        self, account_id: AccountId, session_id: SessionId, expected: int, value: str, now: Millis
+    ) -> Swap[str]:
+        stored = await self._run.one(
+            SWAP_METADATA, account=account_id, session=session_id, expected=expected, value=value, now=now
+        )
+        if stored is not None:
+            return Swap(won=True, current=stored)
+        session = await self._existing(account_id, session_id)
+        return Swap(won=False, current=Versioned(session.metadata, session.metadata_version))
+
+    async def swap_agent_state(
+        self, account_id: AccountId, session_id: SessionId, expected: int, value: str | None, now: Millis
+    ) -> Swap[str | None]:
+        stored = await self._run.one(
+            SWAP_AGENT_STATE, account=account_id, session=session_id, expected=expected, value=value, now=now
+        )
+        if stored is not None:
+            return Swap(won=True, current=stored)
+        session = await self._existing(account_id, session_id)
+        return Swap(won=False, current=Versioned(session.agent_state, session.agent_state_version))
+
+    async def mark_active(self, seen: Sequence[tuple[SessionId, Millis]], now: Millis) -> None:
+        await self._run.many(MARK_ACTIVE, [{"session": target, "at": at, "now": now} for target, at in seen])
+
+    async def mark_stopped(
+        self, account_id: AccountId, session_id: SessionId, at: Millis, now: Millis
+    ) -> bool:
+        stopped = await self._run.one(MARK_STOPPED, account=account_id, session=session_id, at=at, now=now)
+        return stopped is not None
+
+    async def mark_idle(
+        self, deadline: Millis, limit: int, now: Millis
+    ) -> list[tuple[AccountId, SessionId, Millis]]:
+        return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit, now=now)
+
+    async def delete(self, account_id: AccountId, session_id: SessionId) -> bool:
+        if await self._run.one(OWNED, account=account_id, session=session_id) is None:
+            return False
+        for statement in DELETE_CONTENTS:
+            await self._run.run(statement, session=session_id)
+        return await self._run.one(DELETE, account=account_id, session=session_id) is not None
+
+    async def _existing(self, account_id: AccountId, session_id: SessionId) -> Session:
+        session = await self.get(account_id, session_id)
+        if session is None:
+            raise NotFound("Session not found")
+        return session

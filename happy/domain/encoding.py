@@ -1,0 +1,41 @@
+"""The two base64 readings that clients rely on: strict for keys and values, lenient for artifacts and the like."""
+
+import re
+from binascii import Error as Base64Error
+from binascii import a2b_base64
+from typing import Final
+
+_ALPHABET: Final = re.compile(r"[A-Za-z0-9+/]*")
+_FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/]")
+_STANDARD: Final = {ord("-"): "+", ord("_"): "/"}
+_SHORTEST: Final = 4
+_MOST_PADDING: Final = 2
+
+
+def decode_strict(text: str) -> bytes:
+    """Standard base64 where padding may be missing or too short and left-over bits are ignored; else ValueError."""
+    try:
+        return a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return _decode_unpadded(text)
+
+
+def decode_lenient(text: str) -> bytes:
+    """Both base64 alphabets up to the first `=`, ignoring everything that belongs to neither. Never fails."""
+    try:
+        return a2b_base64(text, strict_mode=True)
+    except ValueError:
+        return _decode_digits(_FOREIGN.sub("", text.partition("=")[0].translate(_STANDARD)))
+
+
+def _decode_unpadded(text: str) -> bytes:
+    digits = text.rstrip("=")
+    if len(text) < _SHORTEST or len(text) - len(digits) > _MOST_PADDING or not _ALPHABET.fullmatch(digits):
+        raise ValueError("not base64")
+    return _decode_digits(digits)
+
+
+def _decode_digits(digits: str) -> bytes:
+    """A single digit left over carries no whole byte and is dropped."""
+    whole = digits[: len(digits) - 1] if len(digits) % 4 == 1 else digits
+    return a2b_base64(whole + "=" * (-len(whole) % 4))

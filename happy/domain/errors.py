@@ -1,0 +1,40 @@
+"""Everything that can go wrong on purpose, named for the caller who has to react to it."""
+
+
+class HappyError(Exception):
+    """Base of the errors a caller is expected to handle. The docstring is the default message."""
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or (self.__doc__ or "").strip().rstrip("."))
+
+
+class Invalid(HappyError):
+    """Invalid input."""
+
+
+class Unauthenticated(HappyError):
+    """Invalid token."""
+
+
+class NotFound(HappyError):
+    """Not found."""
+
+
+class Conflict(HappyError):
+    """The stored state does not allow this."""
+
+
+class TooLarge(HappyError):
+    """Too large."""
+
+
+class TooMany(HappyError):
+    """Too many requests."""
+
+
+class Unavailable(HappyError):
+    """A backing service did not answer."""
+
+
+class StartupError(Exception):
+    """The server cannot start; the message is one line that says what to do."""

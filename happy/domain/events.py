@@ -1,0 +1,161 @@
+"""Everything the server tells clients by itself: `update` and `ephemeral` bodies (contract 02 section 7)."""
+
+from typing import ClassVar, Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from happy.domain.machines import Machine
+from happy.domain.sessions import Message, Session
+from happy.domain.values import AccountId, MachineId, Millis, SessionId
+
+Scope = Literal["user", "session", "machine"]
+
+
+class Audience(Struct, frozen=True, gc=False):
+    """Which of an account's connections receive an event: all user-scoped ones, and one session's or machine's."""
+
+    scope: Scope = "user"
+    target: str = ""
+
+    def includes(self, scope: Scope, target: str) -> bool:
+        return scope == "user" or (scope == self.scope and target == self.target)
+
+
+TO_USER = Audience()
+
+
+def to_session(session_id: SessionId) -> Audience:
+    return Audience("session", session_id)
+
+
+def to_machine(machine_id: MachineId) -> Audience:
+    return Audience("machine", machine_id)
+
+
+class Body(Struct, frozen=True, rename="camel", tag_field="t", gc=False):
+    """Base of the bodies of numbered `update` events."""
+
+
+class VersionedValue(Struct, frozen=True, gc=False):
+    value: str | None
+    version: int
+
+
+class NewMessage(Body, frozen=True, tag="new-message", gc=False):
+    sid: SessionId
+    message: Message
+
+
+class NewSession(Body, frozen=True, tag="new-session", gc=False):
+    id: SessionId
+    seq: int
+    metadata: str
+    metadata_version: int
+    agent_state: str | None
+    agent_state_version: int
+    data_encryption_key: bytes | None
+    active: bool
+    active_at: Millis
+    created_at: Millis
+    updated_at: Millis
+
+
+class UpdateSession(Body, frozen=True, tag="update-session", gc=False):
+    id: SessionId
+    metadata: VersionedValue | UnsetType = UNSET
+    agent_state: VersionedValue | UnsetType = UNSET
+
+
+class DeleteSession(Body, frozen=True, tag="delete-session", gc=False):
+    sid: SessionId
+
+
+class UpdateAccount(Body, frozen=True, tag="update-account", gc=False):
+    id: AccountId
+    settings: VersionedValue | UnsetType = UNSET
+
+
+class NewMachine(Body, frozen=True, tag="new-machine", gc=False):
+    machine_id: MachineId
+    seq: int
+    metadata: str
+    metadata_version: int
+    daemon_state: str | None
+    daemon_state_version: int
+    data_encryption_key: bytes | None
+    active: bool
+    active_at: Millis
+    created_at: Millis
+    updated_at: Millis
+
+
+class UpdateMachine(Body, frozen=True, tag="update-machine", gc=False):
+    machine_id: MachineId
+    metadata: VersionedValue | UnsetType = UNSET
+    daemon_state: VersionedValue | UnsetType = UNSET
+
+
+class DeleteMachine(Body, frozen=True, tag="delete-machine", gc=False):
+    machine_id: MachineId
+
+
+class Update(Struct, frozen=True, rename="camel", gc=False):
+    """A numbered change of stored state. `seq` is the account's update counter at allocation."""
+
+    name: ClassVar[str] = "update"
+
+    id: str
+    seq: int
+    body: Body
+    created_at: Millis
+
+
+class Ephemeral(Struct, frozen=True, rename="camel", tag_field="type", gc=False):
+    """Base of the events that nothing stores."""
+
+    name: ClassVar[str] = "ephemeral"
+
+
+class SessionActivity(Ephemeral, frozen=True, tag="activity", gc=False):
+    id: SessionId
+    active: bool
+    active_at: Millis
+    thinking: bool = False
+
+
+class MachineActivity(Ephemeral, frozen=True, tag="machine-activity", gc=False):
+    id: MachineId
+    active: bool
+    active_at: Millis
+
+
+def new_session(session: Session) -> NewSession:
+    return NewSession(
+        id=session.id,
+        seq=session.seq,
+        metadata=session.metadata,
+        metadata_version=session.metadata_version,
+        agent_state=session.agent_state,
+        agent_state_version=session.agent_state_version,
+        data_encryption_key=session.data_encryption_key,
+        active=session.active,
+        active_at=session.last_active_at,
+        created_at=session.created_at,
+        updated_at=session.updated_at,
+    )
+
+
+def new_machine(machine: Machine) -> NewMachine:
+    return NewMachine(
+        machine_id=machine.id,
+        seq=machine.seq,
+        metadata=machine.metadata,
+        metadata_version=machine.metadata_version,
+        daemon_state=machine.daemon_state,
+        daemon_state_version=machine.daemon_state_version,
+        data_encryption_key=machine.data_encryption_key,
+        active=machine.active,
+        active_at=machine.last_active_at,
+        created_at=machine.created_at,
+        updated_at=machine.updated_at,
+    )

@@ -1,0 +1,33 @@
+"""Where uploaded bytes live."""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class StoredFile(Struct, frozen=True):
+    """An object ready to be read: its size in bytes and its contents in chunks."""
+
+    size: int
+    chunks: AsyncIterator[bytes]
+
+
+class FileStore(Protocol):
+    """Uploaded bytes by key. Keys are built by the core, never taken from a client."""
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
+        """Store an object whole or not at all and return its size. Raises TooLarge past `max_bytes`."""
+        ...
+
+    async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile:
+        """Raises NotFound. `size` is that of the whole object, the chunks those of the range."""
+        ...
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Remove every object under `prefix`; none is fine."""
+        ...
+
+    def public_url(self, key: str) -> str:
+        """The address at which anybody can read a file under `public/`."""
+        ...

@@ -1,0 +1,108 @@
+"""What reaches connections: events to an account, messages to one node, and who is connected where."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.events import Audience, Ephemeral, Update
+from happy.domain.values import AccountId, ConnectionId, NodeId
+
+
+class EventSink(Protocol):
+    """Where committed events go. The gateway implements it; services only know this."""
+
+    def publish(
+        self,
+        account_id: AccountId,
+        event: Update | Ephemeral,
+        audience: Audience,
+        *,
+        skip: ConnectionId | None = None,
+    ) -> None:
+        """Deliver `event` to every connection of `audience` on every node. Returns at once."""
+        ...
+
+
+class OnFrame(Protocol):
+    """Called inline for every frame from another node; it must not block."""
+
+    def __call__(self, account_id: AccountId, frame: bytes) -> None: ...
+
+
+class OnMessage(Protocol):
+    """Called inline for every message another node sent to this one; it must not block."""
+
+    def __call__(self, sender: NodeId, payload: bytes) -> None: ...
+
+
+class EventBus(Protocol):
+    """Carries encoded frames to the other nodes that watch an account.
+
+    In order per publishing node, never back to the publisher.
+    """
+
+    def publish(self, account_id: AccountId, frame: bytes) -> None:
+        """Queue `frame` and return at once."""
+        ...
+
+    async def watch(self, account_id: AccountId) -> None:
+        """Returns when frames published from now on will arrive."""
+        ...
+
+    async def unwatch(self, account_id: AccountId) -> None: ...
+
+
+class NodeLink(Protocol):
+    """One node to one node, for remote calls and their answers."""
+
+    @property
+    def node_id(self) -> NodeId: ...
+
+    def send(self, to: NodeId, payload: bytes) -> None:
+        """Queue `payload` and return at once."""
+        ...
+
+    async def is_alive(self, node_id: NodeId) -> bool: ...
+
+
+class Holder(Struct, frozen=True):
+    """The live connection that holds a claim."""
+
+    node_id: NodeId
+    connection_id: ConnectionId
+
+
+class Presence(Protocol):
+    """Claims of live connections on names, gone when released or when their node stops renewing them."""
+
+    async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        """Claim `name`, or make an earlier claim of this holder the newest."""
+        ...
+
+    async def release(self, account_id: AccountId, name: str, holder: Holder) -> None: ...
+
+    async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
+        """The current holders of `name`, the newest first."""
+        ...
+
+
+class LocalConnections(Protocol):
+    """The connections of this node that serve remote procedure calls."""
+
+    def serving(
+        self, account_id: AccountId, method: str, *, besides: ConnectionId
+    ) -> ConnectionId | None:
+        """The best connection that registered `method`: machine scope before others, then the newest."""
+        ...
+
+    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
+        """Whether this very connection registered `method`."""
+        ...
+
+    async def request(
+        self, account_id: AccountId, connection_id: ConnectionId, method: str, params: msgspec.Raw | None
+    ) -> msgspec.Raw | None:
+        """Ask the connection and wait for its answer, None when it is empty. Raises Unavailable when it closes."""
+        ...

@@ -1,0 +1,227 @@
+"""Durable state: repositories, the transaction they share, and the message log."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
+
+from happy.domain.accounts import Account, PairingKind, PairingRequest, PushToken, Settings
+from happy.domain.machines import Machine
+from happy.domain.sessions import Appended, Message, MessageDraft, Session
+from happy.domain.values import AccountId, MachineId, Millis, SessionId, Swap
+
+T = TypeVar("T")
+
+
+class AccountRepository(Protocol):
+    async def upsert(self, account_id: AccountId, public_key: str, now: Millis) -> AccountId:
+        """Create the account, or return the id of the one that has this public key (upper-case hex)."""
+        ...
+
+    async def exists(self, account_id: AccountId) -> bool: ...
+
+    async def get(self, account_id: AccountId) -> Account | None: ...
+
+    async def connected_services(self, account_id: AccountId) -> list[str]:
+        """Vendors with a stored token, the earliest stored first."""
+        ...
+
+    async def settings(self, account_id: AccountId) -> Settings | None: ...
+
+    async def swap_settings(
+        self, account_id: AccountId, expected: int, value: str | None, now: Millis
+    ) -> Swap[str | None]:
+        """Raises NotFound."""
+        ...
+
+    async def next_seq(self, account_id: AccountId, count: int, now: Millis) -> int:
+        """Take `count` update numbers and return the last. Raises NotFound."""
+        ...
+
+    async def push_tokens(self, account_id: AccountId) -> list[PushToken]:
+        """The newest created first."""
+        ...
+
+    async def add_push_token(self, account_id: AccountId, token_id: str, token: str, now: Millis) -> None:
+        """Register the token; one that is known only moves its `updated_at`. Raises NotFound."""
+        ...
+
+    async def drop_push_token(self, account_id: AccountId, token: str) -> None: ...
+
+
+class PairingRepository(Protocol):
+    async def get(self, kind: PairingKind, public_key: str) -> PairingRequest | None: ...
+
+    async def open(
+        self, kind: PairingKind, request_id: str, public_key: str, now: Millis, *, supports_v2: bool
+    ) -> PairingRequest:
+        """Create the request, or return the one that exists for this key."""
+        ...
+
+    async def reopen(
+        self, kind: PairingKind, public_key: str, now: Millis, *, supports_v2: bool
+    ) -> PairingRequest:
+        """Forget the answer of an expired request and start it anew."""
+        ...
+
+    async def answer(
+        self, kind: PairingKind, public_key: str, account_id: AccountId, response: str, now: Millis
+    ) -> bool:
+        """Store the answer unless there is a non-empty one already."""
+        ...
+
+    async def drop_unanswered(self, deadline: Millis) -> None:
+        """Delete requests nobody answered that were last touched before `deadline`."""
+        ...
+
+
+class SessionRepository(Protocol):
+    async def add(self, session: Session) -> bool:
+        """Store `session` unless its account already has one with that tag."""
+        ...
+
+    async def by_tag(self, account_id: AccountId, tag: str) -> Session | None: ...
+
+    async def get(self, account_id: AccountId, session_id: SessionId) -> Session | None: ...
+
+    async def recent(self, account_id: AccountId, limit: int) -> list[Session]:
+        """The most recently updated first."""
+        ...
+
+    async def active(self, account_id: AccountId, since: Millis, limit: int) -> list[Session]:
+        """Active sessions last seen after `since`, the latest seen first."""
+        ...
+
+    async def page(
+        self, account_id: AccountId, before: SessionId | None, changed_since: Millis | None, limit: int
+    ) -> list[Session]:
+        """Descending by id, only ids before `before`, only sessions updated after `changed_since`."""
+        ...
+
+    async def swap_metadata(
+        self, account_id: AccountId, session_id: SessionId, expected: int, value: str, now: Millis
+    ) -> Swap[str]:
+        """Raises NotFound."""
+        ...
+
+    async def swap_agent_state(
+        self, account_id: AccountId, session_id: SessionId, expected: int, value: str | None, now: Millis
+    ) -> Swap[str | None]:
+        """Raises NotFound."""
+        ...
+
+    async def mark_active(self, seen: Sequence[tuple[SessionId, Millis]], now: Millis) -> None:
+        """Record many heartbeats. One that is not newer than what is stored changes nothing."""
+        ...
+
+    async def mark_stopped(
+        self, account_id: AccountId, session_id: SessionId, at: Millis, now: Millis
+    ) -> bool:
+        """Make the session inactive, last seen at `at`. False when it is not this account's."""
+        ...
+
+    async def mark_idle(self, deadline: Millis, limit: int, now: Millis) -> list[tuple[AccountId, SessionId, Millis]]:
+        """Deactivate at most `limit` sessions last seen up to `deadline`; return whose they are and when last seen."""
+        ...
+
+    async def delete(self, account_id: AccountId, session_id: SessionId) -> bool:
+        """Delete the session with its messages, usage reports and access keys."""
+        ...
+
+
+class MachineRepository(Protocol):
+    async def add(self, machine: Machine) -> bool:
+        """Store `machine` unless some account already has one with that id."""
+        ...
+
+    async def get(self, account_id: AccountId, machine_id: MachineId) -> Machine | None: ...
+
+    async def owned(self, account_id: AccountId) -> list[Machine]:
+        """All machines, the last active first."""
+        ...
+
+    async def swap_metadata(
+        self, account_id: AccountId, machine_id: MachineId, expected: int, value: str, now: Millis
+    ) -> Swap[str]:
+        """Raises NotFound."""
+        ...
+
+    async def swap_daemon_state(
+        self, account_id: AccountId, machine_id: MachineId, expected: int, value: str, now: Millis
+    ) -> Swap[str | None]:
+        """Winning also marks the machine active, last seen now. Raises NotFound."""
+        ...
+
+    async def mark_active(self, seen: Sequence[tuple[AccountId, MachineId, Millis]], now: Millis) -> None:
+        """Record many heartbeats. One that is not newer than what is stored only sets the machine active."""
+        ...
+
+    async def mark_idle(self, deadline: Millis, limit: int, now: Millis) -> list[tuple[AccountId, MachineId, Millis]]:
+        """Deactivate at most `limit` machines last seen up to `deadline`; return whose they are and when last seen."""
+        ...
+
+    async def delete(self, account_id: AccountId, machine_id: MachineId) -> bool:
+        """Delete the machine with its access keys."""
+        ...
+
+
+class MessageLog(Protocol):
+    """The append-only hot path. Each call is atomic by itself and costs one round trip."""
+
+    async def append(
+        self, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
+    ) -> Appended:
+        """Number and store `drafts` in order, find those whose local id is known, number the account's updates.
+
+        Drafts carry no local id twice. A draft that is found consumes no number. Raises NotFound.
+        """
+        ...
+
+    async def after(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> list[Message]:
+        """Messages with a greater `seq`, ascending. Raises NotFound."""
+        ...
+
+    async def before(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> list[Message]:
+        """Messages with a smaller `seq`, descending. Raises NotFound."""
+        ...
+
+    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message]:
+        """The newest by creation time, descending. Raises NotFound."""
+        ...
+
+
+class Transaction(Protocol):
+    """The repositories of one unit of work."""
+
+    @property
+    def accounts(self) -> AccountRepository: ...
+    @property
+    def pairings(self) -> PairingRepository: ...
+    @property
+    def sessions(self) -> SessionRepository: ...
+    @property
+    def machines(self) -> MachineRepository: ...
+
+
+Body = Callable[[Transaction], Awaitable[T]]
+"""A unit of work. It awaits nothing but its transaction, so it may run in another thread, or twice."""
+
+
+class Store(Protocol):
+    """The database of one flavor. Every method raises Unavailable when it cannot be reached."""
+
+    @property
+    def messages(self) -> MessageLog: ...
+
+    async def read(self, body: Body[T]) -> T:
+        """Run `body` against one consistent snapshot."""
+        ...
+
+    async def write(self, body: Body[T]) -> T:
+        """Run `body` and commit; roll back if it raises; run it again after a serialization conflict.
+
+        Returns only when the change is durable.
+        """
+        ...
+
+    async def ping(self) -> None:
+        """Run a trivial query."""
+        ...

@@ -1,0 +1,62 @@
+"""Sessions and the messages in them. Their contents are ciphertext that only passes through."""
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.values import AccountId, MessageId, Millis, SessionId
+
+
+class Session(Struct, frozen=True):
+    """One coding session. `seq` counts its messages; `metadata` and `agent_state` are opaque."""
+
+    id: SessionId
+    account_id: AccountId
+    tag: str
+    seq: int
+    metadata: str
+    metadata_version: int
+    agent_state: str | None
+    agent_state_version: int
+    data_encryption_key: bytes | None
+    active: bool
+    last_active_at: Millis
+    created_at: Millis
+    updated_at: Millis
+
+
+class MessageDraft(Struct, frozen=True):
+    """A message as a client sends it; `local_id` makes sending it again harmless."""
+
+    id: MessageId
+    local_id: str | None
+    content: bytes
+    """JSON text of the stored content object."""
+
+
+class Message(Struct, frozen=True, rename="camel", gc=False):
+    """A stored message, in the shape clients read it (contract 01 section 5)."""
+
+    id: MessageId
+    seq: int
+    content: msgspec.Raw
+    local_id: str | None
+    created_at: Millis
+    updated_at: Millis
+
+
+class Appended(Struct, frozen=True):
+    """What an append did: the rows it created, the rows it found, and the last update number it took."""
+
+    created: list[Message]
+    existing: list[Message]
+    update_seq: int
+
+
+class MessagePage(Struct, frozen=True):
+    messages: list[Message]
+    has_more: bool
+
+
+def encrypted_content(ciphertext: str) -> bytes:
+    """The content object of contract 01 section 5 around the text a client sent."""
+    return b'{"t":"encrypted","c":' + msgspec.json.encode(ciphertext) + b"}"

@@ -1,0 +1,36 @@
+"""Identifiers and the versioned values that clients compare-and-set."""
+
+from typing import Generic, NewType, TypeVar
+
+from msgspec import Struct
+
+AccountId = NewType("AccountId", str)
+SessionId = NewType("SessionId", str)
+MachineId = NewType("MachineId", str)
+MessageId = NewType("MessageId", str)
+ArtifactId = NewType("ArtifactId", str)
+NodeId = NewType("NodeId", str)
+ConnectionId = NewType("ConnectionId", str)
+
+Millis = NewType("Millis", int)
+"""Unix time in milliseconds, the only time format in the core, the store and the API."""
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+
+T = TypeVar("T")
+
+
+class Versioned(Struct, Generic[T], frozen=True):
+    """A value and the version a writer must name to replace it."""
+
+    value: T
+    version: int
+
+
+class Swap(Struct, Generic[T], frozen=True):
+    """Outcome of a compare-and-set: what is stored now, and whether we put it there."""
+
+    won: bool
+    current: Versioned[T]

@@ -1,0 +1,113 @@
+"""Profile, settings and push tokens of an account (contract 01 sections 11 and 14)."""
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.accounts import Account, Avatar, PushToken, Settings
+from happy.domain.errors import NotFound
+from happy.domain.events import TO_USER, UpdateAccount, VersionedValue
+from happy.domain.ids import new_id
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.filestore import FileStore
+from happy.domain.ports.repository import Store, Transaction
+from happy.domain.values import AccountId, Millis, Swap
+from happy.services.unit_of_work import Changes, UnitOfWork
+
+
+class AvatarView(Struct, frozen=True):
+    """A profile picture as clients see it: the address is made when it is asked for."""
+
+    path: str
+    url: str
+    width: int
+    height: int
+    thumbhash: str
+
+
+class Profile(Struct, frozen=True, rename="camel"):
+    """Contract 01 section 11.1. `timestamp` is the server's time in ms."""
+
+    id: AccountId
+    timestamp: Millis
+    first_name: str | None
+    last_name: str | None
+    username: str | None
+    avatar: AvatarView | None
+    github: msgspec.Raw | None
+    connected_services: list[str]
+
+
+class AccountService:
+    def __init__(self, store: Store, unit_of_work: UnitOfWork, files: FileStore, clock: Clock) -> None:
+        self._store = store
+        self._unit_of_work = unit_of_work
+        self._files = files
+        self._clock = clock
+
+    async def profile(self, account_id: AccountId) -> Profile:
+        """Raises NotFound."""
+
+        async def read(tx: Transaction) -> tuple[Account | None, list[str]]:
+            return await tx.accounts.get(account_id), await tx.accounts.connected_services(account_id)
+
+        account, services = await self._store.read(read)
+        if account is None:
+            raise NotFound
+        return Profile(
+            id=account.id,
+            timestamp=self._clock(),
+            first_name=account.first_name,
+            last_name=account.last_name,
+            username=account.username,
+            avatar=self._avatar(account.avatar),
+            github=account.github,
+            connected_services=services,
+        )
+
+    def _avatar(self, stored: msgspec.Raw | None) -> AvatarView | None:
+        if stored is None:
+            return None
+        avatar = msgspec.json.decode(stored, type=Avatar | None)
+        if avatar is None:
+            return None
+        return AvatarView(
+            path=avatar.path,
+            url=self._files.public_url(avatar.path),
+            width=avatar.width,
+            height=avatar.height,
+            thumbhash=avatar.thumbhash,
+        )
+
+    async def settings(self, account_id: AccountId) -> Settings:
+        """Raises NotFound."""
+        stored = await self._store.read(lambda tx: tx.accounts.settings(account_id))
+        if stored is None:
+            raise NotFound
+        return stored
+
+    async def update_settings(
+        self, account_id: AccountId, expected: int, value: str | None
+    ) -> Swap[str | None]:
+        """Replace the settings if their version is still `expected`. Raises NotFound."""
+
+        async def swap(changes: Changes) -> Swap[str | None]:
+            outcome = await changes.tx.accounts.swap_settings(account_id, expected, value, changes.now)
+            if outcome.won:
+                part = VersionedValue(value, outcome.current.version)
+                changes.record(account_id, TO_USER, UpdateAccount(account_id, settings=part))
+            return outcome
+
+        return await self._unit_of_work.run(swap)
+
+    async def push_tokens(self, account_id: AccountId) -> list[PushToken]:
+        """The newest first."""
+        return await self._store.read(lambda tx: tx.accounts.push_tokens(account_id))
+
+    async def add_push_token(self, account_id: AccountId, token: str) -> None:
+        now = self._clock()
+        token_id = new_id(now)
+        await self._store.write(lambda tx: tx.accounts.add_push_token(account_id, token_id, token, now))
+
+    async def drop_push_token(self, account_id: AccountId, token: str) -> None:
+        """Dropping an unknown token is fine."""
+        await self._store.write(lambda tx: tx.accounts.drop_push_token(account_id, token))

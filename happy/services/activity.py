@@ -1,0 +1,150 @@
+"""Who is alive: heartbeats, what is written down of them, and who fell silent (contract 02 section 9)."""
+
+from collections.abc import Awaitable, Callable
+
+from happy.domain.events import TO_USER, Ephemeral, MachineActivity, SessionActivity
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.pubsub import EventSink, Holder, Presence
+from happy.domain.ports.repository import Store
+from happy.domain.values import MINUTE, AccountId, MachineId, Millis, SessionId
+from happy.services.heartbeats import Heartbeats, LastSeen
+
+SUPPRESSION = 1 * MINUTE
+IDLE_AFTER = 10 * MINUTE
+IDLE_BATCH = 500
+
+
+class Activity:
+    def __init__(self, store: Store, sink: EventSink, presence: Presence, clock: Clock) -> None:
+        self._store = store
+        self._sink = sink
+        self._presence = presence
+        self._clock = clock
+        self._sessions = Heartbeats(self._load_session, clock)
+        self._machines = Heartbeats(self._load_machine, clock)
+        self._suppressed: dict[SessionId, Millis] = {}
+
+    async def session_alive(
+        self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
+    ) -> None:
+        """Announce a heartbeat. One of an unknown or recently stopped session is ignored."""
+        if self._is_suppressed(session_id):
+            return
+        seen = await self._sessions.beat(account_id, session_id, at)
+        if seen is not None and not self._is_suppressed(session_id):
+            event = SessionActivity(session_id, active=True, active_at=seen, thinking=thinking)
+            self._sink.publish(account_id, event, TO_USER)
+
+    async def machine_alive(self, account_id: AccountId, machine_id: MachineId, at: Millis) -> None:
+        """Announce a heartbeat. One of an unknown machine is ignored."""
+        seen = await self._machines.beat(account_id, machine_id, at)
+        if seen is not None:
+            self._announce_machine(account_id, machine_id, seen, active=True)
+
+    async def machine_connected(self, account_id: AccountId, machine_id: MachineId, holder: Holder) -> None:
+        """Announce the machine online, if it is the account's."""
+        await self._presence.claim(account_id, _machine_claim(machine_id), holder)
+        if await self._machines.owns(account_id, machine_id):
+            self._announce_machine(account_id, machine_id, self._clock(), active=True)
+
+    async def machine_disconnected(
+        self, account_id: AccountId, machine_id: MachineId, holder: Holder
+    ) -> None:
+        """Announce the machine offline once its last connection has gone."""
+        claim = _machine_claim(machine_id)
+        await self._presence.release(account_id, claim, holder)
+        if await self._presence.holders(account_id, claim):
+            return
+        if await self._machines.owns(account_id, machine_id):
+            self._announce_machine(account_id, machine_id, self._clock(), active=False)
+
+    def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
+        """Ignore heartbeats of a stopped session for a minute: they were on their way when it stopped."""
+        self._sessions.forget(account_id, session_id)
+        self._suppressed[session_id] = Millis(self._clock() + SUPPRESSION)
+
+    def resume(self, session_id: SessionId) -> None:
+        """The session is known to run again."""
+        self._suppressed.pop(session_id, None)
+
+    def forget_machine(self, account_id: AccountId, machine_id: MachineId) -> None:
+        """A deleted machine sends nothing that anybody should hear."""
+        self._machines.forget(account_id, machine_id)
+
+    async def flush(self) -> None:
+        """Write down the collected heartbeats; what cannot be written now is kept for the next time."""
+        await self._write(
+            self._sessions,
+            lambda beats: self._store.write(
+                lambda tx: tx.sessions.mark_active(
+                    [(SessionId(target), at) for _, target, at in beats], self._clock()
+                )
+            ),
+        )
+        await self._write(
+            self._machines,
+            lambda beats: self._store.write(
+                lambda tx: tx.machines.mark_active(
+                    [(account_id, MachineId(target), at) for account_id, target, at in beats], self._clock()
+                )
+            ),
+        )
+
+    async def _write(
+        self,
+        heartbeats: Heartbeats,
+        write: Callable[[list[tuple[AccountId, str, Millis]]], Awaitable[None]],
+    ) -> None:
+        beats = heartbeats.take()
+        if not beats:
+            return
+        try:
+            await write(beats)
+        except BaseException:
+            heartbeats.restore(beats)
+            raise
+        heartbeats.written(beats)
+
+    async def purge(self) -> None:
+        """Forget what nobody has spoken of for a while."""
+        now = self._clock()
+        self._sessions.purge()
+        self._machines.purge()
+        self._suppressed = {key: until for key, until in self._suppressed.items() if until > now}
+
+    async def expire(self) -> None:
+        """Deactivate and announce whoever has been silent for ten minutes."""
+        now = self._clock()
+        deadline = Millis(now - IDLE_AFTER)
+        while idle := await self._store.write(lambda tx: tx.sessions.mark_idle(deadline, IDLE_BATCH, now)):
+            for account_id, session_id, at in idle:
+                self._sessions.forget(account_id, session_id)
+                self._publish(account_id, SessionActivity(session_id, active=False, active_at=at))
+        while gone := await self._store.write(lambda tx: tx.machines.mark_idle(deadline, IDLE_BATCH, now)):
+            for account_id, machine_id, at in gone:
+                self._machines.forget(account_id, machine_id)
+                self._announce_machine(account_id, machine_id, at, active=False)
+
+    def _is_suppressed(self, session_id: SessionId) -> bool:
+        until = self._suppressed.get(session_id)
+        return until is not None and until > self._clock()
+
+    def _announce_machine(
+        self, account_id: AccountId, machine_id: MachineId, at: Millis, *, active: bool
+    ) -> None:
+        self._publish(account_id, MachineActivity(machine_id, active=active, active_at=at))
+
+    def _publish(self, account_id: AccountId, event: Ephemeral) -> None:
+        self._sink.publish(account_id, event, TO_USER)
+
+    async def _load_session(self, account_id: AccountId, session_id: str) -> LastSeen | None:
+        session = await self._store.read(lambda tx: tx.sessions.get(account_id, SessionId(session_id)))
+        return session and (session.last_active_at, session.active)
+
+    async def _load_machine(self, account_id: AccountId, machine_id: str) -> LastSeen | None:
+        machine = await self._store.read(lambda tx: tx.machines.get(account_id, MachineId(machine_id)))
+        return machine and (machine.last_active_at, machine.active)
+
+
+def _machine_claim(machine_id: MachineId) -> str:
+    return f"machine:{machine_id}"

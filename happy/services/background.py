@@ -1,0 +1,34 @@
+"""Jobs that repeat for as long as the server runs."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 10.0
+
+log = logging.getLogger(__name__)
+
+
+async def repeat(name: str, seconds: float, job: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
+    """Run `job`, then again `seconds` after each end. After a failure it is tried again sooner, ever less often."""
+    if not at_once:
+        await asyncio.sleep(seconds)
+    failures = 0
+    while True:
+        try:
+            await job()
+        except Exception:  # noqa: BLE001 - a job that failed once must not stop for good
+            failures += 1
+            log.warning("background job failed: %s", name, exc_info=True)
+            await asyncio.sleep(_pause(failures))
+        else:
+            failures = 0
+            await asyncio.sleep(seconds)
+
+
+def _pause(failures: int) -> float:
+    """Exponential, with up to half as much again at random, so that several nodes do not try in step."""
+    longest = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+    return longest * random.uniform(1.0, 1.5)  # noqa: S311 - not a secret

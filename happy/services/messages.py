@@ -1,0 +1,81 @@
+"""Append messages to a session and page through them (contract 01 section 5)."""
+
+from collections.abc import Sequence
+
+from happy.domain.events import NewMessage, Update, to_session
+from happy.domain.ids import new_id, update_id
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.pubsub import EventSink
+from happy.domain.ports.repository import Store
+from happy.domain.sessions import Appended, Message, MessageDraft, MessagePage, encrypted_content
+from happy.domain.values import AccountId, ConnectionId, MessageId, Millis, SessionId
+
+LEGACY_PAGE = 150
+
+
+class MessageService:
+    def __init__(self, store: Store, sink: EventSink, clock: Clock) -> None:
+        self._log = store.messages
+        self._sink = sink
+        self._clock = clock
+
+    async def append(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        contents: Sequence[tuple[str | None, str]],
+        *,
+        skip: ConnectionId | None = None,
+    ) -> list[Message]:
+        """Store `(local id, ciphertext)` pairs and announce the new ones; return all rows in ascending `seq`.
+
+        Safe to repeat: a local id that is stored already is answered with its row and announced to nobody.
+        `skip` is the connection that must not hear its own message. Raises NotFound.
+        """
+        now = self._clock()
+        appended = await self._log.append(account_id, session_id, _drafts(contents, now), now)
+        self._announce(account_id, session_id, appended, now, skip)
+        return sorted(appended.existing + appended.created, key=lambda message: message.seq)
+
+    def _announce(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        appended: Appended,
+        now: Millis,
+        skip: ConnectionId | None,
+    ) -> None:
+        first = appended.update_seq - len(appended.created) + 1
+        audience = to_session(session_id)
+        for seq, message in enumerate(appended.created, start=first):
+            update = Update(update_id(), seq, NewMessage(session_id, message), now)
+            self._sink.publish(account_id, update, audience, skip=skip)
+
+    async def after(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> MessagePage:
+        """Messages past `seq`, the oldest first. Raises NotFound."""
+        return _page(await self._log.after(account_id, session_id, seq, limit + 1), limit)
+
+    async def before(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> MessagePage:
+        """Messages ahead of `seq`, the newest first. Raises NotFound."""
+        return _page(await self._log.before(account_id, session_id, seq, limit + 1), limit)
+
+    async def newest(self, account_id: AccountId, session_id: SessionId) -> list[Message]:
+        """What clients of the legacy endpoint read: the newest 150. Raises NotFound."""
+        return await self._log.newest(account_id, session_id, LEGACY_PAGE)
+
+
+def _drafts(contents: Sequence[tuple[str | None, str]], now: Millis) -> list[MessageDraft]:
+    """The first of several equal local ids wins; an empty one counts as none."""
+    seen: set[str] = set()
+    drafts = []
+    for local_id, ciphertext in contents:
+        if local_id and local_id in seen:
+            continue
+        if local_id:
+            seen.add(local_id)
+        drafts.append(MessageDraft(MessageId(new_id(now)), local_id or None, encrypted_content(ciphertext)))
+    return drafts
+
+
+def _page(rows: list[Message], limit: int) -> MessagePage:
+    return MessagePage(rows[:limit], has_more=len(rows) > limit)

@@ -1,0 +1,122 @@
+"""Sign in with a key, and link new devices to an account (contract 01 section 3, 04 sections 1 and 2)."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from happy.crypto import Tokens, verify_signature
+from happy.domain.accounts import PairingKind, PairingRequest
+from happy.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
+from happy.domain.ids import new_id
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.repository import Store, Transaction
+from happy.domain.values import HOUR, AccountId, Millis
+
+KEY_BYTES = 32
+SIGNATURE_BYTES = 64
+FORGET_AFTER = 24 * HOUR
+
+
+class Linked(Struct, frozen=True):
+    """What a device picks up once somebody has approved it."""
+
+    token: str
+    response: str
+
+
+class LinkingStatus(Struct, frozen=True, rename="camel"):
+    status: Literal["not_found", "pending", "authorized"]
+    supports_v2: bool = False
+
+
+class PairingService:
+    """Keys are the raw bytes that clients send as base64; the store knows them as upper-case hex."""
+
+    def __init__(self, store: Store, tokens: Tokens, clock: Clock) -> None:
+        self._store = store
+        self._tokens = tokens
+        self._clock = clock
+
+    async def sign_in(self, public_key: bytes, challenge: bytes, signature: bytes) -> str:
+        """A fresh token for the account of this key, which is created on first use.
+
+        Raises Invalid for a key or signature of the wrong size, Unauthenticated for one that does not verify.
+        """
+        if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
+            raise Invalid("Invalid public key or signature size")
+        if not verify_signature(public_key, challenge, signature):
+            raise Unauthenticated("Invalid signature")
+        now = self._clock()
+        fresh_id = AccountId(new_id(now))
+        account_id = await self._store.write(
+            lambda tx: tx.accounts.upsert(fresh_id, public_key.hex().upper(), now)
+        )
+        return self._tokens.issue(account_id, now)
+
+    async def request(
+        self, kind: PairingKind, public_key: bytes, *, supports_v2: bool = False
+    ) -> Linked | None:
+        """Ask to be linked; None until somebody has approved. Raises Unauthenticated for a key of the wrong size."""
+        if len(public_key) != KEY_BYTES:
+            raise Unauthenticated("Invalid public key")
+        stored_key = public_key.hex().upper()
+        now = self._clock()
+        found = await self._store.read(lambda tx: tx.pairings.get(kind, stored_key))
+        if found is None or found.expired(now):
+            found = await self._store.write(
+                lambda tx: _open(tx, kind, stored_key, now, supports_v2=supports_v2)
+            )
+        if not found.answered:
+            return None
+        assert found.account_id is not None and found.response is not None
+        extras = {"session": found.id} if kind == "terminal" else None
+        return Linked(self._tokens.issue(found.account_id, now, extras), found.response)
+
+    async def status(self, public_key: bytes) -> LinkingStatus:
+        """How far a terminal's request has come; an unknown or expired one is not found."""
+        if len(public_key) != KEY_BYTES:
+            return LinkingStatus("not_found")
+        found = await self._store.read(lambda tx: tx.pairings.get("terminal", public_key.hex().upper()))
+        if found is None or found.expired(self._clock()):
+            return LinkingStatus("not_found")
+        if found.answered:
+            return LinkingStatus("authorized")
+        return LinkingStatus("pending", found.supports_v2)
+
+    async def answer(
+        self, kind: PairingKind, account_id: AccountId, public_key: bytes, response: str
+    ) -> None:
+        """Approve a device. The first non-empty answer stays; repeating it is fine for the same account.
+
+        Raises Unauthenticated for a key of the wrong size, NotFound, and Conflict when another account was first.
+        """
+        if len(public_key) != KEY_BYTES:
+            raise Unauthenticated("Invalid public key")
+        stored_key = public_key.hex().upper()
+        now = self._clock()
+
+        async def answer(tx: Transaction) -> None:
+            found = await tx.pairings.get(kind, stored_key)
+            if found is None or found.expired(now):
+                raise NotFound("Request not found")
+            if await tx.pairings.answer(kind, stored_key, account_id, response, now):
+                return
+            if found.account_id not in (account_id, None):
+                raise Conflict("Request already answered")
+
+        await self._store.write(answer)
+
+    async def sweep(self) -> None:
+        """Delete requests that nobody has answered for a day."""
+        deadline = Millis(self._clock() - FORGET_AFTER)
+        await self._store.write(lambda tx: tx.pairings.drop_unanswered(deadline))
+
+
+async def _open(
+    tx: Transaction, kind: PairingKind, public_key: str, now: Millis, *, supports_v2: bool
+) -> PairingRequest:
+    """The request of this key, made anew when it has expired: its first call decides `supports_v2`."""
+    request = await tx.pairings.open(kind, new_id(now), public_key, now, supports_v2=supports_v2)
+    if request.expired(now):
+        request = await tx.pairings.reopen(kind, public_key, now, supports_v2=supports_v2)
+    return request

@@ -1,0 +1,174 @@
+"""Create, list, update, stop and delete sessions (contract 01 section 4, 02 section 5.2)."""
+
+import logging
+from typing import TypeVar
+
+from happy.domain.errors import HappyError, NotFound
+from happy.domain.events import (
+    TO_USER,
+    DeleteSession,
+    SessionActivity,
+    UpdateSession,
+    VersionedValue,
+    new_session,
+    to_session,
+)
+from happy.domain.ids import new_id
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.filestore import FileStore
+from happy.domain.ports.pubsub import EventSink
+from happy.domain.ports.repository import Store
+from happy.domain.sessions import Session
+from happy.domain.values import MINUTE, AccountId, Millis, SessionId, Swap
+from happy.services.activity import Activity
+from happy.services.unit_of_work import Changes, UnitOfWork
+
+LIST_LIMIT = 150
+ACTIVE_WINDOW = 15 * MINUTE
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class SessionService:
+    def __init__(
+        self,
+        store: Store,
+        unit_of_work: UnitOfWork,
+        sink: EventSink,
+        activity: Activity,
+        files: FileStore,
+        clock: Clock,
+    ) -> None:
+        self._store = store
+        self._unit_of_work = unit_of_work
+        self._sink = sink
+        self._activity = activity
+        self._files = files
+        self._clock = clock
+
+    async def load_or_create(
+        self, account_id: AccountId, tag: str, metadata: str, data_encryption_key: bytes | None
+    ) -> Session:
+        """The session with this tag, created when there is none. Lifts the heartbeat suppression of a stopped one."""
+
+        async def add(changes: Changes) -> Session:
+            session = _fresh(account_id, tag, metadata, data_encryption_key, changes.now)
+            if not await changes.tx.sessions.add(session):
+                existing = await changes.tx.sessions.by_tag(account_id, tag)
+                assert existing is not None, "the conflicting row cannot vanish inside a transaction"
+                return existing
+            changes.record(account_id, TO_USER, new_session(session))
+            return session
+
+        existing = await self._store.read(lambda tx: tx.sessions.by_tag(account_id, tag))
+        session = existing or await self._unit_of_work.run(add)
+        self._activity.resume(session.id)
+        return session
+
+    async def get(self, account_id: AccountId, session_id: SessionId) -> Session | None:
+        return await self._store.read(lambda tx: tx.sessions.get(account_id, session_id))
+
+    async def recent(self, account_id: AccountId) -> list[Session]:
+        return await self._store.read(lambda tx: tx.sessions.recent(account_id, LIST_LIMIT))
+
+    async def active(self, account_id: AccountId, limit: int) -> list[Session]:
+        since = Millis(self._clock() - ACTIVE_WINDOW)
+        return await self._store.read(lambda tx: tx.sessions.active(account_id, since, limit))
+
+    async def page(
+        self, account_id: AccountId, before: SessionId | None, changed_since: Millis | None, limit: int
+    ) -> tuple[list[Session], bool]:
+        """One page in descending id order, and whether there is another."""
+        rows = await self._store.read(
+            lambda tx: tx.sessions.page(account_id, before, changed_since, limit + 1)
+        )
+        return rows[:limit], len(rows) > limit
+
+    async def update_metadata(
+        self, account_id: AccountId, session_id: SessionId, expected: int, value: str
+    ) -> Swap[str]:
+        """Replace the metadata if its version is still `expected`. Raises NotFound."""
+
+        async def swap(changes: Changes) -> Swap[str]:
+            outcome = await changes.tx.sessions.swap_metadata(
+                account_id, session_id, expected, value, changes.now
+            )
+            if outcome.won:
+                part = VersionedValue(value, outcome.current.version)
+                changes.record(account_id, to_session(session_id), UpdateSession(session_id, metadata=part))
+            return outcome
+
+        return self._resumed(session_id, await self._unit_of_work.run(swap))
+
+    async def update_agent_state(
+        self, account_id: AccountId, session_id: SessionId, expected: int, value: str | None
+    ) -> Swap[str | None]:
+        """Replace the agent state if its version is still `expected`. Raises NotFound."""
+
+        async def swap(changes: Changes) -> Swap[str | None]:
+            outcome = await changes.tx.sessions.swap_agent_state(
+                account_id, session_id, expected, value, changes.now
+            )
+            if outcome.won:
+                part = VersionedValue(value, outcome.current.version)
+                changes.record(account_id, to_session(session_id), UpdateSession(session_id, agent_state=part))
+            return outcome
+
+        return self._resumed(session_id, await self._unit_of_work.run(swap))
+
+    async def archive(self, account_id: AccountId, session_id: SessionId) -> None:
+        """Stop the session now. Repeating it repeats the announcement. Raises NotFound."""
+        await self.stop(account_id, session_id, self._clock())
+
+    async def stop(self, account_id: AccountId, session_id: SessionId, at: Millis) -> None:
+        """Mark the session inactive, last seen at `at`, and ignore late heartbeats. Raises NotFound."""
+        now = self._clock()
+        found = await self._store.write(
+            lambda tx: tx.sessions.mark_stopped(account_id, session_id, at, now)
+        )
+        if not found:
+            raise NotFound
+        self._activity.suppress(account_id, session_id)
+        self._sink.publish(account_id, SessionActivity(session_id, active=False, active_at=at), TO_USER)
+
+    async def delete(self, account_id: AccountId, session_id: SessionId) -> None:
+        """Delete the session and everything in it. Raises NotFound."""
+
+        async def remove(changes: Changes) -> None:
+            if not await changes.tx.sessions.delete(account_id, session_id):
+                raise NotFound
+            changes.record(account_id, TO_USER, DeleteSession(session_id))
+
+        await self._unit_of_work.run(remove)
+        self._activity.suppress(account_id, session_id)
+        try:
+            await self._files.delete_prefix(f"sessions/{session_id}/attachments/")
+        except HappyError:  # the session is gone all the same; what is left is ciphertext nobody can name
+            log.warning("attachments of a deleted session were left behind", exc_info=True)
+
+    def _resumed(self, session_id: SessionId, outcome: Swap[T]) -> Swap[T]:
+        """A session that writes is alive again: a resumed one does not ask to be created first."""
+        if outcome.won:
+            self._activity.resume(session_id)
+        return outcome
+
+
+def _fresh(
+    account_id: AccountId, tag: str, metadata: str, data_encryption_key: bytes | None, now: Millis
+) -> Session:
+    return Session(
+        id=SessionId(new_id(now)),
+        account_id=account_id,
+        tag=tag,
+        seq=0,
+        metadata=metadata,
+        metadata_version=0,
+        agent_state=None,
+        agent_state_version=0,
+        data_encryption_key=data_encryption_key,
+        active=True,
+        last_active_at=now,
+        created_at=now,
+        updated_at=now,
+    )

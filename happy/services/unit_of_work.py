@@ -1,0 +1,61 @@
+"""A transaction, the updates recorded in it, and their publication after the commit."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from happy.domain.events import Audience, Body, Update
+from happy.domain.ids import update_id
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.pubsub import EventSink
+from happy.domain.ports.repository import Store, Transaction
+from happy.domain.values import AccountId, ConnectionId, Millis
+
+T = TypeVar("T")
+Announcement = tuple[AccountId, Audience, Update]
+
+
+class Changes:
+    """One transaction and the updates recorded in it."""
+
+    def __init__(self, tx: Transaction, now: Millis) -> None:
+        self.tx = tx
+        self.now = now
+        self._recorded: dict[AccountId, list[tuple[Audience, Body]]] = {}
+
+    def record(self, account_id: AccountId, audience: Audience, body: Body) -> None:
+        """Announce `body` once the transaction has committed."""
+        self._recorded.setdefault(account_id, []).append((audience, body))
+
+    async def stamp(self) -> list[Announcement]:
+        """Number the recorded updates: one statement per account, in a fixed order so that none deadlock."""
+        stamped: list[Announcement] = []
+        for account_id, updates in sorted(self._recorded.items()):
+            last = await self.tx.accounts.next_seq(account_id, len(updates), self.now)
+            for seq, (audience, body) in enumerate(updates, start=last - len(updates) + 1):
+                stamped.append((account_id, audience, Update(update_id(), seq, body, self.now)))
+        return stamped
+
+
+class UnitOfWork:
+    """Runs a use case in one transaction and publishes what it recorded after the commit."""
+
+    def __init__(self, store: Store, sink: EventSink, clock: Clock) -> None:
+        self._store = store
+        self._sink = sink
+        self._clock = clock
+
+    async def run(
+        self, use_case: Callable[[Changes], Awaitable[T]], *, skip: ConnectionId | None = None
+    ) -> T:
+        """The use case awaits nothing but `changes.tx`: it may run in another thread, or twice."""
+        now = self._clock()
+
+        async def body(tx: Transaction) -> tuple[T, list[Announcement]]:
+            changes = Changes(tx, now)
+            result = await use_case(changes)
+            return result, await changes.stamp()
+
+        result, announcements = await self._store.write(body)
+        for account_id, audience, update in announcements:
+            self._sink.publish(account_id, update, audience, skip=skip)
+        return result

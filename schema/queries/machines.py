@@ -1,0 +1,103 @@
+"""Statements on machines."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as param
+
+from schema.constructs import greatest
+from schema.tables import access_keys, machines
+from schema.types import Millis
+
+_own = sa.and_(machines.c.id == param("machine"), machines.c.account_id == param("account"))
+_columns = [
+    machines.c.id,
+    machines.c.account_id,
+    machines.c.seq,
+    machines.c.metadata,
+    machines.c.metadata_version,
+    machines.c.daemon_state,
+    machines.c.daemon_state_version,
+    machines.c.data_encryption_key,
+    machines.c.active,
+    machines.c.last_active_at,
+    machines.c.created_at,
+    machines.c.updated_at,
+]
+
+
+def ADD(insert: Any) -> Any:
+    return (
+        insert(machines)
+        .values({column: param(column.key) for column in _columns})
+        .on_conflict_do_nothing(index_elements=[machines.c.id])
+        .returning(machines.c.id)
+    )
+
+
+GET = sa.select(*_columns).where(_own)
+
+OWNED = (
+    sa.select(*_columns)
+    .where(machines.c.account_id == param("account"))
+    .order_by(machines.c.last_active_at.desc(), machines.c.id)
+)
+
+SWAP_METADATA = (
+    sa.update(machines)
+    .where(_own, machines.c.metadata_version == param("expected"))
+    .values(
+        metadata=param("value"),
+        metadata_version=machines.c.metadata_version + 1,
+        updated_at=param("now"),
+    )
+    .returning(machines.c.metadata.label("value"), machines.c.metadata_version.label("version"))
+)
+
+SWAP_DAEMON_STATE = (
+    sa.update(machines)
+    .where(_own, machines.c.daemon_state_version == param("expected"))
+    .values(
+        daemon_state=param("value"),
+        daemon_state_version=machines.c.daemon_state_version + 1,
+        active=sa.true(),
+        last_active_at=param("now"),
+        updated_at=param("now"),
+    )
+    .returning(machines.c.daemon_state.label("value"), machines.c.daemon_state_version.label("version"))
+)
+
+_at = param("at", type_=Millis)
+# A machine that beats is alive even when its clock is behind; the time itself never moves back.
+MARK_ACTIVE = (
+    sa.update(machines)
+    .where(_own, sa.or_(machines.c.last_active_at < _at, machines.c.active == sa.false()))
+    .values(
+        active=sa.true(),
+        last_active_at=greatest(machines.c.last_active_at, "at"),
+        updated_at=param("now"),
+    )
+)
+
+_silent = (
+    sa.select(machines.c.id)
+    .where(machines.c.active == sa.true(), machines.c.last_active_at <= param("deadline", type_=Millis))
+    .order_by(machines.c.last_active_at)
+    .limit(param("limit", type_=sa.Integer))
+    .scalar_subquery()
+)
+MARK_IDLE = (
+    sa.update(machines)
+    .where(
+        machines.c.id.in_(_silent),
+        machines.c.active == sa.true(),
+        machines.c.last_active_at <= param("deadline", type_=Millis),
+    )
+    .values(active=sa.false(), updated_at=param("now"))
+    .returning(machines.c.account_id, machines.c.id, machines.c.last_active_at)
+)
+
+DELETE_ACCESS_KEYS = sa.delete(access_keys).where(
+    access_keys.c.machine_id == param("machine"), access_keys.c.account_id == param("account")
+)
+DELETE = sa.delete(machines).where(_own).returning(machines.c.id)

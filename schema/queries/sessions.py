@@ -1,0 +1,132 @@
+"""Statements on sessions."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as param
+
+from schema.constructs import byte_order
+from schema.tables import access_keys, session_messages, sessions, usage_reports
+from schema.types import Millis
+
+_own = sa.and_(sessions.c.id == param("session"), sessions.c.account_id == param("account"))
+_columns = [
+    sessions.c.id,
+    sessions.c.account_id,
+    sessions.c.tag,
+    sessions.c.seq,
+    sessions.c.metadata,
+    sessions.c.metadata_version,
+    sessions.c.agent_state,
+    sessions.c.agent_state_version,
+    sessions.c.data_encryption_key,
+    sessions.c.active,
+    sessions.c.last_active_at,
+    sessions.c.created_at,
+    sessions.c.updated_at,
+]
+
+
+def ADD(insert: Any) -> Any:
+    return (
+        insert(sessions)
+        .values({column: param(column.key) for column in _columns})
+        .on_conflict_do_nothing(index_elements=[sessions.c.account_id, sessions.c.tag])
+        .returning(sessions.c.id)
+    )
+
+
+BY_TAG = sa.select(*_columns).where(sessions.c.account_id == param("account"), sessions.c.tag == param("tag"))
+
+GET = sa.select(*_columns).where(_own)
+
+RECENT = (
+    sa.select(*_columns)
+    .where(sessions.c.account_id == param("account"))
+    .order_by(sessions.c.updated_at.desc(), sessions.c.id.desc())
+    .limit(param("limit", type_=sa.Integer))
+)
+
+ACTIVE = (
+    sa.select(*_columns)
+    .where(
+        sessions.c.account_id == param("account"),
+        sessions.c.active == sa.true(),
+        sessions.c.last_active_at > param("since", type_=Millis),
+    )
+    .order_by(sessions.c.last_active_at.desc(), sessions.c.id.desc())
+    .limit(param("limit", type_=sa.Integer))
+)
+
+# A page without a cursor starts before "~": every id begins with a letter or digit, which sort before it.
+PAGE = (
+    sa.select(*_columns)
+    .where(
+        sessions.c.account_id == param("account"),
+        byte_order(sessions.c.id) < param("before", type_=sa.Text),
+        sessions.c.updated_at > param("changed_since", type_=Millis),
+    )
+    .order_by(byte_order(sessions.c.id).desc())
+    .limit(param("limit", type_=sa.Integer))
+)
+
+SWAP_METADATA = (
+    sa.update(sessions)
+    .where(_own, sessions.c.metadata_version == param("expected"))
+    .values(
+        metadata=param("value"),
+        metadata_version=sessions.c.metadata_version + 1,
+        updated_at=param("now"),
+    )
+    .returning(sessions.c.metadata.label("value"), sessions.c.metadata_version.label("version"))
+)
+
+SWAP_AGENT_STATE = (
+    sa.update(sessions)
+    .where(_own, sessions.c.agent_state_version == param("expected"))
+    .values(
+        agent_state=param("value"),
+        agent_state_version=sessions.c.agent_state_version + 1,
+        updated_at=param("now"),
+    )
+    .returning(sessions.c.agent_state.label("value"), sessions.c.agent_state_version.label("version"))
+)
+
+# A flush that comes after the session was stopped must not revive it.
+MARK_ACTIVE = (
+    sa.update(sessions)
+    .where(sessions.c.id == param("session"), sessions.c.last_active_at < param("at", type_=Millis))
+    .values(active=sa.true(), last_active_at=param("at", type_=Millis), updated_at=param("now"))
+)
+
+MARK_STOPPED = (
+    sa.update(sessions)
+    .where(_own)
+    .values(active=sa.false(), last_active_at=param("at", type_=Millis), updated_at=param("now"))
+    .returning(sessions.c.id)
+)
+
+_silent = (
+    sa.select(sessions.c.id)
+    .where(sessions.c.active == sa.true(), sessions.c.last_active_at <= param("deadline", type_=Millis))
+    .order_by(sessions.c.last_active_at)
+    .limit(param("limit", type_=sa.Integer))
+    .scalar_subquery()
+)
+# The conditions stand again outside the selection: a heartbeat may be written in between.
+MARK_IDLE = (
+    sa.update(sessions)
+    .where(
+        sessions.c.id.in_(_silent),
+        sessions.c.active == sa.true(),
+        sessions.c.last_active_at <= param("deadline", type_=Millis),
+    )
+    .values(active=sa.false(), updated_at=param("now"))
+    .returning(sessions.c.account_id, sessions.c.id, sessions.c.last_active_at)
+)
+
+OWNED = sa.select(sessions.c.id).where(_own)
+DELETE_MESSAGES = sa.delete(session_messages).where(session_messages.c.session_id == param("session"))
+DELETE_USAGE = sa.delete(usage_reports).where(usage_reports.c.session_id == param("session"))
+DELETE_ACCESS_KEYS = sa.delete(access_keys).where(access_keys.c.session_id == param("session"))
+DELETE = sa.delete(sessions).where(_own).returning(sessions.c.id)
