@@ -1,7 +1,6 @@
-"""The two base64 readings that clients rely on: strict for keys and values, lenient for artifacts and the like."""
+"""The two ways of reading base64 that clients rely on."""
 
 import re
-from binascii import Error as Base64Error
 from binascii import a2b_base64
 from typing import Final
 
@@ -13,7 +12,9 @@ _MOST_PADDING: Final = 2
 
 
 def decode_strict(text: str) -> bytes:
-    """Standard base64 where padding may be missing or too short and left-over bits are ignored; else ValueError."""
+    """Standard base64 whose padding may be incomplete. Raises ValueError for anything else."""
+    if text.endswith("==="):  # some versions of the library accept any amount of padding
+        raise ValueError("not base64")
     try:
         return a2b_base64(text, strict_mode=True)
     except ValueError:

@@ -72,19 +72,24 @@ class Ids:
         return f"c{self._time_digits}{_base36(self._count)}"
 
 
-class Names:
-    """Random names that are unique by their length alone."""
+def new_id(now: Millis) -> str:
+    """The id of a new row; later calls in this process give greater ids."""
+    return _IDS(now)
 
-    def __init__(self) -> None:
-        self._random = RandomText(ALPHANUMERIC)
 
-    def update_id(self) -> str:
-        return self._random.take(12)
+def update_id() -> str:
+    return _NAMES.take(12)
 
-    def file_key(self, prefix: str) -> str:
-        return f"{prefix}_{self._random.take(24)}"
+
+def file_key(prefix: str) -> str:
+    return f"{prefix}_{_NAMES.take(24)}"
 
 
 def _base36(number: int) -> str:
     """Four digits, for numbers below 36**4."""
     return _DIGITS[number // _PAIR] + _DIGITS[number % _PAIR]
+
+
+# State of the whole process on purpose: the order of ids must hold across everything that makes some.
+_IDS: Final = Ids()
+_NAMES: Final = RandomText(ALPHANUMERIC)
