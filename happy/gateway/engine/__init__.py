@@ -1,0 +1,12 @@
+"""Our own Engine.IO 4 and Socket.IO 5 server, as an ASGI application for one path.
+
+`Server` speaks the protocol, an `Application` decides who may connect and what events do, a `Socket` is
+one client.
+"""
+
+from happy.gateway.engine.application import Application, Refused, SocketClosed
+from happy.gateway.engine.server import Server
+from happy.gateway.engine.settings import EngineSettings
+from happy.gateway.engine.socket import Ack, Socket
+
+__all__ = ["Ack", "Application", "EngineSettings", "Refused", "Server", "Socket", "SocketClosed"]

@@ -1,0 +1,121 @@
+"""The little of ASGI and HTTP that the engine needs: requests, answers and CORS."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qs
+
+import msgspec
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = Iterable[tuple[bytes, bytes]]
+
+TEXT = b"text/plain; charset=UTF-8"
+JSON = b"application/json"
+
+UNKNOWN_TRANSPORT = (0, "Transport unknown")
+UNKNOWN_SID = (1, "Session ID unknown")
+BAD_HANDSHAKE_METHOD = (2, "Bad handshake method")
+BAD_REQUEST = (3, "Bad request")
+UNSUPPORTED_PROTOCOL = (5, "Unsupported protocol version")
+
+
+class TooLarge(Exception):
+    """The request body exceeds the limit."""
+
+
+class HungUp(Exception):
+    """The client left before its request was complete."""
+
+
+class Request:
+    """One HTTP request or websocket handshake."""
+
+    __slots__ = ("_query", "method", "receive", "scope", "send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.send = send
+        self.method: str = scope.get("method", "GET")
+        self._query: dict[str, list[str]] = parse_qs(scope["query_string"].decode("latin-1"))
+
+    @property
+    def is_websocket(self) -> bool:
+        return bool(self.scope["type"] == "websocket")
+
+    @property
+    def headers(self) -> Headers:
+        headers: Headers = self.scope["headers"]
+        return headers
+
+    def query(self, name: str) -> str:
+        """The last value of a query parameter, empty if it is absent."""
+        return self._query.get(name, [""])[-1]
+
+    def header(self, name: bytes) -> bytes:
+        """The value of a header, empty if it is absent."""
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return b""
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body, read no further than the limit."""
+        declared = self.header(b"content-length")
+        if declared.isdigit() and int(declared) > limit:
+            raise TooLarge
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
+            message = await self.receive()
+            if message["type"] != "http.request":
+                raise HungUp
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > limit:
+                raise TooLarge
+            more = message.get("more_body", False)
+        return b"".join(parts)
+
+    async def answer(self, status: int, body: bytes = b"", content_type: bytes = TEXT) -> None:
+        """Answer a request, or refuse a websocket handshake."""
+        headers = [
+            (b"content-type", content_type),
+            (b"content-length", str(len(body)).encode()),
+            (b"cache-control", b"no-store"),
+            *self._cors(),
+        ]
+        kind = "websocket.http.response" if self.is_websocket else "http.response"
+        await self.send({"type": f"{kind}.start", "status": status, "headers": headers})
+        await self.send({"type": f"{kind}.body", "body": body})
+
+    async def refuse(self, error: tuple[int, str], status: int = 400) -> None:
+        """Answer one of the errors that Engine.IO defines."""
+        code, message = error
+        await self.answer(status, msgspec.json.encode({"code": code, "message": message}), JSON)
+
+    async def preflight(self) -> None:
+        """Answer a CORS preflight: any origin may use this path, since it takes a token and no cookie."""
+        headers = [*self._cors(), *self._allowed()]
+        await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+        await self.send({"type": "http.response.body", "body": b""})
+
+    def _cors(self) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"access-control-allow-origin", self.header(b"origin") or b"*"),
+            (b"access-control-allow-credentials", b"true"),
+            (b"vary", b"Origin"),
+        ]
+
+    def _allowed(self) -> list[tuple[bytes, bytes]]:
+        return [
+            (b"access-control-allow-methods", b"GET,POST,OPTIONS"),
+            (b"access-control-allow-headers", self.header(b"access-control-request-headers") or b"*"),
+            (b"access-control-max-age", b"600"),
+            (b"content-length", b"0"),
+        ]

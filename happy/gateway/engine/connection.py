@@ -1,0 +1,231 @@
+"""One Engine.IO session: heartbeat, bounded send queue, transport upgrade and orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from happy.gateway.engine import packets
+from happy.gateway.engine.client import Client
+from happy.gateway.engine.packets import ProtocolError
+from happy.gateway.engine.runtime import logger
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from happy.gateway.engine.asgi import Headers
+    from happy.gateway.engine.runtime import Runtime
+    from happy.gateway.engine.settings import EngineSettings
+    from happy.gateway.engine.transport import Transport
+
+OVERFLOW = "send queue overflow"
+PARSE_ERROR = "parse error"
+PING_TIMEOUT = "ping timeout"
+
+
+class Connection:
+    """Belongs to the readers of its transport: they feed it packets, and the last of them ends it."""
+
+    __slots__ = (
+        "_busy",
+        "_client",
+        "_finished",
+        "_heard",
+        "_loop",
+        "_queue",
+        "_queued_bytes",
+        "_readers",
+        "_runtime",
+        "_timer",
+        "broken",
+        "closed",
+        "headers",
+        "probe",
+        "reason",
+        "sid",
+        "transport",
+    )
+
+    def __init__(self, runtime: Runtime, sid: str, headers: Headers, transport: Transport) -> None:
+        self.sid = sid
+        self.headers = headers
+        self.transport = transport
+        self.probe: Transport | None = None  # a websocket that may replace the polling transport
+        self.closed = False
+        self.broken = False  # closed because of what the peer sent: the rest is not worth reading
+        self.reason = ""
+        self._runtime = runtime
+        self._loop = asyncio.get_running_loop()
+        self._client = Client(self, runtime)
+        self._queue: deque[str] | None = None  # most connections never need one
+        self._queued_bytes = 0
+        self._readers = 0
+        self._busy = False
+        self._heard = False
+        self._finished = False
+        self._timer = self._loop.call_later(runtime.settings.ping_interval, self._ping)
+        runtime.add(self)
+
+    def open_packet(self) -> str:
+        """The answer to the handshake."""
+        settings = self._runtime.settings
+        fields = {
+            "sid": self.sid,
+            "upgrades": ["websocket"] if self.transport.name == "polling" else [],
+            "pingInterval": round(settings.ping_interval * 1000),
+            "pingTimeout": round(settings.ping_timeout * 1000),
+            "maxPayload": settings.max_payload,
+        }
+        return packets.OPEN + msgspec.json.encode(fields).decode()
+
+    @property
+    def settings(self) -> EngineSettings:
+        return self._runtime.settings
+
+    @property
+    def has_queue(self) -> bool:
+        return bool(self._queue)
+
+    # Sending
+
+    def send(self, packet: str) -> None:
+        """Send an Engine.IO packet now or queue it; never blocks, never raises, does nothing once closed."""
+        if self.closed:
+            return
+        if self.transport.ready and not self._queue:
+            self.transport.write(packet)
+            return
+        if self._queue is None:
+            self._queue = deque()
+        settings = self._runtime.settings
+        if len(self._queue) >= settings.queue_packets or self._queued_bytes > settings.queue_bytes:
+            self.close(OVERFLOW, abort=True)
+            return
+        self._queue.append(packet)
+        self._queued_bytes += size(packet)
+        self.transport.flush()
+
+    def take(self) -> str | None:
+        """The next packet of the queue."""
+        if not self._queue:
+            return None
+        packet = self._queue.popleft()
+        self._queued_bytes -= size(packet)
+        if not self._queue:
+            self._queue = None
+        return packet
+
+    def take_all(self) -> list[str]:
+        """Empty the queue."""
+        taken, self._queue, self._queued_bytes = self._queue, None, 0
+        return list(taken or ())
+
+    # Receiving
+
+    def receive(self, packet: str | bytes) -> Awaitable[None] | None:
+        """Process a packet; the reader must `settle` an awaitable before the next one."""
+        self._heard = True
+        try:
+            if isinstance(packet, bytes):
+                return self._client.binary(packet)
+            if packet[:1] == packets.MESSAGE:
+                return self._client.message(packet[1:])
+            self._control(packet)
+        except ProtocolError as error:
+            logger.info("connection %s: %s", self.sid, error)
+            self.broken = True
+            self.close(PARSE_ERROR)
+        except Exception:  # noqa: BLE001 - the application's fault, logged and contained
+            logger.exception("connection %s: event handler failed", self.sid)
+        return None
+
+    async def settle(self, work: Awaitable[None]) -> None:
+        """Wait for what a packet started."""
+        self._busy = True
+        try:
+            await work
+        except Exception:  # noqa: BLE001 - the application's fault, logged and contained
+            logger.exception("connection %s: event handler failed", self.sid)
+        finally:
+            self._busy = False
+
+    def _control(self, packet: str) -> None:
+        if packet == packets.PONG:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._runtime.settings.ping_interval, self._ping)
+        elif packet == packets.CLOSE:
+            self.close("transport close")
+        elif packet not in {packets.NOOP, packets.UPGRADE}:
+            raise ProtocolError("unexpected Engine.IO packet")
+
+    # Heartbeat
+
+    def _ping(self) -> None:
+        self._heard = False
+        self._timer = self._loop.call_later(self._runtime.settings.ping_timeout, self._pong_is_due)
+        self.send(packets.PING)
+
+    def _pong_is_due(self) -> None:
+        if self._busy or self._heard:  # the pong may wait behind other packets
+            self._heard = False
+            self._timer = self._loop.call_later(self._runtime.settings.ping_timeout, self._pong_is_due)
+        else:
+            self.close(PING_TIMEOUT, abort=True)
+
+    # Upgrade
+
+    def upgrade(self, transport: Transport) -> None:
+        """Replace the transport; what is queued follows on the new one."""
+        previous, self.transport, self.probe = self.transport, transport, None
+        self._runtime.opened["upgrade"] += 1
+        previous.close()
+        if self._queue:
+            transport.flush()
+
+    # End
+
+    def close(self, reason: str, *, abort: bool = False) -> None:
+        """Close the transport. The application learns it after the packets received so far."""
+        if self.closed:
+            return
+        self.closed = True
+        self.reason = reason
+        self._timer.cancel()
+        if reason == OVERFLOW:
+            logger.warning("connection %s: closed, its client reads too slowly", self.sid)
+        self._runtime.remove(self, reason)
+        self._client.gone()
+        self.transport.close(abort=abort)
+        if self.probe is not None:
+            self.probe.close(abort=abort)
+        self.take_all()
+        if self._readers == 0:
+            self._runtime.spawn(self._finish())
+
+    def reader_started(self) -> None:
+        self._readers += 1
+
+    async def reader_ended(self) -> None:
+        """Every reader awaits this at its end; the last one of a closed connection tells the application."""
+        self._readers -= 1
+        if self.closed and self._readers == 0:
+            await self._finish()
+
+    async def _finish(self) -> None:
+        if self._finished:
+            return
+        self._finished = True
+        try:
+            await self._client.finish(self.reason)
+        except Exception:  # noqa: BLE001 - the application's fault, logged and contained
+            logger.exception("connection %s: disconnect handler failed", self.sid)
+        finally:
+            self._runtime.finished()
+
+
+def size(packet: str) -> int:
+    """Bytes on the wire, without encoding what is plain ASCII."""
+    return len(packet) if packet.isascii() else len(packet.encode())

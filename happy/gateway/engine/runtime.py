@@ -1,0 +1,70 @@
+"""What all connections of one server share."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from happy.gateway.engine.application import Application
+    from happy.gateway.engine.connection import Connection
+    from happy.gateway.engine.settings import EngineSettings
+
+logger = logging.getLogger("happy.engine")
+
+
+class Runtime:
+    """Settings, the application, the connection table and what is counted."""
+
+    def __init__(self, application: Application, settings: EngineSettings) -> None:
+        self.application = application
+        self.settings = settings
+        self.connections: dict[str, Connection] = {}  # open ones by session id
+        self.unfinished = 0  # opened, and `disconnected` not yet called
+        self._idle = asyncio.Event()  # set whenever `unfinished` falls to zero
+        self.opened: Counter[str] = Counter()  # by transport
+        self.closed: Counter[str] = Counter()  # by reason
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def add(self, connection: Connection) -> None:
+        self.connections[connection.sid] = connection
+        self.opened[connection.transport.name] += 1
+        self.unfinished += 1
+
+    def remove(self, connection: Connection, reason: str) -> None:
+        """The connection closed; its session id is unknown from here on."""
+        del self.connections[connection.sid]
+        self.closed[reason] += 1
+
+    def finished(self) -> None:
+        """The application knows that a connection is gone."""
+        self.unfinished -= 1
+        if self.unfinished == 0:
+            self._idle.set()
+
+    async def wait_idle(self, timeout: float) -> bool:  # noqa: ASYNC109 - it says whether, it does not raise
+        """Wait until the application knows that every connection is gone."""
+        self._idle.clear()
+        if self.unfinished == 0:
+            return True
+        try:
+            await asyncio.wait_for(self._idle.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Start a task and keep it alive; its failure is logged."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._reap)
+        return task
+
+    def _reap(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("engine task failed", exc_info=error)
