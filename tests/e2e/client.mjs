@@ -1,0 +1,77 @@
+// Drives the official socket.io-client for tests/e2e/official.py: JSON lines in, JSON lines out.
+// In:  {id, op, socket, ...} with op one of open, emit, call, answer, close, drop, state.
+// Out: {id, value} or {id, error} per command, and as they happen {socket, event, args} and {socket, life, ...}.
+import { createRequire } from "node:module";
+import { createInterface } from "node:readline";
+
+const require = createRequire(process.argv[2] + "/package.json");
+const { io } = require("socket.io-client");
+const sockets = new Map();
+
+// Bytes travel through JSON as {"$bytes": "<base64>"}.
+const revive = (_, value) =>
+  value && typeof value === "object" && "$bytes" in value ? Buffer.from(value.$bytes, "base64") : value;
+const send = (line) => process.stdout.write(JSON.stringify(line) + "\n");
+
+function open({ id, socket: name, url, options }) {
+  const socket = io(url, { forceNew: true, ...options });
+  sockets.set(name, { socket, answers: new Map() });
+  let opened = false;
+  socket.on("connect", () => {
+    const value = { id: socket.id, transport: socket.io.engine.transport.name, recovered: socket.recovered };
+    if (!opened) send({ id, value });
+    else send({ socket: name, life: "connect", ...value });
+    opened = true;
+    socket.io.engine.on("upgrade", (transport) => send({ socket: name, life: "upgrade", transport: transport.name }));
+  });
+  socket.on("connect_error", (error) => {
+    if (!opened) send({ id, error: error.message, active: socket.active });
+    else send({ socket: name, life: "connect_error", message: error.message, active: socket.active });
+  });
+  socket.on("disconnect", (reason) => send({ socket: name, life: "disconnect", reason, active: socket.active }));
+  socket.onAny((event, ...args) => {
+    const acknowledge = typeof args.at(-1) === "function" ? args.pop() : null;
+    send({ socket: name, event, args });
+    if (acknowledge) answerWith(name, event, args, acknowledge);
+  });
+}
+
+// How to answer an event with an acknowledgement: {value}, {echo: true}, {none: true}; {delay} in ms; absent: never.
+function answerWith(name, event, args, acknowledge) {
+  const how = sockets.get(name)?.answers.get(event);
+  if (!how) return;
+  const answer = () => (how.none ? acknowledge() : acknowledge(how.echo ? args[0] : how.value));
+  if (how.delay) setTimeout(answer, how.delay);
+  else answer();
+}
+
+async function call({ id, socket: name, event, args, timeout }) {
+  try {
+    const value = await sockets.get(name).socket.timeout(timeout).emitWithAck(event, ...args);
+    send({ id, socket: name, ack: event, value: value === undefined ? null : value });
+  } catch (error) {
+    send({ id, error: error.message });
+  }
+}
+
+function run(command) {
+  const known = sockets.get(command.socket);
+  if (command.op === "open") return open(command);
+  if (command.op === "call") return void call(command);
+  if (command.op === "emit") known.socket.emit(command.event, ...command.args);
+  else if (command.op === "answer") known.answers.set(command.event, command.how);
+  else if (command.op === "close") known?.socket.disconnect();
+  else if (command.op === "drop") known.socket.io.engine.close();
+  const socket = known?.socket;
+  send({ id: command.id, value: { connected: socket?.connected, transport: socket?.io.engine?.transport?.name } });
+}
+
+createInterface({ input: process.stdin }).on("line", (line) => {
+  const command = JSON.parse(line, revive);
+  try {
+    run(command);
+  } catch (error) {
+    send({ id: command.id, error: String(error) });
+  }
+});
+process.stdin.on("end", () => process.exit(0));

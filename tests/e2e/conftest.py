@@ -1,0 +1,89 @@
+"""One server and one Node process for all tests of this folder, a new account for each test."""
+
+import os
+from collections.abc import AsyncIterator, Generator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.api_client import ApiClient
+from tests.e2e.official import NodeClient, OfficialSocket
+from tests.e2e.server import Server
+from tests.node import node
+
+FLAVOR = os.environ.get("HAPPY_TEST_FLAVOR", "light")
+
+
+class Account:
+    """A signed-in account: `api` for HTTP, and the official client's sockets in every scope."""
+
+    def __init__(self, api: ApiClient, client: NodeClient) -> None:
+        self.api = api
+        self._client = client
+
+    def user(self, **more: str) -> OfficialSocket:
+        return self._socket(clientType="user-scoped", **more)
+
+    def session(self, session_id: str) -> OfficialSocket:
+        return self._socket(clientType="session-scoped", sessionId=session_id)
+
+    def machine(self, machine_id: str) -> OfficialSocket:
+        return self._socket(clientType="machine-scoped", machineId=machine_id)
+
+    def unscoped(self) -> OfficialSocket:
+        """As control-plane tools connect: no client type at all."""
+        return self._socket()
+
+    def _socket(self, **auth: str) -> OfficialSocket:
+        return self._client.socket(self.api.url, token=self.api.token, **auth)
+
+
+@pytest.fixture(scope="session")
+def _node_is_there() -> None:
+    """Ask before a server is started for nothing."""
+    node()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    async with Server(tmp_path_factory.mktemp("server"), flavor=FLAVOR) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def own_server(tmp_path: Path) -> AsyncIterator[Server]:
+    """A server of the test's own, to kill and start again."""
+    async with Server(tmp_path / "home", flavor=FLAVOR) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def client(_node_is_there: None) -> AsyncIterator[NodeClient]:
+    async with NodeClient() as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def account(client: NodeClient, server: Server) -> AsyncIterator[Account]:
+    async with ApiClient.signed_in(server.url) as api:
+        yield Account(api, client)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stranger(client: NodeClient, server: Server) -> AsyncIterator[Account]:
+    """Another account on the same server."""
+    async with ApiClient.signed_in(server.url) as api:
+        yield Account(api, client)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """When a test fails, show the end of its servers' logs."""
+    report = yield
+    if report.failed:
+        for name in ("server", "own_server"):
+            running = getattr(item, "funcargs", {}).get(name)
+            if isinstance(running, Server):
+                report.sections.append((f"log of {name}", running.log_text()[-8000:]))
+    return report

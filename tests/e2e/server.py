@@ -1,0 +1,117 @@
+"""A server process of its own: started on an empty home, killed and started again at will."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Self
+
+import httpx
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+START_TIMEOUT = 20.0
+STOP_TIMEOUT = 10.0
+# What a full server needs is named by whoever runs the tests; the database must be empty.
+FULL_VARIABLES = ("DATABASE_URL", "REDIS_URL", "HANDY_MASTER_SECRET")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """One server on one port with one data directory; both survive `kill` and `start`."""
+
+    def __init__(self, home: Path, *, flavor: str = "light", port: int | None = None) -> None:
+        self.home = home
+        self.flavor = flavor
+        self.port = port or free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.log = home / "server.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def database(self) -> Path:
+        """The light flavor's database file."""
+        return self.home / ".happy" / "server-light" / "happy-server-light.sqlite"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.kill()
+
+    async def start(self) -> None:
+        """Start and wait for the first healthy answer."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "happy", "serve", "--flavor", self.flavor]
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: ASYNC220 - returns at once, the wait below does not block
+                command, cwd=REPOSITORY, env=self._environment(), stdout=log, stderr=subprocess.STDOUT
+            )
+        try:
+            await self._wait_until_healthy()
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """`kill -9`: nothing is flushed, no socket is closed in order."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    async def stop(self) -> int:
+        """Ask it to end (SIGTERM), as an operator does; the exit code."""
+        assert self.process is not None, "not running"
+        process, self.process = self.process, None
+        process.send_signal(signal.SIGTERM)
+        try:
+            return await asyncio.to_thread(process.wait, STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+    def log_text(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    def _environment(self) -> dict[str, str]:
+        given = {
+            name: os.environ[name] for name in FULL_VARIABLES if self.flavor == "full" and name in os.environ
+        }
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "PORT": str(self.port),
+            "METRICS_ENABLED": "false",
+            "PYTHONUNBUFFERED": "1",
+            **given,
+        }
+
+    async def _wait_until_healthy(self) -> None:
+        assert self.process is not None
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=2) as client:
+            for _ in range(int(START_TIMEOUT / 0.02)):
+                if self.process.poll() is not None:
+                    raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.log_text()}")
+                try:
+                    if (await client.get("/health")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.02)
+        raise RuntimeError(f"not healthy within {START_TIMEOUT} s:\n{self.log_text()}")
+
+
+def temporary_home() -> Path:
+    """An empty home for a script outside pytest; the caller removes it."""
+    return Path(tempfile.mkdtemp(prefix="happy-server-"))
