@@ -124,7 +124,7 @@ BASE = {"sub": "a", "iat": 100, "nbf": 100, "iss": "handy", "jti": "x"}
         ({"aud": "anyone", "jti": 7}, True),
     ],
 )
-def test_the_claims_decide(signer: Signer, change: dict[str, object], valid: bool) -> None:  # noqa: FBT001
+def test_the_claims_decide(signer: Signer, change: dict[str, object], valid: bool) -> None:
     token = signed(signer, {**BASE, **change})
 
     assert valid == (signer.verify(token, 100_000) is not None)

@@ -1,0 +1,268 @@
+"""What the environment asks for, read once into plain data; nothing here opens or creates anything."""
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import asdict
+
+Flavor = Literal["light", "full"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Synchronous = Literal["FULL", "NORMAL"]
+C = TypeVar("C", bound=str)
+
+FLAVORS: Final[tuple[Flavor, ...]] = ("light", "full")
+LOG_LEVELS: Final[tuple[LogLevel, ...]] = ("debug", "info", "warning", "error")
+SYNCHRONOUS: Final[tuple[Synchronous, ...]] = ("FULL", "NORMAL")
+PROVIDERS: Final = ("pglite", "postgres")
+DATABASE_NAME: Final = "happy-server-light.sqlite"
+
+_POSTGRES: Final = ("postgresql://", "postgres://")
+_HIGHEST_PORT: Final = 65_535
+
+# One assignment of a `.env` file, as the dotenv libraries read it: quoted values may span lines.
+_ASSIGNMENT: Final = re.compile(
+    r"""^\s*(?:export\s+)?([\w.-]+)\s*=[^\S\n]*("(?:\\.|[^"\\])*"|'[^']*'|`[^`]*`|[^#\n]*)[^\S\n]*(?:\#.*)?$""",
+    re.MULTILINE,
+)
+
+
+class SettingsError(ValueError):
+    """A variable cannot be used; the message names it and the value expected."""
+
+
+class Secret(str):
+    """A credential: its repr, and so the repr of settings and tracebacks with locals, does not show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class Common(Struct, frozen=True, kw_only=True):
+    """What both flavors need to know."""
+
+    host: str
+    port: int
+    public_url: str | None
+    metrics_port: int | None
+    """None: no metrics are served."""
+
+    log_level: LogLevel
+    remote_debug_log: bool
+    """Whether clients may write into a log file here; for development alone."""
+
+
+class Light(Common, frozen=True, kw_only=True):
+    """One process, SQLite and local files."""
+
+    data_dir: Path
+    database: Path
+    files_dir: Path
+    synchronous: Synchronous
+    secret: Secret | None
+    """None: the one in the data directory, made on the first start."""
+
+
+class S3(Struct, frozen=True, kw_only=True):
+    """An object store that speaks S3."""
+
+    host: str
+    port: int | None
+    use_ssl: bool
+    region: str
+    bucket: str
+    access_key: Secret
+    secret_key: Secret
+    public_url: str
+
+
+class Full(Common, frozen=True, kw_only=True):
+    """Any number of processes on PostgreSQL; `files` is an object store or a local folder."""
+
+    secret: Secret
+    database_url: Secret
+    redis_url: Secret | None
+    files: S3 | Path
+
+
+def load(
+    environ: Mapping[str, str], *, flavor: str | None = None, dotenv: Path | None = None
+) -> Light | Full:
+    """Settings of the flavor that is named or follows from the variables. Raises SettingsError.
+
+    The light flavor takes what `environ` lacks from the file `dotenv`, if there is one.
+    """
+    chosen = _flavor(_Variables(environ), flavor)
+    if chosen == "full":
+        return _full(_Variables(environ))
+    return _light(_Variables({**_read_dotenv(dotenv), **environ}))
+
+
+class _Variables:
+    """Variables by name; blank ones count as unset."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def secret(self, name: str) -> Secret | None:
+        """Verbatim, spaces included: keys derive from exactly these characters."""
+        return Secret(self._environ[name]) if self.text(name) else None
+
+    def required(self, name: str) -> Secret:
+        value = self.secret(name)
+        if value is None:
+            raise SettingsError(f"Missing required env var: {name}")
+        return value
+
+    def choice(self, name: str, options: tuple[C, ...], default: C) -> C:
+        text = self.text(name)
+        for option in options:
+            if option == (text or default):
+                return option
+        raise _unusable(name, " or ".join(options), text)
+
+    def port(self, name: str) -> int | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= _HIGHEST_PORT):
+            raise _unusable(name, f"a port from 1 to {_HIGHEST_PORT}", text)
+        return int(text)
+
+    def address(self, name: str, default: str) -> str:
+        text = self.text(name) or default
+        try:
+            return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text))
+        except ValueError:
+            raise _unusable(name, "an IP address to listen on, such as 0.0.0.0 or 127.0.0.1", text) from None
+
+    def web_address(self, name: str) -> str | None:
+        text = self.text(name)
+        if text is not None and not text.startswith(("http://", "https://")):
+            raise _unusable(name, "an address such as https://happy.example.org", text)
+        return text.rstrip("/") if text else None
+
+    def folder(self, name: str) -> Path | None:
+        text = self.text(name)
+        return self.path(name, text) if text else None
+
+    def path(self, name: str, text: str) -> Path:
+        try:
+            return Path(text).expanduser().absolute()
+        except RuntimeError:
+            raise SettingsError(f"{name}: expected a folder, and the home directory is unknown") from None
+
+
+def _unusable(name: str, expected: str, text: str | None) -> SettingsError:
+    return SettingsError(f"{name}: expected {expected}, got {text!r}")
+
+
+def _flavor(variables: _Variables, named: str | None) -> Flavor:
+    if named is not None:
+        return _Variables({"--flavor": named}).choice("--flavor", FLAVORS, "light")
+    if variables.text("HAPPY_FLAVOR"):
+        return variables.choice("HAPPY_FLAVOR", FLAVORS, "light")
+    names_postgres = (variables.text("DATABASE_URL") or "").startswith(_POSTGRES)
+    provider = variables.choice("DB_PROVIDER", PROVIDERS, "postgres" if names_postgres else "pglite")
+    return "full" if provider == "postgres" else "light"
+
+
+def _common(variables: _Variables) -> Common:
+    metrics = variables.text("METRICS_ENABLED") != "false"
+    return Common(
+        host=variables.address("HOST", "0.0.0.0"),  # noqa: S104 - phones on the same network must reach it
+        port=variables.port("PORT") or 3005,
+        public_url=variables.web_address("PUBLIC_URL"),
+        metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
+        log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
+        remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
+    )
+
+
+def _light(variables: _Variables) -> Light:
+    embedded = variables.text("DB_PROVIDER") == "pglite"  # started by a launcher of the embedded server
+    data_dir = variables.folder("HAPPY_SERVER_LIGHT_DATA_DIR")
+    if data_dir is None and embedded:
+        data_dir = variables.folder("DATA_DIR") or Path("data").absolute()
+    if data_dir is None:
+        data_dir = variables.path("HAPPY_SERVER_LIGHT_DATA_DIR", "~/.happy/server-light")
+    return Light(
+        **asdict(_common(variables)),
+        data_dir=data_dir,
+        database=_sqlite_file(variables, ignore_postgres=embedded) or data_dir / DATABASE_NAME,
+        files_dir=variables.folder("HAPPY_SERVER_LIGHT_FILES_DIR") or data_dir / "files",
+        synchronous=variables.choice("HAPPY_SQLITE_SYNCHRONOUS", SYNCHRONOUS, "FULL"),
+        secret=variables.secret("HANDY_MASTER_SECRET"),
+    )
+
+
+def _sqlite_file(variables: _Variables, *, ignore_postgres: bool) -> Path | None:
+    url = variables.text("DATABASE_URL")
+    if url is None or (ignore_postgres and url.startswith(_POSTGRES)):
+        return None
+    location = url.removeprefix("file:").partition("?")[0]
+    if not url.startswith("file:") or not location.strip("/"):
+        # Not repeated in the message: an address of another kind may hold a password.
+        raise SettingsError("DATABASE_URL: expected file:<path of the SQLite database> for the light flavor")
+    return variables.path("DATABASE_URL", location.removeprefix("//"))
+
+
+def _full(variables: _Variables) -> Full:
+    if variables.secret("HANDY_MASTER_SECRET") is None:
+        raise SettingsError("HANDY_MASTER_SECRET is required")
+    database_url = variables.secret("DATABASE_URL")
+    if database_url is None or not database_url.startswith(_POSTGRES):
+        raise SettingsError(
+            "DATABASE_URL: expected postgresql://user:password@host/database for the full flavor"
+        )
+    redis_url = variables.secret("REDIS_URL")
+    if redis_url is not None and not redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise SettingsError("REDIS_URL: expected redis://host:6379")
+    return Full(
+        **asdict(_common(variables)),
+        secret=variables.required("HANDY_MASTER_SECRET"),
+        database_url=database_url,
+        redis_url=redis_url,
+        files=_s3(variables) or (variables.folder("DATA_DIR") or Path("data").absolute()) / "files",
+    )
+
+
+def _s3(variables: _Variables) -> S3 | None:
+    host = variables.text("S3_HOST")
+    if host is None:
+        return None
+    return S3(
+        host=host,
+        port=variables.port("S3_PORT"),
+        use_ssl=variables.text("S3_USE_SSL") in (None, "true"),
+        region=variables.text("S3_REGION") or "us-east-1",
+        bucket=str(variables.required("S3_BUCKET")),
+        access_key=variables.required("S3_ACCESS_KEY"),
+        secret_key=variables.required("S3_SECRET_KEY"),
+        public_url=str(variables.required("S3_PUBLIC_URL")).strip().rstrip("/"),
+    )
+
+
+def _read_dotenv(file: Path | None) -> dict[str, str]:
+    if file is None or not file.is_file():
+        return {}
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: expected a readable text file in UTF-8 ({error})") from None
+    return {name: _unquote(value.strip()) for name, value in _ASSIGNMENT.findall(text)}
+
+
+def _unquote(value: str) -> str:
+    if len(value) < len('""') or value[0] != value[-1] or value[0] not in "\"'`":
+        return value
+    inner = value[1:-1]
+    return inner.replace("\\n", "\n").replace("\\r", "\r") if value[0] == '"' else inner

@@ -1,0 +1,311 @@
+"""Which flavor the environment asks for, what each variable means, and the one line a wrong one gets."""
+
+from pathlib import Path
+
+import pytest
+
+from happy.settings import S3, Full, Light, Secret, SettingsError, load
+
+HOME = {"HOME": "/home/ada"}
+POSTGRES = "postgresql://ada:pa55@db/happy"
+FULL = {"DATABASE_URL": POSTGRES, "HANDY_MASTER_SECRET": "s3cret"}
+S3_VARIABLES = {
+    "S3_HOST": "s3.example.org",
+    "S3_ACCESS_KEY": "acc3ss",
+    "S3_SECRET_KEY": "k3y",
+    "S3_BUCKET": "happy",
+    "S3_PUBLIC_URL": "https://files.example.org/",
+}
+
+
+@pytest.fixture(autouse=True)
+def home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+
+
+def light(**variables: str) -> Light:
+    settings = load(variables, flavor="light")
+    assert isinstance(settings, Light)
+    return settings
+
+
+def full(**variables: str) -> Full:
+    settings = load({**FULL, **variables}, flavor="full")
+    assert isinstance(settings, Full)
+    return settings
+
+
+# ---- the flavor
+
+
+@pytest.mark.parametrize(
+    ("variables", "flavor", "expected"),
+    [
+        ({}, None, Light),
+        (FULL, None, Full),
+        ({**FULL, "DATABASE_URL": "postgres://db/happy"}, None, Full),
+        (FULL | {"DB_PROVIDER": "postgres"}, None, Full),
+        (FULL | {"DB_PROVIDER": "pglite", "DATA_DIR": "/data"}, None, Light),
+        ({"DATABASE_URL": "file:/tmp/x.sqlite"}, None, Light),
+        ({"HAPPY_FLAVOR": "light"}, None, Light),
+        (FULL | {"HAPPY_FLAVOR": "full"}, None, Full),
+        ({"HAPPY_FLAVOR": "full"}, "light", Light),
+        (FULL | {"HAPPY_FLAVOR": "light"}, "full", Full),
+        ({"HAPPY_FLAVOR": " "}, None, Light),
+    ],
+)
+def test_the_flavor_is_named_or_follows_from_the_database(
+    variables: dict[str, str], flavor: str | None, expected: type
+) -> None:
+    assert isinstance(load(variables, flavor=flavor), expected)
+
+
+# ---- light
+
+
+def test_nothing_set_gives_a_server_for_one_household() -> None:
+    expected = Light(
+        host="0.0.0.0",
+        port=3005,
+        public_url=None,
+        metrics_port=9090,
+        log_level="info",
+        remote_debug_log=False,
+        data_dir=Path("/home/ada/.happy/server-light"),
+        database=Path("/home/ada/.happy/server-light/happy-server-light.sqlite"),
+        files_dir=Path("/home/ada/.happy/server-light/files"),
+        synchronous="FULL",
+        secret=None,
+    )
+
+    assert expected == light()
+
+
+def test_blank_variables_count_as_unset() -> None:
+    names = ("PORT", "HOST", "DATABASE_URL", "HANDY_MASTER_SECRET", "HAPPY_SERVER_LIGHT_DATA_DIR")
+    blank = dict.fromkeys((*names, "HAPPY_SERVER_LIGHT_FILES_DIR", "PUBLIC_URL", "METRICS_PORT"), " \t")
+
+    assert light() == light(**blank)
+
+
+def test_every_light_variable_is_obeyed() -> None:
+    settings = light(
+        HOST="127.0.0.1",
+        PORT="8080",
+        PUBLIC_URL="https://happy.example.org/base//",
+        METRICS_PORT="9999",
+        HAPPY_LOG_LEVEL="debug",
+        DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING="0",
+        HAPPY_SERVER_LIGHT_DATA_DIR="~/data",
+        HAPPY_SERVER_LIGHT_FILES_DIR=" /files ",
+        DATABASE_URL="file:/elsewhere/my.sqlite",
+        HAPPY_SQLITE_SYNCHRONOUS="NORMAL",
+        HANDY_MASTER_SECRET=" spaces count ",
+    )
+
+    expected = Light(
+        host="127.0.0.1",
+        port=8080,
+        public_url="https://happy.example.org/base",
+        metrics_port=9999,
+        log_level="debug",
+        remote_debug_log=True,
+        data_dir=Path("/home/ada/data"),
+        database=Path("/elsewhere/my.sqlite"),
+        files_dir=Path("/files"),
+        synchronous="NORMAL",
+        secret=Secret(" spaces count "),
+    )
+    assert expected == settings
+
+
+def test_database_and_files_follow_the_data_directory() -> None:
+    settings = light(HAPPY_SERVER_LIGHT_DATA_DIR="/srv/happy")
+
+    assert Path("/srv/happy/happy-server-light.sqlite") == settings.database
+    assert Path("/srv/happy/files") == settings.files_dir
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("file:/a/b.sqlite", "/a/b.sqlite"),
+        ("file:///a/b.sqlite", "/a/b.sqlite"),
+        ("file:/a/b c.sqlite?connection_limit=1", "/a/b c.sqlite"),
+        ("file:b.sqlite", "{cwd}/b.sqlite"),
+        ("file:./b.sqlite", "{cwd}/b.sqlite"),
+    ],
+)
+def test_a_sqlite_address_names_a_file(url: str, expected: str) -> None:
+    assert Path(expected.format(cwd=Path.cwd())) == light(DATABASE_URL=url).database
+
+
+@pytest.mark.parametrize(
+    ("value", "port"), [("true", 9090), ("0", 9090), ("", 9090), ("False", 9090), ("false", None)]
+)
+def test_metrics_are_off_for_exactly_false(value: str, port: int | None) -> None:
+    assert port == light(METRICS_ENABLED=value).metrics_port
+
+
+def test_the_launcher_of_the_embedded_server_gets_a_light_one_in_its_data_directory() -> None:
+    settings = load(
+        {**FULL, "DB_PROVIDER": "pglite", "DATA_DIR": "/data", "HOST": "127.0.0.1", "PORT": "4000"}
+    )
+
+    assert isinstance(settings, Light)
+    assert Path("/data/happy-server-light.sqlite") == settings.database
+    assert Path("/data/files") == settings.files_dir
+    assert ("127.0.0.1", 4000) == (settings.host, settings.port)
+    assert Secret("s3cret") == settings.secret
+
+
+def test_without_that_launcher_a_stray_data_dir_does_not_move_the_data() -> None:
+    assert light().data_dir == light(DATA_DIR="/data").data_dir
+
+
+# ---- the .env file
+
+
+def test_a_dotenv_file_fills_in_what_the_environment_lacks(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("PORT=4000\nPUBLIC_URL=http://ada\n")
+    settings = load({"PORT": "5000"}, dotenv=dotenv)
+
+    assert (5000, "http://ada") == (settings.port, settings.public_url)
+
+
+def test_the_full_flavor_reads_no_dotenv_file(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text("PORT=4000")
+
+    assert 3005 == load(FULL, dotenv=dotenv).port
+    assert 3005 == load({}, dotenv=tmp_path / "absent").port
+
+
+@pytest.mark.parametrize(
+    ("line", "value"),
+    [
+        ("HANDY_MASTER_SECRET=plain", "plain"),
+        ("  export HANDY_MASTER_SECRET = plain  # why", "plain"),
+        ("HANDY_MASTER_SECRET=a b\r", "a b"),
+        ("HANDY_MASTER_SECRET='it # stays \\n'", "it # stays \\n"),
+        ('HANDY_MASTER_SECRET="two\\nlines"', "two\nlines"),
+        ('HANDY_MASTER_SECRET="two\nlines"  # why', "two\nlines"),
+        ("HANDY_MASTER_SECRET=`\"'`", "\"'"),
+        ("# HANDY_MASTER_SECRET=no", None),
+        ("HANDY_MASTER_SECRET=", None),
+        ("nonsense", None),
+        ("OTHER=1\n\nHANDY_MASTER_SECRET=x=y\nMORE='2'", "x=y"),
+    ],
+)
+def test_lines_of_a_dotenv_file(tmp_path: Path, line: str, value: str | None) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(line.encode())
+    settings = load({}, dotenv=dotenv)
+
+    assert value == settings.secret
+
+
+def test_a_dotenv_file_that_is_not_text_is_named(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(b"\xff\xfe")
+
+    with pytest.raises(SettingsError, match=r"\.env: expected a readable text file"):
+        load({}, dotenv=dotenv)
+
+
+# ---- full
+
+
+def test_full_needs_a_database_and_a_secret_and_takes_the_rest_as_given() -> None:
+    settings = full(REDIS_URL="redis://cache:6379", DATA_DIR="/data")
+
+    assert Secret(POSTGRES) == settings.database_url
+    assert Secret("redis://cache:6379") == settings.redis_url
+    assert Path("/data/files") == settings.files
+
+
+def test_an_s3_host_selects_the_object_store() -> None:
+    expected = S3(
+        host="s3.example.org",
+        port=None,
+        use_ssl=True,
+        region="us-east-1",
+        bucket="happy",
+        access_key=Secret("acc3ss"),
+        secret_key=Secret("k3y"),
+        public_url="https://files.example.org",
+    )
+
+    assert expected == full(**S3_VARIABLES).files
+
+
+@pytest.mark.parametrize(("value", "expected"), [("", True), ("true", True), ("false", False), ("1", False)])
+def test_only_the_word_true_turns_tls_on(value: str, expected: bool) -> None:
+    files = full(**S3_VARIABLES, S3_USE_SSL=value).files
+
+    assert isinstance(files, S3)
+    assert expected == files.use_ssl
+
+
+# ---- what a wrong value is told
+
+
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"PORT": "eighty"}, "PORT: expected a port from 1 to 65535, got 'eighty'"),
+        ({"PORT": "0"}, "PORT: expected a port from 1 to 65535, got '0'"),
+        ({"PORT": "-1"}, "PORT: expected a port from 1 to 65535, got '-1'"),
+        ({"PORT": "65536"}, "PORT: expected a port from 1 to 65535, got '65536'"),
+        ({"PORT": "²"}, "PORT: expected a port from 1 to 65535, got '²'"),
+        ({"METRICS_PORT": "x"}, "METRICS_PORT: expected a port from 1 to 65535, got 'x'"),
+        ({"HOST": "my-laptop"}, "HOST: expected an IP address to listen on, .*, got 'my-laptop'"),
+        ({"PUBLIC_URL": "happy.org"}, "PUBLIC_URL: expected an address such as .*, got 'happy.org'"),
+        ({"HAPPY_FLAVOR": "huge"}, "HAPPY_FLAVOR: expected light or full, got 'huge'"),
+        ({"DB_PROVIDER": "mysql"}, "DB_PROVIDER: expected pglite or postgres, got 'mysql'"),
+        (
+            {"HAPPY_LOG_LEVEL": "all"},
+            "HAPPY_LOG_LEVEL: expected debug or info or warning or error, got 'all'",
+        ),
+        ({"HAPPY_SQLITE_SYNCHRONOUS": "OFF"}, "HAPPY_SQLITE_SYNCHRONOUS: expected FULL or NORMAL, got 'OFF'"),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL: expected file:<path of the SQLite database>"),
+        ({"DATABASE_URL": "file:"}, "DATABASE_URL: expected file:<path of the SQLite database>"),
+        (FULL | {"HAPPY_FLAVOR": "light"}, "DATABASE_URL: expected file:<path of the SQLite database>"),
+        ({"HAPPY_FLAVOR": "full", "DATABASE_URL": POSTGRES}, "HANDY_MASTER_SECRET is required"),
+        ({"HAPPY_FLAVOR": "full", "HANDY_MASTER_SECRET": "s"}, "DATABASE_URL: expected postgresql://"),
+        ({"DB_PROVIDER": "postgres", "HANDY_MASTER_SECRET": "s"}, "DATABASE_URL: expected postgresql://"),
+        (FULL | {"REDIS_URL": "cache"}, "REDIS_URL: expected redis://"),
+        (FULL | {"S3_HOST": "x"}, "Missing required env var: S3_BUCKET"),
+        (FULL | S3_VARIABLES | {"S3_PORT": "x"}, "S3_PORT: expected a port"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named_with_what_is_expected(
+    variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load({**HOME, **variables})
+    assert "\n" not in str(caught.value)
+    assert "pa55" not in str(caught.value)
+
+
+def test_a_wrong_flavor_on_the_command_line_is_named() -> None:
+    with pytest.raises(SettingsError, match="--flavor: expected light or full, got 'huge'"):
+        load({}, flavor="huge")
+
+
+def test_an_unknown_home_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", unknown)
+
+    with pytest.raises(SettingsError, match=r"HAPPY_SERVER_LIGHT_DATA_DIR: .*home directory is unknown"):
+        load({})
+
+
+def test_printed_settings_show_no_credential() -> None:
+    settings = full(REDIS_URL="redis://:pa55@cache", **S3_VARIABLES)
+    shown = f"{settings} {settings!r} {light(HANDY_MASTER_SECRET='s3cret')}"
+
+    assert [] == [word for word in ("pa55", "s3cret", "acc3ss", "k3y") if word in shown]
