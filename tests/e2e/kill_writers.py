@@ -50,7 +50,7 @@ async def _post_until_answered(
 
 
 def socket_writer(api: ApiClient, ledger: Ledger, chance: random.Random) -> Writer:
-    """Emits messages with an acknowledgement; what has a local id is emitted again after a lost connection."""
+    """Emits messages with an acknowledgement; with a local id it tries again after a lost connection."""
 
     async def write(over: asyncio.Event) -> None:
         message: dict[str, Any] | None = None

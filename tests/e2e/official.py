@@ -78,10 +78,8 @@ class NodeClient:
     async def _handle(self, line: dict[str, Any]) -> None:
         if "socket" in line:
             await self._sockets[line["socket"]].receive(line)
-        if "id" in line and "life" not in line:
-            waiting = self._waiting.pop(line["id"])
-            if waiting.done():
-                return
+        waiting = self._waiting.pop(line.get("id", 0), None)
+        if waiting is not None and not waiting.done():
             if "error" in line:
                 waiting.set_exception(OfficialError(line["error"], active=line.get("active")))
             else:
@@ -135,6 +133,7 @@ class OfficialSocket(Inbox):
             async with asyncio.timeout(TIMEOUT):
                 opened = await self._request("open", url=self.url, options=self._options)
         except OfficialError as error:
+            await self.close()
             if error.active:  # a transport failure; the library would try again
                 raise
             raise ConnectRefused(str(error)) from None
@@ -180,7 +179,7 @@ class OfficialSocket(Inbox):
             self.log.append(Event(f"ack of {line['ack']}", [line["value"]]))
         else:
             async with self._lived:
-                self.lives.append(Life(line["life"], line))
+                self.lives.append(Life(line["life"], line["detail"]))
                 self._lived.notify_all()
 
     async def _request(self, op: str, **arguments: Any) -> Any:
