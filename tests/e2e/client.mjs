@@ -16,21 +16,21 @@ const send = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 function open({ id, socket: name, url, options }) {
   const socket = io(url, { forceNew: true, ...options });
   sockets.set(name, { socket, answers: new Map() });
+  const life = (kind, detail) => send({ socket: name, life: kind, detail });
   let answered = false;
   socket.on("connect", () => {
     const value = { id: socket.id, transport: socket.io.engine.transport.name, recovered: socket.recovered };
     if (!answered) send({ id, value });
-    else send({ socket: name, life: "connect", detail: value });
+    else life("connect", value);
     answered = true;
-    socket.io.engine.on("upgrade", (transport) => send({ socket: name, life: "upgrade", detail: { transport: transport.name } }));
   });
+  socket.io.on("open", () => socket.io.engine.on("upgrade", (to) => life("upgrade", { transport: to.name })));
   socket.on("connect_error", (error) => {
-    const detail = { message: error.message, active: socket.active };
     if (!answered) send({ id, error: error.message, active: socket.active });
-    else send({ socket: name, life: "connect_error", detail });
+    else life("connect_error", { message: error.message, active: socket.active });
     answered = true;
   });
-  socket.on("disconnect", (reason) => send({ socket: name, life: "disconnect", detail: { reason, active: socket.active } }));
+  socket.on("disconnect", (reason) => life("disconnect", { reason, active: socket.active }));
   socket.onAny((event, ...args) => {
     const acknowledge = typeof args.at(-1) === "function" ? args.pop() : null;
     send({ socket: name, event, args });
