@@ -12,6 +12,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, pool
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 
 HERE = Path(__file__).parent
 FORMATTER = {
@@ -45,6 +46,11 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     command.upgrade(config(connection), revision)
 
 
+def stamp(connection: Connection, revision: str) -> None:
+    """Record that the database is at `revision` without running anything."""
+    command.stamp(config(connection), revision)
+
+
 def check(connection: Connection) -> None:
     """Raises when `schema.tables` says more, or less, than the database has."""
     command.check(config(connection))
@@ -52,15 +58,23 @@ def check(connection: Connection) -> None:
 
 @contextmanager
 def sqlite_connection(path: Path) -> Iterator[Connection]:
-    """One transaction on the file, DDL included; committed on leaving."""
+    """One transaction on the file, DDL included, committed on leaving. Raises the driver's own errors."""
     engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=pool.NullPool)
     event.listen(engine, "connect", _manual_transactions)
     event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
             yield connection
+    except DBAPIError as error:
+        raise (error.orig or error) from error
     finally:
         engine.dispose()
+
+
+def driver_connection(connection: Connection) -> sqlite3.Connection:
+    found = connection.connection.driver_connection
+    assert isinstance(found, sqlite3.Connection)
+    return found
 
 
 def new(message: str) -> None:

@@ -1,0 +1,191 @@
+"""Brings the light database to the schema this version was built for, before anything else opens it."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import schema
+from happy.adapters.light import adoption
+from happy.domain.errors import StartupError
+from happy.domain.values import Millis
+from schema.history import HEAD, REVISIONS
+
+SQLITE_HEADER = b"SQLite format 3\0"
+BASE = REVISIONS[0]  # what other servers' databases look like
+LOCK_TIMEOUT = 30.0  # seconds
+
+
+class Corrupt(StartupError):
+    """The file is damaged, or is no database."""
+
+
+class SchemaTooNew(StartupError):
+    """A later version has written this database."""
+
+
+def prepare(path: Path, now: Millis) -> None:
+    """Create, migrate or take over the database; nothing is changed when a StartupError is raised.
+
+    Safe to call from several processes at once. A database that is up to date costs one small read.
+    """
+    with _explained(path):
+        if _revision(path) == HEAD:
+            return
+        with _folder_locked(path.parent):
+            _bring_up_to_date(path, now)
+
+
+def _bring_up_to_date(path: Path, now: Millis) -> None:
+    match _revision(path):
+        case None if not _has_content(path):
+            _create(path)
+        case None if _is_blank(path):
+            with closing(_open(path)) as db:
+                _fill(db)
+        case None:
+            _adopt(path)
+        case revision if revision not in REVISIONS:
+            raise SchemaTooNew(
+                f"{path} has schema {revision}, and this version knows none after {HEAD}:"
+                " start the newer happy-server that wrote it, or choose another data directory"
+            )
+        case revision if revision != HEAD:
+            _migrate(path, revision, now)
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _is_blank(path: Path) -> bool:
+    """A database without a single table, such as a start that was cut short leaves behind."""
+    with closing(_open(path)) as db:
+        return db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
+
+
+def _revision(path: Path) -> str | None:
+    """The revision the database is at; None when there is no database, or none of ours."""
+    if not _has_content(path):
+        return None
+    with path.open("rb") as file:
+        if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
+            raise sqlite3.DatabaseError("the file is no SQLite database")
+    with closing(_open(path)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return None
+        row = db.execute("SELECT max(version_num) FROM alembic_version").fetchone()
+        return None if row[0] is None else str(row[0])
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, timeout=LOCK_TIMEOUT, isolation_level=None)
+
+
+def _create(path: Path) -> None:
+    for leftover in (path.with_name(f"{path.name}-{suffix}") for suffix in ("wal", "journal")):
+        if _has_content(leftover):
+            raise StartupError(
+                f"{path} is missing but {leftover.name} is there: restore one, or move both away"
+            )
+    with _private_file(path.with_name(f".{path.name}.new")) as made:
+        with closing(_open(made)) as db:
+            _fill(db)
+        _sync(made)
+        made.replace(path)
+    _sync(path.parent)
+
+
+def _fill(db: sqlite3.Connection) -> None:
+    script = (Path(schema.__file__).parent / "sqlite.sql").read_text("utf-8")
+    db.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
+
+
+@contextmanager
+def _private_file(path: Path) -> Iterator[Path]:
+    """An empty file that only its owner can read; gone afterwards, unless it was renamed."""
+    path.unlink(missing_ok=True)
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _migrate(path: Path, revision: str, now: Millis) -> None:
+    from schema import migrate  # costs half a second, which only a migration should
+
+    backup = path.with_name(f"{path.name}.backup-{revision}-{now}")
+    with _private_file(backup.with_name(f".{backup.name}.new")) as copy:
+        with closing(_open(path)) as db:
+            db.execute("VACUUM INTO ?", (str(copy),))
+        _sync(copy)
+        with migrate.sqlite_connection(path) as connection:
+            migrate.upgrade(connection)
+            copy.replace(backup)
+    _sync(path.parent)
+
+
+def _adopt(path: Path) -> None:
+    from schema import migrate  # as above
+
+    _check_sound(path)
+    with (
+        migrate.sqlite_connection(Path(":memory:")) as reference,
+        migrate.sqlite_connection(path) as connection,
+    ):
+        migrate.upgrade(reference, BASE)
+        model, db = migrate.driver_connection(reference), migrate.driver_connection(connection)
+        expected = adoption.tables(model)
+        adoption.check(db, expected)
+        adoption.normalise(db, expected)
+        adoption.complete(db, model)
+        migrate.stamp(connection, BASE)
+        migrate.upgrade(connection)
+
+
+def _check_sound(path: Path) -> None:
+    with closing(_open(path)) as db:
+        found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise sqlite3.DatabaseError(found)
+
+
+@contextmanager
+def _folder_locked(folder: Path) -> Iterator[None]:
+    """Held by one process at a time, and let go of by the system when that process dies."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever goes wrong, in one line that says what to do."""
+    try:
+        yield
+    except adoption.SchemaMismatch as error:
+        raise adoption.SchemaMismatch(
+            f"{path} is no database of this protocol ({error}): move it or choose another data directory"
+        ) from None
+    except OSError as error:
+        raise StartupError(f"cannot use {path}: {error.strerror or error}") from error
+    except sqlite3.OperationalError as error:
+        raise StartupError(f"cannot use {path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise Corrupt(
+            f"{path} is damaged ({error}): restore a backup, or move it away to start afresh"
+        ) from error
