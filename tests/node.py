@@ -12,10 +12,14 @@ SOCKET_IO_CLIENT = ("socket.io-client", "4.8.1")
 MISSING = "Node.js and npm are needed for the tests with real clients, and are not installed"
 
 
+def node_is_there() -> bool:
+    return shutil.which("node") is not None and shutil.which("npm") is not None
+
+
 def node() -> str:
     """The path of `node`; without Node the test is skipped, in CI it fails."""
     found = shutil.which("node")
-    if found is not None and shutil.which("npm") is not None:
+    if found is not None and node_is_there():
         return found
     if os.environ.get("CI") == "true":
         pytest.fail(MISSING, pytrace=False)

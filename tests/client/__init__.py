@@ -1,0 +1,1 @@
+"""The published command-line client against this server, with a script in the part of the phone."""

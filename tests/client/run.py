@@ -1,0 +1,225 @@
+"""The play: `python -m tests.client.run` runs the published client against a server of its own.
+
+Needs Node.js; the client comes from npm on the first run. Every step prints one line; a step that fails ends
+the play with 1 and shows the logs of both sides.
+"""
+
+import argparse
+import asyncio
+import shutil
+import sys
+import time
+import traceback
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.api_client import ApiClient
+from tests.client.phone import DataKey, Phone
+from tests.client.terminal import CLIENT, Terminal
+from tests.e2e.server import Server, temporary_home
+from tests.node import MISSING, node_is_there
+from tests.socket_client import Disconnected, SocketClient
+
+FAKE_AGENT = Path(__file__).with_name("fake_agent.py")
+
+
+class Play:
+    """What the scenes share: the server, the phone, and the person's machine."""
+
+    def __init__(self, server: Server, phone: Phone, terminal: Terminal) -> None:
+        self.server = server
+        self.phone = phone
+        self.terminal = terminal
+        self._began = time.monotonic()
+
+    def done(self, what: str) -> None:
+        print(f"{time.monotonic() - self._began:6.1f} s  {what}", flush=True)
+
+    async def machine(self) -> dict[str, Any]:
+        (machine,) = await self.phone.api.get("/v1/machines")
+        return machine  # type: ignore[no-any-return]
+
+
+async def link_the_terminal(play: Play) -> None:
+    """`happy auth login`, approved by the phone in the present form of the answer."""
+    text = await play.terminal.login(play.phone.approve)
+    assert "Authentication successful" in text
+    assert "machineKey" in play.terminal.credentials["encryption"]
+    play.done("happy auth login: the phone approved the terminal")
+
+
+async def link_in_the_old_form(play: Play, home: Path) -> None:
+    """Phones of before answer with the account's secret; the client takes that as well."""
+    other = Terminal(home, play.server.url)
+    try:
+        await other.login(lambda key: play.phone.approve(key, v2=False))
+        assert "secret" in other.credentials
+    finally:
+        other.clean_up()
+    play.done("happy auth login: an answer in the old form is taken, too")
+
+
+async def start_the_daemon(play: Play, socket: SocketClient) -> DataKey:
+    """`happy daemon start`: the phone sees the machine appear, and become active."""
+    await asyncio.to_thread(play.terminal.run, "daemon", "start")
+    created = await socket.next_update("new-machine", timeout=20)
+    assert created["machineId"] == play.terminal.machine_id
+    await until("the machine is active", lambda: machine_is_active(play))
+    machine = await play.machine()
+    key = play.phone.data_key(machine["dataEncryptionKey"])
+    assert key.decrypt(machine["metadata"])["happyCliVersion"] == CLIENT[1]
+    assert key.decrypt(machine["daemonState"])["status"] == "running"
+    play.done("happy daemon start: the machine is there, active, and the phone reads what it says of itself")
+    return key
+
+
+async def machine_is_active(play: Play) -> bool:
+    return bool((await play.machine())["active"])
+
+
+async def call_the_daemon(play: Play, socket: SocketClient, key: DataKey, *, when: str) -> None:
+    """The phone runs a command on the machine and reads its output."""
+    params = {"command": "echo six times seven is $((6*7))", "cwd": "/"}
+    answer = await play.phone.call(socket, play.terminal.machine_id, key, "bash", params)
+    assert answer["success"] is True, answer
+    assert answer["stdout"] == "six times seven is 42\n"
+    play.done(f"the phone calls bash on the machine {when}")
+
+
+async def read_a_large_file(play: Play, socket: SocketClient, key: DataKey) -> None:
+    """900 KB become more than the million bytes that used to end the daemon's connection."""
+    file = play.terminal.project / "large.bin"
+    file.write_bytes(bytes(900_000))
+    answer = await play.phone.call(socket, play.terminal.machine_id, key, "readFile", {"path": str(file)})
+    assert len(answer["content"]) == 1_200_000
+    play.done("the phone reads a file of 900 KB from the machine")
+
+
+async def start_a_session(play: Play, socket: SocketClient) -> tuple[str, DataKey]:
+    """A coding session in the terminal, with an agent that needs no model."""
+    play.terminal.start_session("acp", "--", sys.executable, str(FAKE_AGENT))
+    created = await socket.next_update("new-session", timeout=30)
+    key = play.phone.data_key(created["dataEncryptionKey"])
+    assert key.decrypt(created["metadata"])["path"] == str(play.terminal.project)
+    alive = await socket.next_ephemeral("activity", timeout=20)
+    assert (alive["id"], alive["active"]) == (created["id"], True)
+    play.done("happy acp: a coding session is there, and alive")
+    return created["id"], key
+
+
+async def talk(play: Play, session_id: str, key: DataKey, prompt: str, *, when: str) -> None:
+    """The phone sends a prompt; the session's answer comes back."""
+    await play.phone.say(session_id, key, prompt)
+
+    async def answered() -> bool:
+        spoken = await play.phone.transcript(session_id, key)
+        return any(f"You said: {prompt}" in str(message) for message in spoken)
+
+    await until(f"the session answers {prompt!r}", answered)
+    play.done(f"the phone sends a prompt and reads the answer {when}")
+
+
+async def kill_and_restart(play: Play) -> SocketClient:
+    """`kill -9`, a moment of silence, the same server again; the phone's new connection."""
+    play.server.kill()
+    await asyncio.sleep(1.5)
+    await play.server.start()
+    socket = play.phone.api.user_socket()
+    await socket.connect()
+    play.done("the server was killed (kill -9) and is back")
+    return socket
+
+
+async def end_the_session(play: Play, socket: SocketClient, session_id: str, key: DataKey) -> None:
+    """The phone ends the session; it says good-bye and is shown as stopped."""
+    await play.phone.call(socket, session_id, key, "killSession", {})
+
+    async def stopped() -> bool:
+        rows = (await play.phone.api.get("/v1/sessions"))["sessions"]
+        return not next(row for row in rows if row["id"] == session_id)["active"]
+
+    await until("the session is inactive", stopped)
+    play.done("the phone ends the session, and it is shown as stopped")
+
+
+async def stop_the_daemon(play: Play, socket: SocketClient) -> None:
+    """`happy daemon stop`: the phone sees the machine go."""
+    await asyncio.to_thread(play.terminal.run, "daemon", "stop")
+    gone = await socket.next_ephemeral("machine-activity", timeout=20)
+    while gone["active"]:
+        gone = await socket.next_ephemeral("machine-activity", timeout=20)
+    play.done("happy daemon stop: the phone sees the machine go")
+
+
+async def until(what: str, condition: Callable[[], Any], *, timeout: float = 30) -> None:
+    try:
+        async with asyncio.timeout(timeout):
+            while not await condition():  # noqa: ASYNC110 - only the server could tell
+                await asyncio.sleep(0.2)
+    except TimeoutError:
+        raise AssertionError(f"not within {timeout} s: {what}") from None
+
+
+async def perform(play: Play, home: Path) -> None:
+    await link_the_terminal(play)
+    await link_in_the_old_form(play, home / "other-terminal")
+    async with play.phone.api.user_socket() as socket:
+        machine_key = await start_the_daemon(play, socket)
+        await call_the_daemon(play, socket, machine_key, when="and gets its answer")
+        await read_a_large_file(play, socket, machine_key)
+        session_id, session_key = await start_a_session(play, socket)
+        await talk(play, session_id, session_key, "good morning", when="of the session")
+        before = socket
+    socket = await kill_and_restart(play)
+    try:
+        await call_the_daemon(play, socket, machine_key, when="again after the restart")
+        await talk(play, session_id, session_key, "still there?", when="again after the restart")
+        await end_the_session(play, socket, session_id, session_key)
+        await stop_the_daemon(play, socket)
+    finally:
+        await socket.close()
+        assert not before.disconnected_by_server
+
+
+@asynccontextmanager
+async def stage(flavor: str, home: Path) -> AsyncIterator[Play]:
+    """A server on an empty home, a signed-in phone, a machine; all are gone afterwards."""
+    async with AsyncExitStack() as stack:
+        server = await stack.enter_async_context(Server(home / "server", flavor=flavor))
+        api = await stack.enter_async_context(ApiClient(server.url))
+        phone = Phone(api)
+        await phone.sign_in()
+        terminal = Terminal(home / "terminal", server.url)
+        stack.callback(terminal.clean_up)
+        yield Play(server, phone, terminal)
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(description="the published command-line client against this server")
+    parser.add_argument("--flavor", default="light", help="the server's flavor: light (default) or full")
+    flavor = parser.parse_args().flavor
+    if not node_is_there():
+        print(MISSING)
+        return 1
+    home = temporary_home()
+    failed = True
+    try:
+        async with stage(flavor, home) as play:
+            play.done(f"the server runs ({flavor}); the client is {'@'.join(CLIENT)}")
+            try:
+                await perform(play, home)
+                failed = False
+            except (AssertionError, Disconnected, TimeoutError, RuntimeError):
+                traceback.print_exc()
+                print(f"\n---- the server\n{play.server.log_text()[-8000:]}")
+                print(f"\n---- the client\n{play.terminal.logs()}")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    print("FAILED" if failed else "everything passed")
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
