@@ -46,6 +46,10 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
     command.upgrade(config(connection), revision)
 
 
+def downgrade(connection: Connection, revision: str) -> None:
+    command.downgrade(config(connection), revision)
+
+
 def stamp(connection: Connection, revision: str) -> None:
     """Record that the database is at `revision` without running anything."""
     command.stamp(config(connection), revision)

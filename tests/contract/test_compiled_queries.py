@@ -1,0 +1,80 @@
+"""Both databases accept every compiled query, with exactly the parameters it names."""
+
+import json
+import re
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import schema
+
+FOLDER = Path(schema.__file__).parent
+COMPILED: dict[str, dict[str, dict[str, Any]]] = {
+    dialect: json.loads((FOLDER / "compiled" / f"{dialect}.json").read_bytes())
+    for dialect in ("postgresql", "sqlite")
+}
+
+
+@pytest.fixture
+def sqlite() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript((FOLDER / "sqlite.sql").read_text())
+        yield db
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", COMPILED["postgresql"])
+async def test_postgres_infers_the_type_of_every_parameter(postgres: Any, name: str) -> None:
+    query = COMPILED["postgresql"][name]
+    prepared = await postgres.prepare(query["sql"])
+
+    assert len(query["parameters"]) == len(prepared.get_parameters())
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("name", COMPILED["postgresql"])
+async def test_postgres_lists_are_arrays(postgres: Any, name: str) -> None:
+    query = COMPILED["postgresql"][name]
+    prepared = await postgres.prepare(query["sql"])
+    kinds = [kind.kind == "array" for kind in prepared.get_parameters()]
+
+    assert set(query.get("lists", [])) <= {
+        name for name, array in zip(query["parameters"], kinds, strict=True) if array
+    }
+
+
+@pytest.mark.parametrize("name", COMPILED["sqlite"])
+def test_sqlite_accepts_the_query(sqlite: sqlite3.Connection, name: str) -> None:
+    query = COMPILED["sqlite"][name]
+    values = {
+        parameter: "[]" if parameter in query.get("lists", []) else None for parameter in query["parameters"]
+    }
+
+    sqlite.execute("EXPLAIN " + query["sql"], values)
+
+
+@pytest.mark.parametrize("name", COMPILED["sqlite"])
+def test_sqlite_uses_every_parameter(sqlite: sqlite3.Connection, name: str) -> None:
+    query = COMPILED["sqlite"][name]
+    for missing in query["parameters"]:
+        others = {parameter: "[]" for parameter in query["parameters"] if parameter != missing}
+        with pytest.raises(sqlite3.ProgrammingError, match="did not supply a value"):
+            sqlite.execute("EXPLAIN " + query["sql"], others)
+
+
+# Hourly, on tables that hold the pairing attempts of one server.
+SWEEPS = {"pairings.DROP_UNANSWERED_ACCOUNT", "pairings.DROP_UNANSWERED_TERMINAL"}
+
+
+@pytest.mark.parametrize("name", sorted(COMPILED["sqlite"].keys() - SWEEPS))
+def test_no_query_reads_a_whole_table(sqlite: sqlite3.Connection, name: str) -> None:
+    query = COMPILED["sqlite"][name]
+    plan = sqlite.execute(
+        "EXPLAIN QUERY PLAN " + query["sql"], dict.fromkeys(query["parameters"], "[]")
+    ).fetchall()
+
+    assert [] == [detail for *_, detail in plan if re.match(r"SCAN (?!json_each)", detail)]
