@@ -13,7 +13,7 @@ UNANSWERED_LIFETIME = Millis(60 * MINUTE)
 """How long a linking request waits for somebody to approve it, in ms since it was last asked for."""
 
 PICKUP_LIFETIME = Millis(10 * MINUTE)
-"""How long an answered request hands out tokens, in ms since the answer; clients may poll again after a lost answer."""
+"""How long an answered request hands out tokens, in ms: a client polls again when an answer was lost."""
 
 
 class Identity(Struct, frozen=True):

@@ -12,7 +12,7 @@ Scope = Literal["user", "session", "machine"]
 
 
 class Audience(Struct, frozen=True, gc=False):
-    """Which of an account's connections receive an event: all user-scoped ones, and one session's or machine's."""
+    """Who of an account receives an event: its user-scoped connections, and one session's or machine's."""
 
     scope: Scope = "user"
     target: str = ""

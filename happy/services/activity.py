@@ -22,16 +22,16 @@ class Activity:
         self._clock = clock
         self._sessions = Heartbeats(self._load_session, clock)
         self._machines = Heartbeats(self._load_machine, clock)
-        self._suppressed: dict[SessionId, Millis] = {}
+        self._suppressed: dict[tuple[AccountId, SessionId], Millis] = {}
 
     async def session_alive(
         self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
     ) -> None:
         """Announce a heartbeat. One of an unknown or recently stopped session is ignored."""
-        if self._is_suppressed(session_id):
+        if self._is_suppressed(account_id, session_id):
             return
         seen = await self._sessions.beat(account_id, session_id, at)
-        if seen is not None and not self._is_suppressed(session_id):
+        if seen is not None and not self._is_suppressed(account_id, session_id):
             event = SessionActivity(session_id, active=True, active_at=seen, thinking=thinking)
             self._sink.publish(account_id, event, TO_USER)
 
@@ -43,8 +43,9 @@ class Activity:
 
     async def machine_connected(self, account_id: AccountId, machine_id: MachineId, holder: Holder) -> None:
         """Announce the machine online, if it is the account's."""
+        owned = await self._machines.owns(account_id, machine_id)
         await self._presence.claim(account_id, _machine_claim(machine_id), holder)
-        if await self._machines.owns(account_id, machine_id):
+        if owned:
             self._announce_machine(account_id, machine_id, self._clock(), active=True)
 
     async def machine_disconnected(
@@ -61,11 +62,11 @@ class Activity:
     def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
         """Ignore heartbeats of a stopped session for a minute: they were on their way when it stopped."""
         self._sessions.forget(account_id, session_id)
-        self._suppressed[session_id] = Millis(self._clock() + SUPPRESSION)
+        self._suppressed[account_id, session_id] = Millis(self._clock() + SUPPRESSION)
 
-    def resume(self, session_id: SessionId) -> None:
+    def resume(self, account_id: AccountId, session_id: SessionId) -> None:
         """The session is known to run again."""
-        self._suppressed.pop(session_id, None)
+        self._suppressed.pop((account_id, session_id), None)
 
     def forget_machine(self, account_id: AccountId, machine_id: MachineId) -> None:
         """A deleted machine sends nothing that anybody should hear."""
@@ -125,8 +126,8 @@ class Activity:
                 self._machines.forget(account_id, machine_id)
                 self._announce_machine(account_id, machine_id, at, active=False)
 
-    def _is_suppressed(self, session_id: SessionId) -> bool:
-        until = self._suppressed.get(session_id)
+    def _is_suppressed(self, account_id: AccountId, session_id: SessionId) -> bool:
+        until = self._suppressed.get((account_id, session_id))
         return until is not None and until > self._clock()
 
     def _announce_machine(
@@ -139,11 +140,11 @@ class Activity:
 
     async def _load_session(self, account_id: AccountId, session_id: str) -> LastSeen | None:
         session = await self._store.read(lambda tx: tx.sessions.get(account_id, SessionId(session_id)))
-        return session and (session.last_active_at, session.active)
+        return None if session is None else (session.last_active_at, session.active)
 
     async def _load_machine(self, account_id: AccountId, machine_id: str) -> LastSeen | None:
         machine = await self._store.read(lambda tx: tx.machines.get(account_id, MachineId(machine_id)))
-        return machine and (machine.last_active_at, machine.active)
+        return None if machine is None else (machine.last_active_at, machine.active)
 
 
 def _machine_claim(machine_id: MachineId) -> str:

@@ -11,15 +11,17 @@ LONGEST_PAUSE = 10.0
 log = logging.getLogger(__name__)
 
 
-async def repeat(name: str, seconds: float, job: Callable[[], Awaitable[None]], *, at_once: bool = False) -> None:
-    """Run `job`, then again `seconds` after each end. After a failure it is tried again sooner, ever less often."""
+async def repeat(
+    name: str, seconds: float, job: Callable[[], Awaitable[None]], *, at_once: bool = False
+) -> None:
+    """Run `job` again and again, `seconds` after it ended; sooner after a failure, then ever less often."""
     if not at_once:
         await asyncio.sleep(seconds)
     failures = 0
     while True:
         try:
             await job()
-        except Exception:  # noqa: BLE001 - a job that failed once must not stop for good
+        except Exception:
             failures += 1
             log.warning("background job failed: %s", name, exc_info=True)
             await asyncio.sleep(_pause(failures))
@@ -30,5 +32,5 @@ async def repeat(name: str, seconds: float, job: Callable[[], Awaitable[None]], 
 
 def _pause(failures: int) -> float:
     """Exponential, with up to half as much again at random, so that several nodes do not try in step."""
-    longest = min(FIRST_PAUSE * 2 ** (failures - 1), LONGEST_PAUSE)
+    longest = min(FIRST_PAUSE * 2.0**failures / 2, LONGEST_PAUSE)
     return longest * random.uniform(1.0, 1.5)  # noqa: S311 - not a secret

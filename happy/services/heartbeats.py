@@ -95,5 +95,5 @@ class Heartbeats:
 
 
 def clamp(at: Millis, now: Millis) -> Millis:
-    """A client's clock may be wrong: nothing happens in the future, and nobody is alive in the distant past."""
+    """A client's clock may be wrong: no heartbeat comes from the future or from the distant past."""
     return now if at > now or at < now - OLDEST else at

@@ -17,7 +17,7 @@ class IdentityService:
         self._known: set[AccountId] = set()
 
     async def authenticate(self, token: str) -> AccountId:
-        """The account that `token` speaks for. Raises Unauthenticated; Unavailable when that cannot be told now.
+        """The account that `token` speaks for. Raises Unauthenticated, or Unavailable when nobody can tell.
 
         Accounts are never deleted, so an account that was found once needs no second look.
         """

@@ -30,12 +30,10 @@ class MachineService:
         daemon_state: str | None,
         data_encryption_key: bytes | None,
     ) -> Machine:
-        """The account's machine, stored first if it is new. Raises Conflict when another account has that id."""
+        """The machine, stored first if it is new. Raises Conflict when another account has that id."""
 
         async def add(changes: Changes) -> Machine:
-            machine = _fresh(
-                account_id, machine_id, metadata, daemon_state, data_encryption_key, changes.now
-            )
+            machine = _fresh(account_id, machine_id, metadata, daemon_state, data_encryption_key, changes.now)
             if not await changes.tx.machines.add(machine):
                 existing = await changes.tx.machines.get(account_id, machine_id)
                 if existing is None:
@@ -49,7 +47,10 @@ class MachineService:
             )
             return machine
 
-        return await self.get(account_id, machine_id) or await self._unit_of_work.run(add)
+        machine = await self.get(account_id, machine_id)
+        if machine is None:
+            machine = await self._unit_of_work.run(add)
+        return machine
 
     async def get(self, account_id: AccountId, machine_id: MachineId) -> Machine | None:
         return await self._store.read(lambda tx: tx.machines.get(account_id, machine_id))
@@ -77,7 +78,10 @@ class MachineService:
     async def update_daemon_state(
         self, account_id: AccountId, machine_id: MachineId, expected: int, value: str
     ) -> Swap[str | None]:
-        """Replace the daemon state if its version is still `expected`; the machine counts as active. Raises NotFound."""
+        """Replace the daemon state if its version is still `expected`; winning makes the machine active.
+
+        Raises NotFound.
+        """
 
         async def swap(changes: Changes) -> Swap[str | None]:
             outcome = await changes.tx.machines.swap_daemon_state(

@@ -56,7 +56,7 @@ class PairingService:
     async def request(
         self, kind: PairingKind, public_key: bytes, *, supports_v2: bool = False
     ) -> Linked | None:
-        """Ask to be linked; None until somebody has approved. Raises Unauthenticated for a key of the wrong size."""
+        """Ask to be linked; None until somebody approves. Raises Unauthenticated for a key of wrong size."""
         if len(public_key) != KEY_BYTES:
             raise Unauthenticated("Invalid public key")
         stored_key = public_key.hex().upper()
@@ -66,9 +66,8 @@ class PairingService:
             found = await self._store.write(
                 lambda tx: _open(tx, kind, stored_key, now, supports_v2=supports_v2)
             )
-        if not found.answered:
+        if not found.response or found.account_id is None:
             return None
-        assert found.account_id is not None and found.response is not None
         extras = {"session": found.id} if kind == "terminal" else None
         return Linked(self._tokens.issue(found.account_id, now, extras), found.response)
 
@@ -86,9 +85,9 @@ class PairingService:
     async def answer(
         self, kind: PairingKind, account_id: AccountId, public_key: bytes, response: str
     ) -> None:
-        """Approve a device. The first non-empty answer stays; repeating it is fine for the same account.
+        """Approve a device. The first non-empty answer stays; the same account may repeat it.
 
-        Raises Unauthenticated for a key of the wrong size, NotFound, and Conflict when another account was first.
+        Raises Unauthenticated for a key of wrong size, NotFound, Conflict when another account was first.
         """
         if len(public_key) != KEY_BYTES:
             raise Unauthenticated("Invalid public key")

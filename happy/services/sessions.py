@@ -50,7 +50,7 @@ class SessionService:
     async def load_or_create(
         self, account_id: AccountId, tag: str, metadata: str, data_encryption_key: bytes | None
     ) -> Session:
-        """The session with this tag, created when there is none. Lifts the heartbeat suppression of a stopped one."""
+        """The session with this tag, created when there is none. Heartbeats of a stopped one count again."""
 
         async def add(changes: Changes) -> Session:
             session = _fresh(account_id, tag, metadata, data_encryption_key, changes.now)
@@ -61,9 +61,10 @@ class SessionService:
             changes.record(account_id, TO_USER, new_session(session))
             return session
 
-        existing = await self._store.read(lambda tx: tx.sessions.by_tag(account_id, tag))
-        session = existing or await self._unit_of_work.run(add)
-        self._activity.resume(session.id)
+        session = await self._store.read(lambda tx: tx.sessions.by_tag(account_id, tag))
+        if session is None:
+            session = await self._unit_of_work.run(add)
+        self._activity.resume(account_id, session.id)
         return session
 
     async def get(self, account_id: AccountId, session_id: SessionId) -> Session | None:
@@ -99,7 +100,7 @@ class SessionService:
                 changes.record(account_id, to_session(session_id), UpdateSession(session_id, metadata=part))
             return outcome
 
-        return self._resumed(session_id, await self._unit_of_work.run(swap))
+        return self._resumed(account_id, session_id, await self._unit_of_work.run(swap))
 
     async def update_agent_state(
         self, account_id: AccountId, session_id: SessionId, expected: int, value: str | None
@@ -112,10 +113,12 @@ class SessionService:
             )
             if outcome.won:
                 part = VersionedValue(value, outcome.current.version)
-                changes.record(account_id, to_session(session_id), UpdateSession(session_id, agent_state=part))
+                changes.record(
+                    account_id, to_session(session_id), UpdateSession(session_id, agent_state=part)
+                )
             return outcome
 
-        return self._resumed(session_id, await self._unit_of_work.run(swap))
+        return self._resumed(account_id, session_id, await self._unit_of_work.run(swap))
 
     async def archive(self, account_id: AccountId, session_id: SessionId) -> None:
         """Stop the session now. Repeating it repeats the announcement. Raises NotFound."""
@@ -124,9 +127,7 @@ class SessionService:
     async def stop(self, account_id: AccountId, session_id: SessionId, at: Millis) -> None:
         """Mark the session inactive, last seen at `at`, and ignore late heartbeats. Raises NotFound."""
         now = self._clock()
-        found = await self._store.write(
-            lambda tx: tx.sessions.mark_stopped(account_id, session_id, at, now)
-        )
+        found = await self._store.write(lambda tx: tx.sessions.mark_stopped(account_id, session_id, at, now))
         if not found:
             raise NotFound
         self._activity.suppress(account_id, session_id)
@@ -147,10 +148,10 @@ class SessionService:
         except HappyError:  # the session is gone all the same; what is left is ciphertext nobody can name
             log.warning("attachments of a deleted session were left behind", exc_info=True)
 
-    def _resumed(self, session_id: SessionId, outcome: Swap[T]) -> Swap[T]:
+    def _resumed(self, account_id: AccountId, session_id: SessionId, outcome: Swap[T]) -> Swap[T]:
         """A session that writes is alive again: a resumed one does not ask to be created first."""
         if outcome.won:
-            self._activity.resume(session_id)
+            self._activity.resume(account_id, session_id)
         return outcome
 
 

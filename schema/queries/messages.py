@@ -35,7 +35,10 @@ ADD = sa.insert(messages).values(
 )
 
 AFTER = (
-    sa.select(*_columns).where(_of_session, messages.c.seq > param("seq")).order_by(messages.c.seq).limit(_limit)
+    sa.select(*_columns)
+    .where(_of_session, messages.c.seq > param("seq"))
+    .order_by(messages.c.seq)
+    .limit(_limit)
 )
 
 BEFORE = (

@@ -15,7 +15,7 @@ class LocalBus:
     async def watch(self, account_id: AccountId) -> None:
         pass
 
-    async def unwatch(self, account_id: AccountId) -> None:
+    def unwatch(self, account_id: AccountId) -> None:
         pass
 
 
@@ -25,7 +25,7 @@ class LocalLink:
     def __init__(self, node_id: NodeId) -> None:
         self.node_id = node_id
 
-    def send(self, to: NodeId, payload: bytes) -> None:
+    def send(self, to: NodeId, payload: bytes) -> None:  # noqa: ARG002 - there is nowhere to send it
         raise LookupError(f"there is no node but this one: {to}")
 
     async def is_alive(self, node_id: NodeId) -> bool:

@@ -75,7 +75,7 @@ class Reader(aiosqlite.Connection):
     """A connection that runs a whole body in its thread: one hop, one snapshot, however many statements."""
 
     async def run(self, body: Callable[[SqliteExecutor], Awaitable[T]]) -> T:
-        result: T = await self._execute(_in_snapshot, self._conn, body)
+        result: T = await self._execute(_in_snapshot, self._conn, body)  # type: ignore[no-untyped-call]
         return result
 
 
@@ -138,12 +138,16 @@ class SqliteMessageLog:
         self._query = store.query
         self.append = store.append
 
-    async def after(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> list[Message]:
+    async def after(
+        self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
+    ) -> list[Message]:
         return await self._query(
             lambda run: messages.page(run, messages.AFTER, account_id, session_id, seq=seq, limit=limit)
         )
 
-    async def before(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> list[Message]:
+    async def before(
+        self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
+    ) -> list[Message]:
         return await self._query(
             lambda run: messages.page(run, messages.BEFORE, account_id, session_id, seq=seq, limit=limit)
         )
@@ -158,10 +162,9 @@ class SqliteMessageLog:
 async def open_store(path: Path, synchronous: Synchronous = "FULL") -> AsyncIterator[SqliteStore]:
     """The store on a file that `schema.prepare` has made or checked."""
     async with AsyncExitStack() as stack:
-        readers = [
-            await stack.enter_async_context(Reader(partial(connect, path, synchronous), 64))
-            for _ in range(READERS)
-        ]
+        readers = [Reader(partial(connect, path, synchronous), iter_chunk_size=64) for _ in range(READERS)]
+        for reader in readers:
+            await stack.enter_async_context(reader)
         store = SqliteStore(connect(path, synchronous), readers)
         stack.push_async_callback(store.close)
         yield store

@@ -105,8 +105,10 @@ class Writer:
         execute("SAVEPOINT job")
         try:
             result = drive(body())
-        except Exception as error:  # noqa: BLE001 - it travels to the caller of submit
-            if not self._connection.in_transaction:  # the database has rolled back everything: disk full, I/O error
+        except Exception as error:  # it travels to the caller of submit
+            if (
+                not self._connection.in_transaction
+            ):  # the database has rolled back everything: disk full, I/O error
                 raise sqlite3.OperationalError("the database rolled back the shared transaction") from error
             execute("ROLLBACK TO job")
             execute("RELEASE job")

@@ -58,8 +58,10 @@ async def _sort(
     existing: list[Message] = []
     fresh: list[MessageDraft] = []
     for draft in drafts:
-        known = draft.local_id and await run.one(BY_LOCAL_ID, session=session_id, local_id=draft.local_id)
-        if known:
+        known = None
+        if draft.local_id is not None:
+            known = await run.one(BY_LOCAL_ID, session=session_id, local_id=draft.local_id)
+        if known is not None:
             existing.append(known)
         else:
             fresh.append(draft)

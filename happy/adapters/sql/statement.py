@@ -7,6 +7,7 @@ from types import UnionType
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+
 import schema
 
 Row = TypeVar("Row")

@@ -51,7 +51,9 @@ class EventBus(Protocol):
         """Returns when frames published from now on will arrive."""
         ...
 
-    async def unwatch(self, account_id: AccountId) -> None: ...
+    def unwatch(self, account_id: AccountId) -> None:
+        """Frames need not arrive any more. Returns at once."""
+        ...
 
 
 class NodeLink(Protocol):
@@ -91,9 +93,7 @@ class Presence(Protocol):
 class LocalConnections(Protocol):
     """The connections of this node that serve remote procedure calls."""
 
-    def serving(
-        self, account_id: AccountId, method: str, *, besides: ConnectionId
-    ) -> ConnectionId | None:
+    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> ConnectionId | None:
         """The best connection that registered `method`: machine scope before others, then the newest."""
         ...
 
@@ -104,5 +104,5 @@ class LocalConnections(Protocol):
     async def request(
         self, account_id: AccountId, connection_id: ConnectionId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
-        """Ask the connection and wait for its answer, None when it is empty. Raises Unavailable when it closes."""
+        """Ask and await the answer, None when it is empty. Raises Unavailable when the connection closes."""
         ...

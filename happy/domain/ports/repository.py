@@ -118,8 +118,10 @@ class SessionRepository(Protocol):
         """Make the session inactive, last seen at `at`. False when it is not this account's."""
         ...
 
-    async def mark_idle(self, deadline: Millis, limit: int, now: Millis) -> list[tuple[AccountId, SessionId, Millis]]:
-        """Deactivate at most `limit` sessions last seen up to `deadline`; return whose they are and when last seen."""
+    async def mark_idle(
+        self, deadline: Millis, limit: int, now: Millis
+    ) -> list[tuple[AccountId, SessionId, Millis]]:
+        """Deactivate up to `limit` sessions last seen by `deadline`; return whose and when last seen."""
         ...
 
     async def delete(self, account_id: AccountId, session_id: SessionId) -> bool:
@@ -154,8 +156,10 @@ class MachineRepository(Protocol):
         """Record many heartbeats. One that is not newer than what is stored only sets the machine active."""
         ...
 
-    async def mark_idle(self, deadline: Millis, limit: int, now: Millis) -> list[tuple[AccountId, MachineId, Millis]]:
-        """Deactivate at most `limit` machines last seen up to `deadline`; return whose they are and when last seen."""
+    async def mark_idle(
+        self, deadline: Millis, limit: int, now: Millis
+    ) -> list[tuple[AccountId, MachineId, Millis]]:
+        """Deactivate up to `limit` machines last seen by `deadline`; return whose and when last seen."""
         ...
 
     async def delete(self, account_id: AccountId, machine_id: MachineId) -> bool:
@@ -169,17 +173,21 @@ class MessageLog(Protocol):
     async def append(
         self, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
     ) -> Appended:
-        """Number and store `drafts` in order, find those whose local id is known, number the account's updates.
+        """Number and store `drafts` in order, find those whose local id is known, take update numbers.
 
         Drafts carry no local id twice. A draft that is found consumes no number. Raises NotFound.
         """
         ...
 
-    async def after(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> list[Message]:
+    async def after(
+        self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
+    ) -> list[Message]:
         """Messages with a greater `seq`, ascending. Raises NotFound."""
         ...
 
-    async def before(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> list[Message]:
+    async def before(
+        self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
+    ) -> list[Message]:
         """Messages with a smaller `seq`, descending. Raises NotFound."""
         ...
 

@@ -1,0 +1,18 @@
+"""What a flavor hands to the composition root."""
+
+from dataclasses import dataclass
+
+from happy.domain.ports.filestore import FileStore
+from happy.domain.ports.pubsub import EventBus, NodeLink, Presence
+from happy.domain.ports.repository import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """Every port of one flavor, open and ready."""
+
+    store: Store
+    bus: EventBus
+    link: NodeLink
+    presence: Presence
+    files: FileStore

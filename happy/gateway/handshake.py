@@ -1,0 +1,77 @@
+"""What a client says of itself when it connects (contract 02 section 2)."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.events import Scope
+
+MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a token
+MISSING_SESSION = "Session ID required for session-scoped clients"
+MISSING_MACHINE = "Machine ID required for machine-scoped clients"
+INVALID_TOKEN = "Invalid authentication token"  # noqa: S105 - a message, not a token
+
+
+class Handshake(Struct, frozen=True):
+    """`explicit_user` is whether the client called itself user-scoped: only such clients suppress pushes."""
+
+    token: str
+    scope: Scope
+    target: str
+    explicit_user: bool
+    foreground: bool
+    client: str
+
+
+class Refusal(Exception):
+    """The handshake is not acceptable; the message goes to the client."""
+
+
+def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
+    """Raises Refusal, in the contract's order of checks."""
+    fields = _fields(auth)
+    token, kind = fields.get("token"), fields.get("clientType")
+    if not token:
+        raise Refusal(MISSING_TOKEN)
+    scope, target = _scope(kind, fields)
+    if not isinstance(token, str):
+        raise Refusal(INVALID_TOKEN)
+    return Handshake(
+        token=token,
+        scope=scope,
+        target=target,
+        explicit_user=kind == "user-scoped",
+        foreground=fields.get("appState") == "active",
+        client=_client(fields.get("happyClient"), headers),
+    )
+
+
+def _fields(auth: msgspec.Raw | None) -> dict[str, Any]:
+    try:
+        fields = msgspec.json.decode(auth) if auth else None
+    except (msgspec.DecodeError, RecursionError):
+        fields = None
+    return fields if isinstance(fields, dict) else {}
+
+
+def _scope(kind: object, fields: dict[str, Any]) -> tuple[Scope, str]:
+    """The effective scope; whoever names no known type hears what a user hears."""
+    if kind == "session-scoped":
+        return "session", _target(fields.get("sessionId"), MISSING_SESSION)
+    if kind == "machine-scoped":
+        return "machine", _target(fields.get("machineId"), MISSING_MACHINE)
+    return "user", ""
+
+
+def _target(value: object, refusal: str) -> str:
+    if not value:
+        raise Refusal(refusal)
+    return str(value)
+
+
+def _client(declared: object, headers: Mapping[str, str]) -> str:
+    if isinstance(declared, str) and declared:
+        return declared
+    return headers.get("x-happy-client") or "unknown"

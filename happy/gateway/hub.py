@@ -1,0 +1,155 @@
+"""The connections of this node, and who of them receives what: encode once, filter by audience."""
+
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.errors import Unavailable
+from happy.domain.events import Audience, Ephemeral, Scope, Update
+from happy.domain.ports.pubsub import EventBus
+from happy.domain.values import AccountId, ConnectionId
+from happy.gateway.engine import Socket, SocketClosed
+from happy.gateway.handshake import Handshake
+
+RANKS: dict[Scope, int] = {"machine": 2, "session": 1, "user": 0}
+
+
+class Connection:
+    """One authenticated socket: whose it is, what it may hear, and which calls it serves."""
+
+    __slots__ = (
+        "account_id",
+        "client",
+        "foreground",
+        "id",
+        "is_user",
+        "methods",
+        "scope",
+        "socket",
+        "target",
+    )
+
+    def __init__(self, socket: Socket, account_id: AccountId, asked: Handshake) -> None:
+        self.id = ConnectionId(socket.id)
+        self.socket = socket
+        self.account_id = account_id
+        self.scope = asked.scope
+        self.target = asked.target
+        self.client = asked.client
+        self.is_user = asked.explicit_user
+        self.foreground = asked.explicit_user and asked.foreground
+        self.methods: set[str] = set()
+
+
+class Frame(Struct, frozen=True, array_like=True):
+    """What other nodes need to deliver an encoded packet."""
+
+    audience: Audience
+    skip: ConnectionId | None
+
+
+class Hub:
+    """Implements the domain's `EventSink` and `LocalConnections`. Nothing but `request` ever waits."""
+
+    def __init__(self) -> None:
+        self._accounts: dict[AccountId, dict[ConnectionId, Connection]] = {}
+        self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
+        self._bus: EventBus | None = None
+        self._encode = msgspec.json.Encoder().encode
+
+    def attach(self, bus: EventBus) -> None:
+        """Carry events to other nodes too; the bus needs the hub's callback to be made."""
+        self._bus = bus
+
+    def add(self, connection: Connection) -> None:
+        self._accounts.setdefault(connection.account_id, {})[connection.id] = connection
+
+    def remove(self, connection: Connection) -> None:
+        """Forget a connection and what it serves."""
+        for method in list(connection.methods):
+            self.unregister(connection, method)
+        connections = self._accounts.get(connection.account_id, {})
+        connections.pop(connection.id, None)
+        if not connections:
+            self._accounts.pop(connection.account_id, None)
+
+    def watches(self, account_id: AccountId) -> bool:
+        """Whether any connection of the account is here."""
+        return account_id in self._accounts
+
+    # Events
+
+    def publish(
+        self,
+        account_id: AccountId,
+        event: Update | Ephemeral,
+        audience: Audience,
+        *,
+        skip: ConnectionId | None = None,
+    ) -> None:
+        payload = self._encode(event)
+        if self._bus is not None:
+            header = self._encode(Frame(audience, skip))
+            self._bus.publish(account_id, header + b"\n" + event.name.encode() + b"\n" + payload)
+        if account_id in self._accounts:
+            self._deliver(account_id, audience, skip, _packet(event.name, payload))
+
+    def on_frame(self, account_id: AccountId, frame: bytes) -> None:
+        """Deliver what another node published; its payload is not looked at."""
+        header, name, payload = frame.split(b"\n", 2)
+        decoded = msgspec.json.decode(header, type=Frame)
+        self._deliver(account_id, decoded.audience, decoded.skip, _packet(name.decode(), payload))
+
+    def _deliver(
+        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, packet: str
+    ) -> None:
+        for connection in list(self._accounts.get(account_id, {}).values()):
+            if connection.id != skip and audience.includes(connection.scope, connection.target):
+                connection.socket.send_text(packet)
+
+    # Remote procedure calls
+
+    def register(self, connection: Connection, method: str) -> None:
+        """Serve `method`; registering again makes this the newest registration."""
+        serving = self._serving.setdefault((connection.account_id, method), {})
+        serving.pop(connection.id, None)
+        serving[connection.id] = connection
+        connection.methods.add(method)
+
+    def unregister(self, connection: Connection, method: str) -> None:
+        connection.methods.discard(method)
+        key = (connection.account_id, method)
+        serving = self._serving.get(key)
+        if serving is not None and serving.pop(connection.id, None) is not None and not serving:
+            del self._serving[key]
+
+    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> ConnectionId | None:
+        best: Connection | None = None
+        for connection in reversed(self._serving.get((account_id, method), {}).values()):
+            if connection.id != besides and (best is None or RANKS[connection.scope] > RANKS[best.scope]):
+                best = connection
+        return None if best is None else best.id
+
+    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
+        return connection_id in self._serving.get((account_id, method), {})
+
+    async def request(
+        self, account_id: AccountId, connection_id: ConnectionId, method: str, params: msgspec.Raw | None
+    ) -> msgspec.Raw | None:
+        connection = self._accounts.get(account_id, {}).get(connection_id)
+        if connection is None:
+            raise Unavailable("the connection has gone")
+        payload: dict[str, Any] = {"method": method}
+        if params is not None:
+            payload["params"] = params
+        try:
+            answer = await connection.socket.request("rpc-request", self._encode(payload))
+        except SocketClosed as error:
+            raise Unavailable("the connection has gone") from error
+        return None if answer is None else msgspec.Raw(answer)
+
+
+def _packet(name: str, payload: bytes) -> str:
+    """A Socket.IO event packet with one argument that is encoded already."""
+    return f'2["{name}",{payload.decode()}]'

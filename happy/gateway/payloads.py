@@ -1,0 +1,101 @@
+"""What clients send with their events (contract 02 section 5)."""
+
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.values import Millis
+
+P = TypeVar("P")
+Number = int | float
+
+LARGEST_VERSION = 2**31 - 1
+NEVER = -1
+"""A version that no row has."""
+
+
+class UpdateMetadata(Struct, frozen=True, rename="camel"):
+    sid: str
+    metadata: str
+    expected_version: Number
+
+
+class UpdateState(Struct, frozen=True, rename="camel"):
+    sid: str
+    agent_state: str | None
+    expected_version: Number
+
+
+class SendMessage(Struct, frozen=True, rename="camel"):
+    sid: str
+    message: str
+    local_id: Any = None
+
+
+class SessionAlive(Struct, frozen=True):
+    sid: str
+    time: Number
+    thinking: Any = False
+
+
+class SessionEnd(Struct, frozen=True):
+    sid: str
+    time: Number
+
+
+class MachineAlive(Struct, frozen=True, rename="camel"):
+    machine_id: str
+    time: Number
+
+
+class MachineUpdateMetadata(Struct, frozen=True, rename="camel"):
+    machine_id: str
+    metadata: str
+    expected_version: Number
+
+
+class MachineUpdateState(Struct, frozen=True, rename="camel"):
+    machine_id: str
+    daemon_state: str
+    expected_version: Number
+
+
+class AppState(Struct, frozen=True):
+    state: Any = None
+
+
+class Method(Struct, frozen=True):
+    method: str
+
+
+class Call(Struct, frozen=True):
+    method: str
+    params: msgspec.Raw = msgspec.Raw()
+
+
+def parse(payload: msgspec.Raw | None, kind: type[P]) -> P | None:
+    """The payload as `kind`, or None when it is anything else."""
+    if payload is None:
+        return None
+    try:
+        parsed = msgspec.json.decode(payload, type=kind)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return None if _has_nul(parsed) else parsed
+
+
+def _has_nul(parsed: Any) -> bool:
+    """PostgreSQL cannot store U+0000 in text, so no flavor takes it."""
+    return any(
+        isinstance(value := getattr(parsed, name), str) and "\0" in value for name in parsed.__struct_fields__
+    )
+
+
+def version(expected: Number) -> int:
+    """The version a client expects, as one that can be compared with a stored one."""
+    return int(expected) if expected == int(expected) and 0 <= expected <= LARGEST_VERSION else NEVER
+
+
+def millis(time: Number) -> Millis:
+    return Millis(int(time))

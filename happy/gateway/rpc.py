@@ -1,0 +1,75 @@
+"""Remote procedure calls between the connections of an account (contract 02 section 8)."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import msgspec
+
+from happy.gateway.answers import answer
+from happy.gateway.engine import Ack
+from happy.gateway.hub import Connection, Hub
+from happy.gateway.payloads import Call, Method, parse
+from happy.services.rpc import RpcFailed, RpcService
+
+Payload = msgspec.Raw | None
+METHOD_REQUIRED = "Invalid parameters: method is required"
+
+
+class RpcEvents:
+    def __init__(self, hub: Hub, rpc: RpcService) -> None:
+        self._hub = hub
+        self._rpc = rpc
+        self._calls: set[asyncio.Task[None]] = set()
+
+    def register(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+        asked = parse(payload, Method)
+        if asked is None or not asked.method:
+            return _refuse(connection, "register")
+        self._hub.register(connection, asked.method)
+        connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
+        self._rpc.registered(connection.account_id, asked.method)
+        return None
+
+    def unregister(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+        asked = parse(payload, Method)
+        if asked is None or not asked.method:
+            return _refuse(connection, "unregister")
+        self._hub.unregister(connection, asked.method)
+        connection.socket.emit("rpc-unregistered", msgspec.json.encode(asked))
+        return None
+
+    def call(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+        """Run in a task of its own: the caller's other events must not wait for somebody else's answer."""
+        asked = parse(payload, Call)
+        if asked is None or not asked.method:
+            return answer(ack, ok=False, error=METHOD_REQUIRED)
+        return self._spawn(self._call(connection, asked, ack))
+
+    async def _call(self, connection: Connection, asked: Call, ack: Ack | None) -> None:
+        try:
+            result = await self._rpc.call(
+                connection.account_id, connection.id, asked.method, asked.params or None
+            )
+        except RpcFailed as failure:
+            return answer(ack, ok=False, error=str(failure))
+        except BaseException:
+            answer(ack, ok=False, error="Internal error")
+            raise
+        return answer(ack, ok=True) if result is None else answer(ack, ok=True, result=result)
+
+    def _spawn(self, call: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(call)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def close(self) -> None:
+        """Give up on calls whose answers nobody waits for any more."""
+        for task in self._calls:
+            task.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+
+
+def _refuse(connection: Connection, kind: str) -> None:
+    refusal = {"type": kind, "error": "Invalid method name"}
+    connection.socket.emit("rpc-error", msgspec.json.encode(refusal))

@@ -1,0 +1,163 @@
+"""The realtime side of the server: sockets come, speak and go (contract 02)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from happy.domain.errors import Unauthenticated
+from happy.domain.ports.pubsub import EventBus, Holder, Presence
+from happy.domain.values import AccountId, MachineId, NodeId, SessionId
+from happy.gateway import handshake
+from happy.gateway.answers import answer
+from happy.gateway.engine import Ack, Refused, Socket
+from happy.gateway.hub import Connection, Hub
+from happy.gateway.machines import MachineEvents
+from happy.gateway.payloads import AppState, parse
+from happy.gateway.rpc import RpcEvents
+from happy.gateway.sessions import SessionEvents
+from happy.services.activity import Activity
+from happy.services.identity import IdentityService
+
+Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]
+
+FOREGROUND = "foreground"
+LINGER_SECONDS = 30.0
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Implements the engine's `Application`."""
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        hub: Hub,
+        bus: EventBus,
+        presence: Presence,
+        identity: IdentityService,
+        activity: Activity,
+    ) -> None:
+        self._node_id = node_id
+        self._hub = hub
+        self._bus = bus
+        self._presence = presence
+        self._identity = identity
+        self._activity = activity
+        self._handlers: dict[str, Handler] = {"app-state": self._app_state}
+        self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
+
+    def listen(self, sessions: SessionEvents, machines: MachineEvents, rpc: RpcEvents) -> None:
+        """Say who handles which event."""
+        self._handlers |= {
+            "message": sessions.message,
+            "update-metadata": sessions.update_metadata,
+            "update-state": sessions.update_state,
+            "session-alive": sessions.alive,
+            "session-end": sessions.end,
+            "machine-alive": machines.alive,
+            "machine-update-metadata": machines.update_metadata,
+            "machine-update-state": machines.update_state,
+            "rpc-register": rpc.register,
+            "rpc-unregister": rpc.unregister,
+            "rpc-call": rpc.call,
+        }
+
+    # Connections
+
+    async def connect(self, socket: Socket, auth: msgspec.Raw | None, headers: Mapping[str, str]) -> None:
+        """Raises Refused for a handshake that will never do; any other error closes the transport only."""
+        try:
+            asked = handshake.read(auth, headers)
+            account_id = await self._identity.authenticate(asked.token)
+        except handshake.Refusal as refusal:
+            raise Refused(str(refusal)) from None
+        except Unauthenticated:
+            raise Refused(handshake.INVALID_TOKEN) from None
+        connection = Connection(socket, account_id, asked)
+        try:
+            await self._bus.watch(account_id)
+            await self._arrived(connection)
+        except BaseException:
+            await self._departed(connection)
+            raise
+        socket.data = connection
+        if not socket.closed:
+            self._hub.add(connection)
+
+    async def disconnected(self, socket: Socket, reason: str) -> None:
+        """Called once per connected socket, after its last event."""
+        connection: Connection = socket.data
+        log.debug("%s connection closed: %s", connection.scope, reason)
+        self._hub.remove(connection)
+        await self._departed(connection)
+
+    async def _arrived(self, connection: Connection) -> None:
+        account_id, target = connection.account_id, connection.target
+        if connection.scope == "machine":
+            await self._activity.machine_connected(account_id, MachineId(target), self._holder(connection))
+        elif connection.scope == "session":
+            self._activity.resume(account_id, SessionId(target))
+        elif connection.foreground:
+            await self._presence.claim(account_id, FOREGROUND, self._holder(connection))
+
+    async def _departed(self, connection: Connection) -> None:
+        account_id, holder = connection.account_id, self._holder(connection)
+        if not self._hub.watches(account_id):
+            self._leave_later(account_id)
+        if connection.scope == "machine":
+            await self._activity.machine_disconnected(account_id, MachineId(connection.target), holder)
+        elif connection.foreground:
+            await self._presence.release(account_id, FOREGROUND, holder)
+
+    def _holder(self, connection: Connection) -> Holder:
+        return Holder(self._node_id, connection.id)
+
+    def _leave_later(self, account_id: AccountId) -> None:
+        """A phone that flaps should not make the bus subscribe again and again."""
+        previous = self._leaving.pop(account_id, None)
+        if previous is not None:
+            previous.cancel()
+        loop = asyncio.get_running_loop()
+        self._leaving[account_id] = loop.call_later(LINGER_SECONDS, self._leave, account_id)
+
+    def _leave(self, account_id: AccountId) -> None:
+        del self._leaving[account_id]
+        if not self._hub.watches(account_id):
+            self._bus.unwatch(account_id)
+
+    def close(self) -> None:
+        """Forget the accounts that were to be left; the bus closes by itself."""
+        for timer in self._leaving.values():
+            timer.cancel()
+        self._leaving.clear()
+
+    # Events
+
+    def event(
+        self, socket: Socket, name: str, args: list[msgspec.Raw], ack: Ack | None
+    ) -> Awaitable[None] | None:
+        """Unknown events are ignored, and so is everything behind the first argument."""
+        handler = self._handlers.get(name)
+        if handler is not None:
+            return handler(socket.data, args[0] if args else None, ack)
+        if name == "ping" and not args:
+            answer(ack)
+        return None
+
+    async def _app_state(
+        self,
+        connection: Connection,
+        payload: msgspec.Raw | None,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> None:
+        """Remember whether somebody looks at this client; only explicitly user-scoped ones count."""
+        told = parse(payload, AppState)
+        active = told is not None and told.state == "active"
+        if not connection.is_user or active == connection.foreground:
+            return
+        connection.foreground = active
+        change = self._presence.claim if active else self._presence.release
+        await change(connection.account_id, FOREGROUND, self._holder(connection))

@@ -1,0 +1,92 @@
+"""Events about sessions (contract 02 section 5.2)."""
+
+import msgspec
+
+from happy.domain.errors import HappyError, NotFound
+from happy.domain.ports.clock import Clock
+from happy.domain.values import SessionId
+from happy.gateway.answers import answer, answer_swap
+from happy.gateway.engine import Ack
+from happy.gateway.hub import Connection
+from happy.gateway.payloads import (
+    SendMessage,
+    SessionAlive,
+    SessionEnd,
+    UpdateMetadata,
+    UpdateState,
+    millis,
+    parse,
+    version,
+)
+from happy.services.activity import Activity
+from happy.services.heartbeats import clamp
+from happy.services.messages import MessageService
+from happy.services.sessions import SessionService
+
+Payload = msgspec.Raw | None
+ERROR = {"result": "error"}
+
+
+class SessionEvents:
+    def __init__(
+        self, sessions: SessionService, messages: MessageService, activity: Activity, clock: Clock
+    ) -> None:
+        self._sessions = sessions
+        self._messages = messages
+        self._activity = activity
+        self._clock = clock
+
+    async def message(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+        """Store a message and announce it to everybody but its sender; acknowledge it if asked to."""
+        sent = parse(payload, SendMessage)
+        if sent is None:
+            return answer(ack, ok=False, error="Invalid parameters")
+        local_id = sent.local_id if isinstance(sent.local_id, str) and "\0" not in sent.local_id else None
+        try:
+            (stored,) = await self._messages.append(
+                connection.account_id,
+                SessionId(sent.sid),
+                [(local_id, sent.message)],
+                skip=connection.id,
+            )
+        except NotFound:
+            return answer(ack, ok=False, error="Session not found")
+        except HappyError:
+            answer(ack, ok=False, error="Internal error")
+            raise
+        return answer(ack, ok=True, id=stored.id, seq=stored.seq, localId=stored.local_id)
+
+    async def update_metadata(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+        asked = parse(payload, UpdateMetadata)
+        if asked is None or not asked.sid:
+            return answer(ack, **ERROR)
+        swap = self._sessions.update_metadata(
+            connection.account_id, SessionId(asked.sid), version(asked.expected_version), asked.metadata
+        )
+        return await answer_swap(ack, "metadata", swap, missing=ERROR, failed=ERROR)
+
+    async def update_state(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+        asked = parse(payload, UpdateState)
+        if asked is None or not asked.sid:
+            return answer(ack, **ERROR)
+        swap = self._sessions.update_agent_state(
+            connection.account_id, SessionId(asked.sid), version(asked.expected_version), asked.agent_state
+        )
+        return await answer_swap(ack, "agentState", swap, missing=ERROR, failed=ERROR)
+
+    async def alive(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+        beat = parse(payload, SessionAlive)
+        if beat is not None and beat.sid:
+            await self._activity.session_alive(
+                connection.account_id, SessionId(beat.sid), millis(beat.time), thinking=bool(beat.thinking)
+            )
+
+    async def end(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+        ended = parse(payload, SessionEnd)
+        if ended is None or not ended.sid:
+            return
+        at = clamp(millis(ended.time), self._clock())
+        try:
+            await self._sessions.stop(connection.account_id, SessionId(ended.sid), at)
+        except NotFound:
+            return

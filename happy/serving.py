@@ -1,0 +1,101 @@
+"""Serve one application on one port until a signal asks to stop."""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from happy.bootstrap import Application, open_application
+from happy.domain.errors import StartupError
+from happy.settings import Full, Light
+
+BACKLOG = 2048
+KEEP_ALIVE_SECONDS = 75
+"""Longer than the 72 s that answers announce, so that no client meets a connection just closed."""
+
+REQUESTS_SECONDS = 2
+"""How long requests that are under way may take at shutdown."""
+
+MAX_FRAME = 17 * 1024 * 1024
+"""The engine enforces the announced maximum; this only bounds what is read before it can."""
+
+
+class WebServer(uvicorn.Server):
+    """Uvicorn without its own signal handling: the order of our shutdown is not its order."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepting = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepting.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
+    """Run until SIGINT or SIGTERM. `on_ready` is called when requests are answered. Raises StartupError."""
+    with bind(settings.host, settings.port) as listener:
+        async with open_application(settings) as application:
+            await _serve(application, listener, on_ready)
+
+
+@contextmanager
+def bind(host: str, port: int) -> Iterator[socket.socket]:
+    """Take the port before anything is created on disk. Raises StartupError when it is not free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(BACKLOG)
+        except OSError as error:
+            raise StartupError(
+                f"cannot listen on {host} port {port}: {error.strerror}; set PORT to another one"
+            ) from None
+        yield listener
+
+
+async def _serve(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+    server = WebServer(configuration(application))
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    serving = loop.create_task(server.serve(sockets=[listener]))
+    await server.accepting.wait()
+    on_ready()
+    waiting = loop.create_task(stopping.wait())
+    await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    for accepting in server.servers:
+        accepting.close()
+    await application.close_sockets()
+    server.should_exit = True
+    await serving
+
+
+def configuration(application: Application) -> uvicorn.Config:
+    return uvicorn.Config(
+        application.asgi,
+        loop="none",
+        http="httptools",
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME,
+        ws_per_message_deflate=False,
+        ws_ping_interval=None,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=REQUESTS_SECONDS,
+        backlog=BACKLOG,
+    )
