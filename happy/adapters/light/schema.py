@@ -38,6 +38,25 @@ def prepare(path: Path, now: Millis) -> None:
             _bring_up_to_date(path, now)
 
 
+def verify(path: Path) -> None:
+    """Raises StartupError unless the database has exactly the schema of this version; changes nothing."""
+    with _explained(path):
+        revision = _revision(path)
+        if revision != HEAD:
+            raise StartupError(
+                f"{path} has schema {revision or 'none'}, not {HEAD}: run `happy-server migrate`"
+            )
+        from alembic.util import CommandError
+
+        from schema import migrate
+
+        with migrate.sqlite_connection(path) as connection:
+            try:
+                migrate.check(connection)
+            except CommandError as error:
+                raise StartupError(f"{path} differs from schema {HEAD}: {error}") from error
+
+
 def _bring_up_to_date(path: Path, now: Millis) -> None:
     match _revision(path):
         case None if not _has_content(path):

@@ -1,0 +1,129 @@
+"""The command `happy-server`. Every failure to start is one line on stderr and exit code 1."""
+
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from happy import __version__
+from happy.domain.errors import StartupError
+from happy.settings import Full, Light, SettingsError, load
+
+USAGE: Final = """\
+usage: happy-server <command> [--flavor light|full]
+
+  serve           answer clients until SIGINT or SIGTERM
+  migrate         bring the database to the schema of this version, creating it if need be
+  schema-check    say whether it has that schema, and change nothing
+
+  --flavor light  one process, SQLite and local files (default)
+  --flavor full   PostgreSQL, Redis and S3 (default when DATABASE_URL names PostgreSQL)
+  --version       print the version
+  --help          print this text
+
+Settings come from environment variables, for the light flavor also from .env: see docs/operating.md.
+"""
+
+
+class UsageError(Exception):
+    """The command line makes no sense."""
+
+
+def main() -> int:
+    return run(sys.argv[1:], os.environ)
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    try:
+        if {"--help", "-h"} & set(arguments):
+            sys.stdout.write(USAGE)
+        elif list(arguments) == ["--version"]:
+            sys.stdout.write(f"happy-server {__version__}\n")
+        else:
+            command, flavor = _parse(arguments)
+            COMMANDS[command](load(environ, flavor=flavor, dotenv=Path(".env")))
+    except UsageError:
+        sys.stderr.write(USAGE)
+        return 1
+    except (SettingsError, StartupError, OSError) as error:
+        sys.stderr.write(f"happy-server: {' '.join(str(error).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130  # stopped before it was ready; once it serves, an interrupt is an orderly end
+    return 0
+
+
+def serve(settings: Light | Full) -> None:
+    import asyncio
+    import logging
+
+    import uvloop
+
+    from happy import telemetry
+    from happy.serving import serve as serve_until_stopped
+
+    copy_to = telemetry.debug_log_file(time.time()) if settings.remote_debug_log else None
+    telemetry.configure(settings.log_level, copy_to=copy_to)
+
+    def on_ready() -> None:
+        if isinstance(settings, Light):
+            _announce(settings)
+        flavor = type(settings).__name__.lower()
+        logging.getLogger("happy").info(
+            "ready", extra={"version": __version__, "flavor": flavor, "port": settings.port}
+        )
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_until_stopped(settings, on_ready))
+
+
+def migrate(settings: Light | Full) -> None:
+    from happy.adapters.light import schema
+    from happy.domain.values import Millis
+
+    database = _database(settings)
+    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    schema.prepare(database, Millis(time.time_ns() // 1_000_000))
+    sys.stdout.write(f"{database} is up to date.\n")
+
+
+def schema_check(settings: Light | Full) -> None:
+    from happy.adapters.light import schema
+
+    database = _database(settings)
+    schema.verify(database)
+    sys.stdout.write(f"{database} is up to date.\n")
+
+
+COMMANDS: Final = {"serve": serve, "migrate": migrate, "schema-check": schema_check}
+
+
+def _parse(arguments: Sequence[str]) -> tuple[str, str | None]:
+    match list(arguments):
+        case [command] if command in COMMANDS:
+            return command, None
+        case [command, "--flavor", flavor] | ["--flavor", flavor, command] if command in COMMANDS:
+            return command, flavor
+        case [command, option] if command in COMMANDS and option.startswith("--flavor="):
+            return command, option.removeprefix("--flavor=")
+        case _:
+            raise UsageError
+
+
+def _database(settings: Light | Full) -> Path:
+    if isinstance(settings, Full):
+        raise StartupError("the full flavor is not part of this version: start with --flavor light")
+    return settings.database
+
+
+def _announce(settings: Light) -> None:
+    from happy.http.announcement import announcement, lan_addresses
+
+    sys.stdout.write(announcement(settings, lan_addresses()))
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

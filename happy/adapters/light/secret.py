@@ -1,0 +1,69 @@
+"""The master secret of a light server: made on the first start, then read from its file for ever."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import Final
+
+from happy.domain.errors import StartupError
+
+FILE_NAME: Final = "handy-master-secret.txt"
+OWNER_ONLY: Final = 0o600
+
+
+def master_secret(data_dir: Path) -> str:
+    """The secret in `data_dir`, which is created when missing. Raises StartupError.
+
+    A secret is returned only when it is on disk: every token ever issued depends on it.
+    """
+    file = data_dir / FILE_NAME
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _read(file) or _make(file)
+    except UnicodeDecodeError as error:
+        raise StartupError(f"{file} is damaged: restore it, or everybody has to sign in again") from error
+    except OSError as error:
+        raise StartupError(f"cannot use {error.filename or file}: {error.strerror or error}") from error
+
+
+def _read(file: Path) -> str:
+    try:
+        text = file.read_text("utf-8").strip()
+    except FileNotFoundError:
+        return ""
+    if text and file.stat().st_mode & 0o077:
+        file.chmod(OWNER_ONLY)  # restored from a backup or copied by hand: still nobody else's business
+    return text
+
+
+def _make(file: Path) -> str:
+    written = file.with_name(f".{FILE_NAME}.{os.getpid()}")
+    written.unlink(missing_ok=True)
+    try:
+        _write(written, secrets.token_urlsafe(32))
+        try:
+            os.link(
+                written, file
+            )  # unlike a rename it never replaces the secret of a second server starting now
+        except FileExistsError:
+            if not _read(file):
+                written.replace(file)
+        _sync_folder(file.parent)
+    finally:
+        written.unlink(missing_ok=True)
+    return _read(file)
+
+
+def _write(path: Path, text: str) -> None:
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, OWNER_ONLY), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,67 @@
+"""What a person reads when the server is ready: where the data is, and how clients reach it."""
+
+import socket
+from collections.abc import Iterable, Iterator, Sequence
+
+from happy import __version__
+from happy.settings import Light
+
+EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+LOOPBACK = ("127.0.0.1", "::1")
+
+# One address of each kind of network a phone may share with this machine: the internet's documentation block,
+# the three private ranges, and the range of carrier and mesh networks.
+DESTINATIONS = ("192.0.2.1", "10.255.255.254", "172.31.255.254", "192.168.255.254", "100.100.100.100")
+
+
+def announcement(settings: Light, lan_addresses: Iterable[str]) -> str:
+    reachable = _addresses(settings, lan_addresses)
+    best = settings.public_url or reachable[min(1, len(reachable) - 1)]
+    rows = [
+        ("data", f"{settings.data_dir}  (database, files and secret: back it up as a whole)"),
+        *([("public", settings.public_url)] if settings.public_url else []),
+        ("address", reachable[0]),
+        *(("network", address) for address in reachable[1:]),
+        ("terminal", f"HAPPY_SERVER_URL={best} happy"),
+        ("app", f"enter {best} as its custom server"),
+    ]
+    if settings.host in LOOPBACK:
+        rows.append(
+            ("note", f"HOST={settings.host}: other machines and phones reach it only through a proxy")
+        )
+    if (settings.data_dir / "pglite").is_dir():
+        rows.append(("note", f"{settings.data_dir / 'pglite'} belongs to another server and is not read"))
+    return "\n".join(
+        [f"Happy Server {__version__} is ready.", *(f"  {name:<10}{text}" for name, text in rows), ""]
+    )
+
+
+def lan_addresses(destinations: Sequence[str] = DESTINATIONS) -> list[str]:
+    """This machine's own addresses, as the routing table would choose them; nothing is sent."""
+    return list(dict.fromkeys(_sources(destinations)))
+
+
+def _sources(destinations: Sequence[str]) -> Iterator[str]:
+    for destination in destinations:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            try:
+                probe.connect((destination, 9))
+            except OSError:
+                continue
+            source = str(probe.getsockname()[0])
+        if not source.startswith(("127.", "0.")):
+            yield source
+
+
+def _addresses(settings: Light, lan_addresses: Iterable[str]) -> list[str]:
+    """On this machine first, then as others see it."""
+    if settings.host in EVERYWHERE:
+        return [
+            _url("localhost", settings.port),
+            *(_url(address, settings.port) for address in lan_addresses),
+        ]
+    return [_url("localhost" if settings.host in LOOPBACK else settings.host, settings.port)]
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

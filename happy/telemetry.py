@@ -1,0 +1,93 @@
+"""Logging: one structured line per event on stdout, without credentials."""
+
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Final
+
+_ESCAPE: Final = json.JSONEncoder(ensure_ascii=False).encode
+_PLAIN: Final = re.compile(r"[\w.,:;/@+*#%()\[\]-]+")
+_FRAMES: Final = 8
+
+# What a record carries by itself; everything else was given as `extra` and is shown.
+_OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+
+# A last line of defence: nobody should log these, but a library's message or an exception may hold one.
+_CREDENTIALS: Final = (
+    (re.compile(r"(?i)\b(bearer|basic)\s+[^\s\"',]+"), r"\1 ***"),
+    (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "***"),
+    (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:***@"),
+)
+
+
+class LineFormatter(logging.Formatter):
+    """`2026-01-31T12:00:00.000Z info happy.gateway what happened key=value`, whatever the values contain."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = " ".join(self._parts(record))
+        for pattern, replacement in _CREDENTIALS:
+            line = pattern.sub(replacement, line)
+        return line
+
+    def _parts(self, record: logging.LogRecord) -> Iterator[str]:
+        yield f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03}Z"
+        yield record.levelname.lower()
+        yield record.name
+        yield " ".join(record.getMessage().splitlines())
+        for name, value in vars(record).items():
+            if name not in _OWN_FIELDS:
+                yield f"{name}={_value(value)}"
+        if record.exc_info and record.exc_info[1]:
+            yield from _causes(record.exc_info[1])
+
+
+def configure(level: str, *, copy_to: Path | None = None) -> None:
+    """Send this server's records of `level` and up to stdout, and to the file `copy_to`.
+
+    Libraries are heard from warnings up: at debug level some of them log what they carry.
+    """
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    if copy_to is not None:
+        copy_to.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(copy_to, encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(LineFormatter())
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
+    logging.getLogger("happy").setLevel(level.upper())
+
+
+def debug_log_file(started: float) -> Path:
+    """Where a developer's copy of the log goes: named by the local time of the start."""
+    return Path(".logs") / time.strftime("%m-%d-%H-%M-%S.log", time.localtime(started))
+
+
+def _value(value: object) -> str:
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else _ESCAPE(text)
+
+
+def _causes(error: BaseException) -> Iterator[str]:
+    """The exception and what led to it, innermost frame first, on the same line."""
+    name = "error"
+    seen: set[int] = set()
+    following: BaseException | None = error
+    while following is not None and id(following) not in seen:
+        seen.add(id(following))
+        yield f"{name}={_ESCAPE(f'{type(following).__name__}: {following}')}"
+        yield f"at={_ESCAPE(' < '.join(_frames(following.__traceback__)))}"
+        name = "cause"
+        following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)
+
+
+def _frames(traceback: TracebackType | None) -> list[str]:
+    frames: list[str] = []
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        frames.append(f"{'/'.join(Path(code.co_filename).parts[-2:])}:{traceback.tb_lineno} {code.co_name}")
+        traceback = traceback.tb_next
+    return frames[: -_FRAMES - 1 : -1]

@@ -1,0 +1,153 @@
+"""What the command says, and the one line and exit code of everything that keeps it from starting."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from happy import __version__
+from happy.__main__ import COMMANDS, USAGE, run
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def environ(tmp_path: Path, **more: str) -> dict[str, str]:
+    return {"HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "data"), **more}
+
+
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "happy-server-light.sqlite"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["serve", "--help"], ["migrate", "-h"]])
+def test_help_is_an_answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(arguments, {})
+    assert (USAGE, "") == capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["start"], ["serve", "now"], ["serve", "--flavor"], ["serve", "--port", "1"], ["serve", "migrate"]],
+)
+def test_an_unknown_command_gets_the_usage_and_code_1(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 1 == run(arguments, {})
+    assert ("", USAGE) == capsys.readouterr()
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run(["--version"], {})
+    assert f"happy-server {__version__}\n" == capsys.readouterr().out
+
+
+def test_every_command_is_in_the_usage() -> None:
+    assert [] == [command for command in COMMANDS if f"\n  {command} " not in USAGE]
+
+
+def test_migrate_makes_a_database_that_the_check_accepts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("migrate", "migrate", "schema-check"):
+        assert 0 == run([command], environ(tmp_path))
+        assert f"{database(tmp_path)} is up to date." == capsys.readouterr().out.splitlines()[-1]
+    assert 0o700 == database(tmp_path).parent.stat().st_mode & 0o777
+
+
+def test_the_launcher_of_the_embedded_server_can_migrate(tmp_path: Path) -> None:
+    launcher = {"DB_PROVIDER": "pglite", "DATA_DIR": str(tmp_path / "data"), "HANDY_MASTER_SECRET": "s"}
+
+    assert 0 == run(["migrate"], launcher)
+    assert database(tmp_path).exists()
+
+
+def alter(path: Path, statement: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def test_the_check_finds_a_schema_that_is_not_ours(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["migrate"], environ(tmp_path))
+    alter(database(tmp_path), 'ALTER TABLE "Session" ADD COLUMN "surprise" TEXT')
+    before = database(tmp_path).read_bytes()
+
+    assert 1 == run(["schema-check"], environ(tmp_path))
+    assert "differs from schema" in capsys.readouterr().err
+    assert before == database(tmp_path).read_bytes()
+
+
+def test_the_check_makes_no_database(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 == run(["schema-check"], environ(tmp_path))
+    assert "run `happy-server migrate`" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("arguments", [["serve"], ["migrate"], ["schema-check"], ["serve", "--flavor=light"]])
+def test_a_malformed_variable_is_named_before_anything_is_made(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 1 == run(arguments, environ(tmp_path, PORT="many"))
+    assert "happy-server: PORT: expected a port from 1 to 65535, got 'many'\n" == capsys.readouterr().err
+    assert [] == list(tmp_path.iterdir())
+
+
+def test_a_dotenv_file_in_the_working_directory_counts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / ".env").write_text("PORT=many\n")
+
+    assert 1 == run(["serve"], environ(tmp_path))
+    assert "PORT" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--flavor", "huge"], ["--flavor=huge"]])
+def test_a_flavor_that_does_not_exist_is_named(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 == run(["serve", *option], {})
+    assert "happy-server: --flavor: expected light or full, got 'huge'\n" == capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["migrate", "schema-check"])
+def test_the_full_flavor_is_refused_in_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    full = {"DATABASE_URL": "postgresql://db/happy", "HANDY_MASTER_SECRET": "s"}
+
+    assert 1 == run([command], full)
+    assert 1 == capsys.readouterr().err.count("\n")
+
+
+def test_a_data_directory_that_cannot_be_made_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "data").write_text("a file")
+
+    assert 1 == run(
+        ["migrate"], environ(tmp_path, HAPPY_SERVER_LIGHT_DATA_DIR=str(tmp_path / "data" / "deeper"))
+    )
+    shown = capsys.readouterr().err
+    assert shown.startswith("happy-server: ")
+    assert 1 == shown.count("\n")
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    database(tmp_path).parent.mkdir()
+    database(tmp_path).write_text("a letter to a friend" * 100)
+
+    assert 1 == run(["migrate"], environ(tmp_path))
+    assert f"{database(tmp_path)} is damaged" in capsys.readouterr().err
+    assert database(tmp_path).read_text().startswith("a letter")
+
+
+def test_a_database_of_a_newer_version_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["migrate"], environ(tmp_path))
+    alter(database(tmp_path), "UPDATE alembic_version SET version_num = '9999'")
+
+    assert 1 == run(["migrate"], environ(tmp_path))
+    assert "has schema 9999" in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""Log lines are single, readable, complete, and free of credentials."""
+
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from happy.telemetry import LineFormatter, configure, debug_log_file
+
+
+@pytest.fixture
+def logging_restored() -> Iterator[None]:
+    root, ours = logging.getLogger(), logging.getLogger("happy")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    root.handlers.clear()
+    yield
+    for handler in root.handlers:
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(levels[0])
+    ours.setLevel(levels[1])
+
+
+def line(message: str, *values: object, error: BaseException | None = None, **extra: object) -> str:
+    info = (type(error), error, error.__traceback__) if error is not None else None
+    record = logging.LogRecord("happy.gateway", logging.INFO, __file__, 1, message, values, info)
+    record.created, record.msecs = 1_700_000_000.5, 500.0
+    vars(record).update(extra)
+    return LineFormatter().format(record)
+
+
+def test_a_line_says_when_how_bad_who_and_what() -> None:
+    expected = "2023-11-14T22:13:20.500Z info happy.gateway connected to 3 sockets account=cm1 took=0.5"
+
+    assert expected == line("connected to %d sockets", 3, account="cm1", took=0.5)
+
+
+def test_values_cannot_forge_a_line_or_a_field() -> None:
+    shown = line("one\ntwo", text='x" y=1\nFAKE', empty="")
+
+    assert shown.endswith('one two text="x\\" y=1\\nFAKE" empty=""')
+
+
+def test_an_error_keeps_its_causes_on_the_same_line() -> None:
+    try:
+        try:
+            {}["inner"]
+        except KeyError as inner:
+            raise RuntimeError("outer\nline") from inner
+    except RuntimeError as error:
+        shown = line("failed", error=error)
+
+    assert "\n" not in shown
+    assert re.search(
+        r'error="RuntimeError: outer\\nline" at="unit/test_telemetry\.py:\d+ test_an_error', shown
+    )
+    assert "cause=\"KeyError: 'inner'\"" in shown
+
+
+def test_errors_that_cause_each_other_end() -> None:
+    one, other = ValueError("one"), ValueError("other")
+    one.__cause__, other.__cause__ = other, one
+
+    assert 1 == line("failed", error=one).count("other")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer s3cret-t0ken",
+        "authorization=bearer s3cret-t0ken, next",
+        "Basic s3cret-t0ken",
+        "eyJhbGciOiJFZERTQSJ9.s3cret-t0ken.s3cret-t0ken",
+        "eyJhbGciOiJFZERTQSJ9.s3cret-t0ken.",
+        "postgresql://ada:s3cret-t0ken@db/happy",
+        "redis://:s3cret-t0ken@cache",
+    ],
+)
+def test_credentials_do_not_reach_the_log(text: str) -> None:
+    shown = line("%s", text, again=text, error=ValueError(text))
+
+    assert "s3cret" not in shown
+    assert "***" in shown
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_debug_is_said_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("info")
+    logging.getLogger("happy.services").debug("detail")
+    logging.getLogger("happy.services").info("news")
+    configure("debug")
+    logging.getLogger("happy.services").debug("asked for")
+
+    assert ["news", "asked for"] == [
+        text.split("services ")[1] for text in capsys.readouterr().out.splitlines()
+    ]
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_libraries_are_heard_from_warnings_up_even_at_debug_level(capsys: pytest.CaptureFixture[str]) -> None:
+    configure("debug")
+    logging.getLogger("aiosqlite").debug("executing INSERT with all its values")
+    logging.getLogger("uvicorn.error").warning("odd request")
+
+    assert ["odd request"] == [text.split("error ")[1] for text in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.usefixtures("logging_restored")
+def test_a_copy_goes_to_a_file(tmp_path: Path) -> None:
+    file = tmp_path / ".logs" / "today.log"
+    configure("info", copy_to=file)
+    logging.getLogger("happy").info("said")
+
+    assert file.read_text().endswith("info happy said\n")
+
+
+def test_the_copy_is_named_by_the_local_time_of_the_start() -> None:
+    assert re.fullmatch(r"\.logs/\d\d-\d\d-\d\d-\d\d-\d\d\.log", str(debug_log_file(1_700_000_000)))
+
+
+def test_an_extra_field_may_hold_anything() -> None:
+    assert line("x", thing=SimpleNamespace(a=1)).endswith('thing="namespace(a=1)"')
