@@ -147,6 +147,10 @@ class Connection:
         self._busy = True
         try:
             await work
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            logger.exception("connection %s: event handler was cancelled", self.sid)
         except Exception:  # noqa: BLE001 - the application's fault, logged and contained
             logger.exception("connection %s: event handler failed", self.sid)
         finally:

@@ -1,8 +1,8 @@
 """Engine.IO 4 and Socket.IO 5 packets as text: pure and strict, with one kind of error.
 
 An Engine.IO packet is a digit and its data; a polling payload is several of them with 0x1E between. A
-Socket.IO packet travels as the data of an Engine.IO message. Arguments stay slices of the received text: their
-values are never built, except for the rare packet with binary attachments.
+Socket.IO packet travels as the data of an Engine.IO message. Arguments stay slices of the received text:
+their values are never built, except for the rare packet with binary attachments.
 """
 
 import base64
@@ -110,6 +110,8 @@ def _decode_any(text: str) -> Packet:
     )
     if packet.kind >= BINARY_EVENT and packet.attachments == 0:
         raise ProtocolError("binary packet without attachments")
+    if packet.kind == DISCONNECT and packet.body:
+        raise ProtocolError("disconnect with a body")
     return packet
 
 

@@ -107,11 +107,12 @@ class Server:
         previous = self._runtime.connections.get(request.query("sid"))
         if previous is not None:
             previous.probe = transport  # before the first wait, so that no second one gets in
-        if not await transport.accept():
-            if previous is not None:
-                previous.probe = None
-            return
-        if previous is None:
+        accepted = await transport.accept()
+        if previous is not None and not accepted:
+            previous.probe = None
+        if not accepted or self._closing:
+            transport.close()
+        elif previous is None:
             connection = self._open(request, transport)
             connection.send(connection.open_packet())
             await transport.serve(connection)

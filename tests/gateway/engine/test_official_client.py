@@ -1,0 +1,195 @@
+"""The official `socket.io-client`, the newest and the oldest of its protocol, over both transports."""
+
+import asyncio
+import subprocess
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from happy.gateway.engine import Ack, Socket
+from tests.e2e.official import NodeClient, OfficialSocket
+from tests.gateway.engine.conftest import Serve
+from tests.gateway.engine.harness import Running, until
+from tests.node import installed, node
+from tests.socket_client import ConnectRefused
+
+TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
+OLDEST = """
+const { io } = require(process.argv[2] + "/node_modules/socket.io-client");
+const socket = io(process.argv[3], { path: "/v1/updates", transports: process.argv[4].split(","), auth: {} });
+socket.on("question", (asked, answer) => answer({ asked }));
+socket.on("connect", () => socket.emit("echo", { x: "é😀" }, (echoed) =>
+  socket.emit("ask", [1], (answered) => {
+    console.log(JSON.stringify([echoed, answered]));
+    socket.disconnect();
+  })));
+"""
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[NodeClient]:
+    node()
+    async with NodeClient() as running:
+        yield running
+
+
+def over(client: NodeClient, server: Running, transports: list[str], **auth: Any) -> OfficialSocket:
+    return client.socket(server.url, **auth).with_options(transports=transports)
+
+
+def ask_back(socket: Socket, args: list[Any], ack: Ack | None) -> None:
+    """Ask the client before its own question is answered."""
+
+    async def ask() -> None:
+        answer = await socket.request("question", msgspec.json.encode(args[0]))
+        if ack is not None:
+            ack(answer or b'"nothing"')
+
+    socket.data = asyncio.create_task(ask())
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
+async def test_events_and_answers_pass_both_ways(
+    server: Running, client: NodeClient, transports: list[str]
+) -> None:
+    server.application.on["ask"] = ask_back
+    async with over(client, server, transports, token="t") as socket:
+        assert await socket.call("echo", {"x": "é😀\u0000"}) == {"x": "é😀\u0000"}
+        assert await socket.call("echo", b"hello") == "aGVsbG8="
+        await socket.answer("question", echo=True)
+        assert await socket.call("ask", {"q": 1}) == {"q": 1}
+        await socket.answer("question", none=True)
+        assert await socket.call("ask", {"q": 1}) == "nothing"
+    await until(lambda: server.application.reasons() == ["client namespace disconnect"])
+
+    assert server.application.auths == [{"token": "t"}]
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
+async def test_a_thousand_events_arrive_in_order_both_ways(
+    server: Running, client: NodeClient, transports: list[str]
+) -> None:
+    def back(socket: Socket, args: list[Any], _: Ack | None) -> None:
+        socket.emit("back", msgspec.json.encode(args[0]))
+
+    server.application.on["there"] = back
+    async with over(client, server, transports) as socket:
+        for number in range(1000):
+            await socket.emit("there", number)
+        await until(lambda: len(socket.events) == 1000)
+
+    assert [event.payload for event in socket.events] == list(range(1000))
+    assert [args for _, args in server.application.events] == [[number] for number in range(1000)]
+
+
+async def test_traffic_during_the_upgrade_is_neither_lost_nor_reordered(
+    server: Running, client: NodeClient
+) -> None:
+    async def stream(socket: Socket, _: Any) -> None:
+        async def run() -> None:
+            for number in range(2000):
+                socket.emit("n", str(number).encode())
+                if number % 5 == 0:
+                    await asyncio.sleep(0.0005)
+
+        socket.data = asyncio.create_task(run())
+
+    server.application.admit = stream
+    async with over(client, server, ["polling", "websocket"]) as socket:
+        for number in range(300):
+            await socket.emit("m", number)
+        await socket.next_life("upgrade")
+        await until(lambda: len(socket.events) == 2000)
+        await socket.call("echo")
+
+    assert [event.payload for event in socket.events] == list(range(2000))
+    received = [args[0] for name, args in server.application.events if name == "m"]
+    assert received == list(range(300))
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
+async def test_a_refusal_is_final_for_the_client(
+    server: Running, client: NodeClient, transports: list[str]
+) -> None:
+    socket = over(client, server, transports, refuse="Invalid authentication token")
+    with pytest.raises(ConnectRefused, match="Invalid authentication token"):
+        await socket.connect()
+    await until(lambda: server.engine.connection_count == 0)
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
+async def test_a_lost_transport_is_replaced_by_itself(
+    server: Running, client: NodeClient, transports: list[str]
+) -> None:
+    async with over(client, server, transports) as socket:
+        await socket.drop()
+        life = await socket.next_life("connect")
+        assert await socket.call("echo", 1) == 1
+
+    assert life.detail["id"] == server.application.sockets[1].id
+    await until(lambda: len(server.application.left) == 2)
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
+async def test_clients_find_a_restarted_server_by_themselves(
+    serve: Serve, client: NodeClient, transports: list[str]
+) -> None:
+    first = await serve()
+    async with over(client, first, transports) as socket:
+        if len(transports) > 1:
+            await socket.next_life("upgrade")
+        await socket.call("echo")
+        await asyncio.sleep(0.05)  # let the next poll arrive
+        assert await first.engine.shutdown(within=1)
+        life = await socket.next_life("disconnect")
+        assert life.detail["reason"] == "transport close"
+        assert life.detail["active"]
+        await first.stop()
+        second = await serve(port=first.port)
+        await socket.next_life("connect")
+        assert await socket.call("echo", 2) == 2
+    await until(lambda: second.application.reasons() == ["client namespace disconnect"])
+
+
+async def test_pings_keep_the_client_and_their_absence_loses_it(serve: Serve, client: NodeClient) -> None:
+    server = await serve(ping_interval=0.1, ping_timeout=0.1)
+    async with over(client, server, ["websocket"]) as socket, over(client, server, ["polling"]) as poller:
+        await asyncio.sleep(0.5)
+        assert socket.lives == poller.lives == []
+        assert await socket.call("echo", 1) == await poller.call("echo", 1) == 1
+        server.application.sockets[0].connection._timer.cancel()
+        assert (await socket.next_life("disconnect")).detail["reason"] == "ping timeout"
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
+async def test_a_passing_fault_lets_the_client_try_again(
+    server: Running, client: NodeClient, transports: list[str]
+) -> None:
+    outcomes = iter([None, RuntimeError("database away"), None])
+
+    async def admit(*_: Any) -> None:
+        if (fault := next(outcomes)) is not None:
+            raise fault
+
+    server.application.admit = admit
+    async with over(client, server, transports) as socket:
+        await socket.drop()
+        await socket.next_life("connect")
+        assert await socket.call("echo", 1) == 1
+
+
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
+async def test_the_oldest_client_is_served_too(server: Running, tmp_path: Path, transports: list[str]) -> None:
+    package = installed("socket.io-client", "4.0.0")
+    server.application.on["ask"] = ask_back
+    script = tmp_path / "oldest.cjs"
+    script.write_text(OLDEST)
+    process = await asyncio.create_subprocess_exec(
+        node(), str(script), str(package), server.url, ",".join(transports), stdout=subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 10)
+
+    assert msgspec.json.decode(output) == [{"x": "é😀"}, {"asked": [1]}]
