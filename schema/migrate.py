@@ -15,6 +15,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 HERE = Path(__file__).parent
+LOCK_TIMEOUT = 30.0  # seconds to wait for another writer of a SQLite file
 FORMATTER = {
     "post_write_hooks": {
         "hooks": "ruff",
@@ -63,7 +64,8 @@ def check(connection: Connection) -> None:
 @contextmanager
 def sqlite_connection(path: Path) -> Iterator[Connection]:
     """One transaction on the file, DDL included, committed on leaving. Raises the driver's own errors."""
-    engine = create_engine(URL.create("sqlite", database=str(path)), poolclass=pool.NullPool)
+    url = URL.create("sqlite", database=str(path))
+    engine = create_engine(url, poolclass=pool.NullPool, connect_args={"timeout": LOCK_TIMEOUT})
     event.listen(engine, "connect", _manual_transactions)
     event.listen(engine, "begin", _begin)
     try:

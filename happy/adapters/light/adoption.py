@@ -93,8 +93,7 @@ def _differences(found: Table, expected: Table) -> Iterator[str]:
     if found.primary_key != expected.primary_key:
         yield f"the primary key is ({', '.join(found.primary_key)}), not ({', '.join(expected.primary_key)})"
     for names in expected.unique - found.unique - {frozenset(found.primary_key)}:
-        listed = ", ".join(name for name in expected.columns if name in names)
-        yield f"({listed}) is not unique"
+        yield f"({', '.join(sorted(names))}) is not unique"
 
 
 def _column_differences(name: str, found: Column, expected: Column) -> Iterator[str]:

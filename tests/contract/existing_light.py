@@ -1,0 +1,57 @@
+"""Builds light databases as other servers of this protocol leave them behind."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from happy.adapters.light.adoption import tables
+
+DDL = Path(__file__).with_suffix(".sql")
+MOMENT = 1_732_286_231_123
+PARENTS = {
+    "accountId": "Account-id",
+    "responseAccountId": "Account-id",
+    "userId": "Account-id",
+    "fromUserId": "Account-id",
+    "toUserId": "Account-id",
+    "githubUserId": "GithubUser-id",
+    "sessionId": "Session-id",
+    "machineId": "Machine-id",
+}
+VALUES: dict[str, Callable[[str, str], Any]] = {
+    "TEXT": lambda table, column: PARENTS.get(column, f"{table}-{column}"),
+    "INTEGER": lambda _table, _column: 7,
+    "BIGINT": lambda _table, _column: 2**40,
+    "BOOLEAN": lambda _table, _column: 1,
+    "JSONB": lambda table, column: f'{{"t":"{table} {column}"}}',
+    "BLOB": lambda table, column: f"{table}\0{column}".encode(),
+    "DATETIME": lambda _table, _column: MOMENT,
+}
+
+
+def build(path: Path, *statements: str) -> None:
+    """A database with one full row in each table, then changed by `statements`."""
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(DDL.read_text())
+        db.execute("""INSERT INTO "_migrations" VALUES ('1', 'abc', 1700000000000, 'init')""")
+        for name, table in tables(db).items():
+            row = [VALUES[column.declared](name, key) for key, column in table.columns.items()]
+            db.execute(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(row))})', row)
+        for statement in statements:
+            db.execute(statement)
+        db.commit()
+
+
+def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything in every table, bookkeeping included."""
+    with closing(sqlite3.connect(path)) as db:
+        names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
+        return {name: db.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names}
+
+
+def statements(path: Path) -> dict[str, str]:
+    """The SQL that made each table and index."""
+    with closing(sqlite3.connect(path)) as db:
+        return dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall())
