@@ -9,13 +9,15 @@ FULL := $(VENV)/.installed-full
 DEV := $(VENV)/.installed-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help install run-light run-full test check format lint types layers schema-drift fix bench schema migration \
+.PHONY: help install install-light run-light run-full test check format lint types layers schema-drift fix bench schema migration \
 	lock test-client kill-loop clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(DEV) ## .venv with everything needed to run, test and develop
+
+install-light: $(LIGHT) ## .venv with what the light server needs at run time
 
 # ---- run -------------------------------------------------------------------------------------------------
 
@@ -59,7 +61,7 @@ test-client: $(DEV) ## the published command-line client against this server (ne
 	@exec $(PY) -m tests.client.run $(if $(flavor),--flavor $(flavor))
 
 kill-loop: $(DEV) ## 20 rounds of kill -9 under load, nothing acknowledged may be lost; seed=N repeats a run
-	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor))
+	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor)) $(if $(flavor),--flavor $(flavor))
 
 # ---- schema ----------------------------------------------------------------------------------------------
 
