@@ -1,4 +1,4 @@
-"""Alembic entry point, the same for both databases: runs on the connection it is given, or on DATABASE_URL."""
+"""Alembic entry point, the same for both databases: on the connection it is given, or on DATABASE_URL."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
-from sqlalchemy import Connection, pool, text
+from sqlalchemy import Connection, make_url, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from schema import types
@@ -47,7 +47,9 @@ def migrate(connection: Connection) -> None:
 
 
 async def connect_and_migrate(url: str) -> None:
-    engine = create_async_engine(url, poolclass=pool.NullPool)
+    given = make_url(url)
+    driver = {"postgresql": "postgresql+asyncpg", "sqlite": "sqlite+aiosqlite"}[given.get_backend_name()]
+    engine = create_async_engine(given.set(drivername=driver), poolclass=pool.NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(migrate)
         await connection.commit()
