@@ -44,7 +44,7 @@ types: $(DEV)
 	@$(PY) -m mypy
 
 layers: $(DEV)
-	@$(VENV)/bin/lint-imports
+	@$(VENV)/bin/lint-imports --no-logo
 
 schema-drift: $(DEV)
 	@$(PY) -m schema.ddl --check
