@@ -13,6 +13,7 @@ from happy.adapters import Adapters
 from happy.domain.errors import StartupError
 from happy.domain.ports.clock import Clock
 from happy.domain.values import Millis, NodeId
+from happy.gateway.artifacts import ArtifactEvents
 from happy.gateway.engine import EngineSettings
 from happy.gateway.engine import Server as Engine
 from happy.gateway.hub import Hub
@@ -20,17 +21,22 @@ from happy.gateway.machines import MachineEvents
 from happy.gateway.rpc import RpcEvents
 from happy.gateway.server import Gateway
 from happy.gateway.sessions import SessionEvents
+from happy.gateway.usage import AccessKeyEvents, UsageEvents
 from happy.http.app import Services, build_app
+from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.activity import Activity
+from happy.services.artifacts import ArtifactService
 from happy.services.background import repeat
 from happy.services.identity import IdentityService
+from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.rpc import RpcService
 from happy.services.sessions import SessionService
 from happy.services.unit_of_work import UnitOfWork
+from happy.services.usage import UsageService
 from happy.settings import Full, Light
 
 Scope = MutableMapping[str, Any]
@@ -79,11 +85,15 @@ async def open_application(
         stack.push_async_callback(rpc.close)
         gateway = Gateway(node_id, hub, adapters.bus, adapters.presence, identity, activity)
         stack.callback(gateway.close)
-        gateway.listen(
+        for events in (
             SessionEvents(services.sessions, services.messages, activity, clock),
             MachineEvents(services.machines, activity),
+            ArtifactEvents(services.artifacts),
+            AccessKeyEvents(services.access_keys),
+            UsageEvents(services.usage),
             rpc,
-        )
+        ):
+            gateway.listen(events.handlers)
         engine = Engine(gateway, engine_settings)
         await stack.enter_async_context(background(activity, pairing))
         yield Application(dispatch(engine, build_app(services)), engine, activity)
@@ -106,6 +116,10 @@ def build_services(
         messages=MessageService(store, hub, clock),
         machines=MachineService(store, unit_of_work, activity),
         accounts=AccountService(store, unit_of_work, adapters.files, clock),
+        artifacts=ArtifactService(store, unit_of_work, clock),
+        access_keys=AccessKeyService(store, clock),
+        kv=KvService(store, unit_of_work),
+        usage=UsageService(store, hub, clock),
         store_ping=store.ping,
         files=adapters.files,
     )

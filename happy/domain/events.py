@@ -4,9 +4,10 @@ from typing import ClassVar, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from happy.domain.artifacts import Artifact
 from happy.domain.machines import Machine
 from happy.domain.sessions import Message, Session
-from happy.domain.values import AccountId, MachineId, Millis, SessionId
+from happy.domain.values import AccountId, ArtifactId, MachineId, Millis, SessionId
 
 Scope = Literal["user", "session", "machine"]
 
@@ -99,6 +100,42 @@ class DeleteMachine(Body, frozen=True, tag="delete-machine", gc=False):
     machine_id: MachineId
 
 
+class NewArtifact(Body, frozen=True, tag="new-artifact", gc=False):
+    artifact_id: ArtifactId
+    seq: int
+    header: bytes
+    header_version: int
+    body: bytes
+    body_version: int
+    data_encryption_key: bytes
+    created_at: Millis
+    updated_at: Millis
+
+
+class UpdateArtifact(Body, frozen=True, tag="update-artifact", gc=False):
+    """The parts carry the text as the client sent it."""
+
+    artifact_id: ArtifactId
+    header: VersionedValue | UnsetType = UNSET
+    body: VersionedValue | UnsetType = UNSET
+
+
+class DeleteArtifact(Body, frozen=True, tag="delete-artifact", gc=False):
+    artifact_id: ArtifactId
+
+
+class KvChange(Struct, frozen=True, gc=False):
+    """What is stored now; `value` is None for a deleted key."""
+
+    key: str
+    value: bytes | None
+    version: int
+
+
+class KvBatchUpdate(Body, frozen=True, tag="kv-batch-update", gc=False):
+    changes: list[KvChange]
+
+
 class Update(Struct, frozen=True, rename="camel", gc=False):
     """A numbered change of stored state. `seq` is the account's update counter at allocation."""
 
@@ -121,6 +158,16 @@ class SessionActivity(Ephemeral, frozen=True, tag="activity", gc=False):
     active: bool
     active_at: Millis
     thinking: bool = False
+
+
+class Usage(Ephemeral, frozen=True, tag="usage", gc=False):
+    """A session's latest figures, as its client reported them."""
+
+    id: SessionId
+    key: str
+    tokens: dict[str, float]
+    cost: dict[str, float]
+    timestamp: Millis
 
 
 class MachineActivity(Ephemeral, frozen=True, tag="machine-activity", gc=False):
@@ -158,4 +205,18 @@ def new_machine(machine: Machine) -> NewMachine:
         active_at=machine.last_active_at,
         created_at=machine.created_at,
         updated_at=machine.updated_at,
+    )
+
+
+def new_artifact(artifact: Artifact) -> NewArtifact:
+    return NewArtifact(
+        artifact_id=artifact.id,
+        seq=artifact.seq,
+        header=artifact.header,
+        header_version=artifact.header_version,
+        body=artifact.body,
+        body_version=artifact.body_version,
+        data_encryption_key=artifact.data_encryption_key,
+        created_at=artifact.created_at,
+        updated_at=artifact.updated_at,
     )

@@ -1,5 +1,6 @@
 """The connections of this node, and who of them receives what: encode once, filter by audience."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Scope, Update
 from happy.domain.ports.pubsub import EventBus
 from happy.domain.values import AccountId, ConnectionId
-from happy.gateway.engine import Socket, SocketClosed
+from happy.gateway.engine import Ack, Socket, SocketClosed
 from happy.gateway.handshake import Handshake
 
 RANKS: dict[Scope, int] = {"machine": 2, "session": 1, "user": 0}
@@ -40,6 +41,10 @@ class Connection:
         self.is_user = asked.explicit_user
         self.foreground = asked.explicit_user and asked.foreground
         self.methods: set[str] = set()
+
+
+Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]
+"""What one event does: it gets the first argument, and a callback if the client wants an answer."""
 
 
 class Frame(Struct, frozen=True, array_like=True):
@@ -127,7 +132,9 @@ class Hub:
     def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> ConnectionId | None:
         best: Connection | None = None
         for connection in reversed(self._serving.get((account_id, method), {}).values()):
-            if connection.id != besides and (best is None or RANKS[connection.scope] > RANKS[best.scope]):
+            if connection.id == besides or connection.socket.closed:  # a closed one may still be served
+                continue
+            if best is None or RANKS[connection.scope] > RANKS[best.scope]:
                 best = connection
         return None if best is None else best.id
 

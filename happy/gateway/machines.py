@@ -1,11 +1,13 @@
 """Events about machines (contract 02 section 5.3)."""
 
+from collections.abc import Mapping
+
 import msgspec
 
 from happy.domain.values import MachineId
 from happy.gateway.answers import answer, answer_swap
 from happy.gateway.engine import Ack
-from happy.gateway.hub import Connection
+from happy.gateway.hub import Connection, Handler
 from happy.gateway.payloads import (
     MachineAlive,
     MachineUpdateMetadata,
@@ -27,6 +29,14 @@ class MachineEvents:
     def __init__(self, machines: MachineService, activity: Activity) -> None:
         self._machines = machines
         self._activity = activity
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "machine-alive": self.alive,
+            "machine-update-metadata": self.update_metadata,
+            "machine-update-state": self.update_state,
+        }
 
     async def alive(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
         beat = parse(payload, MachineAlive)

@@ -61,6 +61,40 @@ class MachineUpdateState(Struct, frozen=True, rename="camel"):
     expected_version: Number
 
 
+class ArtifactRead(Struct, frozen=True, rename="camel"):
+    artifact_id: str
+
+
+class ArtifactCreate(Struct, frozen=True, rename="camel"):
+    id: str
+    header: str
+    body: str
+    data_encryption_key: str
+
+
+class ArtifactPart(Struct, frozen=True, rename="camel"):
+    data: str
+    expected_version: Number
+
+
+class ArtifactUpdate(Struct, frozen=True, rename="camel"):
+    artifact_id: str
+    header: Any = None
+    body: Any = None
+
+
+class AccessKeyGet(Struct, frozen=True, rename="camel"):
+    session_id: str
+    machine_id: str
+
+
+class ReportUsage(Struct, frozen=True, rename="camel"):
+    key: Any = None
+    tokens: Any = None
+    cost: Any = None
+    session_id: Any = None
+
+
 class AppState(Struct, frozen=True):
     state: Any = None
 

@@ -1,19 +1,22 @@
 """Remote procedure calls between the connections of an account (contract 02 section 8)."""
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import msgspec
 
 from happy.gateway.answers import answer
 from happy.gateway.engine import Ack
-from happy.gateway.hub import Connection, Hub
+from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.payloads import Call, Method, parse
 from happy.services.rpc import RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
 METHOD_REQUIRED = "Invalid parameters: method is required"
+
+log = logging.getLogger(__name__)
 
 
 class RpcEvents:
@@ -21,6 +24,14 @@ class RpcEvents:
         self._hub = hub
         self._rpc = rpc
         self._calls: set[asyncio.Task[None]] = set()
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "rpc-register": self.register,
+            "rpc-unregister": self.unregister,
+            "rpc-call": self.call,
+        }
 
     def register(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
         asked = parse(payload, Method)
@@ -53,9 +64,9 @@ class RpcEvents:
             )
         except RpcFailed as failure:
             return answer(ack, ok=False, error=str(failure))
-        except BaseException:
-            answer(ack, ok=False, error="Internal error")
-            raise
+        except Exception:
+            log.exception("a remote call failed")
+            return answer(ack, ok=False, error="Internal error")
         return answer(ack, ok=True) if result is None else answer(ack, ok=True, result=result)
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> None:

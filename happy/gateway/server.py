@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 
@@ -12,15 +12,10 @@ from happy.domain.values import AccountId, MachineId, NodeId, SessionId
 from happy.gateway import handshake
 from happy.gateway.answers import answer
 from happy.gateway.engine import Ack, Refused, Socket
-from happy.gateway.hub import Connection, Hub
-from happy.gateway.machines import MachineEvents
+from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.payloads import AppState, parse
-from happy.gateway.rpc import RpcEvents
-from happy.gateway.sessions import SessionEvents
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
-
-Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]
 
 FOREGROUND = "foreground"
 LINGER_SECONDS = 30.0
@@ -49,21 +44,9 @@ class Gateway:
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
         self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
 
-    def listen(self, sessions: SessionEvents, machines: MachineEvents, rpc: RpcEvents) -> None:
-        """Say who handles which event."""
-        self._handlers |= {
-            "message": sessions.message,
-            "update-metadata": sessions.update_metadata,
-            "update-state": sessions.update_state,
-            "session-alive": sessions.alive,
-            "session-end": sessions.end,
-            "machine-alive": machines.alive,
-            "machine-update-metadata": machines.update_metadata,
-            "machine-update-state": machines.update_state,
-            "rpc-register": rpc.register,
-            "rpc-unregister": rpc.unregister,
-            "rpc-call": rpc.call,
-        }
+    def listen(self, handlers: Mapping[str, Handler]) -> None:
+        """Handle these events from now on."""
+        self._handlers |= handlers
 
     # Connections
 
@@ -77,6 +60,7 @@ class Gateway:
         except Unauthenticated:
             raise Refused(handshake.INVALID_TOKEN) from None
         connection = Connection(socket, account_id, asked)
+        self._stay(account_id)
         try:
             await self._bus.watch(account_id)
             await self._arrived(connection)
@@ -115,11 +99,14 @@ class Gateway:
     def _holder(self, connection: Connection) -> Holder:
         return Holder(self._node_id, connection.id)
 
+    def _stay(self, account_id: AccountId) -> None:
+        leaving = self._leaving.pop(account_id, None)
+        if leaving is not None:
+            leaving.cancel()
+
     def _leave_later(self, account_id: AccountId) -> None:
         """A phone that flaps should not make the bus subscribe again and again."""
-        previous = self._leaving.pop(account_id, None)
-        if previous is not None:
-            previous.cancel()
+        self._stay(account_id)
         loop = asyncio.get_running_loop()
         self._leaving[account_id] = loop.call_later(LINGER_SECONDS, self._leave, account_id)
 

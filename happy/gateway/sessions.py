@@ -1,13 +1,15 @@
 """Events about sessions (contract 02 section 5.2)."""
 
+from collections.abc import Mapping
+
 import msgspec
 
-from happy.domain.errors import HappyError, NotFound
+from happy.domain.errors import NotFound
 from happy.domain.ports.clock import Clock
 from happy.domain.values import SessionId
 from happy.gateway.answers import answer, answer_swap
 from happy.gateway.engine import Ack
-from happy.gateway.hub import Connection
+from happy.gateway.hub import Connection, Handler
 from happy.gateway.payloads import (
     SendMessage,
     SessionAlive,
@@ -36,12 +38,22 @@ class SessionEvents:
         self._activity = activity
         self._clock = clock
 
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "message": self.message,
+            "update-metadata": self.update_metadata,
+            "update-state": self.update_state,
+            "session-alive": self.alive,
+            "session-end": self.end,
+        }
+
     async def message(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
         """Store a message and announce it to everybody but its sender; acknowledge it if asked to."""
         sent = parse(payload, SendMessage)
         if sent is None:
             return answer(ack, ok=False, error="Invalid parameters")
-        local_id = sent.local_id if isinstance(sent.local_id, str) and "\0" not in sent.local_id else None
+        local_id = sent.local_id if isinstance(sent.local_id, str) else None
         try:
             (stored,) = await self._messages.append(
                 connection.account_id,
@@ -51,7 +63,7 @@ class SessionEvents:
             )
         except NotFound:
             return answer(ack, ok=False, error="Session not found")
-        except HappyError:
+        except BaseException:
             answer(ack, ok=False, error="Internal error")
             raise
         return answer(ack, ok=True, id=stored.id, seq=stored.seq, localId=stored.local_id)

@@ -51,6 +51,6 @@ BEFORE = (
 NEWEST = (
     sa.select(*_columns)
     .where(_of_session)
-    .order_by(messages.c.created_at.desc(), messages.c.seq.desc())
+    .order_by(messages.c.seq.desc())
     .limit(_limit)
 )

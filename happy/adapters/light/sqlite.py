@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import aiosqlite
+import msgspec
 
 from happy.adapters.light.writer import Writer, drive
 from happy.adapters.sql import accounts, messages
 from happy.adapters.sql.statement import Statement
 from happy.adapters.sql.transaction import SqlTransaction
-from happy.domain.errors import Conflict, Unavailable
+from happy.domain.errors import Conflict, NotFound, Unavailable
 from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
@@ -46,7 +47,8 @@ def map_errors() -> Iterator[None]:
     try:
         yield
     except sqlite3.IntegrityError as error:
-        raise Conflict from error
+        dangling = error.sqlite_errorcode == sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY
+        raise (NotFound if dangling else Conflict) from error
     except sqlite3.Error as error:
         raise Unavailable("the database did not answer") from error
 
@@ -62,7 +64,10 @@ class SqliteExecutor:
         return rows[0] if rows else None
 
     async def all(self, statement: Statement[Row], **values: Any) -> list[Row]:
-        return statement.rows(self._connection.execute(statement.compiled("sqlite").sql, values).fetchall())
+        compiled = statement.compiled("sqlite")
+        for name in compiled.lists:
+            values[name] = msgspec.json.encode(values[name]).decode()
+        return statement.rows(self._connection.execute(compiled.sql, values).fetchall())
 
     async def run(self, statement: Statement[Any], **values: Any) -> None:
         self._connection.execute(statement.compiled("sqlite").sql, values)
@@ -92,6 +97,7 @@ class SqliteStore:
         self._executor = SqliteExecutor(writing)
         self._transaction = SqlTransaction(self._executor)
         self._writer = Writer(writing)
+        self._closed = False
         self._idle: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
         for reader in readers:
             self._idle.put_nowait(reader)
@@ -104,6 +110,8 @@ class SqliteStore:
         """Run `body` on an idle reader, against one snapshot."""
         reader = await self._idle.get()
         try:
+            if self._closed:
+                raise Unavailable("the server is shutting down")
             with map_errors():
                 return await reader.run(body)
         finally:
@@ -126,6 +134,7 @@ class SqliteStore:
 
     async def close(self) -> None:
         """Commit what was submitted and stop. Readers belong to whoever opened them."""
+        self._closed = True
         await self._writer.close()
 
 

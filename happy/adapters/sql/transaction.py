@@ -1,10 +1,14 @@
 """The repositories of one transaction, all on one executor."""
 
+from happy.adapters.sql.access_keys import SqlAccessKeys
 from happy.adapters.sql.accounts import SqlAccounts
+from happy.adapters.sql.artifacts import SqlArtifacts
+from happy.adapters.sql.kv import SqlKv
 from happy.adapters.sql.machines import SqlMachines
 from happy.adapters.sql.pairings import SqlPairings
 from happy.adapters.sql.sessions import SqlSessions
 from happy.adapters.sql.statement import Executor
+from happy.adapters.sql.usage import SqlUsage
 
 
 class SqlTransaction:
@@ -13,3 +17,7 @@ class SqlTransaction:
         self.pairings = SqlPairings(run)
         self.sessions = SqlSessions(run)
         self.machines = SqlMachines(run)
+        self.access_keys = SqlAccessKeys(run)
+        self.artifacts = SqlArtifacts(run)
+        self.kv = SqlKv(run)
+        self.usage = SqlUsage(run)

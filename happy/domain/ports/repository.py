@@ -4,9 +4,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 from happy.domain.accounts import Account, PairingKind, PairingRequest, PushToken, Settings
+from happy.domain.artifacts import (
+    AccessKey,
+    Artifact,
+    ArtifactEdit,
+    ArtifactSummary,
+    ArtifactSwap,
+    KvEntry,
+    KvMutation,
+)
 from happy.domain.machines import Machine
 from happy.domain.sessions import Appended, Message, MessageDraft, Session
-from happy.domain.values import AccountId, MachineId, Millis, SessionId, Swap
+from happy.domain.usage import SavedReport, StoredUsage, UsageReport
+from happy.domain.values import AccountId, ArtifactId, MachineId, Millis, SessionId, Swap
 
 T = TypeVar("T")
 
@@ -167,6 +177,90 @@ class MachineRepository(Protocol):
         ...
 
 
+class ArtifactRepository(Protocol):
+    async def add(self, account_id: AccountId, artifact: Artifact) -> bool:
+        """Store `artifact` unless some account already has one with that id."""
+        ...
+
+    async def get(self, account_id: AccountId, artifact_id: ArtifactId) -> Artifact | None: ...
+
+    async def owned(self, account_id: AccountId, limit: int) -> list[ArtifactSummary]:
+        """The most recently updated first."""
+        ...
+
+    async def edit(
+        self, account_id: AccountId, artifact_id: ArtifactId, edit: ArtifactEdit, now: Millis
+    ) -> ArtifactSwap:
+        """Write all parts of `edit` and count the update, if every version matches. Raises NotFound."""
+        ...
+
+    async def delete(self, account_id: AccountId, artifact_id: ArtifactId) -> bool: ...
+
+
+class AccessKeyRepository(Protocol):
+    async def reachable(self, account_id: AccountId, session_id: SessionId, machine_id: MachineId) -> bool:
+        """Whether both the session and the machine are the account's."""
+        ...
+
+    async def get(
+        self, account_id: AccountId, session_id: SessionId, machine_id: MachineId
+    ) -> AccessKey | None: ...
+
+    async def add(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        machine_id: MachineId,
+        key_id: str,
+        data: str,
+        now: Millis,
+    ) -> bool:
+        """Store a key with version 1 unless there is one already."""
+        ...
+
+    async def swap(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        machine_id: MachineId,
+        expected: int,
+        data: str,
+        now: Millis,
+    ) -> Swap[str]:
+        """Raises NotFound."""
+        ...
+
+
+class KvRepository(Protocol):
+    async def get_many(self, account_id: AccountId, keys: Sequence[str]) -> dict[str, KvEntry]:
+        """Stored entries by key, deleted ones included."""
+        ...
+
+    async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry]:
+        """Entries whose key begins with `prefix`, by code points ascending, without deleted ones."""
+        ...
+
+    async def put(
+        self, account_id: AccountId, entry_id: str, mutation: KvMutation, now: Millis
+    ) -> int | None:
+        """Store the value and return its version, or None when the expected version is not the stored one."""
+        ...
+
+
+class UsageRepository(Protocol):
+    async def save(
+        self, account_id: AccountId, report_id: str, report: UsageReport, now: Millis
+    ) -> SavedReport:
+        """Store the report in place of the one with the same session and key."""
+        ...
+
+    async def between(
+        self, account_id: AccountId, session_id: SessionId | None, since: Millis, until: Millis
+    ) -> list[StoredUsage]:
+        """Reports created from `since` to `until` inclusive; of all sessions when none is named."""
+        ...
+
+
 class MessageLog(Protocol):
     """The append-only hot path. Each call is atomic by itself and costs one round trip."""
 
@@ -207,6 +301,14 @@ class Transaction(Protocol):
     def sessions(self) -> SessionRepository: ...
     @property
     def machines(self) -> MachineRepository: ...
+    @property
+    def access_keys(self) -> AccessKeyRepository: ...
+    @property
+    def artifacts(self) -> ArtifactRepository: ...
+    @property
+    def kv(self) -> KvRepository: ...
+    @property
+    def usage(self) -> UsageRepository: ...
 
 
 Body = Callable[[Transaction], Awaitable[T]]

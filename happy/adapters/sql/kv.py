@@ -1,0 +1,40 @@
+"""The key-value store in SQL."""
+
+from collections.abc import Sequence
+
+from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.domain.artifacts import ABSENT, KvEntry, KvMutation
+from happy.domain.values import AccountId, Millis
+
+GET_MANY = Statement("kv.GET_MANY", KvEntry)
+PAGE = Statement("kv.PAGE", KvEntry)
+ADD: Statement[int] = Statement("kv.ADD", scalar)
+SWAP: Statement[int] = Statement("kv.SWAP", scalar)
+
+
+class SqlKv:
+    def __init__(self, run: Executor) -> None:
+        self._run = run
+
+    async def get_many(self, account_id: AccountId, keys: Sequence[str]) -> dict[str, KvEntry]:
+        rows = await self._run.all(GET_MANY, account=account_id, keys=list(keys))
+        return {entry.key: entry for entry in rows}
+
+    async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry]:
+        return await self._run.all(PAGE, account=account_id, prefix=prefix, limit=limit)
+
+    async def put(
+        self, account_id: AccountId, entry_id: str, mutation: KvMutation, now: Millis
+    ) -> int | None:
+        if mutation.version == ABSENT:
+            return await self._run.one(
+                ADD, id=entry_id, account=account_id, key=mutation.key, value=mutation.value, now=now
+            )
+        return await self._run.one(
+            SWAP,
+            account=account_id,
+            key=mutation.key,
+            expected=mutation.version,
+            value=mutation.value,
+            now=now,
+        )

@@ -1,0 +1,65 @@
+"""Keep and sum up what sessions report of their cost (contract 01 section 11.4, 02 section 5.4)."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+from happy.domain.errors import NotFound
+from happy.domain.events import TO_USER, Usage
+from happy.domain.ids import new_id
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.pubsub import EventSink
+from happy.domain.ports.repository import Store, Transaction
+from happy.domain.usage import Grouping, SavedReport, StoredUsage, UsageBucket, UsageReport, group
+from happy.domain.values import AccountId, Millis, SessionId
+
+
+class UsageService:
+    def __init__(self, store: Store, sink: EventSink, clock: Clock) -> None:
+        self._store = store
+        self._sink = sink
+        self._clock = clock
+
+    async def report(
+        self,
+        account_id: AccountId,
+        session_id: SessionId | None,
+        key: str,
+        tokens: Mapping[str, float],
+        cost: Mapping[str, float],
+    ) -> SavedReport:
+        """Store the figures in place of earlier ones with this key. Raises NotFound for a foreign session."""
+        now = self._clock()
+        data = msgspec.json.encode({"tokens": tokens, "cost": cost}).decode()
+        report = UsageReport(key, session_id, data)
+
+        async def save(tx: Transaction) -> SavedReport:
+            await _require_session(tx, account_id, session_id)
+            return await tx.usage.save(account_id, new_id(now), report, now)
+
+        saved = await self._store.write(save)
+        if session_id is not None:
+            event = Usage(session_id, key, dict(tokens), dict(cost), now)
+            self._sink.publish(account_id, event, TO_USER)
+        return saved
+
+    async def sums(
+        self,
+        account_id: AccountId,
+        session_id: SessionId | None,
+        since: Millis,
+        until: Millis,
+        grouping: Grouping,
+    ) -> list[UsageBucket]:
+        """Sums of the reports created from `since` to `until`. Raises NotFound for a foreign session."""
+
+        async def read(tx: Transaction) -> list[StoredUsage]:
+            await _require_session(tx, account_id, session_id)
+            return await tx.usage.between(account_id, session_id, since, until)
+
+        return group(await self._store.read(read), grouping)
+
+
+async def _require_session(tx: Transaction, account_id: AccountId, session_id: SessionId | None) -> None:
+    if session_id is not None and await tx.sessions.get(account_id, session_id) is None:
+        raise NotFound("Session not found")

@@ -1,0 +1,52 @@
+"""Statements on the key-value store."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as param
+
+from schema.constructs import any_of, byte_order
+from schema.tables import user_kv
+
+_columns = [user_kv.c.key, user_kv.c.value, user_kv.c.version]
+_of_account = user_kv.c.account_id == param("account")
+
+GET_MANY = sa.select(*_columns).where(_of_account, any_of(user_kv.c.key, "keys"))
+
+_prefix = param("prefix", type_=sa.Text)
+# Compared by its beginning instead of by a pattern: `%` and `_` are ordinary characters of keys.
+PAGE = (
+    sa.select(*_columns)
+    .where(
+        _of_account,
+        user_kv.c.value.is_not(None),
+        sa.func.substr(user_kv.c.key, 1, sa.func.length(_prefix)) == _prefix,
+    )
+    .order_by(byte_order(user_kv.c.key))
+    .limit(param("limit", type_=sa.Integer))
+)
+
+
+def ADD(insert: Any) -> Any:
+    return (
+        insert(user_kv)
+        .values(
+            id=param("id"),
+            account_id=param("account"),
+            key=param("key"),
+            value=param("value"),
+            version=sa.literal_column("0"),
+            created_at=param("now"),
+            updated_at=param("now"),
+        )
+        .on_conflict_do_nothing(index_elements=[user_kv.c.account_id, user_kv.c.key])
+        .returning(user_kv.c.version)
+    )
+
+
+SWAP = (
+    sa.update(user_kv)
+    .where(_of_account, user_kv.c.key == param("key"), user_kv.c.version == param("expected"))
+    .values(value=param("value"), version=user_kv.c.version + 1, updated_at=param("now"))
+    .returning(user_kv.c.version)
+)
