@@ -2,11 +2,15 @@
 
 from typing import ClassVar, Literal
 
+import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
 from happy.domain.artifacts import Artifact
+from happy.domain.feed import FeedItem
 from happy.domain.machines import Machine
+from happy.domain.people import UserProfile
 from happy.domain.sessions import Message, Session
+from happy.domain.social import Action, Status
 from happy.domain.values import AccountId, ArtifactId, MachineId, Millis, SessionId
 
 Scope = Literal["user", "session", "machine"]
@@ -136,6 +140,25 @@ class KvBatchUpdate(Body, frozen=True, tag="kv-batch-update", gc=False):
     changes: list[KvChange]
 
 
+class NewFeedPost(Body, frozen=True, tag="new-feed-post", gc=False):
+    id: str
+    body: msgspec.Raw
+    repeat_key: str | None
+    cursor: str
+    created_at: Millis
+
+
+class RelationshipUpdated(Body, frozen=True, tag="relationship-updated", gc=False):
+    """For the account `from_user_id`, whose row it is; `to_user` is the other one as it sees it now."""
+
+    from_user_id: AccountId
+    to_user_id: AccountId
+    status: Status
+    action: Action
+    to_user: UserProfile
+    timestamp: Millis
+
+
 class Update(Struct, frozen=True, rename="camel", gc=False):
     """A numbered change of stored state. `seq` is the account's update counter at allocation."""
 
@@ -219,4 +242,14 @@ def new_artifact(artifact: Artifact) -> NewArtifact:
         data_encryption_key=artifact.data_encryption_key,
         created_at=artifact.created_at,
         updated_at=artifact.updated_at,
+    )
+
+
+def new_feed_post(item: FeedItem) -> NewFeedPost:
+    return NewFeedPost(
+        id=item.id,
+        body=item.body,
+        repeat_key=item.repeat_key,
+        cursor=item.cursor,
+        created_at=item.created_at,
     )

@@ -3,10 +3,13 @@
 from happy.adapters.sql.access_keys import SqlAccessKeys
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.artifacts import SqlArtifacts
+from happy.adapters.sql.feed import SqlFeed
 from happy.adapters.sql.kv import SqlKv
 from happy.adapters.sql.machines import SqlMachines
 from happy.adapters.sql.pairings import SqlPairings
+from happy.adapters.sql.people import SqlPeople
 from happy.adapters.sql.sessions import SqlSessions
+from happy.adapters.sql.social import SqlSocial
 from happy.adapters.sql.statement import Executor
 from happy.adapters.sql.usage import SqlUsage
 
@@ -21,3 +24,6 @@ class SqlTransaction:
         self.artifacts = SqlArtifacts(run)
         self.kv = SqlKv(run)
         self.usage = SqlUsage(run)
+        self.people = SqlPeople(run)
+        self.social = SqlSocial(run)
+        self.feed = SqlFeed(run)

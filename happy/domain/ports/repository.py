@@ -13,8 +13,11 @@ from happy.domain.artifacts import (
     KvEntry,
     KvMutation,
 )
+from happy.domain.feed import FeedDraft, FeedItem
 from happy.domain.machines import Machine
+from happy.domain.people import Person
 from happy.domain.sessions import Appended, Message, MessageDraft, Session
+from happy.domain.social import Relation, Status
 from happy.domain.usage import SavedReport, StoredUsage, UsageReport
 from happy.domain.values import AccountId, ArtifactId, MachineId, Millis, SessionId, Swap
 
@@ -261,6 +264,44 @@ class UsageRepository(Protocol):
         ...
 
 
+class PeopleRepository(Protocol):
+    """Accounts with the status that they have for another account, `viewer`."""
+
+    async def get(self, viewer: AccountId, account_id: AccountId) -> Person | None: ...
+
+    async def search(self, viewer: AccountId, prefix: str, limit: int) -> list[Person]:
+        """Accounts whose username begins with `prefix` but for the case of ASCII letters, by username."""
+        ...
+
+    async def friends(self, viewer: AccountId) -> list[Person]:
+        """Friends, those who asked to be one, and those who were asked."""
+        ...
+
+
+class SocialRepository(Protocol):
+    async def pair(self, one: AccountId, other: AccountId) -> tuple[Relation, Relation] | None:
+        """Both directions, which nobody else changes meanwhile. None when an account is missing."""
+        ...
+
+    async def save(self, owner: AccountId, other: AccountId, status: Status, now: Millis) -> None:
+        """Set what `owner` wants of `other`; when `owner` was last notified stays."""
+        ...
+
+    async def mark_notified(self, owner: AccountId, other: AccountId, now: Millis) -> None: ...
+
+
+class FeedRepository(Protocol):
+    async def post(self, account_id: AccountId, draft: FeedDraft, now: Millis) -> FeedItem:
+        """Number and store a post, in place of an earlier one with its repeat key. Raises NotFound."""
+        ...
+
+    async def page(
+        self, account_id: AccountId, before: int | None, after: int | None, limit: int
+    ) -> list[FeedItem]:
+        """Posts with a counter between the two, the newest first."""
+        ...
+
+
 class MessageLog(Protocol):
     """The append-only hot path. Each call is atomic by itself and costs one round trip."""
 
@@ -309,6 +350,13 @@ class Transaction(Protocol):
     def kv(self) -> KvRepository: ...
     @property
     def usage(self) -> UsageRepository: ...
+
+    @property
+    def people(self) -> PeopleRepository: ...
+    @property
+    def social(self) -> SocialRepository: ...
+    @property
+    def feed(self) -> FeedRepository: ...
 
 
 Body = Callable[[Transaction], Awaitable[T]]

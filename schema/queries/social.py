@@ -1,0 +1,49 @@
+"""Statements on relations between accounts."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as param
+
+from schema.constructs import byte_order
+from schema.tables import accounts
+from schema.tables import user_relationships as relations
+
+_direction = sa.and_(relations.c.from_user_id == param("owner"), relations.c.to_user_id == param("other"))
+
+# Rows that are not there yet cannot be locked, their accounts can: one at a time changes a pair. Locked in
+# the order in which update counters are taken, so that no two transactions wait for each other.
+LOCK_PAIR = (
+    sa.select(accounts.c.id)
+    .where(sa.or_(accounts.c.id == param("one"), accounts.c.id == param("other")))
+    .order_by(byte_order(accounts.c.id))
+    .with_for_update(key_share=True)
+)
+
+GET = sa.select(
+    relations.c.from_user_id, relations.c.to_user_id, relations.c.status, relations.c.last_notified_at
+).where(_direction)
+
+
+def SAVE(insert: Any) -> Any:
+    statement = insert(relations).values(
+        from_user_id=param("owner"),
+        to_user_id=param("other"),
+        status=param("status"),
+        accepted_at=param("accepted_at"),
+        created_at=param("now"),
+        updated_at=param("now"),
+    )
+    return statement.on_conflict_do_update(
+        index_elements=[relations.c.from_user_id, relations.c.to_user_id],
+        set_={
+            relations.c.status: statement.excluded.status,
+            relations.c.accepted_at: statement.excluded.accepted_at,
+            relations.c.updated_at: statement.excluded.updated_at,
+        },
+    )
+
+
+MARK_NOTIFIED = (
+    sa.update(relations).where(_direction).values(last_notified_at=param("now"), updated_at=param("now"))
+)
