@@ -1,0 +1,195 @@
+"""Uploaded files in a directory: whole or not there at all, and never outside of it."""
+
+import asyncio
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+from urllib.parse import quote
+
+from happy.domain.errors import Invalid, NotFound, TooLarge, Unavailable
+from happy.domain.ports.filestore import StoredFile
+
+CHUNK = 256 * 1024
+BUFFER = 1024 * 1024
+"""How much of an upload is collected before it is worth a trip to another thread, in bytes."""
+
+INCOMING = ".incoming"
+"""Where uploads grow until they are complete. No key leads there."""
+ABANDONED = 24 * 3600
+"""The age in s at which an incomplete upload is what a killed server left behind."""
+
+ATTEMPTS = 3
+MISSING = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+)
+
+
+@contextmanager
+def map_errors() -> Iterator[None]:
+    """The file system's errors in the words of the core."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in MISSING:
+            raise NotFound from error
+        raise Unavailable("the file store did not answer") from error
+
+
+class DiskFiles:
+    """Every access to the disk runs in a thread, so that a slow disk delays nobody else."""
+
+    def __init__(self, folder: Path, base_url: str) -> None:
+        self._folder = folder
+        self._incoming = folder / INCOMING
+        self._base_url = base_url.rstrip("/")
+        self._swept = False
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
+        target = self._path(key)
+        with map_errors():
+            temporary = await asyncio.to_thread(self._begin)
+        try:
+            with map_errors(), temporary:
+                size = await _fill(temporary, chunks, max_bytes)
+                await asyncio.to_thread(_sync, temporary)
+            with map_errors():
+                await asyncio.to_thread(self._place, Path(temporary.name), target)
+        except BaseException:
+            with suppress(OSError):
+                await asyncio.to_thread(os.unlink, temporary.name)
+            raise
+        return size
+
+    async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile:
+        try:
+            path = self._path(key)
+        except Invalid:
+            raise NotFound from None
+        with map_errors():
+            size = await asyncio.to_thread(self._size, path)
+        end = size if length is None else min(size, offset + length)
+        return StoredFile(size, _read(path, offset, end))
+
+    async def delete_prefix(self, prefix: str) -> None:
+        """Raises Invalid for a prefix that names nothing: everything is never meant."""
+        path = self._path(prefix.removesuffix("/"))
+        with map_errors(), suppress(FileNotFoundError, NotADirectoryError):
+            await asyncio.to_thread(self._delete, path, whole=prefix.endswith("/"))
+
+    def public_url(self, key: str) -> str:
+        return f"{self._base_url}/files/{quote(key)}"
+
+    def _path(self, key: str) -> Path:
+        """Raises Invalid for a key that is not a plain path below the folder."""
+        parts = key.split("/")
+        if any(not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
+            raise Invalid("Invalid file key")
+        return self._folder.joinpath(*parts)
+
+    def _begin(self) -> IO[bytes]:
+        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not self._swept:
+            self._swept = True
+            self._sweep()
+        return tempfile.NamedTemporaryFile(dir=self._incoming, delete=False)
+
+    def _sweep(self) -> None:
+        for path in self._incoming.iterdir():
+            with suppress(FileNotFoundError):
+                if path.stat().st_mtime < time.time() - ABANDONED:
+                    path.unlink()
+
+    def _place(self, temporary: Path, target: Path) -> None:
+        """Give a complete file its name, and make sure that a crash cannot take the name away again."""
+        for attempt in range(1, ATTEMPTS + 1):
+            target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._require_inside(target.parent)
+            try:
+                temporary.replace(target)
+                break
+            except FileNotFoundError:  # a deletion has tidied the folder away in between
+                if attempt == ATTEMPTS:
+                    raise
+        _sync_folder(target.parent)
+
+    def _size(self, path: Path) -> int:
+        self._require_inside(path)
+        if not path.is_file():
+            raise NotFound
+        return path.stat().st_size
+
+    def _delete(self, path: Path, *, whole: bool) -> None:
+        self._require_inside(path.parent)
+        for entry in [path] if whole else [*path.parent.iterdir()]:
+            if not entry.name.startswith(path.name):
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            elif not whole:
+                entry.unlink(missing_ok=True)
+        self._tidy(path.parent)
+
+    def _tidy(self, folder: Path) -> None:
+        """Remove folders that nothing is left in."""
+        with suppress(OSError):
+            while folder != self._folder:
+                folder.rmdir()
+                folder = folder.parent
+
+    def _require_inside(self, path: Path) -> None:
+        """A link may lead anywhere. Raises NotFound."""
+        if not path.resolve().is_relative_to(self._folder.resolve()):
+            raise NotFound
+
+
+async def _fill(file: IO[bytes], chunks: AsyncIterator[bytes], max_bytes: int) -> int:
+    """Raises TooLarge as soon as there is more than `max_bytes`."""
+    size = 0
+    waiting = bytearray()
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            raise TooLarge
+        waiting += chunk
+        if len(waiting) >= BUFFER:
+            await asyncio.to_thread(file.write, waiting)
+            waiting = bytearray()
+    await asyncio.to_thread(file.write, waiting)
+    return size
+
+
+async def _read(path: Path, offset: int, end: int) -> AsyncIterator[bytes]:
+    """The file is opened by the first piece that is asked for, so one that nobody reads needs no closing."""
+    if offset >= end:
+        return
+    with map_errors():
+        descriptor = await asyncio.to_thread(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        while offset < end:
+            with map_errors():
+                chunk = await asyncio.to_thread(os.pread, descriptor, min(CHUNK, end - offset), offset)
+            if not chunk:
+                raise Unavailable("a file ended early")
+            yield chunk
+            offset += len(chunk)
+    finally:
+        os.close(descriptor)
+
+
+def _sync(file: IO[bytes]) -> None:
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
