@@ -1,0 +1,79 @@
+"""The HTTP application: every endpoint, and what each of them is built from."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from litestar import Litestar
+
+from happy.domain.ports.filestore import FileStore
+from happy.http.access_keys import AccessKeyEndpoints
+from happy.http.accounts import AccountEndpoints
+from happy.http.artifacts import ArtifactEndpoints
+from happy.http.asgi import ASGIApp
+from happy.http.endpoint import Endpoint
+from happy.http.files import FileEndpoints
+from happy.http.kv import KvEndpoints
+from happy.http.machines import MachineEndpoints
+from happy.http.messages import MessageEndpoints
+from happy.http.pairing import PairingEndpoints
+from happy.http.pipeline import Pipeline
+from happy.http.push_tokens import PushTokenEndpoints
+from happy.http.requests import ApiRequest
+from happy.http.sessions import SessionEndpoints
+from happy.http.system import SystemEndpoints
+from happy.http.usage import UsageEndpoints
+from happy.http.version import version_endpoints
+from happy.services.access_keys import AccessKeyService
+from happy.services.accounts import AccountService
+from happy.services.artifacts import ArtifactService
+from happy.services.identity import IdentityService
+from happy.services.kv import KvService
+from happy.services.machines import MachineService
+from happy.services.messages import MessageService
+from happy.services.pairing import PairingService
+from happy.services.sessions import SessionService
+from happy.services.usage import UsageService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the endpoints call. `files` is None when clients read files from somewhere else."""
+
+    identity: IdentityService
+    pairing: PairingService
+    sessions: SessionService
+    messages: MessageService
+    machines: MachineService
+    accounts: AccountService
+    artifacts: ArtifactService
+    access_keys: AccessKeyService
+    kv: KvService
+    usage: UsageService
+    store_ping: Callable[[], Awaitable[None]]
+    files: FileStore | None
+
+
+def build_app(services: Services) -> ASGIApp:
+    """The application for `http` scopes."""
+    litestar = Litestar(
+        endpoints(services), request_class=ApiRequest, openapi_config=None, logging_config=None
+    )
+    return Pipeline(litestar, services.identity)
+
+
+def endpoints(services: Services) -> list[Endpoint]:
+    return [
+        *PairingEndpoints(services.pairing).endpoints(),
+        *SessionEndpoints(services.sessions).endpoints(),
+        *MessageEndpoints(services.messages).endpoints(),
+        *MachineEndpoints(services.machines).endpoints(),
+        *AccountEndpoints(services.accounts).endpoints(),
+        *ArtifactEndpoints(services.artifacts).endpoints(),
+        *AccessKeyEndpoints(services.access_keys).endpoints(),
+        *KvEndpoints(services.kv).endpoints(),
+        *UsageEndpoints(services.usage).endpoints(),
+        *PushTokenEndpoints(services.accounts).endpoints(),
+        *version_endpoints(),
+        *SystemEndpoints(services.store_ping).endpoints(),
+        *(FileEndpoints(services.files).endpoints() if services.files else ()),
+    ]

@@ -1,0 +1,94 @@
+"""Messages of a session: append and page (contract 01 section 5)."""
+
+from typing import Annotated
+
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from happy.domain.sessions import Message
+from happy.domain.values import MessageId, Millis, SessionId
+from happy.http.endpoint import Endpoint
+from happy.http.errors import unacceptable
+from happy.http.requests import ApiRequest
+from happy.services.messages import MessageService
+
+LARGEST_SEQ = 2**31 - 1
+"""Databases count messages in 32 bits. The app asks for the latest page with exactly this `before_seq`."""
+
+
+class NewMessage(Struct, rename="camel"):
+    content: str
+    local_id: Annotated[str, Meta(min_length=1)]
+
+
+class Append(Struct):
+    messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=100)]
+
+
+class Receipt(Struct, rename="camel"):
+    """Where a message ended up; its sender knows the content."""
+
+    id: MessageId
+    seq: int
+    local_id: str | None
+    created_at: Millis
+    updated_at: Millis
+
+
+class Receipts(Struct):
+    messages: list[Receipt]
+
+
+class Messages(Struct):
+    messages: list[Message]
+
+
+class MessagesPage(Struct, rename="camel"):
+    messages: list[Message]
+    has_more: bool
+
+
+class MessageEndpoints:
+    def __init__(self, messages: MessageService) -> None:
+        self._messages = messages
+
+    def endpoints(self) -> list[Endpoint]:
+        path = "/sessions/{session_id:str}/messages"
+        foreign = "Session not found"
+        return [
+            Endpoint("GET", f"/v3{path}", self.page, missing=foreign),
+            Endpoint("POST", f"/v3{path}", self.append, missing=foreign),
+            Endpoint("GET", f"/v1{path}", self.newest, missing=foreign),
+        ]
+
+    async def page(
+        self,
+        request: ApiRequest,
+        session_id: FromPath[SessionId],
+        after_seq: Annotated[int | None, QueryParameter(ge=0)] = None,
+        before_seq: Annotated[int | None, QueryParameter(ge=1)] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
+    ) -> MessagesPage:
+        if before_seq is None:
+            seq = min(after_seq or 0, LARGEST_SEQ)
+            page = await self._messages.after(request.account_id, session_id, seq, limit)
+        elif after_seq is None:
+            seq = min(before_seq, LARGEST_SEQ)
+            page = await self._messages.before(request.account_id, session_id, seq, limit)
+        else:
+            raise unacceptable("querystring/ after_seq and before_seq are mutually exclusive")
+        return MessagesPage(page.messages, page.has_more)
+
+    async def append(
+        self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[Append]
+    ) -> Receipts:
+        contents = [(message.local_id, message.content) for message in data.messages]
+        stored = await self._messages.append(request.account_id, session_id, contents)
+        return Receipts([_receipt(message) for message in stored])
+
+    async def newest(self, request: ApiRequest, session_id: FromPath[SessionId]) -> Messages:
+        return Messages(await self._messages.newest(request.account_id, session_id))
+
+
+def _receipt(message: Message) -> Receipt:
+    return Receipt(message.id, message.seq, message.local_id, message.created_at, message.updated_at)

@@ -1,0 +1,155 @@
+"""The order in which every request is processed (contract 01 section 1.1), around Litestar's handlers."""
+
+import logging
+from typing import Any
+
+from litestar import Litestar
+from litestar.exceptions import ValidationException
+
+from happy.domain.errors import HappyError, Unavailable
+from happy.http import body, cors, query
+from happy.http.answers import Answer, json_answer
+from happy.http.asgi import Headers, Message, Receive, Scope, Send
+from happy.http.auth import caller
+from happy.http.errors import Refusal, answer_to, bad_url, internal_error, unacceptable, unknown_route
+from happy.http.requests import BODY, DATA
+from happy.http.routing import MalformedPath, Match, Router
+from happy.http.validation import NUL, problem
+from happy.services.identity import IdentityService
+
+KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
+"""How long an idle connection stays open, in s. The server below must wait at least as long."""
+
+log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """Litestar declares the endpoints and calls the handlers; what the contract words exactly is done here.
+
+    Authentication comes before the body is read, so that refusing a stranger costs nothing.
+    """
+
+    def __init__(self, litestar: Litestar, identity: IdentityService) -> None:
+        self._litestar = litestar
+        self._identity = identity
+        self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        reply = Reply(send, _common_headers(scope, headers), bodiless=scope["method"] == "HEAD")
+        try:
+            await self._respond(scope, headers, receive, reply)
+        except body.ClientGone:
+            log.debug("a client left before its request was complete")
+
+    async def _respond(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: "Reply"
+    ) -> None:
+        method: str = scope["method"]
+        if method == "OPTIONS":
+            await cors.answer_options(headers)(scope, receive, reply)
+            return
+        match: Match | None = None
+        try:
+            match = self._router.find("GET" if method == "HEAD" else method, scope["raw_path"])
+            if match is None:
+                await self._refuse_unknown(scope, headers, receive)
+            else:
+                await self._call(match, scope, headers, receive, reply)
+        except MalformedPath:
+            refusal = bad_url(_url(scope))
+            reply.headers = reply.headers[1:]  # the one answer without a CORS header
+            await json_answer(refusal.status, refusal.body)(scope, receive, reply)
+        except Refusal as refusal:
+            await json_answer(refusal.status, refusal.body)(scope, receive, reply)
+        except body.ClientGone:
+            raise
+        except Exception as error:
+            if reply.started:
+                raise
+            await _explain(error, match, method)(scope, receive, reply)
+
+    async def _refuse_unknown(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
+        if scope["method"] in body.METHODS:
+            body.check(await body.read(scope["method"], headers, receive))
+        raise unknown_route(scope["method"], _url(scope))
+
+    async def _call(
+        self, match: Match, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: "Reply"
+    ) -> None:
+        route, endpoint, parameters = match
+        inner: dict[str, Any] = {**scope, "app": self._litestar, "litestar_app": self._litestar}
+        inner["route_handler"] = endpoint
+        inner["path_params"] = parameters
+        if not endpoint.public:
+            inner["user"] = await caller(self._identity, headers)
+        _check_parameters(parameters)
+        (inner["method"],) = endpoint.http_methods
+        if inner["method"] in body.METHODS:
+            payload = await body.read(inner["method"], headers, receive)
+            inner[BODY] = payload.content
+            if endpoint.decoder is not None:
+                inner[DATA] = body.decode(endpoint.decoder, payload)
+            else:
+                body.check(payload)
+        if endpoint.queries:
+            inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
+        try:
+            await route.handle(inner, receive, reply)  # type: ignore[arg-type]
+        except ValidationException as error:
+            raise _query_refusal(endpoint.queries, error) from None
+
+
+class Reply:
+    """Sends what belongs to every answer, and no body to a HEAD request."""
+
+    __slots__ = ("_bodiless", "_send", "headers", "started")
+
+    def __init__(self, send: Send, headers: Headers, *, bodiless: bool) -> None:
+        self._send = send
+        self._bodiless = bodiless
+        self.headers = list(headers)
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            message["headers"] = [*message["headers"], *self.headers]
+        elif self._bodiless:
+            message["body"] = b""
+        await self._send(message)
+
+
+def _common_headers(scope: Scope, headers: dict[bytes, bytes]) -> Headers:
+    """CORS first; a connection that the client wants closed is not announced as one that stays."""
+    closing = scope.get("http_version") == "1.0" or headers.get(b"connection", b"").lower() == b"close"
+    return (cors.ALLOW_ORIGIN,) if closing else (cors.ALLOW_ORIGIN, *KEEP_ALIVE)
+
+
+def _url(scope: Scope) -> str:
+    url: str = scope["raw_path"].decode("latin-1")
+    return f"{url}?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else url
+
+
+def _check_parameters(parameters: dict[str, str]) -> None:
+    for name, value in parameters.items():
+        if "\0" in value:
+            raise unacceptable(f"params/{name} {NUL}")
+
+
+def _query_refusal(fields: tuple[query.QueryField, ...], error: ValidationException) -> Refusal:
+    """Types and presence have been checked before; what is left are bounds."""
+    problems: Any = error.extra
+    return query.out_of_range(fields, problems[0]["key"], problem(problems[0]["message"]))
+
+
+def _explain(error: Exception, match: Match | None, method: str) -> Answer:
+    """Expected errors have an answer of their own; everything else is a bug, logged without what was sent."""
+    endpoint = match.endpoint if match else None
+    if isinstance(error, HappyError):
+        if isinstance(error, Unavailable):
+            log.warning("unavailable: %s", error)
+        return answer_to(error, endpoint.missing if endpoint else None)
+    path = match.route.path if match else "an unknown path"
+    log.error("%s %s failed", method, path, exc_info=error)
+    return json_answer(500, endpoint.failure if endpoint else internal_error())

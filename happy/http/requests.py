@@ -1,0 +1,31 @@
+"""The request as handlers see it: the caller is known and the body is decoded."""
+
+from typing import Any
+
+from litestar import Request
+from litestar.datastructures import State
+
+from happy.domain.values import AccountId
+
+BODY = "happy.body"
+DATA = "happy.data"
+
+
+class ApiRequest(Request[AccountId, None, State]):
+    """Litestar's request over what the pipeline has put into the scope already."""
+
+    __slots__ = ()
+
+    @property
+    def account_id(self) -> AccountId:
+        """Whom the bearer token speaks for."""
+        account_id: AccountId = self.scope["user"]
+        return account_id
+
+    async def body(self) -> bytes:
+        content: bytes = self.scope[BODY]  # type: ignore[literal-required]
+        return content
+
+    async def json(self) -> Any:
+        """The body as the handler's type for `data`, decoded strictly and in one pass."""
+        return self.scope[DATA]  # type: ignore[literal-required]

@@ -1,0 +1,19 @@
+"""What several endpoints read or answer alike."""
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+from happy.domain.encoding import decode_lenient
+
+Version = Annotated[int, Meta(ge=0, le=2**31 - 2)]
+"""A version that a client expects; databases count in 32 bits."""
+
+
+class Done(Struct):
+    success: bool = True
+
+
+def optional_key(text: str | None) -> bytes | None:
+    """A data encryption key as clients send it: absent, null and empty mean none."""
+    return decode_lenient(text) if text else None

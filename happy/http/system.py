@@ -1,0 +1,53 @@
+"""Is the server there, and is it well? (contract 01 section 18)"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Literal
+
+from msgspec import UNSET, Struct, UnsetType
+
+from happy.http.answers import TEXT, Answer, json_answer
+from happy.http.endpoint import Endpoint
+
+BANNER = "Welcome to Happy Server!"
+"""Clients recognise a server by this text."""
+PATIENCE = 5.0
+"""How long the database may take to count as healthy, in s."""
+
+log = logging.getLogger(__name__)
+
+
+class Health(Struct):
+    status: Literal["ok", "error"]
+    timestamp: str
+    service: str = "happy-server"
+    error: str | UnsetType = UNSET
+
+
+class SystemEndpoints:
+    def __init__(self, store_ping: Callable[[], Awaitable[None]]) -> None:
+        self._ping = store_ping
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint("GET", "/", self.banner, public=True),
+            Endpoint("GET", "/health", self.health, public=True),
+        ]
+
+    async def banner(self) -> Answer:
+        return Answer(200, BANNER.encode(), TEXT)
+
+    async def health(self) -> Answer:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._ping()
+        except Exception:
+            log.warning("the database does not answer", exc_info=True)
+            return json_answer(503, Health("error", _now(), error="Database connectivity failed"))
+        return json_answer(200, Health("ok", _now()))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
