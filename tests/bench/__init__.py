@@ -1,0 +1,1 @@
+"""Measure a running server: `make bench`, or `python -m tests.bench --help`."""
