@@ -32,26 +32,17 @@ class HungUp(Exception):
     """The client left before its request was complete."""
 
 
-class Request:
-    """One HTTP request or websocket handshake."""
+class Target:
+    """What is asked for: by an HTTP request or a websocket handshake."""
 
-    __slots__ = ("_query", "method", "receive", "scope", "send")
+    __slots__ = ("_query", "headers", "is_websocket", "method", "path")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
-        self.receive = receive
-        self.send = send
-        self.method: str = scope.get("method", "GET")
-        self._query: dict[str, list[str]] = parse_qs(scope["query_string"].decode("latin-1"))
-
-    @property
-    def is_websocket(self) -> bool:
-        return bool(self.scope["type"] == "websocket")
-
-    @property
-    def headers(self) -> Headers:
-        headers: Headers = self.scope["headers"]
-        return headers
+    def __init__(self, method: str, path: str, query: str, headers: Headers, *, is_websocket: bool) -> None:
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.is_websocket = is_websocket
+        self._query: dict[str, list[str]] = parse_qs(query)
 
     def query(self, name: str) -> str:
         """The last value of a query parameter, empty if it is absent."""
@@ -63,6 +54,21 @@ class Request:
             if key.lower() == name:
                 return value
         return b""
+
+
+class Request(Target):
+    """A request that can be read and answered."""
+
+    __slots__ = ("receive", "send")
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        query = scope["query_string"].decode("latin-1")
+        is_websocket = scope["type"] == "websocket"
+        super().__init__(
+            scope.get("method", "GET"), scope["path"], query, scope["headers"], is_websocket=is_websocket
+        )
+        self.receive = receive
+        self.send = send
 
     async def body(self, limit: int) -> bytes:
         """The whole body, read no further than the limit."""

@@ -1,4 +1,4 @@
-"""The websocket transport on an ASGI connection."""
+"""The websocket transport on an ASGI connection, for any ASGI server."""
 
 from __future__ import annotations
 
@@ -6,39 +6,43 @@ import asyncio
 import types
 from typing import TYPE_CHECKING, Any
 
+from happy.gateway.engine.frames import CLOSE_NORMAL, CLOSE_TOO_LARGE
+from happy.gateway.engine.packets import MESSAGE
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Generator
 
     from happy.gateway.engine.asgi import Receive, Send
     from happy.gateway.engine.connection import Connection
     from happy.gateway.engine.runtime import Runtime
+    from happy.gateway.engine.transport import Receiver
 
-CLOSE_NORMAL, CLOSE_TOO_LARGE = 1000, 1009
 
-
-class WebSocketTransport:
+class AsgiWebSocket:
     """Reads in the ASGI task, writes from whoever sends: no task of its own unless the peer reads slowly."""
 
     __slots__ = (
-        "_connection",
         "_cut",
         "_idle_task",
         "_receive",
         "_runtime",
         "_send",
         "_writing",
+        "connection",
         "name",
         "ready",
+        "receiver",
     )
 
     def __init__(self, runtime: Runtime, receive: Receive, send: Send) -> None:
         self.name = "websocket"
         self.ready = False
+        self.receiver: Receiver | None = None
+        self.connection: Connection | None = None  # not yet known while the websocket is only probed
         self._runtime = runtime
         self._receive = receive
         self._send = send
         self._cut = False
-        self._connection: Connection | None = None  # not yet known while the websocket is only probed
         self._writing: asyncio.Task[None] | None = None
         self._idle_task: asyncio.Task[Any] | None = None  # the reader, while it waits for the peer
 
@@ -55,25 +59,28 @@ class WebSocketTransport:
         return True
 
     def attach(self, connection: Connection) -> None:
-        """This is now the transport of that connection."""
-        self._connection = connection
+        self.receiver = self.connection = connection
+        connection.reader_started()
 
     # Reading
 
-    async def serve(self, connection: Connection) -> None:
-        """Feed the connection until the client is gone, then end it."""
-        connection.reader_started()
+    async def serve(self) -> None:
+        """Pass packets on until the client is gone, then end the connection."""
+        receiver = self.receiver
         try:
-            while not (connection.broken or self._cut):
+            while receiver is not None and not (receiver.broken or self._cut):
                 packet = await self.read()
                 if packet is None:
                     break
-                work = connection.receive(packet)
-                if work is not None:
-                    await connection.settle(work)
+                work = receiver.receive(packet)
+                if work is not None and self.connection is not None:
+                    await self.connection.settle(work)
+                receiver = self.receiver
         finally:
-            connection.close("transport close")
-            await connection.reader_ended()
+            if receiver is not None:
+                receiver.lost()
+            if self.connection is not None:
+                await self.connection.reader_ended()
 
     async def read(self) -> str | bytes | None:
         """The next packet; None when the link is closed."""
@@ -111,8 +118,11 @@ class WebSocketTransport:
         self.ready = False
         self._writing = self._runtime.spawn(self._carry_on(sending, waits_for))
 
+    def write_message(self, text: str) -> None:
+        self.write(MESSAGE + text)
+
     def flush(self) -> None:
-        while self.ready and self._connection is not None and (packet := self._connection.take()) is not None:
+        while self.ready and self.connection is not None and (packet := self.connection.take()) is not None:
             self.write(packet)
 
     async def _carry_on(self, sending: Generator[Any, Any, None], waits_for: Any) -> None:
@@ -128,8 +138,8 @@ class WebSocketTransport:
 
     def _lost(self) -> None:
         self.ready = False
-        if self._connection is not None:
-            self._connection.close("transport close")
+        if self.connection is not None:
+            self.connection.close("transport close")
 
     # Closing
 

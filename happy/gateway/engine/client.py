@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
 from happy.gateway.engine.application import Refused
-from happy.gateway.engine.packets import MESSAGE, ROOT, Packet, ProtocolError
+from happy.gateway.engine.packets import ROOT, Packet, ProtocolError
 from happy.gateway.engine.runtime import logger
 from happy.gateway.engine.socket import Ack, Socket
 
@@ -101,7 +101,7 @@ class Client:
             socket.join()
 
     def _refuse(self, namespace: str, message: str) -> None:
-        self._connection.send(MESSAGE + packets.encode_connect_error(namespace, message))
+        self._connection.send_message(packets.encode_connect_error(namespace, message))
 
     def _expect_connect(self) -> None:
         loop, timeout = asyncio.get_running_loop(), self._runtime.settings.connect_timeout

@@ -108,6 +108,13 @@ class Connection:
         self._queued_bytes += size(packet)
         self.transport.flush()
 
+    def send_message(self, text: str) -> None:
+        """Send a Socket.IO packet, as `send` does."""
+        if self.transport.ready and not self._queue:
+            self.transport.write_message(text)
+        else:
+            self.send(packets.MESSAGE + text)
+
     def take(self) -> str | None:
         """The next packet of the queue."""
         if not self._queue:
@@ -209,6 +216,10 @@ class Connection:
         if self._readers == 0:
             self._runtime.spawn(self._finish())
 
+    def lost(self) -> None:
+        """The link is gone, or its peer is leaving."""
+        self.close("transport close")
+
     def reader_started(self) -> None:
         self._readers += 1
 
@@ -219,7 +230,7 @@ class Connection:
             await self._finish()
 
     async def _finish(self) -> None:
-        if self._finished:
+        if self._finished or self._readers:
             return
         self._finished = True
         try:

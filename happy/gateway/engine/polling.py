@@ -55,6 +55,9 @@ class PollingTransport:
             self._closing = [packets.NOOP] if upgraded else [*connection.take_all(), packets.CLOSE]
             self.flush()
 
+    def write_message(self, text: str) -> None:
+        raise NotImplementedError
+
     # Requests
 
     async def handle(self, connection: Connection, request: Request) -> None:

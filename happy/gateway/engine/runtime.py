@@ -7,6 +7,9 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from happy.gateway.engine import frames
+from happy.gateway.engine.packets import MESSAGE
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -29,6 +32,7 @@ class Runtime:
         self.opened: Counter[str] = Counter()  # by transport
         self.closed: Counter[str] = Counter()  # by reason
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._framed = ("", b"")
 
     def add(self, connection: Connection) -> None:
         self.connections[connection.sid] = connection
@@ -56,6 +60,14 @@ class Runtime:
         except TimeoutError:
             return False
         return True
+
+    def message_frame(self, text: str) -> bytes:
+        """A message as websocket frame. The same text is sent to many sockets in a row, but framed once."""
+        framed, frame = self._framed
+        if framed is not text:
+            frame = frames.frame(frames.TEXT, (MESSAGE + text).encode())
+            self._framed = (text, frame)
+        return frame
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task and keep it alive; its failure is logged."""

@@ -6,19 +6,24 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
-from happy.gateway.engine import asgi, packets
+from happy.gateway.engine import asgi
 from happy.gateway.engine.asgi import Request
+from happy.gateway.engine.asgi_websocket import AsgiWebSocket
 from happy.gateway.engine.connection import Connection
 from happy.gateway.engine.polling import PollingTransport
 from happy.gateway.engine.runtime import Runtime
 from happy.gateway.engine.settings import EngineSettings
-from happy.gateway.engine.websocket import WebSocketTransport
+from happy.gateway.engine.upgrade import Probe
+from happy.gateway.engine.websocket import WebSocketLink
 
 if TYPE_CHECKING:
     from collections import Counter
 
+    from uvicorn.server import ServerState
+
     from happy.gateway.engine.application import Application
-    from happy.gateway.engine.asgi import Receive, Scope, Send
+    from happy.gateway.engine.asgi import Receive, Scope, Send, Target
+    from happy.gateway.engine.transport import LinkedTransport
 
 VERSION = "4"
 SERVER_CLOSE = "server shutting down"
@@ -58,27 +63,27 @@ class Server:
         else:
             await self._polling(request)
 
-    def _error(self, request: Request) -> tuple[int, str] | None:
+    def _error(self, target: Target) -> tuple[int, str] | None:
         """What is wrong with a request, checked in the order of the official server."""
-        transport, sid = request.query("transport"), request.query("sid")
+        transport, sid = target.query("transport"), target.query("sid")
         if transport not in {"polling", "websocket"}:
             return asgi.UNKNOWN_TRANSPORT
         if sid:
-            return self._session_error(request, sid, transport)
-        if request.method != "GET":
+            return self._session_error(target, sid, transport)
+        if target.method != "GET":
             return asgi.BAD_HANDSHAKE_METHOD
-        if request.is_websocket != (transport == "websocket"):
+        if target.is_websocket != (transport == "websocket"):
             return asgi.BAD_REQUEST
-        return None if request.query("EIO") == VERSION else asgi.UNSUPPORTED_PROTOCOL
+        return None if target.query("EIO") == VERSION else asgi.UNSUPPORTED_PROTOCOL
 
-    def _session_error(self, request: Request, sid: str, transport: str) -> tuple[int, str] | None:
+    def _session_error(self, target: Target, sid: str, transport: str) -> tuple[int, str] | None:
         connection = self._runtime.connections.get(sid)
         if connection is None:
             return asgi.UNKNOWN_SID
-        if request.query("EIO") != VERSION:
+        if target.query("EIO") != VERSION:
             return asgi.BAD_REQUEST
         is_polling = isinstance(connection.transport, PollingTransport)
-        if request.is_websocket:
+        if target.is_websocket:
             fits = transport == "websocket" and is_polling and connection.probe is None
         else:
             fits = transport == "polling" and is_polling
@@ -95,52 +100,58 @@ class Server:
         elif isinstance(connection.transport, PollingTransport):
             await connection.transport.handle(connection, request)
 
-    def _open(self, request: Request, transport: PollingTransport | WebSocketTransport) -> Connection:
-        connection = Connection(self._runtime, secrets.token_urlsafe(15), request.headers, transport)
+    def _open(self, target: Target, transport: PollingTransport | LinkedTransport) -> Connection:
+        connection = Connection(self._runtime, secrets.token_urlsafe(15), target.headers, transport)
         transport.attach(connection)
         return connection
 
     # Websocket
 
-    async def _websocket(self, request: Request) -> None:
-        transport = WebSocketTransport(self._runtime, request.receive, request.send)
-        previous = self._runtime.connections.get(request.query("sid"))
-        if previous is not None:
-            previous.probe = transport  # before the first wait, so that no second one gets in
-        accepted = await transport.accept()
-        if previous is not None and not accepted:
-            previous.probe = None
-        if not accepted or self._closing:
-            transport.close()
-        elif previous is None:
-            connection = self._open(request, transport)
-            connection.send(connection.open_packet())
-            await transport.serve(connection)
-        elif await self._upgrade(previous, transport):
-            await transport.serve(previous)
-        else:
-            transport.close()
+    def websocket_protocol(self) -> type[asyncio.Protocol]:
+        """What to give uvicorn as `ws`: websockets then reach this server without ASGI between."""
+        door, runtime = self, self._runtime
 
-    async def _upgrade(self, connection: Connection, transport: WebSocketTransport) -> bool:
-        """Let a polling client try the websocket; True once it has switched over to it."""
-        polling = connection.transport
-        assert isinstance(polling, PollingTransport)
-        timer = asyncio.get_running_loop().call_later(self._runtime.settings.upgrade_timeout, transport.close)
-        try:
-            if connection.closed or await transport.read() != packets.PING + packets.PROBE:
-                return False
-            transport.write(packets.PONG + packets.PROBE)
-            polling.probed(active=True)
-            switched = await transport.read() == packets.UPGRADE
-        finally:
-            timer.cancel()
-            connection.probe = None
-            polling.probed(active=False)
-        if not switched or connection.closed or polling.busy:
-            return False
-        transport.attach(connection)
-        connection.upgrade(transport)
-        return True
+        class Link(WebSocketLink):
+            __slots__ = ()
+
+            def __init__(self, server_state: ServerState, **_: object) -> None:
+                super().__init__(door, runtime, server_state.connections)
+
+        return Link
+
+    async def _websocket(self, request: Request) -> None:
+        link = AsgiWebSocket(self._runtime, request.receive, request.send)
+        session = self._runtime.connections.get(request.query("sid"))
+        if session is not None:
+            session.probe = link  # before the first wait, so that no second one gets in
+        accepted = await link.accept()
+        if accepted and not self._closing:
+            self.enter(request, link)
+            await link.serve()
+            return
+        link.close()
+        if session is not None:
+            session.probe = None
+
+    def refuse(self, target: Target) -> tuple[int, object] | None:
+        if target.path != self._runtime.settings.path:
+            return 404, {"message": "Not found"}
+        if self._closing:
+            return 503, {"message": "Shutting down"}
+        error = self._error(target)
+        return None if error is None else (400, {"code": error[0], "message": error[1]})
+
+    def enter(self, target: Target, link: LinkedTransport) -> None:
+        sid = target.query("sid")
+        session = self._runtime.connections.get(sid)
+        if not sid:
+            connection = self._open(target, link)
+            connection.send(connection.open_packet())
+        elif session is not None and isinstance(session.transport, PollingTransport):
+            session.probe = link
+            link.receiver = Probe(session, session.transport, link, self._runtime.settings.upgrade_timeout)
+        else:  # it ended during the handshake
+            link.close()
 
     # Shutdown
 

@@ -6,6 +6,7 @@ import msgspec
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """In seconds and bytes. The defaults are what clients expect, but for larger payloads."""
 
+    path: str = "/v1/updates/"
     ping_interval: float = 15.0
     ping_timeout: float = 45.0
     upgrade_timeout: float = 10.0

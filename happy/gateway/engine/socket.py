@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from happy.gateway.engine.application import SocketClosed
-from happy.gateway.engine.packets import MESSAGE, encode_ack, encode_connect, encode_event
+from happy.gateway.engine.packets import encode_ack, encode_connect, encode_event
 
 if TYPE_CHECKING:
     from happy.gateway.engine.connection import Connection
@@ -49,7 +49,7 @@ class Socket:
         if self.closed:
             return
         if self._held is None:
-            self.connection.send(MESSAGE + packet)
+            self.connection.send_message(packet)
         elif len(self._held) < self.connection.settings.queue_packets:
             self._held.append(packet)
         else:

@@ -1,0 +1,234 @@
+"""The websocket transport directly on a TCP connection, as a protocol class for uvicorn.
+
+A packet is handled in the callback that received it and written where it was sent: there is no task and no
+queue per connection, unless an event handler has to wait or the peer reads slowly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, cast
+
+import msgspec
+from websockets.http11 import Request as UpgradeRequest
+from websockets.server import ServerProtocol
+
+from happy.gateway.engine import frames
+from happy.gateway.engine.asgi import Target
+from happy.gateway.engine.frames import FrameError, FrameReader
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from happy.gateway.engine.connection import Connection
+    from happy.gateway.engine.runtime import Runtime
+    from happy.gateway.engine.transport import Door, Receiver
+
+CLOSE_SECONDS = 5.0
+"""How long the peer may take to answer a closing handshake."""
+
+_QUIET = logging.Logger("handshake", logging.CRITICAL)  # noqa: LOG001 - no handler: handshakes are no news
+
+
+class WebSocketLink(asyncio.Protocol):
+    """From the websocket handshake to the end of the TCP connection."""
+
+    __slots__ = (
+        "_closing",
+        "_door",
+        "_lost",
+        "_open_links",
+        "_reader",
+        "_runtime",
+        "_tcp",
+        "_timer",
+        "_working",
+        "connection",
+        "name",
+        "ready",
+        "receiver",
+    )
+
+    def __init__(self, door: Door, runtime: Runtime, open_links: set[Any]) -> None:
+        self.name = "websocket"
+        self.ready = False
+        self.receiver: Receiver | None = None
+        self.connection: Connection | None = None
+        self._door = door
+        self._runtime = runtime
+        self._open_links = open_links  # uvicorn's, which it closes when it stops
+        self._tcp: asyncio.Transport = cast("asyncio.Transport", None)
+        self._reader: FrameReader | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._working = False  # a task waits for an event handler
+        self._closing = False
+        self._lost = False
+
+    # Callbacks of the event loop and of uvicorn
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._tcp = cast("asyncio.Transport", transport)
+        self._open_links.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None:
+            self._shake_hands(data)
+            return
+        self._reader.feed(data)
+        if not self._working and (work := self._advance(self._reader)) is not None:
+            self._start_working(work)
+
+    def pause_writing(self) -> None:
+        self.ready = False
+
+    def resume_writing(self) -> None:
+        if not self._closing:
+            self.ready = True
+            self.flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended does not matter
+        self._open_links.discard(self)
+        self._lost = True
+        self.ready = False
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.receiver is not None:
+            self.receiver.lost()
+
+    def shutdown(self) -> None:
+        """Uvicorn stops and did not wait for `Server.shutdown`."""
+        if self.connection is not None:
+            self.connection.close("server shutting down")
+        else:
+            self.close()
+
+    # Handshake
+
+    def _shake_hands(self, data: bytes) -> None:
+        http = ServerProtocol(logger=_QUIET)
+        http.receive_data(data)
+        request = next((event for event in http.events_received() if isinstance(event, UpgradeRequest)), None)
+        if request is None:
+            self._tcp.close()
+            return
+        target = _target(request)
+        response = http.accept(request)
+        accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
+        if accepted and (refusal := self._door.refuse(target)) is not None:
+            status, error = refusal
+            response = http.reject(status, msgspec.json.encode(error).decode())
+            response.headers["Content-Type"] = "application/json"
+            accepted = False
+        http.send_response(response)
+        self._tcp.write(b"".join(http.data_to_send()))
+        if accepted:
+            self.ready = True
+            self._reader = FrameReader(self._runtime.settings.max_payload)
+            self._door.enter(target, self)
+        else:
+            self._tcp.close()
+
+    def attach(self, connection: Connection) -> None:
+        self.receiver = self.connection = connection
+
+    # Reading
+
+    def _advance(self, reader: FrameReader) -> Awaitable[None] | None:
+        """Process what has arrived, up to a packet that has to be waited for."""
+        try:
+            while (message := reader.next()) is not None:
+                opcode, payload = message
+                if self._closing or opcode >= frames.CLOSE:
+                    self._control(opcode, payload)
+                elif self.receiver is not None:
+                    packet = payload.decode() if opcode == frames.TEXT else payload
+                    work = self.receiver.receive(packet)
+                    if work is not None:
+                        return work
+        except FrameError as error:
+            self._fail(error.code)
+        except UnicodeDecodeError:
+            self._fail(frames.CLOSE_NOT_UTF8)
+        return None
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == frames.CLOSE:
+            if not self._closing:
+                self._closing = True
+                self._tcp.write(frames.frame(frames.CLOSE, payload[:2]))
+            self.ready = False
+            self._tcp.close()
+        elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
+            self._tcp.write(frames.frame(frames.PONG, payload))
+
+    def _fail(self, code: int) -> None:
+        """The peer broke the websocket protocol: tell it, and read no further."""
+        self._close(code)
+        self._reader = FrameReader(0)
+        if self._tcp.can_write_eof():  # its answer would not be understood: end the link as soon as it agrees
+            self._tcp.write_eof()
+        if self.receiver is not None:
+            self.receiver.lost()
+
+    def _start_working(self, work: Awaitable[None]) -> None:
+        connection = self.connection
+        assert connection is not None, "only a connection has work"
+        self._working = True
+        self._tcp.pause_reading()
+        connection.reader_started()
+        self._runtime.spawn(self._work(connection, work))
+
+    async def _work(self, connection: Connection, work: Awaitable[None] | None) -> None:
+        """Wait for a handler, then process what had arrived in the meantime."""
+        try:
+            while work is not None and self._reader is not None:
+                await connection.settle(work)
+                work = self._advance(self._reader)
+        finally:
+            self._working = False
+            if not self._tcp.is_closing():
+                self._tcp.resume_reading()
+            await connection.reader_ended()
+
+    # Writing
+
+    def write(self, packet: str) -> None:
+        self._tcp.write(frames.frame(frames.TEXT, packet.encode()))
+
+    def write_message(self, text: str) -> None:
+        self._tcp.write(self._runtime.message_frame(text))
+
+    def flush(self) -> None:
+        while self.ready and self.connection is not None and (packet := self.connection.take()) is not None:
+            self.write(packet)
+
+    # Closing
+
+    def close(self, *, abort: bool = False) -> None:
+        if self._lost:
+            return
+        if abort or not (self.ready or self._closing):  # a close frame would wait behind what is not read
+            self._closing = True
+            self.ready = False
+            self._tcp.abort()
+        else:
+            self._close(frames.CLOSE_NORMAL)
+
+    def _close(self, code: int) -> None:
+        if self._closing or self._lost:
+            return
+        self._closing = True
+        self.ready = False
+        self._tcp.write(frames.close_frame(code))
+        self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._tcp.abort)
+
+
+def _target(request: UpgradeRequest) -> Target:
+    path, _, query = request.path.partition("?")
+    headers = [
+        (name.encode("latin-1", "surrogateescape"), value.encode("latin-1", "surrogateescape"))
+        for name, value in request.headers.raw_items()
+    ]
+    return Target("GET", path, query, headers, is_websocket=True)
