@@ -7,7 +7,7 @@ from schema.tables import session_messages as messages
 from schema.tables import sessions
 
 _of_session = messages.c.session_id == param("session")
-_columns = [
+columns = [
     messages.c.id,
     messages.c.seq,
     messages.c.content,
@@ -20,6 +20,7 @@ _limit = param("limit", type_=sa.Integer)
 OWNED = sa.select(sessions.c.id).where(
     sessions.c.id == param("session"), sessions.c.account_id == param("account")
 )
+_of_own_session = sa.and_(_of_session, sa.exists(OWNED))
 
 TAKE_SEQ = (
     sa.update(sessions)
@@ -28,29 +29,24 @@ TAKE_SEQ = (
     .returning(sessions.c.seq)
 )
 
-BY_LOCAL_ID = sa.select(*_columns).where(_of_session, messages.c.local_id == param("local_id"))
+BY_LOCAL_ID = sa.select(*columns).where(_of_session, messages.c.local_id == param("local_id"))
 
 ADD = sa.insert(messages).values(
-    session_id=param("session"), **{column.key: param(column.key) for column in _columns}
+    session_id=param("session"), **{column.key: param(column.key) for column in columns}
 )
 
 AFTER = (
-    sa.select(*_columns)
-    .where(_of_session, messages.c.seq > param("seq"))
+    sa.select(*columns)
+    .where(_of_own_session, messages.c.seq > param("seq"))
     .order_by(messages.c.seq)
     .limit(_limit)
 )
 
 BEFORE = (
-    sa.select(*_columns)
-    .where(_of_session, messages.c.seq < param("seq"))
+    sa.select(*columns)
+    .where(_of_own_session, messages.c.seq < param("seq"))
     .order_by(messages.c.seq.desc())
     .limit(_limit)
 )
 
-NEWEST = (
-    sa.select(*_columns)
-    .where(_of_session)
-    .order_by(messages.c.seq.desc())
-    .limit(_limit)
-)
+NEWEST = sa.select(*columns).where(_of_own_session).order_by(messages.c.seq.desc()).limit(_limit)

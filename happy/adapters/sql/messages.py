@@ -76,8 +76,10 @@ async def page(
     **values: int,
 ) -> list[Message]:
     """Rows of `statement`, for the session's owner only. Raises NotFound."""
-    await require_owned(run, account_id, session_id)
-    return await run.all(statement, session=session_id, **values)
+    rows = await run.all(statement, account=account_id, session=session_id, **values)
+    if not rows:  # nothing there, or not the account's
+        await require_owned(run, account_id, session_id)
+    return rows
 
 
 async def require_owned(run: Executor, account_id: AccountId, session_id: SessionId) -> None:

@@ -370,7 +370,7 @@ class Store(Protocol):
     def messages(self) -> MessageLog: ...
 
     async def read(self, body: Body[T]) -> T:
-        """Run `body` against one consistent snapshot."""
+        """Run `body`, which changes nothing. Each statement sees what is committed when it runs."""
         ...
 
     async def write(self, body: Body[T]) -> T:
