@@ -28,6 +28,7 @@ from happy.services.accounts import AccountService
 from happy.services.activity import Activity
 from happy.services.artifacts import ArtifactService
 from happy.services.background import repeat
+from happy.services.feed import FeedService
 from happy.services.identity import IdentityService
 from happy.services.kv import KvService
 from happy.services.machines import MachineService
@@ -35,6 +36,7 @@ from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.rpc import RpcService
 from happy.services.sessions import SessionService
+from happy.services.social import SocialService
 from happy.services.unit_of_work import UnitOfWork
 from happy.services.usage import UsageService
 from happy.settings import Full, Light
@@ -120,6 +122,8 @@ def build_services(
         access_keys=AccessKeyService(store, clock),
         kv=KvService(store, unit_of_work),
         usage=UsageService(store, hub, clock),
+        social=SocialService(store, unit_of_work, adapters.files),
+        feed=FeedService(store),
         store_ping=store.ping,
         files=adapters.files,
     )

@@ -11,6 +11,7 @@ from happy.http.accounts import AccountEndpoints
 from happy.http.artifacts import ArtifactEndpoints
 from happy.http.asgi import ASGIApp
 from happy.http.endpoint import Endpoint
+from happy.http.feed import FeedEndpoints
 from happy.http.files import FileEndpoints
 from happy.http.kv import KvEndpoints
 from happy.http.machines import MachineEndpoints
@@ -20,18 +21,21 @@ from happy.http.pipeline import Pipeline
 from happy.http.push_tokens import PushTokenEndpoints
 from happy.http.requests import ApiRequest
 from happy.http.sessions import SessionEndpoints
+from happy.http.social import SocialEndpoints
 from happy.http.system import SystemEndpoints
 from happy.http.usage import UsageEndpoints
 from happy.http.version import version_endpoints
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.artifacts import ArtifactService
+from happy.services.feed import FeedService
 from happy.services.identity import IdentityService
 from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.sessions import SessionService
+from happy.services.social import SocialService
 from happy.services.usage import UsageService
 
 
@@ -49,6 +53,8 @@ class Services:
     access_keys: AccessKeyService
     kv: KvService
     usage: UsageService
+    social: SocialService
+    feed: FeedService
     store_ping: Callable[[], Awaitable[None]]
     files: FileStore | None
 
@@ -72,6 +78,8 @@ def endpoints(services: Services) -> list[Endpoint]:
         *AccessKeyEndpoints(services.access_keys).endpoints(),
         *KvEndpoints(services.kv).endpoints(),
         *UsageEndpoints(services.usage).endpoints(),
+        *SocialEndpoints(services.social).endpoints(),
+        *FeedEndpoints(services.feed).endpoints(),
         *PushTokenEndpoints(services.accounts).endpoints(),
         *version_endpoints(),
         *SystemEndpoints(services.store_ping).endpoints(),
