@@ -253,6 +253,8 @@ class SocketClient(Inbox):
                 arguments = await answer
         finally:
             self._acks.pop(number, None)
+            if answer.done() and not answer.cancelled():
+                answer.exception()  # the connection may have ended while sending: it is told once
         return arguments[0] if arguments else None
 
     async def send_raw(self, packet: str) -> None:

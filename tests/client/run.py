@@ -6,6 +6,7 @@ the play with 1 and shows the logs of both sides.
 
 import argparse
 import asyncio
+import re
 import shutil
 import sys
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.api_client import ApiClient
+from tests.client.fake_model import fake_model
 from tests.client.phone import DataKey, Phone
 from tests.client.terminal import CLIENT, Terminal
 from tests.e2e.server import Server, temporary_home
@@ -109,13 +111,35 @@ async def start_a_session(play: Play, socket: SocketClient) -> tuple[str, DataKe
     return created["id"], key
 
 
+async def spawn_claude(
+    play: Play, socket: SocketClient, machine_key: DataKey, model: str
+) -> tuple[str, DataKey]:
+    """The phone has the daemon start Claude Code on the machine, with a model that needs no network."""
+    environment = {
+        "ANTHROPIC_BASE_URL": model,
+        "ANTHROPIC_API_KEY": "no-key",
+        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    }
+    params = {"directory": str(play.terminal.project), "agent": "claude", "environmentVariables": environment}
+    spawned = await play.phone.call(
+        socket, play.terminal.machine_id, machine_key, "spawn-happy-session", params
+    )
+    assert spawned.get("type") == "success", spawned
+    created = await socket.next_update("new-session", timeout=20)
+    assert created["id"] == spawned["sessionId"]
+    key = play.phone.data_key(created["dataEncryptionKey"])
+    assert key.decrypt(created["metadata"])["flavor"] == "claude"
+    play.done("the phone has the daemon start Claude Code: a coding session is there")
+    return created["id"], key
+
+
 async def talk(play: Play, session_id: str, key: DataKey, prompt: str, *, when: str) -> None:
-    """The phone sends a prompt; the session's answer comes back."""
-    await play.phone.say(session_id, key, prompt)
+    """The phone sends a prompt; the session's answer comes back. The fake model looks for the [[ ]]."""
+    await play.phone.say(session_id, key, f"[[{prompt}]]")
 
     async def answered() -> bool:
         spoken = await play.phone.transcript(session_id, key)
-        return any(f"You said: {prompt}" in str(message) for message in spoken)
+        return any(re.search(rf"You said: (\[\[)?{prompt}", str(message)) for message in spoken)
 
     await until(f"the session answers {prompt!r}", answered)
     play.done(f"the phone sends a prompt and reads the answer {when}")
@@ -162,7 +186,7 @@ async def until(what: str, condition: Callable[[], Any], *, timeout: float = 30)
         raise AssertionError(f"not within {timeout} s: {what}") from None
 
 
-async def perform(play: Play, home: Path) -> None:
+async def perform(play: Play, home: Path, model: str) -> None:
     await link_the_terminal(play)
     await link_in_the_old_form(play, home / "other-terminal")
     async with play.phone.api.user_socket() as socket:
@@ -171,16 +195,19 @@ async def perform(play: Play, home: Path) -> None:
         await read_a_large_file(play, socket, machine_key)
         session_id, session_key = await start_a_session(play, socket)
         await talk(play, session_id, session_key, "good morning", when="of the session")
-        before = socket
+        claude_id, claude_key = await spawn_claude(play, socket, machine_key, model)
+        await talk(play, claude_id, claude_key, "good evening", when="of Claude Code")
+    assert not socket.disconnected_by_server
     socket = await kill_and_restart(play)
     try:
         await call_the_daemon(play, socket, machine_key, when="again after the restart")
-        await talk(play, session_id, session_key, "still there?", when="again after the restart")
+        await talk(play, session_id, session_key, "still there", when="again after the restart")
+        await talk(play, claude_id, claude_key, "and you", when="of Claude Code after the restart")
         await end_the_session(play, socket, session_id, session_key)
+        await end_the_session(play, socket, claude_id, claude_key)
         await stop_the_daemon(play, socket)
     finally:
         await socket.close()
-        assert not before.disconnected_by_server
 
 
 @asynccontextmanager
@@ -209,7 +236,8 @@ async def main() -> int:
         async with stage(flavor, home) as play:
             play.done(f"the server runs ({flavor}); the client is {'@'.join(CLIENT)}")
             try:
-                await perform(play, home)
+                with fake_model() as model:
+                    await perform(play, home, model)
                 failed = False
             except (AssertionError, Disconnected, TimeoutError, RuntimeError):
                 traceback.print_exc()

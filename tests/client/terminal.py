@@ -67,7 +67,7 @@ class Terminal:
         try:
             async with asyncio.timeout(timeout):
                 await screen.shows("How would you like to authenticate?")
-                screen.press(ENTER)
+                await screen.press_until(ENTER, "Mobile Authentication")
                 shown = (await screen.matches(LINK)).group(1)
                 await approve(base64.urlsafe_b64decode(shown + "="))
                 await screen.shows("Machine ID:")
@@ -155,6 +155,13 @@ class Screen:
 
     def press(self, keys: bytes) -> None:
         os.write(self._master, keys)
+
+    async def press_until(self, keys: bytes, text: str) -> None:
+        """Press until the text is there: a program may show its question before it listens."""
+        while text not in self.text:
+            self.press(keys)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.shows(text), 0.5)
 
     async def shows(self, text: str) -> None:
         await self.matches(re.compile(re.escape(text)))

@@ -19,7 +19,7 @@ function open({ id, socket: name, url, options }) {
   const life = (kind, detail) => send({ socket: name, life: kind, detail });
   let answered = false;
   socket.on("connect", () => {
-    const value = { id: socket.id, transport: socket.io.engine.transport.name, recovered: socket.recovered };
+    const value = { id: socket.id, transport: socket.io.engine.transport.name, recovered: Boolean(socket.recovered) };
     if (!answered) send({ id, value });
     else life("connect", value);
     answered = true;

@@ -1,6 +1,7 @@
 """What a daemon and a phone say about a machine, with the official client on both ends."""
 
 import time
+import uuid
 from typing import Any
 
 import pytest
@@ -15,13 +16,13 @@ def now() -> int:
 
 
 async def test_a_registered_machine_is_announced(account: Account) -> None:
-    async with account.user() as phone, account.machine("m-announced-" + str(now())) as daemon:
-        machine_id = (await phone.next_ephemeral("machine-activity"))["id"]
+    machine_id = str(uuid.uuid4())
+    async with account.user() as phone, account.machine(machine_id) as daemon:
         await account.api.register_machine(machine_id, metadata="m", daemon_state="d")
         created, changed = await phone.next_update(), await phone.next_update()
         own = await daemon.next_update()
         again = await account.api.register_machine(machine_id, metadata="other")
-        silent = await phone.silence()
+        silent = [event.name for event in await phone.silence()]
 
     assert (created["t"], created["machineId"], created["metadata"]) == ("new-machine", machine_id, "m")
     assert (created["metadataVersion"], created["daemonState"], created["daemonStateVersion"]) == (1, "d", 1)
@@ -32,7 +33,7 @@ async def test_a_registered_machine_is_announced(account: Account) -> None:
     }
     assert own == changed
     assert again["metadata"] == "m"
-    assert silent == []
+    assert "update" not in silent
 
 
 async def test_metadata_and_state_are_compared_and_set(account: Account) -> None:
@@ -101,6 +102,12 @@ async def test_a_machine_is_shown_as_it_comes_and_goes(account: Account) -> None
     assert (online["type"], online["id"], online["active"]) == ("machine-activity", mid, True)
     assert (offline["type"], offline["id"], offline["active"]) == ("machine-activity", mid, False)
     assert abs(online["activeAt"] - now()) < 10_000
+
+
+async def test_a_machine_that_is_not_the_accounts_is_not_shown(account: Account, stranger: Account) -> None:
+    theirs = (await stranger.api.register_machine())["id"]
+    async with account.user() as phone, account.machine("invented"), account.machine(theirs):
+        assert await phone.silence() == []
 
 
 async def test_the_first_of_two_sockets_leaving_does_not_show_the_machine_as_gone(account: Account) -> None:

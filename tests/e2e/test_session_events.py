@@ -146,13 +146,21 @@ async def test_what_is_no_message_is_passed_over_in_silence(account: Account) ->
     async with account.session(sid) as session, account.user() as phone:
         for payload in wrong:
             await session.emit("message", payload)
-        await session.emit("message", {"sid": sid, "message": b"bytes"})
         await session.emit("message")
         await session.emit("message", {"sid": sid, "message": "hello"})
         body = await phone.next_update()
 
     assert body["message"]["content"]["c"] == "hello"
     assert body["message"]["seq"] == 1
+
+
+async def test_bytes_become_their_base64_text(account: Account) -> None:
+    sid = (await account.api.create_session())["id"]
+    async with account.session(sid) as session, account.user() as phone:
+        await session.emit("message", {"sid": sid, "message": b"bytes"})
+        body = await phone.next_update()
+
+    assert body["message"]["content"] == {"t": "encrypted", "c": "Ynl0ZXM="}
 
 
 async def test_a_message_is_acknowledged_when_a_callback_is_there(account: Account) -> None:

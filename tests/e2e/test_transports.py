@@ -57,8 +57,9 @@ async def test_a_message_of_several_megabytes_passes(account: Account, options: 
 
 
 async def test_polling_clients_are_seen_leaving(account: Account) -> None:
+    mid = (await account.api.register_machine())["id"]
     async with account.user() as phone:
-        async with account.machine("m").with_options(**POLLING):
+        async with account.machine(mid).with_options(**POLLING):
             online = await phone.next_ephemeral()
         offline = await phone.next_ephemeral()
 
