@@ -5,12 +5,32 @@ from typing import Any
 from msgspec.json import Encoder
 
 from happy.domain.ports.filestore import StoredFile
-from happy.http.asgi import Headers, Receive, Scope, Send
+from happy.http.asgi import Headers, Message, Receive, Scope, Send
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
 
 encode = Encoder().encode
+
+
+class Reply:
+    """Sends what belongs to every answer, and no body to a HEAD request."""
+
+    __slots__ = ("_send", "bodiless", "headers", "started")
+
+    def __init__(self, send: Send, headers: Headers, *, bodiless: bool) -> None:
+        self._send = send
+        self.bodiless = bodiless
+        self.headers = list(headers)
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            message["headers"] = [*message["headers"], *self.headers]
+        elif self.bodiless:
+            message["body"] = b""
+        await self._send(message)
 
 
 class Answer:
@@ -47,14 +67,12 @@ class FileAnswer:
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.headers}
-        started = False
-        async for chunk in self.file.chunks:
-            if not started:
-                started = True
-                await send(start)
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-        if not started:
-            await send(start)
+        first = b"" if isinstance(send, Reply) and send.bodiless else await anext(self.file.chunks, b"")
+        await send(start)
+        if first:
+            await send({"type": "http.response.body", "body": first, "more_body": True})
+            async for chunk in self.file.chunks:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 

@@ -21,12 +21,12 @@ class Endpoint(HTTPRouteHandler):
     """A handler with its method and path. The handler returns the content of a 200, or an answer of its own.
 
     `public` endpoints ask for no token. `missing` is the text of a 404 for what the caller does not have,
-    `failure` the body of a 500.
+    `failure` the body of a 500. `any_text` lets the path parameters be empty, or longer than others may be.
     """
 
-    __slots__ = ("_decoder", "_queries", "failure", "missing", "public")
+    __slots__ = ("_decoder", "_queries", "any_text", "failure", "missing", "public")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what an endpoint does not say has a default
         self,
         method: Method,
         path: str,
@@ -35,11 +35,13 @@ class Endpoint(HTTPRouteHandler):
         public: bool = False,
         missing: str | None = None,
         failure: Failure | None = None,
+        any_text: bool = False,
     ) -> None:
         security: list[dict[str, list[str]]] = [] if public else [{BEARER: []}]
         super().__init__(path, http_method=method, status_code=200, media_type=JSON, security=security)
         self(handler)
         self.public = public
+        self.any_text = any_text
         self.missing = missing
         self.failure: Struct = failure or internal_error()
         self._decoder: Decoder[Any] | None = None

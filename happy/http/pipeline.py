@@ -8,8 +8,8 @@ from litestar.exceptions import ValidationException
 
 from happy.domain.errors import HappyError, Unavailable
 from happy.http import body, cors, query
-from happy.http.answers import Answer, json_answer
-from happy.http.asgi import Headers, Message, Receive, Scope, Send
+from happy.http.answers import Answer, Reply, json_answer
+from happy.http.asgi import Headers, Receive, Scope, Send
 from happy.http.auth import caller
 from happy.http.errors import Refusal, answer_to, bad_url, internal_error, unacceptable, unknown_route
 from happy.http.requests import BODY, DATA
@@ -43,7 +43,7 @@ class Pipeline:
             log.debug("a client left before its request was complete")
 
     async def _respond(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: "Reply"
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
     ) -> None:
         method: str = scope["method"]
         if method == "OPTIONS":
@@ -75,7 +75,7 @@ class Pipeline:
         raise unknown_route(scope["method"], _url(scope))
 
     async def _call(
-        self, match: Match, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: "Reply"
+        self, match: Match, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
     ) -> None:
         route, endpoint, parameters = match
         inner: dict[str, Any] = {**scope, "app": self._litestar, "litestar_app": self._litestar}
@@ -98,26 +98,6 @@ class Pipeline:
             await route.handle(inner, receive, reply)  # type: ignore[arg-type]
         except ValidationException as error:
             raise _query_refusal(endpoint.queries, error) from None
-
-
-class Reply:
-    """Sends what belongs to every answer, and no body to a HEAD request."""
-
-    __slots__ = ("_bodiless", "_send", "headers", "started")
-
-    def __init__(self, send: Send, headers: Headers, *, bodiless: bool) -> None:
-        self._send = send
-        self._bodiless = bodiless
-        self.headers = list(headers)
-        self.started = False
-
-    async def __call__(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.started = True
-            message["headers"] = [*message["headers"], *self.headers]
-        elif self._bodiless:
-            message["body"] = b""
-        await self._send(message)
 
 
 def _common_headers(scope: Scope, headers: dict[bytes, bytes]) -> Headers:

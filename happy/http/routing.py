@@ -27,9 +27,10 @@ class Target(NamedTuple):
 class Node:
     """What may follow a path so far. Fixed parts win over a parameter, a parameter over all the rest."""
 
-    __slots__ = ("fixed", "parameter", "rest", "target")
+    __slots__ = ("any_text", "fixed", "parameter", "rest", "target")
 
     def __init__(self) -> None:
+        self.any_text = False
         self.fixed: dict[str, Node] = {}
         self.parameter: Node | None = None
         self.rest: Target | None = None
@@ -69,6 +70,7 @@ class Router:
                 return
             else:
                 node.parameter = node = node.parameter or Node()
+                node.any_text = node.any_text or endpoint.any_text
         node.target = target
         if not target.names:
             self._plain[method, route.path.encode()] = Match(route, endpoint, {})
@@ -99,7 +101,7 @@ def _walk(
         found = _walk(node.fixed[segment.text], segments, depth + 1, values)
         if found:
             return found
-    if node.parameter and _fits(segment.text):
+    if node.parameter and (node.parameter.any_text or _fits(segment.text)):
         found = _walk(node.parameter, segments, depth + 1, (*values, segment.text))
         if found:
             return found
