@@ -37,8 +37,7 @@ def _read(file: Path) -> str:
 
 
 def _make(file: Path) -> str:
-    written = file.with_name(f".{FILE_NAME}.{os.getpid()}")
-    written.unlink(missing_ok=True)
+    written = file.with_name(f".{FILE_NAME}.{secrets.token_hex(8)}")
     try:
         _write(written, secrets.token_urlsafe(32))
         try:
