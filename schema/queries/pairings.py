@@ -19,7 +19,7 @@ def _columns(table: sa.Table) -> list[Any]:
         table.c.id,
         _supports_v2(table),
         table.c.response,
-        table.c.response_account_id,
+        table.c.response_account_id.label("account_id"),
         table.c.updated_at,
     ]
 
