@@ -6,7 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 
 FIRST_PAUSE = 0.25
-LONGEST_PAUSE = 10.0
+DOUBLINGS = 5
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +31,6 @@ async def repeat(
 
 
 def _pause(failures: int) -> float:
-    """Exponential, with up to half as much again at random, so that several nodes do not try in step."""
-    longest = min(FIRST_PAUSE * 2.0**failures / 2, LONGEST_PAUSE)
-    return longest * random.uniform(1.0, 1.5)  # noqa: S311 - not a secret
+    """Exponential up to 10 s, a little of it at random, so that several nodes do not try in step."""
+    pause = FIRST_PAUSE * 2 ** min(failures - 1, DOUBLINGS)
+    return pause * random.uniform(1.0, 1.25)  # noqa: S311 - not a secret
