@@ -54,9 +54,8 @@ class Activity:
         """Announce the machine offline once its last connection has gone."""
         claim = _machine_claim(machine_id)
         await self._presence.release(account_id, claim, holder)
-        if await self._presence.holders(account_id, claim):
-            return
-        if await self._machines.owns(account_id, machine_id):
+        owned = await self._machines.owns(account_id, machine_id)
+        if owned and not await self._presence.holders(account_id, claim):  # it may have come back meanwhile
             self._announce_machine(account_id, machine_id, self._clock(), active=False)
 
     def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
@@ -115,15 +114,16 @@ class Activity:
 
     async def expire(self) -> None:
         """Deactivate and announce whoever has been silent for ten minutes."""
+        await self.flush()  # whoever spoke just now is not silent
         now = self._clock()
         deadline = Millis(now - IDLE_AFTER)
         while idle := await self._store.write(lambda tx: tx.sessions.mark_idle(deadline, IDLE_BATCH, now)):
             for account_id, session_id, at in idle:
-                self._sessions.forget(account_id, session_id)
+                self._sessions.distrust(account_id, session_id)
                 self._publish(account_id, SessionActivity(session_id, active=False, active_at=at))
         while gone := await self._store.write(lambda tx: tx.machines.mark_idle(deadline, IDLE_BATCH, now)):
             for account_id, machine_id, at in gone:
-                self._machines.forget(account_id, machine_id)
+                self._machines.distrust(account_id, machine_id)
                 self._announce_machine(account_id, machine_id, at, active=False)
 
     def _is_suppressed(self, account_id: AccountId, session_id: SessionId) -> bool:

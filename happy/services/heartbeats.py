@@ -58,6 +58,10 @@ class Heartbeats:
             await self._refresh((account_id, target), now) is not None
         )
 
+    def distrust(self, account_id: AccountId, target: str) -> None:
+        """What is stored has changed: look again at the next heartbeat. What waits is still to be written."""
+        self._known.pop((account_id, target), None)
+
     def forget(self, account_id: AccountId, target: str) -> None:
         """Drop what is known and what waits to be written."""
         self._known.pop((account_id, target), None)
@@ -71,8 +75,8 @@ class Heartbeats:
     def written(self, beats: list[tuple[AccountId, str, Millis]]) -> None:
         for account_id, target, at in beats:
             known = self._known.get((account_id, target))
-            if known is not None:
-                known.last_active_at = max(known.last_active_at, at)
+            if known is not None and at > known.last_active_at:
+                known.last_active_at = at
                 known.active = True
 
     def restore(self, beats: list[tuple[AccountId, str, Millis]]) -> None:
