@@ -26,6 +26,7 @@ def drive(body: Awaitable[T]) -> T:
     except StopIteration as stop:
         result: T = stop.value
         return result
+    steps.close()
     raise RuntimeError("a transaction body may await nothing but its transaction")
 
 
@@ -105,10 +106,8 @@ class Writer:
         execute("SAVEPOINT job")
         try:
             result = drive(body())
-        except Exception as error:  # it travels to the caller of submit
-            if (
-                not self._connection.in_transaction
-            ):  # the database has rolled back everything: disk full, I/O error
+        except BaseException as error:  # it travels to the caller of submit
+            if not self._connection.in_transaction:  # disk full, I/O error
                 raise sqlite3.OperationalError("the database rolled back the shared transaction") from error
             execute("ROLLBACK TO job")
             execute("RELEASE job")
