@@ -12,6 +12,7 @@ MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a 
 MISSING_SESSION = "Session ID required for session-scoped clients"
 MISSING_MACHINE = "Machine ID required for machine-scoped clients"
 INVALID_TOKEN = "Invalid authentication token"  # noqa: S105 - a message, not a token
+LONGEST_CLIENT = 100
 
 
 class Handshake(Struct, frozen=True):
@@ -68,10 +69,9 @@ def _scope(kind: object, fields: dict[str, Any]) -> tuple[Scope, str]:
 def _target(value: object, refusal: str) -> str:
     if not value:
         raise Refusal(refusal)
-    return str(value)
+    return str(value).replace("\0", "\ufffd")  # no database could even look for the former
 
 
 def _client(declared: object, headers: Mapping[str, str]) -> str:
-    if isinstance(declared, str) and declared:
-        return declared
-    return headers.get("x-happy-client") or "unknown"
+    named = declared if isinstance(declared, str) and declared else headers.get("x-happy-client")
+    return named[:LONGEST_CLIENT] if named else "unknown"
