@@ -1,9 +1,10 @@
-"""Throwaway PostgreSQL databases for the tests that need one."""
+"""Throwaway PostgreSQL databases for the tests that need one, and the adapters of every flavor."""
 
 import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -11,7 +12,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from happy.domain.ports.repository import Store
 from schema import migrate
+from tests.contract.flavors import FLAVORS, Node, OpenStore, open_nodes, store_opener
 
 SERVER = os.environ.get("HAPPY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
@@ -81,3 +84,28 @@ async def postgres(migrated_postgres: str) -> AsyncIterator[asyncpg.Connection]:
     yield connection
     await transaction.rollback()
     await connection.close()
+
+
+# -- the adapters of every flavor --------------------------------------------------------------------------
+
+
+@pytest.fixture(params=FLAVORS)
+def flavor(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def open_store(flavor: str, tmp_path: Path) -> OpenStore:
+    return store_opener(flavor, tmp_path)
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> AsyncIterator[Store]:
+    async with open_store() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
+    async with open_nodes(flavor) as opened:
+        yield opened

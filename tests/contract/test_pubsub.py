@@ -1,0 +1,111 @@
+"""The event bus, the link between nodes, and presence. Cross-node cases run where a flavor has two nodes."""
+
+import pytest
+
+from happy.domain.ports.pubsub import Holder
+from happy.domain.values import AccountId, ConnectionId, NodeId
+from tests.contract.flavors import Node
+
+Nodes = tuple[Node, Node]
+ACCOUNT, OTHER = AccountId("account"), AccountId("other")
+
+
+def holder(node: Node, connection: str) -> Holder:
+    return Holder(node.link.node_id, ConnectionId(connection))
+
+
+# -- the bus ---------------------------------------------------------------------------------------------
+
+
+async def test_a_frame_never_comes_back_to_its_publisher(nodes: Nodes) -> None:
+    node, _ = nodes
+    await node.bus.watch(ACCOUNT)
+    node.bus.publish(ACCOUNT, b"frame")
+    node.bus.publish(OTHER, b"frame")
+
+    assert [] == node.frames
+
+
+async def test_an_account_can_be_watched_and_left_again_and_again(nodes: Nodes) -> None:
+    node, _ = nodes
+    for _ in range(3):
+        await node.bus.watch(ACCOUNT)
+        await node.bus.watch(ACCOUNT)
+        node.bus.unwatch(ACCOUNT)
+        node.bus.unwatch(ACCOUNT)
+    node.bus.unwatch(OTHER)
+
+
+# -- the link --------------------------------------------------------------------------------------------
+
+
+async def test_a_node_is_alive_and_an_unknown_one_is_not(nodes: Nodes) -> None:
+    one, other = nodes
+
+    assert await one.link.is_alive(one.link.node_id)
+    assert await one.link.is_alive(other.link.node_id)
+    assert not await one.link.is_alive(NodeId("unknown"))
+
+
+# -- presence --------------------------------------------------------------------------------------------
+
+
+async def test_nobody_holds_what_nobody_claimed(nodes: Nodes) -> None:
+    assert [] == list(await nodes[0].presence.holders(ACCOUNT, "name"))
+
+
+async def test_holders_are_listed_the_newest_first_on_every_node(nodes: Nodes) -> None:
+    one, other = nodes
+    first, second, third = holder(one, "1"), holder(other, "2"), holder(one, "3")
+    await one.presence.claim(ACCOUNT, "name", first)
+    await other.presence.claim(ACCOUNT, "name", second)
+    await one.presence.claim(ACCOUNT, "name", third)
+
+    for node in nodes:
+        assert [third, second, first] == list(await node.presence.holders(ACCOUNT, "name"))
+
+
+async def test_claiming_again_makes_a_claim_the_newest(nodes: Nodes) -> None:
+    node, _ = nodes
+    first, second = holder(node, "1"), holder(node, "2")
+    for claimed in (first, second, first):
+        await node.presence.claim(ACCOUNT, "name", claimed)
+
+    assert [first, second] == list(await node.presence.holders(ACCOUNT, "name"))
+
+
+async def test_a_released_claim_is_gone(nodes: Nodes) -> None:
+    node, _ = nodes
+    first, second = holder(node, "1"), holder(node, "2")
+    await node.presence.claim(ACCOUNT, "name", first)
+    await node.presence.claim(ACCOUNT, "name", second)
+    await node.presence.release(ACCOUNT, "name", second)
+
+    assert [first] == list(await node.presence.holders(ACCOUNT, "name"))
+
+
+async def test_releasing_what_is_not_held_does_nothing(nodes: Nodes) -> None:
+    node, _ = nodes
+    await node.presence.claim(ACCOUNT, "name", holder(node, "1"))
+    await node.presence.release(ACCOUNT, "name", holder(node, "2"))
+    await node.presence.release(ACCOUNT, "other name", holder(node, "1"))
+    await node.presence.release(OTHER, "name", holder(node, "1"))
+
+    assert [holder(node, "1")] == list(await node.presence.holders(ACCOUNT, "name"))
+
+
+@pytest.mark.parametrize(("account", "name"), [(OTHER, "name"), (ACCOUNT, "other name")])
+async def test_claims_are_per_account_and_name(nodes: Nodes, account: AccountId, name: str) -> None:
+    node, _ = nodes
+    await node.presence.claim(ACCOUNT, "name", holder(node, "1"))
+
+    assert [] == list(await node.presence.holders(account, name))
+
+
+async def test_an_answer_does_not_change_afterwards(nodes: Nodes) -> None:
+    node, _ = nodes
+    await node.presence.claim(ACCOUNT, "name", holder(node, "1"))
+    holders = await node.presence.holders(ACCOUNT, "name")
+    await node.presence.release(ACCOUNT, "name", holder(node, "1"))
+
+    assert [holder(node, "1")] == list(holders)

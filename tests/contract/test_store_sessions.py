@@ -1,0 +1,291 @@
+"""The repository of sessions."""
+
+import asyncio
+
+import msgspec
+import pytest
+
+from happy.domain.errors import NotFound
+from happy.domain.ports.repository import Store
+from happy.domain.sessions import Session
+from happy.domain.values import AccountId, Millis, SessionId, Swap, Versioned
+from tests import seeds
+from tests.seeds import NOBODY, NOW
+
+UNKNOWN = SessionId("unknown")
+LATER = Millis(NOW + 60_000)
+
+
+# -- make and find ---------------------------------------------------------------------------------------
+
+
+async def test_a_session_is_read_as_it_was_stored(store: Store) -> None:
+    owner = await seeds.account(store)
+    full = await seeds.session(
+        store, owner, metadata="", agent_state="busy", data_encryption_key=b"\0\xff", active=False
+    )
+    bare = await seeds.session(store, owner)
+
+    assert full == await seeds.stored_session(store, owner, full.id)
+    assert bare == await store.read(lambda tx: tx.sessions.by_tag(owner, bare.tag))
+
+
+async def test_a_session_that_does_not_exist_is_none(store: Store) -> None:
+    owner = await seeds.account(store)
+
+    assert None is await store.read(lambda tx: tx.sessions.get(owner, UNKNOWN))
+    assert None is await store.read(lambda tx: tx.sessions.by_tag(owner, "unknown"))
+
+
+async def test_a_session_belongs_to_one_account(store: Store) -> None:
+    owner, stranger = await seeds.account(store), await seeds.account(store)
+    session = await seeds.session(store, owner)
+
+    assert None is await store.read(lambda tx: tx.sessions.get(stranger, session.id))
+    assert None is await store.read(lambda tx: tx.sessions.by_tag(stranger, session.tag))
+    assert [] == await store.read(lambda tx: tx.sessions.recent(stranger, 10))
+
+
+async def test_a_tag_is_taken_once_per_account(store: Store) -> None:
+    one, other = await seeds.account(store), await seeds.account(store)
+    first = await seeds.session(store, one, tag="tag")
+
+    assert not await store.write(lambda tx: tx.sessions.add(seeds.some_session(one, "tag")))
+    assert await store.write(lambda tx: tx.sessions.add(seeds.some_session(other, "tag")))
+    assert first == await store.read(lambda tx: tx.sessions.by_tag(one, "tag"))
+
+
+async def test_of_many_sessions_with_one_tag_at_once_one_is_stored(store: Store) -> None:
+    owner = await seeds.account(store)
+    fresh = [seeds.some_session(owner, "tag") for _ in range(16)]
+    added = await asyncio.gather(
+        *(store.write(lambda tx, session=session: tx.sessions.add(session)) for session in fresh)
+    )
+    stored = await store.read(lambda tx: tx.sessions.by_tag(owner, "tag"))
+
+    assert [stored] == [session for session, won in zip(fresh, added, strict=True) if won]
+
+
+# -- lists -----------------------------------------------------------------------------------------------
+
+
+async def make_many(store: Store, owner: AccountId) -> list[Session]:
+    """Five sessions, each updated and seen a second after the one before it."""
+    return [
+        await seeds.session(
+            store,
+            owner,
+            updated_at=Millis(NOW + 1_000 * step),
+            last_active_at=Millis(NOW + 1_000 * step),
+            active=step != 2,
+        )
+        for step in range(5)
+    ]
+
+
+async def test_recent_sessions_come_the_last_updated_first(store: Store) -> None:
+    owner = await seeds.account(store)
+    made = await make_many(store, owner)
+
+    assert made[:1:-1] == await store.read(lambda tx: tx.sessions.recent(owner, 3))
+
+
+async def test_active_sessions_were_seen_after_a_moment(store: Store) -> None:
+    owner = await seeds.account(store)
+    made = await make_many(store, owner)
+    since = Millis(NOW + 1_000)
+
+    assert [made[4], made[3]] == await store.read(lambda tx: tx.sessions.active(owner, since, 10))
+    assert [made[4]] == await store.read(lambda tx: tx.sessions.active(owner, since, 1))
+
+
+async def test_pages_descend_by_id_and_end(store: Store) -> None:
+    owner = await seeds.account(store)
+    ids = sorted(session.id for session in await make_many(store, owner))
+    await make_many(store, await seeds.account(store))
+
+    async def page(before: SessionId | None) -> list[SessionId]:
+        rows = await store.read(lambda tx: tx.sessions.page(owner, before, None, 2))
+        return [session.id for session in rows]
+
+    assert [ids[4], ids[3]] == await page(None)
+    assert [ids[2], ids[1]] == await page(ids[3])
+    assert [ids[0]] == await page(ids[1])
+    assert [] == await page(ids[0])
+
+
+async def test_pages_can_be_limited_to_what_has_changed(store: Store) -> None:
+    owner = await seeds.account(store)
+    made = await make_many(store, owner)
+    since = Millis(NOW + 3_000)
+
+    assert [made[4]] == await store.read(lambda tx: tx.sessions.page(owner, None, since, 10))
+
+
+# -- compare and set -------------------------------------------------------------------------------------
+
+
+async def swap_metadata(
+    store: Store, owner: AccountId, session_id: SessionId, expected: int, value: str
+) -> Swap[str]:
+    return await store.write(lambda tx: tx.sessions.swap_metadata(owner, session_id, expected, value, LATER))
+
+
+async def swap_state(
+    store: Store, owner: AccountId, session_id: SessionId, expected: int, value: str | None
+) -> Swap[str | None]:
+    return await store.write(
+        lambda tx: tx.sessions.swap_agent_state(owner, session_id, expected, value, LATER)
+    )
+
+
+async def test_metadata_is_replaced_when_its_version_matches(store: Store) -> None:
+    owner = await seeds.account(store)
+    session = await seeds.session(store, owner)
+    outcome = await swap_metadata(store, owner, session.id, 0, "new")
+
+    assert Swap(won=True, current=Versioned("new", 1)) == outcome
+    assert msgspec.structs.replace(
+        session, metadata="new", metadata_version=1, updated_at=LATER
+    ) == await seeds.stored_session(store, owner, session.id)
+
+
+async def test_the_agent_state_can_be_set_and_cleared(store: Store) -> None:
+    owner = await seeds.account(store)
+    session = await seeds.session(store, owner)
+    first = await swap_state(store, owner, session.id, 0, "busy")
+    cleared = await swap_state(store, owner, session.id, 1, None)
+
+    assert Swap(won=True, current=Versioned("busy", 1)) == first
+    assert Swap(won=True, current=Versioned(None, 2)) == cleared
+    assert msgspec.structs.replace(
+        session, agent_state_version=2, updated_at=LATER
+    ) == await seeds.stored_session(store, owner, session.id)
+
+
+@pytest.mark.parametrize("expected", [-1, 1, 2**31 - 1])
+async def test_another_version_changes_nothing_and_brings_what_is_stored(store: Store, expected: int) -> None:
+    owner = await seeds.account(store)
+    session = await seeds.session(store, owner, agent_state="idle")
+
+    assert Swap(won=False, current=Versioned("metadata", 0)) == await swap_metadata(
+        store, owner, session.id, expected, "late"
+    )
+    assert Swap(won=False, current=Versioned("idle", 0)) == await swap_state(
+        store, owner, session.id, expected, "late"
+    )
+    assert session == await seeds.stored_session(store, owner, session.id)
+
+
+async def test_a_foreign_or_unknown_session_cannot_be_changed(store: Store) -> None:
+    owner, stranger = await seeds.account(store), await seeds.account(store)
+    session = await seeds.session(store, owner)
+
+    for account_id, session_id in ((stranger, session.id), (owner, UNKNOWN), (NOBODY, session.id)):
+        with pytest.raises(NotFound):
+            await swap_metadata(store, account_id, session_id, 0, "foreign")
+        with pytest.raises(NotFound):
+            await swap_state(store, account_id, session_id, 0, "foreign")
+    assert session == await seeds.stored_session(store, owner, session.id)
+
+
+async def test_of_many_writers_that_expect_one_version_one_wins(store: Store) -> None:
+    owner = await seeds.account(store)
+    session = await seeds.session(store, owner)
+    outcomes = await asyncio.gather(
+        *(swap_metadata(store, owner, session.id, 0, str(number)) for number in range(16))
+    )
+    (won,) = [outcome.current for outcome in outcomes if outcome.won]
+
+    assert {won} == {outcome.current for outcome in outcomes}
+
+
+# -- presence --------------------------------------------------------------------------------------------
+
+
+async def beat(store: Store, session: Session, at: int) -> Session:
+    await store.write(lambda tx: tx.sessions.mark_active([(session.id, Millis(at))], LATER))
+    return await seeds.stored_session(store, session.account_id, session.id)
+
+
+async def test_a_heartbeat_moves_the_last_active_time_and_activates(store: Store) -> None:
+    session = await seeds.session(store, await seeds.account(store), active=False)
+
+    assert msgspec.structs.replace(
+        session, active=True, last_active_at=NOW + 1, updated_at=LATER
+    ) == await beat(store, session, NOW + 1)
+
+
+@pytest.mark.parametrize("at", [NOW - 1, NOW])
+async def test_a_heartbeat_that_is_not_newer_changes_nothing(store: Store, at: int) -> None:
+    session = await seeds.session(store, await seeds.account(store), active=False)
+
+    assert session == await beat(store, session, at)
+
+
+async def test_many_heartbeats_are_recorded_at_once_and_unknown_ones_do_no_harm(store: Store) -> None:
+    owner = await seeds.account(store)
+    made = [await seeds.session(store, owner) for _ in range(3)]
+    seen = [(session.id, Millis(NOW + number)) for number, session in enumerate(made)]
+    await store.write(lambda tx: tx.sessions.mark_active([(UNKNOWN, NOW), *seen], LATER))
+    await store.write(lambda tx: tx.sessions.mark_active([], LATER))
+
+    stored = [await seeds.stored_session(store, owner, session.id) for session in made]
+    assert [NOW, NOW + 1, NOW + 2] == [session.last_active_at for session in stored]
+
+
+async def test_a_stopped_session_is_inactive_since_then(store: Store) -> None:
+    owner, stranger = await seeds.account(store), await seeds.account(store)
+    session = await seeds.session(store, owner)
+    stops = [
+        await store.write(lambda tx, who=who, what=what: tx.sessions.mark_stopped(who, what, LATER, LATER))
+        for who, what in ((stranger, session.id), (owner, UNKNOWN), (owner, session.id), (owner, session.id))
+    ]
+
+    assert [False, False, True, True] == stops
+    assert msgspec.structs.replace(
+        session, active=False, last_active_at=LATER, updated_at=LATER
+    ) == await seeds.stored_session(store, owner, session.id)
+
+
+async def test_silent_sessions_are_deactivated_in_batches_and_each_is_told_once(store: Store) -> None:
+    owners = [await seeds.account(store) for _ in range(2)]
+    made = [
+        await seeds.session(store, owners[number % 2], last_active_at=Millis(NOW - number))
+        for number in range(5)
+    ]
+    deadline = Millis(NOW - 1)
+    batches = [await store.write(lambda tx: tx.sessions.mark_idle(deadline, 3, LATER)) for _ in range(3)]
+
+    assert [3, 1, 0] == [len(batch) for batch in batches]
+    assert {(session.account_id, session.id, session.last_active_at) for session in made[1:]} == {
+        row for batch in batches for row in batch
+    }
+    kept = [await seeds.stored_session(store, session.account_id, session.id) for session in made]
+    assert [True, False, False, False, False] == [session.active for session in kept]
+    assert [NOW, LATER] == [kept[0].updated_at, kept[1].updated_at]
+
+
+# -- delete ----------------------------------------------------------------------------------------------
+
+
+async def test_a_session_is_deleted_with_its_messages(store: Store) -> None:
+    owner = await seeds.account(store)
+    session, other = await seeds.session(store, owner), await seeds.session(store, owner)
+    for target in (session, other):
+        await store.messages.append(owner, target.id, [seeds.draft()], NOW)
+    deleted = await store.write(lambda tx: tx.sessions.delete(owner, session.id))
+
+    assert deleted
+    assert None is await store.read(lambda tx: tx.sessions.get(owner, session.id))
+    assert 1 == len(await store.messages.after(owner, other.id, 0, 10))
+    assert not await store.write(lambda tx: tx.sessions.delete(owner, session.id))
+
+
+async def test_a_foreign_session_is_not_deleted(store: Store) -> None:
+    owner, stranger = await seeds.account(store), await seeds.account(store)
+    session = await seeds.session(store, owner)
+    await store.messages.append(owner, session.id, [seeds.draft()], NOW)
+
+    assert not await store.write(lambda tx: tx.sessions.delete(stranger, session.id))
+    assert 1 == len(await store.messages.after(owner, session.id, 0, 10))
