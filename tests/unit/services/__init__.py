@@ -1,0 +1,1 @@
+"""Use cases on the light store, with a clock that the test moves."""

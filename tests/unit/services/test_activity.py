@@ -1,0 +1,386 @@
+"""Who is announced alive or gone, and what is written down of it (contract 02 sections 4 and 9)."""
+
+from typing import Any
+
+import pytest
+
+from happy.domain.errors import NotFound, Unavailable
+from happy.domain.events import TO_USER
+from happy.domain.ports.pubsub import Holder
+from happy.domain.sessions import Session
+from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, NodeId, SessionId
+from tests import seeds
+from tests.seeds import NOW
+from tests.unit.services.world import World
+
+
+def holder(connection: str) -> Holder:
+    return Holder(NodeId("here"), ConnectionId(connection))
+
+
+async def beat(world: World, session: Session, **fields: Any) -> None:
+    at = fields.pop("at", world.clock.now)
+    await world.activity.session_alive(
+        session.account_id, session.id, Millis(at), **{"thinking": False, **fields}
+    )
+
+
+async def stored(world: World, session: Session) -> tuple[int, bool]:
+    row = await seeds.stored_session(world.store, session.account_id, session.id)
+    return row.last_active_at, row.active
+
+
+# -- heartbeats of sessions --------------------------------------------------------------------------------
+
+
+async def test_every_heartbeat_is_announced_to_the_user(world: World, owner: AccountId) -> None:
+    session = await seeds.session(world.store, owner)
+    for thinking in (True, False):
+        world.clock.advance(seconds=2)
+        await beat(world, session, thinking=thinking)
+    published = world.sink.take()
+
+    assert [
+        {"type": "activity", "id": session.id, "active": True, "activeAt": NOW + at, "thinking": thinking}
+        for at, thinking in ((2_000, True), (4_000, False))
+    ] == [event.wire for event in published]
+    assert [(owner, TO_USER, None)] * 2 == [(e.account_id, e.audience, e.skip) for e in published]
+
+
+async def test_a_heartbeat_from_the_future_or_a_slow_clock_counts_as_now(
+    world: World, owner: AccountId
+) -> None:
+    session = await seeds.session(world.store, owner)
+    for at in (NOW + 60_000, NOW - 11 * 60_000, 0):
+        await beat(world, session, at=at)
+
+    assert [NOW] * 3 == [wire["activeAt"] for wire in world.sink.wires()]
+
+
+async def test_a_heartbeat_of_an_unknown_or_foreign_session_is_ignored(
+    world: World, owner: AccountId
+) -> None:
+    session = await seeds.session(world.store, owner)
+    stranger = await seeds.account(world.store)
+    await world.activity.session_alive(stranger, session.id, NOW, thinking=False)
+    await world.activity.session_alive(owner, SessionId("unknown"), NOW, thinking=False)
+
+    assert [] == world.sink.take()
+
+
+async def test_heartbeats_are_written_by_the_flush(world: World, owner: AccountId) -> None:
+    session = await seeds.session(world.store, owner)
+    at = world.clock.advance(seconds=31)
+    await beat(world, session)
+    before = await stored(world, session)
+    await world.activity.flush()
+
+    assert (NOW, True) == before
+    assert (at, True) == await stored(world, session)
+
+
+async def test_a_restarted_session_is_active_with_the_next_flush(world: World, owner: AccountId) -> None:
+    # contract 06 E1
+    session = await seeds.session(world.store, owner, active=False)
+    world.clock.advance(seconds=1)
+    await beat(world, session)
+    await world.activity.flush()
+
+    assert (NOW + 1_000, True) == await stored(world, session)
+
+
+async def test_the_last_active_time_never_moves_backwards(world: World, owner: AccountId) -> None:
+    # contract 06 E2
+    session = await seeds.session(world.store, owner)
+    await beat(world, session, at=NOW - 5 * 60_000)
+    await world.activity.flush()
+
+    assert (NOW, True) == await stored(world, session)
+
+
+async def test_a_flush_that_failed_is_repeated(
+    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # contract 06 E4
+    session = await seeds.session(world.store, owner)
+    machine = await seeds.machine(world.store, owner)
+    at = world.clock.advance(minutes=1)
+    await beat(world, session)
+    await world.activity.machine_alive(owner, machine.id, at)
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "write", unavailable)
+        with pytest.raises(Unavailable):
+            await world.activity.flush()
+    await world.activity.flush()
+
+    assert (at, True) == await stored(world, session)
+    assert at == (await seeds.stored_machine(world.store, owner, machine.id)).last_active_at
+
+
+async def unavailable(_: object) -> None:
+    raise Unavailable
+
+
+async def test_a_session_that_was_deleted_does_not_stop_the_others(world: World, owner: AccountId) -> None:
+    # contract 06 E4
+    gone, kept = await seeds.session(world.store, owner), await seeds.session(world.store, owner)
+    at = world.clock.advance(minutes=1)
+    await beat(world, gone)
+    await beat(world, kept)
+    await world.store.write(lambda tx: tx.sessions.delete(owner, gone.id))
+    await world.activity.flush()
+
+    assert (at, True) == await stored(world, kept)
+
+
+# -- suppression after a stop ------------------------------------------------------------------------------
+
+
+async def test_heartbeats_of_a_stopped_session_are_ignored_for_a_minute(
+    world: World, owner: AccountId
+) -> None:
+    session = await seeds.session(world.store, owner)
+    await world.sessions.archive(owner, session.id)
+    world.sink.take()
+    world.clock.advance(seconds=59.999)
+    await beat(world, session)
+    silent = world.sink.take()
+    world.clock.advance(seconds=0.001)
+    await beat(world, session)
+
+    assert [] == silent
+    assert 1 == len(world.sink.take())
+
+
+async def test_what_waited_to_be_written_does_not_revive_a_stopped_session(
+    world: World, owner: AccountId
+) -> None:
+    session = await seeds.session(world.store, owner)
+    world.clock.advance(minutes=1)
+    await beat(world, session)
+    await world.sessions.archive(owner, session.id)
+    await world.activity.flush()
+
+    assert (world.clock.now, False) == await stored(world, session)
+
+
+async def test_a_late_flush_of_another_node_does_not_revive_a_stopped_session(
+    world: World, owner: AccountId
+) -> None:
+    # contract 06 E6
+    elsewhere = World(world.store)
+    elsewhere.clock = world.clock
+    session = await seeds.session(world.store, owner)
+    world.clock.advance(minutes=1)
+    elsewhere.activity._clock = elsewhere.activity._sessions._clock = world.clock
+    await beat(elsewhere, session)
+    await world.sessions.archive(owner, session.id)
+    await elsewhere.activity.flush()
+
+    assert (world.clock.now, False) == await stored(world, session)
+
+
+async def test_stopping_a_foreign_session_does_not_silence_it(world: World, owner: AccountId) -> None:
+    # contract 06 B5: whoever knew a session id could mute its heartbeats
+    session = await seeds.session(world.store, owner)
+    stranger = await seeds.account(world.store)
+    for stop in (world.sessions.archive, world.sessions.delete):
+        with pytest.raises(NotFound):
+            await stop(stranger, session.id)
+    await beat(world, session)
+
+    assert 1 == len(world.sink.take())
+    assert {} == world.activity._suppressed
+
+
+async def test_loading_a_session_by_its_tag_ends_its_silence(world: World, owner: AccountId) -> None:
+    session = await seeds.session(world.store, owner, tag="tag")
+    await world.sessions.archive(owner, session.id)
+    await world.sessions.load_or_create(owner, "tag", "ignored", None)
+    world.sink.take()
+    world.clock.advance(seconds=1)
+    await beat(world, session)
+    await world.activity.flush()
+
+    assert 1 == len(world.sink.take())
+    assert (world.clock.now, True) == await stored(world, session)
+
+
+async def test_a_session_that_writes_has_been_resumed(world: World, owner: AccountId) -> None:
+    # contract 07: `resume-happy-session` does not load the session first
+    for write in (
+        lambda sid, version: world.sessions.update_metadata(owner, sid, version, "m"),
+        lambda sid, version: world.sessions.update_agent_state(owner, sid, version, "s"),
+    ):
+        session = await seeds.session(world.store, owner)
+        await world.sessions.archive(owner, session.id)
+        await write(session.id, 9)  # loses, says nothing
+        world.sink.take()
+        await beat(world, session)
+        assert [] == world.sink.take()
+        await write(session.id, 0)
+        world.sink.take()
+        await beat(world, session)
+        assert 1 == len(world.sink.take())
+
+
+async def test_a_purge_forgets_what_no_longer_counts(world: World, owner: AccountId) -> None:
+    session = await seeds.session(world.store, owner)
+    await world.sessions.archive(owner, session.id)
+    await world.activity.purge()
+    kept = dict(world.activity._suppressed)
+    world.clock.advance(minutes=1)
+    await world.activity.purge()
+
+    assert [(owner, session.id)] == list(kept)
+    assert {} == world.activity._suppressed
+
+
+# -- silence -----------------------------------------------------------------------------------------------
+
+
+async def test_whoever_was_silent_for_ten_minutes_is_gone(world: World, owner: AccountId) -> None:
+    session = await seeds.session(world.store, owner)
+    machine = await seeds.machine(world.store, owner, active=True)
+    fresh = await seeds.session(world.store, owner, last_active_at=Millis(NOW + 1))
+    world.clock.advance(minutes=10)
+    await world.activity.expire()
+    published = world.sink.take()
+    await world.activity.expire()
+
+    assert [
+        {"type": "activity", "id": session.id, "active": False, "activeAt": NOW, "thinking": False},
+        {"type": "machine-activity", "id": machine.id, "active": False, "activeAt": NOW},
+    ] == [event.wire for event in published]
+    assert [(owner, TO_USER)] * 2 == [(event.account_id, event.audience) for event in published]
+    assert [] == world.sink.take()
+    assert (NOW + 1, True) == await stored(world, fresh)
+
+
+async def test_any_number_of_silent_sessions_is_ended_in_batches(
+    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # contract 06 A11: all columns of all expired rows were loaded at once
+    monkeypatch.setattr("happy.services.activity.IDLE_BATCH", 4)
+    for _ in range(9):
+        await seeds.session(world.store, owner)
+    world.clock.advance(minutes=11)
+    await world.activity.expire()
+
+    assert 9 == len({event.wire["id"] for event in world.sink.take()})
+
+
+async def test_a_heartbeat_that_is_not_yet_written_counts_against_silence(
+    world: World, owner: AccountId
+) -> None:
+    # contract 06 E5: announced offline although it had just spoken
+    session = await seeds.session(world.store, owner)
+    machine = await seeds.machine(world.store, owner, active=True)
+    at = world.clock.advance(minutes=11)
+    await beat(world, session)
+    await world.activity.machine_alive(owner, machine.id, at)
+    world.sink.take()
+    await world.activity.expire()
+
+    assert [] == world.sink.take()
+    assert (at, True) == await stored(world, session)
+
+
+async def test_a_session_that_speaks_after_its_silence_is_active_again(
+    world: World, owner: AccountId
+) -> None:
+    session = await seeds.session(world.store, owner)
+    world.clock.advance(minutes=10)
+    await beat(world, session, at=NOW)  # known, and as old as what is stored
+    await world.activity.expire()
+    world.clock.advance(seconds=1)
+    await beat(world, session)
+    await world.activity.flush()
+
+    assert (world.clock.now, True) == await stored(world, session)
+
+
+# -- machines ----------------------------------------------------------------------------------------------
+
+
+def online(machine_id: str, *, active: bool, at: int = NOW) -> dict[str, Any]:
+    return {"type": "machine-activity", "id": machine_id, "active": active, "activeAt": at}
+
+
+async def test_a_machine_is_online_while_it_is_connected(world: World, owner: AccountId) -> None:
+    machine = await seeds.machine(world.store, owner)
+    await world.activity.machine_connected(owner, machine.id, holder("1"))
+    at = world.clock.advance(seconds=5)
+    await world.activity.machine_disconnected(owner, machine.id, holder("1"))
+
+    assert [online(machine.id, active=True), online(machine.id, active=False, at=at)] == world.sink.wires()
+    assert machine == await seeds.stored_machine(world.store, owner, machine.id)
+
+
+async def test_a_machine_goes_offline_with_its_last_connection_only(world: World, owner: AccountId) -> None:
+    # contract 06 E7
+    machine = await seeds.machine(world.store, owner)
+    for connection in ("old", "new"):
+        await world.activity.machine_connected(owner, machine.id, holder(connection))
+    world.sink.take()
+    await world.activity.machine_disconnected(owner, machine.id, holder("old"))
+    meanwhile = world.sink.wires()
+    await world.activity.machine_disconnected(owner, machine.id, holder("new"))
+
+    assert [] == meanwhile
+    assert [online(machine.id, active=False)] == world.sink.wires()
+
+
+async def test_a_machine_that_comes_back_while_its_end_is_looked_at_stays_online(
+    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # contract 06 E7: the late close of the old connection followed the new "online"
+    machine = await seeds.machine(world.store, owner)
+    await world.activity.machine_connected(owner, machine.id, holder("old"))
+    world.clock.advance(minutes=1)  # nothing is known any more, so the store is asked
+    read = world.store.read
+
+    async def reconnect_first(body: Any) -> Any:
+        monkeypatch.undo()
+        await world.activity.machine_connected(owner, machine.id, holder("new"))
+        return await read(body)
+
+    monkeypatch.setattr(world.store, "read", reconnect_first)
+    await world.activity.machine_disconnected(owner, machine.id, holder("old"))
+
+    assert [True, True] == [wire["active"] for wire in world.sink.wires()]
+
+
+async def test_an_invented_machine_makes_no_blips(world: World, owner: AccountId) -> None:
+    # contract 06 B15
+    foreign = await seeds.machine(world.store, await seeds.account(world.store))
+    for machine_id in (MachineId("invented"), foreign.id):
+        await world.activity.machine_connected(owner, machine_id, holder("1"))
+        await world.activity.machine_alive(owner, machine_id, NOW)
+        await world.activity.machine_disconnected(owner, machine_id, holder("1"))
+
+    assert [] == world.sink.take()
+
+
+async def test_a_deleted_machine_is_not_announced_any_more(world: World, owner: AccountId) -> None:
+    # contract 06 E9
+    machine = await seeds.machine(world.store, owner)
+    await world.activity.machine_connected(owner, machine.id, holder("1"))
+    await world.activity.machine_alive(owner, machine.id, NOW)
+    await world.machines.delete(owner, machine.id)
+    world.sink.take()
+    await world.activity.machine_alive(owner, machine.id, NOW)
+    await world.activity.machine_disconnected(owner, machine.id, holder("1"))
+
+    assert [] == world.sink.take()
+
+
+async def test_a_machine_that_beats_is_active_even_with_a_clock_behind(
+    world: World, owner: AccountId
+) -> None:
+    machine = await seeds.machine(world.store, owner)
+    await world.activity.machine_alive(owner, machine.id, Millis(NOW - 60_000))
+    await world.activity.flush()
+    stored_machine = await seeds.stored_machine(world.store, owner, machine.id)
+
+    assert (True, NOW) == (stored_machine.active, stored_machine.last_active_at)

@@ -1,0 +1,173 @@
+"""What is remembered of heartbeats, and which of them are worth writing down (contract 02 section 9.2)."""
+
+import pytest
+
+from happy.domain.values import AccountId, Millis
+from happy.services.heartbeats import Heartbeats, LastSeen
+from tests.seeds import NOW
+from tests.unit.services.world import Clock
+
+OWNER = AccountId("owner")
+
+
+class Rows:
+    """The stored rows, and how often they were looked at."""
+
+    def __init__(self, **rows: LastSeen) -> None:
+        self.stored = rows
+        self.loads = 0
+
+    async def load(self, account_id: AccountId, target: str) -> LastSeen | None:
+        self.loads += 1
+        return self.stored.get(target) if account_id == OWNER else None
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def make(clock: Clock, *, active: bool = True, last: int = 0) -> tuple[Heartbeats, Rows]:
+    rows = Rows(x=(Millis(NOW + last), active))
+    return Heartbeats(rows.load, clock), rows
+
+
+async def test_an_unknown_or_foreign_row_has_no_heartbeat(clock: Clock) -> None:
+    heartbeats, _ = make(clock)
+
+    assert None is await heartbeats.beat(OWNER, "unknown", NOW)
+    assert None is await heartbeats.beat(AccountId("stranger"), "x", NOW)
+    assert [] == heartbeats.take()
+
+
+async def test_a_row_is_looked_at_once_in_thirty_seconds(clock: Clock) -> None:
+    heartbeats, rows = make(clock)
+    for _ in range(4):
+        await heartbeats.beat(OWNER, "x", clock.now)
+        clock.advance(seconds=10)
+
+    assert 2 == rows.loads  # at 0 and at 30 seconds
+
+
+@pytest.mark.parametrize(
+    ("active", "after", "written"),
+    [
+        (True, 0, False),
+        (True, 30_000, False),
+        (True, 30_001, True),
+        (True, -30_001, False),  # contract 06 E2: the last active time moved backwards
+        (False, 0, True),  # contract 06 E1: inactive for half a minute after a restart
+        (False, 1, True),
+    ],
+)
+async def test_a_heartbeat_is_worth_writing(clock: Clock, active: bool, after: int, written: bool) -> None:
+    heartbeats, _ = make(clock, active=active)
+    clock.advance(minutes=2)
+    at = Millis(NOW + after)
+
+    assert at == await heartbeats.beat(OWNER, "x", at)
+    assert ([(OWNER, "x", at)] if written else []) == heartbeats.take()
+
+
+async def test_the_latest_of_several_heartbeats_is_written(clock: Clock) -> None:
+    heartbeats, _ = make(clock)
+    now = clock.advance(minutes=5)
+    for back in (2_000, 0, 4_000):
+        await heartbeats.beat(OWNER, "x", Millis(now - back))
+
+    assert [(OWNER, "x", now)] == heartbeats.take()
+    assert [] == heartbeats.take()
+
+
+async def test_after_a_write_the_next_one_is_thirty_seconds_away(clock: Clock) -> None:
+    heartbeats, _ = make(clock, active=False)
+    await heartbeats.beat(OWNER, "x", clock.advance(seconds=1))
+    heartbeats.written(heartbeats.take())
+    await heartbeats.beat(OWNER, "x", clock.advance(seconds=28))
+
+    assert [] == heartbeats.take()
+
+
+async def test_a_write_that_could_not_revive_the_row_is_tried_again_with_a_newer_beat(clock: Clock) -> None:
+    heartbeats, _ = make(clock, active=False, last=0)
+    await heartbeats.beat(OWNER, "x", Millis(NOW - 5_000))  # a clock a little behind the stored time
+    heartbeats.written(heartbeats.take())
+    await heartbeats.beat(OWNER, "x", clock.advance(seconds=1))
+
+    assert [(OWNER, "x", NOW + 1_000)] == heartbeats.take()
+
+
+async def test_looking_again_does_not_drop_what_waits_to_be_written(clock: Clock) -> None:
+    # contract 06 E4
+    heartbeats, rows = make(clock)
+    at = clock.advance(seconds=31)
+    await heartbeats.beat(OWNER, "x", at)
+    clock.advance(seconds=31)
+    await heartbeats.beat(OWNER, "x", at)
+
+    assert 2 == rows.loads
+    assert [(OWNER, "x", at)] == heartbeats.take()
+
+
+async def test_what_could_not_be_written_is_kept(clock: Clock) -> None:
+    # contract 06 E4
+    heartbeats, _ = make(clock)
+    first = clock.advance(minutes=1)
+    await heartbeats.beat(OWNER, "x", first)
+    heartbeats.restore(heartbeats.take())
+
+    assert [(OWNER, "x", first)] == heartbeats.take()
+
+
+async def test_what_could_not_be_written_does_not_replace_something_newer(clock: Clock) -> None:
+    heartbeats, _ = make(clock)
+    await heartbeats.beat(OWNER, "x", clock.advance(minutes=1))
+    unwritten = heartbeats.take()
+    newer = clock.advance(seconds=2)
+    await heartbeats.beat(OWNER, "x", newer)
+    heartbeats.restore(unwritten)
+
+    assert [(OWNER, "x", newer)] == heartbeats.take()
+
+
+async def test_a_forgotten_row_is_looked_at_again_and_writes_nothing(clock: Clock) -> None:
+    heartbeats, rows = make(clock, active=False)
+    await heartbeats.beat(OWNER, "x", clock.now)
+    heartbeats.forget(OWNER, "x")
+    del rows.stored["x"]
+
+    assert [] == heartbeats.take()
+    assert None is await heartbeats.beat(OWNER, "x", clock.now)
+
+
+async def test_a_row_that_changed_is_looked_at_again_and_still_written(clock: Clock) -> None:
+    heartbeats, rows = make(clock, active=False)
+    await heartbeats.beat(OWNER, "x", clock.now)
+    heartbeats.distrust(OWNER, "x")
+    await heartbeats.beat(OWNER, "x", clock.now)
+
+    assert 2 == rows.loads
+    assert [(OWNER, "x", NOW)] == heartbeats.take()
+
+
+async def test_owning_is_remembered_for_thirty_seconds(clock: Clock) -> None:
+    heartbeats, rows = make(clock)
+    owned = [await heartbeats.owns(OWNER, "x") for _ in range(2)]
+    foreign = [await heartbeats.owns(OWNER, "unknown"), await heartbeats.owns(AccountId("stranger"), "x")]
+    clock.advance(seconds=30)
+    del rows.stored["x"]
+
+    assert [True, True] == owned
+    assert [False, False] == foreign
+    assert not await heartbeats.owns(OWNER, "x")
+
+
+async def test_a_purge_forgets_only_what_is_no_longer_valid(clock: Clock) -> None:
+    heartbeats, rows = make(clock)
+    rows.stored["y"] = (NOW, True)
+    await heartbeats.beat(OWNER, "x", clock.now)
+    await heartbeats.beat(OWNER, "y", clock.advance(seconds=20))
+    clock.advance(seconds=15)
+    heartbeats.purge()
+
+    assert [(OWNER, "y")] == list(heartbeats._known)

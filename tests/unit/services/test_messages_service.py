@@ -1,0 +1,130 @@
+"""Appending messages and announcing each of them once (contract 01 section 5)."""
+
+import asyncio
+
+import pytest
+
+from happy.domain.errors import NotFound
+from happy.domain.events import to_session
+from happy.domain.sessions import Session
+from happy.domain.values import AccountId, ConnectionId, SessionId
+from tests import seeds
+from tests.unit.services.world import World
+
+
+@pytest.fixture
+async def session(world: World, owner: AccountId) -> Session:
+    return await seeds.session(world.store, owner)
+
+
+async def append(world: World, session: Session, *contents: tuple[str | None, str]) -> list[int]:
+    stored = await world.messages.append(session.account_id, session.id, contents)
+    return [message.seq for message in stored]
+
+
+async def test_messages_are_announced_in_ascending_order(world: World, session: Session) -> None:
+    await append(world, session, ("a", "one"), ("b", "two"))
+    published = world.sink.take()
+
+    assert [(1, 1, "one"), (2, 2, "two")] == [
+        (wire["seq"], wire["body"]["message"]["seq"], wire["body"]["message"]["content"]["c"])
+        for wire in (event.wire for event in published)
+    ]
+    assert [(session.account_id, to_session(session.id), None)] * 2 == [
+        (event.account_id, event.audience, event.skip) for event in published
+    ]
+
+
+async def test_an_announced_message_reads_as_it_is_stored(world: World, session: Session) -> None:
+    (stored,) = await world.messages.append(session.account_id, session.id, [("a", "text")])
+    (wire,) = world.sink.wires()
+
+    assert {
+        "t": "new-message",
+        "sid": session.id,
+        "message": {
+            "id": stored.id,
+            "seq": 1,
+            "content": {"t": "encrypted", "c": "text"},
+            "localId": "a",
+            "createdAt": world.clock.now,
+            "updatedAt": world.clock.now,
+        },
+    } == wire["body"]
+
+
+async def test_the_sender_can_be_skipped(world: World, session: Session) -> None:
+    sender = ConnectionId("sender")
+    await world.messages.append(session.account_id, session.id, [(None, "text")], skip=sender)
+
+    assert [sender] == [event.skip for event in world.sink.take()]
+
+
+async def test_a_message_sent_again_is_answered_and_not_announced(world: World, session: Session) -> None:
+    # contract 06 C2: a duplicate burnt a number of the account and one of the session
+    first = await append(world, session, ("a", "one"))
+    world.sink.take()
+    again = await append(world, session, ("a", "again"), ("b", "two"))
+
+    assert [1] == first
+    assert [1, 2] == again
+    assert [(2, "b")] == [(w["seq"], w["body"]["message"]["localId"]) for w in world.sink.wires()]
+
+
+async def test_the_first_of_equal_local_ids_in_one_request_wins(world: World, session: Session) -> None:
+    assert [1, 2] == await append(world, session, ("a", "one"), ("b", "two"), ("a", "three"))
+    assert ["one", "two"] == [wire["body"]["message"]["content"]["c"] for wire in world.sink.wires()]
+
+
+async def test_an_empty_local_id_counts_as_none(world: World, session: Session) -> None:
+    # contract 06 C4: the second one was lost
+    assert [1, 2] == await append(world, session, ("", "one"), ("", "two"))
+    assert [3] == await append(world, session, ("", "three"))
+    assert [None] * 3 == [wire["body"]["message"]["localId"] for wire in world.sink.wires()]
+
+
+async def test_an_empty_message_is_announced_like_any_other(world: World, session: Session) -> None:
+    # contract 06 C6
+    await append(world, session, (None, ""))
+
+    assert [""] == [wire["body"]["message"]["content"]["c"] for wire in world.sink.wires()]
+
+
+async def test_one_message_repeated_at_once_is_announced_once(world: World, session: Session) -> None:
+    # contract 06 C7: a race on the unique key was an internal error
+    answers = await asyncio.gather(*(append(world, session, ("a", "text")) for _ in range(16)))
+
+    assert [[1]] * 16 == answers
+    assert 1 == len(world.sink.take())
+
+
+async def test_nothing_is_announced_for_a_session_that_takes_nothing(world: World, session: Session) -> None:
+    stranger = await seeds.account(world.store)
+    with pytest.raises(NotFound):
+        await world.messages.append(stranger, session.id, [(None, "text")])
+    with pytest.raises(NotFound):
+        await world.messages.append(session.account_id, SessionId("unknown"), [(None, "text")])
+
+    assert [] == world.sink.take()
+
+
+async def test_pages_say_exactly_whether_there_is_more(world: World, session: Session) -> None:
+    await append(world, session, *[(None, "text")] * 3)
+    owner, sid, service = session.account_id, session.id, world.messages
+    pages = [
+        await service.after(owner, sid, 0, 3),
+        await service.after(owner, sid, 0, 2),
+        await service.before(owner, sid, 4, 3),
+        await service.before(owner, sid, 4, 2),
+    ]
+
+    assert [([1, 2, 3], False), ([1, 2], True), ([3, 2, 1], False), ([3, 2], True)] == [
+        ([message.seq for message in page.messages], page.has_more) for page in pages
+    ]
+
+
+async def test_the_legacy_page_holds_the_newest_150(world: World, session: Session) -> None:
+    await append(world, session, *[(None, "text")] * 152)
+    newest = await world.messages.newest(session.account_id, session.id)
+
+    assert list(range(152, 2, -1)) == [message.seq for message in newest]

@@ -1,0 +1,111 @@
+"""Services on a real store, with everything around them under the control of the test."""
+
+from collections.abc import AsyncIterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from happy.adapters.light.local import LocalPresence
+from happy.adapters.light.sqlite import SqliteStore
+from happy.domain.errors import Unavailable
+from happy.domain.events import Audience, Ephemeral, Update
+from happy.domain.ports.filestore import StoredFile
+from happy.domain.values import AccountId, ConnectionId, Millis
+from happy.services.activity import Activity
+from happy.services.machines import MachineService
+from happy.services.messages import MessageService
+from happy.services.sessions import SessionService
+from happy.services.unit_of_work import UnitOfWork
+from tests.seeds import NOW
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> Millis:
+        return self.now
+
+    def advance(self, *, seconds: float = 0, minutes: float = 0) -> Millis:
+        self.now = Millis(self.now + int(1_000 * (seconds + 60 * minutes)))
+        return self.now
+
+
+class Published(NamedTuple):
+    account_id: AccountId
+    event: Update | Ephemeral
+    audience: Audience
+    skip: ConnectionId | None
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """The event as clients read it."""
+        wire: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(self.event))
+        return wire
+
+
+class Sink:
+    """An event sink that keeps what it was given."""
+
+    def __init__(self) -> None:
+        self.published: list[Published] = []
+
+    def publish(
+        self,
+        account_id: AccountId,
+        event: Update | Ephemeral,
+        audience: Audience,
+        *,
+        skip: ConnectionId | None = None,
+    ) -> None:
+        self.published.append(Published(account_id, event, audience, skip))
+
+    def take(self) -> list[Published]:
+        """What was published since the last call."""
+        taken, self.published = self.published, []
+        return taken
+
+    def wires(self) -> list[dict[str, Any]]:
+        return [published.wire for published in self.take()]
+
+
+class Files:
+    """A file store that only remembers what was deleted."""
+
+    def __init__(self) -> None:
+        self.deleted: list[str] = []
+        self.broken = False
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
+        raise NotImplementedError
+
+    async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile:
+        raise NotImplementedError
+
+    async def delete_prefix(self, prefix: str) -> None:
+        if self.broken:
+            raise Unavailable
+        self.deleted.append(prefix)
+
+    def public_url(self, key: str) -> str:
+        return f"https://files.example/{key}"
+
+
+class World:
+    """One node's services."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self.store = store
+        self.clock = Clock()
+        self.sink = Sink()
+        self.files = Files()
+        self.presence = LocalPresence()
+        self.unit_of_work = UnitOfWork(store, self.sink, self.clock)
+        self.activity = Activity(store, self.sink, self.presence, self.clock)
+        self.sessions = SessionService(
+            store, self.unit_of_work, self.sink, self.activity, self.files, self.clock
+        )
+        self.messages = MessageService(store, self.sink, self.clock)
+        self.machines = MachineService(store, self.unit_of_work, self.activity)
