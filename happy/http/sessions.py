@@ -98,7 +98,7 @@ class SessionEndpoints:
         request: ApiRequest,
         cursor: Annotated[str | None, QueryParameter()] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-        changed_since: Annotated[int | None, QueryParameter(name="changedSince", gt=0, le=LAST_DATE)] = None,
+        changed_since: Annotated[int | None, QueryParameter(name="changedSince", ge=1, le=LAST_DATE)] = None,
     ) -> SessionPage:
         since = None if changed_since is None else Millis(changed_since)
         rows, has_next = await self._sessions.page(request.account_id, _before(cursor), since, limit)

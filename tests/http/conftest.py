@@ -1,0 +1,55 @@
+"""One server for all tests of this folder, new accounts for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.api_client import ApiClient
+from tests.http.raw import RawAnswer, exchange
+from tests.http.server import RunningServer, run_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with run_server(tmp_path_factory.mktemp("http")) as running:
+        yield running
+
+
+@pytest.fixture
+async def anonymous(server: RunningServer) -> AsyncIterator[ApiClient]:
+    """A client without a token."""
+    async with ApiClient(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def api(server: RunningServer) -> AsyncIterator[ApiClient]:
+    """A client of a new account."""
+    async with ApiClient.signed_in(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(server: RunningServer) -> AsyncIterator[ApiClient]:
+    """A client of another new account."""
+    async with ApiClient.signed_in(server.url) as client:
+        yield client
+
+
+class Raw:
+    """Requests as bytes, with a valid token unless `Authorization` is given."""
+
+    def __init__(self, port: int, token: str | None) -> None:
+        self.port = port
+        self.token = token
+
+    async def __call__(
+        self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes | None = None
+    ) -> RawAnswer:
+        sent = {"Authorization": f"Bearer {self.token}", **(headers or {})}
+        return await exchange(self.port, method, target, sent, body)
+
+
+@pytest.fixture
+def raw(server: RunningServer, api: ApiClient) -> Raw:
+    return Raw(server.port, api.token)

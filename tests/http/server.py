@@ -1,0 +1,58 @@
+"""The whole light server in a thread of this process: real connections, a start in well under a second."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import uvloop
+
+from happy.bootstrap import open_application
+from happy.serving import WebServer, bind, configuration
+from happy.settings import Light, load
+
+SECRET = "a secret for tests"
+
+
+class RunningServer(NamedTuple):
+    url: str
+    port: int
+    settings: Light
+
+
+@contextmanager
+def run_server(home: Path) -> Iterator[RunningServer]:
+    """Serve until the end of the block, on a free port and an empty database in `home`."""
+    settings = load({"HAPPY_SERVER_LIGHT_DATA_DIR": str(home), "HANDY_MASTER_SECRET": SECRET}, flavor="light")
+    assert isinstance(settings, Light)
+    ready: Future[int] = Future()
+    stop: Future[None] = Future()
+    thread = threading.Thread(target=lambda: uvloop.run(_serve(settings, ready, stop)), name="server")
+    thread.start()
+    try:
+        port = ready.result(timeout=20)
+        yield RunningServer(f"http://127.0.0.1:{port}", port, settings)
+    finally:
+        stop.set_result(None)
+        thread.join()
+
+
+async def _serve(settings: Light, ready: "Future[int]", stop: "Future[None]") -> None:
+    try:
+        with bind("127.0.0.1", 0) as listener:
+            async with open_application(settings) as application:
+                server = WebServer(configuration(application))
+                serving = asyncio.create_task(server.serve(sockets=[listener]))
+                await server.accepting.wait()
+                ready.set_result(listener.getsockname()[1])
+                await asyncio.wrap_future(stop)
+                await application.close_sockets()
+                server.should_exit = True
+                await serving
+    except BaseException as error:
+        if not ready.done():
+            ready.set_exception(error)
+        raise
