@@ -14,6 +14,7 @@ _FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _HEADER, _MASK = 2, 4
 _MEDIUM_MAX = 0xFFFF
+_MAX_FRAGMENTS = 65_536  # of one message: empty ones cost memory too
 _KNOWN = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 
 Message = tuple[int, bytes]
@@ -103,6 +104,8 @@ class FrameReader:
             raise FrameError(CLOSE_PROTOCOL)
         if self._fragments is None:
             self._kind, self._fragments = opcode, []
+        if len(self._fragments) >= _MAX_FRAGMENTS:
+            raise FrameError(CLOSE_TOO_LARGE)
         self._fragments.append(payload)
         self._fragments_size += len(payload)
         if not first & _FIN:

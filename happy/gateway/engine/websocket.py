@@ -155,7 +155,7 @@ class WebSocketLink(asyncio.Protocol):
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.CLOSE:
-            if not self._closing:
+            if not (self._closing or self._lost):
                 self._closing = True
                 self._tcp.write(frames.frame(frames.CLOSE, payload[:2]))
             self.ready = False
@@ -167,8 +167,8 @@ class WebSocketLink(asyncio.Protocol):
         """The peer broke the websocket protocol: tell it, and read no further."""
         self._close(code)
         self._reader = FrameReader(0)
-        if self._tcp.can_write_eof():  # its answer would not be understood: end the link as soon as it agrees
-            self._tcp.write_eof()
+        if not self._tcp.is_closing() and self._tcp.can_write_eof():
+            self._tcp.write_eof()  # an answer would not be understood, so do not wait for one
         if self.receiver is not None:
             self.receiver.lost()
 
@@ -176,7 +176,8 @@ class WebSocketLink(asyncio.Protocol):
         connection = self.connection
         assert connection is not None, "only a connection has work"
         self._working = True
-        self._tcp.pause_reading()
+        if not self._tcp.is_closing():
+            self._tcp.pause_reading()
         connection.reader_started()
         self._runtime.spawn(self._work(connection, work))
 

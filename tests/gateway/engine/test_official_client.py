@@ -188,7 +188,9 @@ async def test_a_passing_fault_lets_the_client_try_again(
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
-async def test_the_oldest_client_is_served_too(server: Running, tmp_path: Path, transports: list[str]) -> None:
+async def test_the_oldest_client_is_served_too(
+    server: Running, tmp_path: Path, transports: list[str]
+) -> None:
     package = installed("socket.io-client", "4.0.0")
     server.application.on["ask"] = ask_back
     script = tmp_path / "oldest.cjs"

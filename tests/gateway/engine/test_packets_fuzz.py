@@ -21,7 +21,7 @@ ALMOST = st.text(alphabet='0123456789-/,[]{}":\\ud8aé \x1e', max_size=40)
 ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=[]), max_size=60)  # lone surrogates too
 
 
-@settings(max_examples=800, deadline=None)
+@settings(max_examples=400, deadline=None)
 @given(ALMOST | ANY_TEXT)
 def test_any_text_is_a_packet_or_an_error(text: str) -> None:
     with contextlib.suppress(ProtocolError):
@@ -31,14 +31,14 @@ def test_any_text_is_a_packet_or_an_error(text: str) -> None:
                 read(packet.body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=80) | ALMOST.map(str.encode))
 def test_any_body_is_a_payload_or_an_error(body: bytes) -> None:
     with contextlib.suppress(ProtocolError):
         packets.decode_payload(body)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(JSON | PLACEHOLDER, max_size=5), st.lists(st.binary(max_size=8), max_size=3))
 def test_any_binary_packet_is_filled_or_an_error(body: list[Any], attachments: list[bytes]) -> None:
     with contextlib.suppress(ProtocolError):
@@ -46,7 +46,7 @@ def test_any_binary_packet_is_filled_or_an_error(body: list[Any], attachments: l
         msgspec.json.decode(filled)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.text().filter(lambda name: name not in packets.RESERVED),
     st.lists(JSON, max_size=4),
@@ -63,7 +63,7 @@ def test_what_a_client_encodes_is_decoded_unchanged(name: str, args: list[Any], 
     assert [json.loads(bytes(arg)) for arg in decoded_args] == args
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.text(alphabet=st.characters(exclude_characters="\x1e", exclude_categories=["Cs"]))))
 def test_payloads_survive_the_way_there_and_back(texts: list[str]) -> None:
     sent = [f"4{text}" for text in texts] or ["6"]

@@ -9,7 +9,9 @@ from tests.gateway.engine.harness import Poller, RawWebSocket, Running, until
 
 
 def probe(poller: Poller) -> RawWebSocket:
-    return RawWebSocket(poller.url.removesuffix("/v1/updates/"), f"EIO=4&transport=websocket&sid={poller.sid}")
+    return RawWebSocket(
+        poller.url.removesuffix("/v1/updates/"), f"EIO=4&transport=websocket&sid={poller.sid}"
+    )
 
 
 async def test_a_session_moves_to_the_websocket(server: Running) -> None:
@@ -72,7 +74,9 @@ async def test_what_is_queued_follows_on_the_websocket(server: Running) -> None:
     assert server_first == [f'42["n",{number}]' for number in range(200)]
 
 
-@pytest.mark.parametrize("packets", [["2"], ["3probe"], ['42["echo"]'], ["2probe", "4"], ["2probe", "2probe"]])
+@pytest.mark.parametrize(
+    "packets", [["2"], ["3probe"], ['42["echo"]'], ["2probe", "4"], ["2probe", "2probe"]]
+)
 async def test_a_wrong_probe_leaves_the_session_on_polling(server: Running, packets: list[str]) -> None:
     async with Poller(server.url) as poller:
         await poller.join()

@@ -1,0 +1,227 @@
+"""The websocket protocol itself, on connections that bypass ASGI, byte by byte."""
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from happy.gateway.engine import Socket, frames
+from tests.gateway.engine.harness import RawWebSocket, Running, until
+
+TARGET = "/v1/updates/?EIO=4&transport=websocket"
+
+
+@pytest.fixture
+def links() -> str:
+    return "direct"
+
+
+class Wire:
+    """A TCP connection that speaks websocket by hand."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def upgrade(self, target: str = TARGET, **headers: str) -> str:
+        """Ask for a websocket; the head of the answer."""
+        asked = {
+            "Host": "x",
+            "Connection": "Upgrade",
+            "Upgrade": "websocket",
+            "Sec-WebSocket-Version": "13",
+            "Sec-WebSocket-Key": base64.b64encode(b"0" * 16).decode(),
+        } | {name.replace("_", "-"): value for name, value in headers.items()}
+        lines = [
+            f"GET {target} HTTP/1.1",
+            *(f"{name}: {value}" for name, value in asked.items() if value),
+            "",
+            "",
+        ]
+        self.writer.write("\r\n".join(lines).encode())
+        return (await self.reader.readuntil(b"\r\n\r\n")).decode()
+
+    def send(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
+        self.writer.write(Frame(Opcode(opcode), payload, fin=fin).serialize(mask=True))
+
+    async def receive(self) -> tuple[int, bytes]:
+        async with asyncio.timeout(5):
+            first, size = await self.reader.readexactly(2)
+            if size == 126:
+                size = int.from_bytes(await self.reader.readexactly(2))
+            return first & 0x0F, await self.reader.readexactly(size)
+
+    async def join(self) -> None:
+        assert (await self.upgrade()).startswith("HTTP/1.1 101")
+        await self.receive()
+        self.send(frames.TEXT, b"40")
+        assert (await self.receive())[1].startswith(b"40")
+
+    async def closed_with(self) -> int:
+        """The code of the close frame that comes next."""
+        opcode, payload = await self.receive()
+        assert opcode == frames.CLOSE
+        return int.from_bytes(payload)
+
+
+Dial = Callable[[], Awaitable[Wire]]
+
+
+@pytest.fixture
+async def dial(server: Running) -> AsyncIterator[Dial]:
+    wires: list[Wire] = []
+
+    async def connect() -> Wire:
+        wires.append(Wire(*await asyncio.open_connection("127.0.0.1", server.port)))
+        return wires[-1]
+
+    yield connect
+    for wire in wires:
+        wire.writer.transport.abort()
+
+
+async def test_frames_may_be_cut_anywhere(server: Running, dial: Dial) -> None:
+    wire = await dial()
+    await wire.join()
+    for byte in Frame(Opcode.TEXT, '421["echo","é😀"]'.encode()).serialize(mask=True):
+        wire.writer.write(bytes((byte,)))
+        await asyncio.sleep(0.001)
+
+    assert await wire.receive() == (frames.TEXT, '431["é😀"]'.encode())
+
+
+async def test_a_message_may_be_fragmented(server: Running, dial: Dial) -> None:
+    wire = await dial()
+    await wire.join()
+    wire.send(frames.TEXT, b'421["ec', fin=False)
+    wire.send(frames.PING, b"!")
+    wire.send(frames.CONTINUATION, b'ho",1]')
+
+    assert await wire.receive() == (frames.PONG, b"!")
+    assert await wire.receive() == (frames.TEXT, b"431[1]")
+
+
+async def test_a_closing_handshake_is_answered_and_completed(server: Running, dial: Dial) -> None:
+    wire = await dial()
+    await wire.join()
+    wire.send(frames.TEXT, b'42["session-end"]')
+    wire.send(frames.CLOSE, (1001).to_bytes(2) + b"going")
+
+    assert await wire.closed_with() == 1001
+    assert await wire.reader.read() == b""
+    await until(lambda: server.application.log == ["connect", "session-end", "disconnected: transport close"])
+
+
+async def test_a_close_by_the_server_waits_for_the_answer(server: Running, dial: Dial) -> None:
+    wire = await dial()
+    await wire.join()
+    server.application.sockets[0].close()
+    assert await wire.closed_with() == 1000
+    wire.send(frames.TEXT, b'42["too-late"]')
+    wire.send(frames.CLOSE, (1000).to_bytes(2))
+
+    assert await wire.reader.read() == b""
+    assert server.application.log == ["connect", "disconnected: server close"]
+
+
+async def test_a_peer_that_does_not_answer_a_close_is_cut_off(
+    server: Running, dial: Dial, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("happy.gateway.engine.websocket.CLOSE_SECONDS", 0.1)
+    wire = await dial()
+    await wire.join()
+    server.application.sockets[0].close()
+    await wire.closed_with()
+
+    assert await asyncio.wait_for(wire.reader.read(), 1) == b""
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\x81\x02ab", frames.CLOSE_PROTOCOL),
+        (b"\xff" * 50, frames.CLOSE_PROTOCOL),
+        (Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True), frames.CLOSE_NOT_UTF8),
+        (b"\x81\xff" + (10**9).to_bytes(8) + b"\0\0\0\0", frames.CLOSE_TOO_LARGE),
+    ],
+)
+async def test_a_broken_stream_is_closed_with_a_reason(
+    server: Running, dial: Dial, data: bytes, code: int
+) -> None:
+    wire = await dial()
+    await wire.join()
+    wire.writer.write(data)
+
+    assert await wire.closed_with() == code
+    assert await wire.reader.read() == b""
+    await until(lambda: server.application.reasons() == ["transport close"])
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "status"),
+    [
+        ("/v1/other/?EIO=4&transport=websocket", {}, 404),
+        ("/v1/updates?EIO=4&transport=websocket", {}, 404),
+        ("/v1/updates/?EIO=3&transport=websocket", {}, 400),
+        (TARGET, {"Sec_WebSocket_Key": ""}, 400),
+        (TARGET, {"Sec_WebSocket_Version": "8"}, 400),
+    ],
+)
+async def test_a_wrong_handshake_is_refused(
+    server: Running, dial: Dial, target: str, headers: dict[str, str], status: int
+) -> None:
+    wire = await dial()
+
+    assert (await wire.upgrade(target, **headers)).startswith(f"HTTP/1.1 {status} ")
+    await asyncio.wait_for(wire.reader.read(), 1)
+    assert server.engine.connection_count == 0
+
+
+async def test_a_refused_handshake_says_why(server: Running, dial: Dial) -> None:
+    wire = await dial()
+    head = await wire.upgrade("/v1/updates/?EIO=3&transport=websocket")
+
+    assert "application/json" in head
+    assert await wire.reader.read() == b'{"code":5,"message":"Unsupported protocol version"}'
+
+
+async def test_a_flood_of_pings_from_a_peer_that_does_not_read_is_not_collected(
+    server: Running, dial: Dial
+) -> None:
+    wire = await dial()
+    await wire.join()
+    wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    link = server.application.sockets[0].connection.transport
+    ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000
+    for _ in range(60):
+        wire.writer.write(ping)
+        await wire.writer.drain()
+    await until(lambda: not link.ready)
+    await asyncio.sleep(0.05)
+
+    assert link._tcp.get_write_buffer_size() < 500_000  # type: ignore[attr-defined]
+
+
+async def test_an_overflow_inside_a_handler_that_waits_ends_well(server: Running) -> None:
+    async def flood(socket: Socket, *_: Any) -> None:
+        for _number in range(400):
+            socket.emit("x", b'"' + b"x" * 100_000 + b'"')
+        await asyncio.sleep(0.01)
+
+    def flood_and_wait(socket: Socket, *_: Any) -> Awaitable[None]:
+        for _number in range(400):
+            socket.emit("x", b'"' + b"x" * 100_000 + b'"')
+        return asyncio.sleep(0.01)
+
+    server.application.on |= {"flood": flood, "flood-and-wait": flood_and_wait}
+    for name in ("flood", "flood-and-wait"):
+        async with RawWebSocket(server.url) as socket:
+            await socket.join()
+            socket.websocket.transport.pause_reading()
+            await socket.send(f'42["{name}"]', '42["after"]')
+            await until(lambda: server.application.log[-1] == "disconnected: send queue overflow")
+            socket.abort()
+    assert server.engine._runtime.unfinished == 0
