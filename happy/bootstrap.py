@@ -10,6 +10,7 @@ from typing import Any
 
 from happy import crypto
 from happy.adapters import Adapters
+from happy.domain.attachments import AttachmentNames
 from happy.domain.errors import StartupError
 from happy.domain.ports.clock import Clock
 from happy.domain.values import Millis, NodeId
@@ -23,10 +24,12 @@ from happy.gateway.server import Gateway
 from happy.gateway.sessions import SessionEvents
 from happy.gateway.usage import AccessKeyEvents, UsageEvents
 from happy.http.app import Services, build_app
+from happy.http.ui import WebUi
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.activity import Activity
 from happy.services.artifacts import ArtifactService
+from happy.services.attachments import AttachmentService
 from happy.services.background import repeat
 from happy.services.feed import FeedService
 from happy.services.identity import IdentityService
@@ -77,15 +80,13 @@ async def open_application(
         keys = crypto.derive(secret_of(settings))
         hub = Hub()
         hub.attach(adapters.bus)
-        tokens = await asyncio.to_thread(lambda: keys.tokens)
-        identity = IdentityService(adapters.store, tokens, clock)
-        pairing = PairingService(adapters.store, tokens, clock)
+        await asyncio.to_thread(lambda: keys.tokens)  # half of the start is spent on deriving this key
         activity = Activity(adapters.store, hub, adapters.presence, clock)
-        services = build_services(adapters, hub, identity, pairing, activity, clock)
+        services = build_services(adapters, hub, activity, keys, clock)
         rpc = RpcEvents(hub, RpcService(hub))
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
-        gateway = Gateway(node_id, hub, adapters.bus, adapters.presence, identity, activity)
+        gateway = Gateway(node_id, hub, adapters.bus, adapters.presence, services.identity, activity)
         stack.callback(gateway.close)
         for events in (
             SessionEvents(services.sessions, services.messages, activity, clock),
@@ -97,23 +98,19 @@ async def open_application(
         ):
             gateway.listen(events.handlers)
         engine = Engine(gateway, engine_settings)
-        await stack.enter_async_context(background(activity, pairing))
-        yield Application(dispatch(engine, build_app(services)), engine, activity)
+        await stack.enter_async_context(background(activity, services.pairing))
+        http = build_app(services, settings.public_url, web_ui(settings))
+        yield Application(dispatch(engine, http), engine, activity)
 
 
 def build_services(
-    adapters: Adapters,
-    hub: Hub,
-    identity: IdentityService,
-    pairing: PairingService,
-    activity: Activity,
-    clock: Clock,
+    adapters: Adapters, hub: Hub, activity: Activity, keys: crypto.Keyring, clock: Clock
 ) -> Services:
-    store = adapters.store
+    store, names = adapters.store, AttachmentNames(keys.attachment_names)
     unit_of_work = UnitOfWork(store, hub, clock)
     return Services(
-        identity=identity,
-        pairing=pairing,
+        identity=IdentityService(store, keys.tokens, clock),
+        pairing=PairingService(store, keys.tokens, clock),
         sessions=SessionService(store, unit_of_work, hub, activity, adapters.files, clock),
         messages=MessageService(store, hub, clock),
         machines=MachineService(store, unit_of_work, activity),
@@ -124,6 +121,7 @@ def build_services(
         usage=UsageService(store, hub, clock),
         social=SocialService(store, unit_of_work, adapters.files),
         feed=FeedService(store),
+        attachments=AttachmentService(store, adapters.files, names, clock),
         store_ping=store.ping,
         files=adapters.files,
     )
@@ -140,6 +138,13 @@ async def open_adapters(settings: Light | Full, node_id: NodeId, clock: Clock) -
                 yield adapters
         case Full():
             raise StartupError("the full flavor is not part of this version: start with --flavor light")
+
+
+def web_ui(settings: Light | Full) -> WebUi | None:
+    """The web app that the settings name, if they name one."""
+    if settings.ui is None:
+        return None
+    return WebUi(settings.ui.folder, settings.ui.prefix, settings.ui.config, settings.public_url)
 
 
 def secret_of(settings: Light | Full) -> str:

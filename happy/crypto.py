@@ -238,6 +238,11 @@ class Keyring:
     def at_rest(self) -> AtRest:
         return self._at_rest()
 
+    @property
+    def attachment_names(self) -> bytes:
+        """The key that proves which names of attachments are ours."""
+        return hmac.digest(self._secret, b"happy attachment names", "sha256")
+
     def voice_user_id(self, account_id: str) -> str:
         """The name under which the voice provider knows an account, without knowing the account."""
         return "u_" + _base64url(hmac.digest(self._secret, account_id.encode(), "sha256"))

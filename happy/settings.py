@@ -2,10 +2,12 @@
 
 import ipaddress
 import re
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import asdict
 
@@ -43,12 +45,21 @@ class Secret(str):
         return "'***'"
 
 
+class Ui(Struct, frozen=True, kw_only=True):
+    """A web app to serve. `config` is what its pages are told of this server."""
+
+    folder: Path
+    prefix: str
+    config: dict[str, Any]
+
+
 class Common(Struct, frozen=True, kw_only=True):
     """What both flavors need to know."""
 
     host: str
     port: int
     public_url: str | None
+    ui: Ui | None
     metrics_port: int | None
     """None: no metrics are served."""
 
@@ -150,6 +161,10 @@ class _Variables:
             raise _unusable(name, "an address such as https://happy.example.org", text)
         return text.rstrip("/") if text else None
 
+    def newest(self, name: str, legacy: str) -> str:
+        """The name that is in use: a blank new variable hides the one it replaces."""
+        return name if name in self._environ else legacy
+
     def folder(self, name: str) -> Path | None:
         text = self.text(name)
         return self.path(name, text) if text else None
@@ -181,10 +196,45 @@ def _common(variables: _Variables) -> Common:
         host=variables.address("HOST", "0.0.0.0"),  # noqa: S104 - phones on the same network must reach it
         port=variables.port("PORT") or 3005,
         public_url=variables.web_address("PUBLIC_URL"),
+        ui=_ui(variables),
         metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
     )
+
+
+def _ui(variables: _Variables) -> Ui | None:
+    """The folder that is named, or else a `webapp` folder that holds a page."""
+    named = variables.folder(variables.newest("HAPPY_SERVER_UI_DIR", "HAPPY_SERVER_LIGHT_UI_DIR"))
+    folder = named or next(filter(_holds_page, _webapps(variables)), None)
+    if folder is None:
+        return None
+    prefix_name = variables.newest("HAPPY_SERVER_UI_PREFIX", "HAPPY_SERVER_LIGHT_UI_PREFIX")
+    prefix = variables.text(prefix_name) or "/"
+    if not prefix.startswith("/"):
+        raise _unusable(prefix_name, "a path that begins with /", prefix)
+    return Ui(folder=folder, prefix=prefix.removesuffix("/") or "/", config=_ui_config(variables))
+
+
+def _webapps(variables: _Variables) -> Iterator[Path]:
+    configured = variables.folder("HAPPY_STATIC_DIR")
+    if configured is not None:
+        yield configured
+    yield Path("webapp").absolute()
+    yield Path(sys.argv[0]).absolute().parent / "webapp"
+
+
+def _holds_page(folder: Path) -> bool:
+    return (folder / "index.html").is_file()
+
+
+def _ui_config(variables: _Variables) -> dict[str, Any]:
+    """What is to be injected; text that is no JSON object is ignored, as it always has been."""
+    try:
+        config = msgspec.json.decode(variables.text("HAPPY_INJECT_HTML_CONFIG") or "{}")
+    except msgspec.DecodeError:
+        return {}
+    return config if isinstance(config, dict) else {}
 
 
 def _light(variables: _Variables) -> Light:

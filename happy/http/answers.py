@@ -53,20 +53,23 @@ class Answer:
 
 
 class FileAnswer:
-    """A stored file in pieces. The first is read before anything is sent: the file may be gone."""
+    """A stored file in pieces, or `length` bytes of it. The first is read before anything is sent."""
 
-    __slots__ = ("file", "headers")
+    __slots__ = ("file", "headers", "status")
 
-    def __init__(self, file: StoredFile, media_type: str, headers: Headers = ()) -> None:
+    def __init__(
+        self, file: StoredFile, media_type: str, headers: Headers = (), *, length: int | None = None
+    ) -> None:
         self.file = file
+        self.status = 200 if length is None else 206
         self.headers = [
             (b"content-type", media_type.encode()),
-            (b"content-length", b"%d" % file.size),
+            (b"content-length", b"%d" % (file.size if length is None else length)),
             *headers,
         ]
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
-        start = {"type": "http.response.start", "status": 200, "headers": self.headers}
+        start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
         first = b"" if isinstance(send, Reply) and send.bodiless else await anext(self.file.chunks, b"")
         await send(start)
         if first:

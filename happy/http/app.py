@@ -10,6 +10,7 @@ from happy.http.access_keys import AccessKeyEndpoints
 from happy.http.accounts import AccountEndpoints
 from happy.http.artifacts import ArtifactEndpoints
 from happy.http.asgi import ASGIApp
+from happy.http.attachments import AttachmentEndpoints
 from happy.http.endpoint import Endpoint
 from happy.http.feed import FeedEndpoints
 from happy.http.files import FileEndpoints
@@ -23,11 +24,13 @@ from happy.http.requests import ApiRequest
 from happy.http.sessions import SessionEndpoints
 from happy.http.social import SocialEndpoints
 from happy.http.system import SystemEndpoints
+from happy.http.ui import WebUi
 from happy.http.usage import UsageEndpoints
 from happy.http.version import version_endpoints
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.artifacts import ArtifactService
+from happy.services.attachments import AttachmentService
 from happy.services.feed import FeedService
 from happy.services.identity import IdentityService
 from happy.services.kv import KvService
@@ -55,23 +58,25 @@ class Services:
     usage: UsageService
     social: SocialService
     feed: FeedService
+    attachments: AttachmentService
     store_ping: Callable[[], Awaitable[None]]
     files: FileStore | None
 
 
-def build_app(services: Services) -> ASGIApp:
-    """The application for `http` scopes."""
+def build_app(services: Services, public_url: str | None = None, ui: WebUi | None = None) -> ASGIApp:
+    """The application for `http` scopes. `public_url` is where clients reach it, if that is known."""
     litestar = Litestar(
-        endpoints(services), request_class=ApiRequest, openapi_config=None, logging_config=None
+        endpoints(services, public_url), request_class=ApiRequest, openapi_config=None, logging_config=None
     )
-    return Pipeline(litestar, services.identity)
+    return Pipeline(litestar, services.identity, ui)
 
 
-def endpoints(services: Services) -> list[Endpoint]:
+def endpoints(services: Services, public_url: str | None) -> list[Endpoint]:
     return [
         *PairingEndpoints(services.pairing).endpoints(),
         *SessionEndpoints(services.sessions).endpoints(),
         *MessageEndpoints(services.messages).endpoints(),
+        *AttachmentEndpoints(services.attachments, public_url).endpoints(),
         *MachineEndpoints(services.machines).endpoints(),
         *AccountEndpoints(services.accounts).endpoints(),
         *ArtifactEndpoints(services.artifacts).endpoints(),

@@ -1,7 +1,7 @@
 """Request bodies: read within the limit, judged by their type, decoded once (contract 01 section 1.5)."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 
 import msgspec
@@ -58,6 +58,24 @@ async def read(method: str, headers: Mapping[bytes, bytes], receive: Receive) ->
             return Payload("text", content)
         case _:
             raise unsupported(media_type or "none declared")
+
+
+def stream(headers: Mapping[bytes, bytes], receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it arrives, for endpoints that take plain bytes. Raises Refusal for another type."""
+    declared = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    if declared != "application/octet-stream":
+        raise unacceptable("body/ Invalid input: expected application/octet-stream")
+    return _chunks(receive)
+
+
+async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 async def _content(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:

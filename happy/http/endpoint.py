@@ -22,9 +22,10 @@ class Endpoint(HTTPRouteHandler):
 
     `public` endpoints ask for no token. `missing` is the text of a 404 for what the caller does not have,
     `failure` the body of a 500. `any_text` lets the path parameters be empty, or longer than others may be.
+    `streams` hands the body over as it arrives, in bytes of no particular meaning.
     """
 
-    __slots__ = ("_decoder", "_queries", "any_text", "failure", "missing", "public")
+    __slots__ = ("_decoder", "_queries", "any_text", "failure", "missing", "public", "streams")
 
     def __init__(  # noqa: PLR0913 - what an endpoint does not say has a default
         self,
@@ -36,12 +37,14 @@ class Endpoint(HTTPRouteHandler):
         missing: str | None = None,
         failure: Failure | None = None,
         any_text: bool = False,
+        streams: bool = False,
     ) -> None:
         security: list[dict[str, list[str]]] = [] if public else [{BEARER: []}]
         super().__init__(path, http_method=method, status_code=200, media_type=JSON, security=security)
         self(handler)
         self.public = public
         self.any_text = any_text
+        self.streams = streams
         self.missing = missing
         self.failure: Struct = failure or internal_error()
         self._decoder: Decoder[Any] | None = None

@@ -8,12 +8,13 @@ from litestar.exceptions import ValidationException
 
 from happy.domain.errors import HappyError, Unavailable
 from happy.http import body, cors, query
-from happy.http.answers import Answer, Reply, json_answer
+from happy.http.answers import Answer, FileAnswer, Reply, json_answer
 from happy.http.asgi import Headers, Receive, Scope, Send
 from happy.http.auth import caller
 from happy.http.errors import Refusal, answer_to, bad_url, internal_error, unacceptable, unknown_route
-from happy.http.requests import BODY, DATA
+from happy.http.requests import BODY, CHUNKS, DATA
 from happy.http.routing import MalformedPath, Match, Router
+from happy.http.ui import WebUi
 from happy.http.validation import NUL, problem
 from happy.services.identity import IdentityService
 
@@ -29,9 +30,10 @@ class Pipeline:
     Authentication comes before the body is read, so that refusing a stranger costs nothing.
     """
 
-    def __init__(self, litestar: Litestar, identity: IdentityService) -> None:
+    def __init__(self, litestar: Litestar, identity: IdentityService, ui: WebUi | None) -> None:
         self._litestar = litestar
         self._identity = identity
+        self._ui = ui
         self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,10 +54,7 @@ class Pipeline:
         match: Match | None = None
         try:
             match = self._router.find("GET" if method == "HEAD" else method, scope["raw_path"])
-            if match is None:
-                await self._refuse_unknown(scope, headers, receive)
-            else:
-                await self._call(match, scope, headers, receive, reply)
+            await self._handle(match, scope, headers, receive, reply)
         except MalformedPath:
             refusal = bad_url(_url(scope))
             reply.headers = reply.headers[1:]  # the one answer without a CORS header
@@ -68,6 +67,27 @@ class Pipeline:
             if reply.started:
                 raise
             await _explain(error, match, method)(scope, receive, reply)
+
+    async def _handle(
+        self, match: Match | None, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
+    ) -> None:
+        page = await self._page(match, scope, headers)
+        if page is not None:
+            await page(scope, receive, reply)
+        elif match is not None:
+            await self._call(match, scope, headers, receive, reply)
+        else:
+            await self._refuse_unknown(scope, headers, receive)
+
+    async def _page(
+        self, match: Match | None, scope: Scope, headers: dict[bytes, bytes]
+    ) -> Answer | FileAnswer | None:
+        """What the web app has to show for a path that no endpoint needs."""
+        if self._ui is None or scope["method"] not in {"GET", "HEAD"}:
+            return None
+        if scope["raw_path"] == b"/":
+            return await self._ui.home(scope, headers)
+        return await self._ui.answer(scope, headers) if match is None else None
 
     async def _refuse_unknown(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
         if scope["method"] in body.METHODS:
@@ -85,7 +105,9 @@ class Pipeline:
             inner["user"] = await caller(self._identity, headers)
         _check_parameters(parameters)
         (inner["method"],) = endpoint.http_methods
-        if inner["method"] in body.METHODS:
+        if endpoint.streams:
+            inner[CHUNKS] = body.stream(headers, receive)
+        elif inner["method"] in body.METHODS:
             payload = await body.read(inner["method"], headers, receive)
             inner[BODY] = payload.content
             if endpoint.decoder is not None:

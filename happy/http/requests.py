@@ -1,5 +1,6 @@
 """The request as handlers see it: the caller is known and the body is decoded."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 from litestar import Request
@@ -9,6 +10,7 @@ from happy.domain.values import AccountId
 
 BODY = "happy.body"
 DATA = "happy.data"
+CHUNKS = "happy.chunks"
 
 
 class ApiRequest(Request[AccountId, None, State]):
@@ -25,6 +27,11 @@ class ApiRequest(Request[AccountId, None, State]):
     async def body(self) -> bytes:
         content: bytes = self.scope[BODY]  # type: ignore[literal-required]
         return content
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body of an endpoint that streams, while it arrives."""
+        chunks: AsyncIterator[bytes] = self.scope[CHUNKS]  # type: ignore[literal-required]
+        return chunks
 
     async def json(self) -> Any:
         """The body as the handler's type for `data`, decoded strictly and in one pass."""

@@ -32,5 +32,5 @@ async def repeat(
 
 def _pause(failures: int) -> float:
     """Exponential up to 10 s, a little of it at random, so that several nodes do not try in step."""
-    pause = FIRST_PAUSE * 2 ** min(failures - 1, DOUBLINGS)
+    pause = FIRST_PAUSE * 2.0 ** min(failures - 1, DOUBLINGS)
     return pause * random.uniform(1.0, 1.25)  # noqa: S311 - not a secret

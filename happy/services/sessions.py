@@ -3,6 +3,7 @@
 import logging
 from typing import TypeVar
 
+from happy.domain import attachments
 from happy.domain.errors import HappyError, NotFound
 from happy.domain.events import (
     TO_USER,
@@ -144,7 +145,7 @@ class SessionService:
         await self._unit_of_work.run(remove)
         self._activity.suppress(account_id, session_id)
         try:
-            await self._files.delete_prefix(f"sessions/{session_id}/attachments/")
+            await self._files.delete_prefix(attachments.folder(session_id))
         except HappyError:  # the session is gone all the same; what is left is ciphertext nobody can name
             log.warning("attachments of a deleted session were left behind", exc_info=True)
 

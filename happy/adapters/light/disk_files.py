@@ -82,6 +82,13 @@ class DiskFiles:
         with map_errors(), suppress(FileNotFoundError, NotADirectoryError):
             await asyncio.to_thread(self._delete, path, whole=prefix.endswith("/"))
 
+    async def upload_ticket(self, key: str, max_bytes: int) -> None:  # noqa: ARG002
+        """There is no way to the disk but through this server."""
+        return
+
+    async def download_url(self, key: str) -> None:  # noqa: ARG002
+        return
+
     def public_url(self, key: str) -> str:
         return f"{self._base_url}/files/{quote(key)}"
 

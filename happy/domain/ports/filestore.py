@@ -13,6 +13,14 @@ class StoredFile(Struct, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
+class UploadTicket(Struct, frozen=True):
+    """How a client uploads one object by itself."""
+
+    url: str
+    method: str
+    form_fields: dict[str, str]
+
+
 class FileStore(Protocol):
     """Uploaded bytes by key. Keys are built by the core, never taken from a client."""
 
@@ -26,6 +34,14 @@ class FileStore(Protocol):
 
     async def delete_prefix(self, prefix: str) -> None:
         """Remove every object under `prefix`; none is fine."""
+        ...
+
+    async def upload_ticket(self, key: str, max_bytes: int) -> UploadTicket | None:
+        """Leave to upload `key` past this server, or None when it has to come through us."""
+        ...
+
+    async def download_url(self, key: str) -> str | None:
+        """A short-lived address outside this server, or None when it has to come through us."""
         ...
 
     def public_url(self, key: str) -> str:

@@ -1,0 +1,48 @@
+"""Names of attachments: only those that this server issued for a session may be written."""
+
+import hmac
+import secrets
+from uuid import UUID
+
+from happy.domain.errors import NotFound
+from happy.domain.values import SessionId
+
+MAX_BYTES = 10 * 1024 * 1024
+SUFFIX = ".enc"
+HALF = 8  # bytes of a UUID that are random; the others prove who made it
+
+
+class AttachmentNames:
+    """Issues names that look like random UUIDs and can be recognised without having been stored."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def issue(self, session_id: SessionId) -> str:
+        return f"{self._complete(session_id, secrets.token_bytes(HALF))}{SUFFIX}"
+
+    def issued(self, session_id: SessionId, name: str) -> bool:
+        """Whether `name` was issued for this session."""
+        try:
+            claimed = UUID(name.removesuffix(SUFFIX))
+        except ValueError:
+            return False
+        genuine = f"{self._complete(session_id, claimed.bytes[:HALF])}{SUFFIX}"
+        return hmac.compare_digest(genuine.encode(), name.encode())
+
+    def _complete(self, session_id: SessionId, random: bytes) -> UUID:
+        marked = UUID(bytes=random + bytes(HALF), version=4).bytes[:HALF]
+        proof = hmac.digest(self._key, marked + session_id.encode(), "sha256")[:HALF]
+        return UUID(bytes=marked + proof, version=4)
+
+
+def folder(session_id: SessionId) -> str:
+    """The prefix of everything attached to a session."""
+    return f"sessions/{session_id}/attachments/"
+
+
+def key(session_id: SessionId, name: str) -> str:
+    """Where an attachment lies. Raises NotFound for a name that would lead somewhere else."""
+    if not name or "/" in name or ".." in name:
+        raise NotFound("Invalid attachment file")
+    return folder(session_id) + name

@@ -1,0 +1,90 @@
+"""Encrypted files of a session: leave to move them, and their bytes (contract 01 section 6)."""
+
+from collections.abc import AsyncIterator
+
+from msgspec import Struct
+
+from happy.domain import attachments
+from happy.domain.attachments import MAX_BYTES, AttachmentNames
+from happy.domain.errors import Invalid, NotFound, TooLarge, TooMany
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.filestore import FileStore, StoredFile, UploadTicket
+from happy.domain.ports.repository import Store
+from happy.domain.values import MINUTE, AccountId, Millis, SessionId
+from happy.services.rate import Window
+
+UPLOADS_PER_MINUTE = 60
+TOO_LARGE = "File too large (max 10MB)"
+
+
+class Upload(Struct, frozen=True):
+    """Where a client may put one file. Without a ticket it comes through this server, under `name`."""
+
+    ref: str
+    name: str
+    ticket: UploadTicket | None
+
+
+class AttachmentService:
+    def __init__(self, store: Store, files: FileStore, names: AttachmentNames, clock: Clock) -> None:
+        self._store = store
+        self._files = files
+        self._names = names
+        self._uploads = Window(UPLOADS_PER_MINUTE, Millis(MINUTE), clock)
+
+    async def request_upload(self, account_id: AccountId, session_id: SessionId, size: float) -> Upload:
+        """Issue a name. Raises TooMany, NotFound for a foreign session, TooLarge."""
+        if not self._uploads.allow(account_id):
+            raise TooMany("Too many upload requests. Try again in a minute.")
+        await self._require_session(account_id, session_id)
+        if size > MAX_BYTES:
+            raise TooLarge(TOO_LARGE)
+        name = self._names.issue(session_id)
+        ref = attachments.key(session_id, name)
+        return Upload(ref, name, await self._files.upload_ticket(ref, MAX_BYTES))
+
+    async def upload(
+        self, account_id: AccountId, session_id: SessionId, name: str, chunks: AsyncIterator[bytes]
+    ) -> None:
+        """Store a file under a name issued for it. Raises NotFound, and TooLarge while bytes arrive."""
+        await self._require_session(account_id, session_id)
+        ref = attachments.key(session_id, name)
+        if not self._names.issued(session_id, name):
+            raise NotFound("Invalid attachment file")
+        try:
+            await self._files.put(ref, chunks, MAX_BYTES)
+        except TooLarge:
+            raise TooLarge(TOO_LARGE) from None
+
+    async def request_download(self, account_id: AccountId, session_id: SessionId, ref: str) -> str | None:
+        """The address of a file outside this server, None when it comes through us. Existence is not checked.
+
+        Raises NotFound for a foreign session, Invalid for a reference that does not belong to it.
+        """
+        await self._require_session(account_id, session_id)
+        if not ref.startswith(attachments.folder(session_id)):
+            raise Invalid("Ref does not belong to this session")
+        try:
+            key = attachments.key(session_id, ref.removeprefix(attachments.folder(session_id)))
+        except NotFound:
+            raise Invalid("Invalid attachment ref") from None
+        return await self._files.download_url(key)
+
+    async def locate(self, account_id: AccountId, session_id: SessionId, name: str) -> str:
+        """The key of a file of the caller's own session. Raises NotFound."""
+        await self._require_session(account_id, session_id)
+        return attachments.key(session_id, name)
+
+    async def download_url(self, key: str) -> str | None:
+        return await self._files.download_url(key)
+
+    async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile:
+        """Raises NotFound."""
+        try:
+            return await self._files.open(key, offset, length)
+        except NotFound:
+            raise NotFound("Attachment not found") from None
+
+    async def _require_session(self, account_id: AccountId, session_id: SessionId) -> None:
+        if await self._store.read(lambda tx: tx.sessions.get(account_id, session_id)) is None:
+            raise NotFound("Session not found")
