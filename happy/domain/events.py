@@ -8,7 +8,8 @@ from msgspec import UNSET, Struct, UnsetType
 from happy.domain.artifacts import Artifact
 from happy.domain.feed import FeedItem
 from happy.domain.machines import Machine
-from happy.domain.people import UserProfile
+from happy.domain.people import Picture, UserProfile
+from happy.domain.push import EventKind
 from happy.domain.sessions import Message, Session
 from happy.domain.social import Action, Status
 from happy.domain.values import AccountId, ArtifactId, MachineId, Millis, SessionId
@@ -78,6 +79,11 @@ class DeleteSession(Body, frozen=True, tag="delete-session", gc=False):
 class UpdateAccount(Body, frozen=True, tag="update-account", gc=False):
     id: AccountId
     settings: VersionedValue | UnsetType = UNSET
+    github: msgspec.Raw | UnsetType | None = UNSET
+    username: str | UnsetType | None = UNSET
+    first_name: str | UnsetType | None = UNSET
+    last_name: str | UnsetType | None = UNSET
+    avatar: Picture | UnsetType | None = UNSET
 
 
 class NewMachine(Body, frozen=True, tag="new-machine", gc=False):
@@ -190,6 +196,16 @@ class Usage(Ephemeral, frozen=True, tag="usage", gc=False):
     key: str
     tokens: dict[str, float]
     cost: dict[str, float]
+    timestamp: Millis
+
+
+class SessionEvent(Ephemeral, frozen=True, tag="session-event", gc=False):
+    """Something happened that is worth a push notification."""
+
+    session_id: SessionId
+    kind: EventKind
+    title: str
+    body: str
     timestamp: Millis
 
 

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Mapping
 import msgspec
 
 from happy.domain.errors import Unauthenticated
-from happy.domain.ports.pubsub import EventBus, Holder, Presence
+from happy.domain.ports.pubsub import FOREGROUND, EventBus, Holder, Presence
 from happy.domain.values import AccountId, MachineId, NodeId, SessionId
 from happy.gateway import handshake
 from happy.gateway.answers import answer
@@ -17,7 +17,6 @@ from happy.gateway.payloads import AppState, parse
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
 
-FOREGROUND = "foreground"
 LINGER_SECONDS = 30.0
 
 log = logging.getLogger(__name__)

@@ -89,3 +89,7 @@ def ADD_PUSH_TOKEN(insert: Any) -> Any:
 DROP_PUSH_TOKEN = sa.delete(push_tokens).where(
     push_tokens.c.account_id == param("account"), push_tokens.c.token == param("token")
 )
+
+TAKE_PUSH_TOKEN = sa.delete(push_tokens).where(
+    push_tokens.c.token == param("token"), push_tokens.c.account_id != param("account")
+)

@@ -15,6 +15,7 @@ TAKE_SEQ: Statement[int] = Statement("accounts.TAKE_SEQ", scalar)
 PUSH_TOKENS = Statement("accounts.PUSH_TOKENS", PushToken)
 ADD_PUSH_TOKEN: Statement[None] = Statement("accounts.ADD_PUSH_TOKEN", scalar)
 DROP_PUSH_TOKEN: Statement[None] = Statement("accounts.DROP_PUSH_TOKEN", scalar)
+TAKE_PUSH_TOKEN: Statement[None] = Statement("accounts.TAKE_PUSH_TOKEN", scalar)
 
 
 class SqlAccounts:
@@ -65,3 +66,6 @@ class SqlAccounts:
 
     async def drop_push_token(self, account_id: AccountId, token: str) -> None:
         await self._run.run(DROP_PUSH_TOKEN, account=account_id, token=token)
+
+    async def take_push_token(self, account_id: AccountId, token: str) -> None:
+        await self._run.run(TAKE_PUSH_TOKEN, account=account_id, token=token)

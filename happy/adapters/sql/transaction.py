@@ -4,6 +4,7 @@ from happy.adapters.sql.access_keys import SqlAccessKeys
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.artifacts import SqlArtifacts
 from happy.adapters.sql.feed import SqlFeed
+from happy.adapters.sql.github import SqlGithub
 from happy.adapters.sql.kv import SqlKv
 from happy.adapters.sql.machines import SqlMachines
 from happy.adapters.sql.pairings import SqlPairings
@@ -11,7 +12,9 @@ from happy.adapters.sql.people import SqlPeople
 from happy.adapters.sql.sessions import SqlSessions
 from happy.adapters.sql.social import SqlSocial
 from happy.adapters.sql.statement import Executor
+from happy.adapters.sql.uploads import SqlUploads
 from happy.adapters.sql.usage import SqlUsage
+from happy.adapters.sql.vendor_tokens import SqlVendorTokens
 
 
 class SqlTransaction:
@@ -27,3 +30,6 @@ class SqlTransaction:
         self.people = SqlPeople(run)
         self.social = SqlSocial(run)
         self.feed = SqlFeed(run)
+        self.github = SqlGithub(run)
+        self.uploads = SqlUploads(run)
+        self.vendor_tokens = SqlVendorTokens(run)

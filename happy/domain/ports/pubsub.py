@@ -1,13 +1,16 @@
 """What reaches connections: events to an account, messages to one node, and who is connected where."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.values import AccountId, ConnectionId, NodeId
+
+FOREGROUND: Final = "foreground"
+"""What user-scoped connections claim in `Presence` while somebody looks at them."""
 
 
 class EventSink(Protocol):

@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
-from happy.domain.accounts import Account, PairingKind, PairingRequest, PushToken, Settings
+import msgspec
+
+from happy.domain.accounts import Account, Avatar, PairingKind, PairingRequest, PushToken, Settings
 from happy.domain.artifacts import (
     AccessKey,
     Artifact,
@@ -14,12 +16,14 @@ from happy.domain.artifacts import (
     KvMutation,
 )
 from happy.domain.feed import FeedDraft, FeedItem
+from happy.domain.github import Holder
 from happy.domain.machines import Machine
 from happy.domain.people import Person
 from happy.domain.sessions import Appended, Message, MessageDraft, Session
 from happy.domain.social import Relation, Status
 from happy.domain.usage import SavedReport, StoredUsage, UsageReport
 from happy.domain.values import AccountId, ArtifactId, MachineId, Millis, SessionId, Swap
+from happy.domain.vendors import SealedToken, Vendor
 
 T = TypeVar("T")
 
@@ -58,6 +62,10 @@ class AccountRepository(Protocol):
         ...
 
     async def drop_push_token(self, account_id: AccountId, token: str) -> None: ...
+
+    async def take_push_token(self, account_id: AccountId, token: str) -> None:
+        """Drop the token from every other account."""
+        ...
 
 
 class PairingRepository(Protocol):
@@ -302,6 +310,75 @@ class FeedRepository(Protocol):
         ...
 
 
+class GithubRepository(Protocol):
+    """GitHub users, and the accounts that are linked to one: at most one each."""
+
+    async def spend_state(self, state_id: str, expires: Millis, now: Millis) -> bool:
+        """Whether nobody has used this state before. It is remembered until it expires."""
+        ...
+
+    async def holders(self, account_id: AccountId, github_id: str, username: str) -> list[Holder]:
+        """The account, and all that have this GitHub user or username; nobody else changes them meanwhile."""
+        ...
+
+    async def linked(self, account_id: AccountId) -> Holder | None:
+        """The account, which nobody else changes meanwhile."""
+        ...
+
+    async def save_user(self, github_id: str, profile: msgspec.Raw, token: bytes, now: Millis) -> None: ...
+
+    async def delete_user(self, github_id: str) -> None: ...
+
+    async def link(
+        self,
+        holder: Holder,
+        first_name: str | None,
+        last_name: str | None,
+        avatar: Avatar | None,
+        now: Millis,
+    ) -> None:
+        """Give an account this GitHub user, username and profile. Raises Conflict when another has them."""
+        ...
+
+    async def unlink(self, account_id: AccountId, now: Millis) -> None:
+        """Take GitHub user and username from the account; its names and picture stay."""
+        ...
+
+    async def drop_username(self, account_id: AccountId, now: Millis) -> None: ...
+
+
+class UploadRepository(Protocol):
+    """Profile pictures in the file store."""
+
+    async def reusable(self, reuse_key: str) -> Avatar | None:
+        """The newest complete picture of any account that was stored under this key."""
+        ...
+
+    async def add(
+        self, account_id: AccountId, file_id: str, avatar: Avatar, reuse_key: str, now: Millis
+    ) -> None: ...
+
+
+class VendorTokenRepository(Protocol):
+    """Credentials of other companies, sealed by whoever stores them."""
+
+    async def save(
+        self, account_id: AccountId, token_id: str, vendor: Vendor, token: bytes, now: Millis
+    ) -> None:
+        """Store the token in place of an earlier one."""
+        ...
+
+    async def get(self, account_id: AccountId, vendor: Vendor) -> bytes | None: ...
+
+    async def owned(self, account_id: AccountId) -> list[SealedToken]:
+        """The earliest stored first."""
+        ...
+
+    async def delete(self, account_id: AccountId, vendor: Vendor) -> None:
+        """Deleting what is not there is fine."""
+        ...
+
+
 class MessageLog(Protocol):
     """The append-only hot path. Each call is atomic by itself and costs one round trip."""
 
@@ -357,6 +434,12 @@ class Transaction(Protocol):
     def social(self) -> SocialRepository: ...
     @property
     def feed(self) -> FeedRepository: ...
+    @property
+    def github(self) -> GithubRepository: ...
+    @property
+    def uploads(self) -> UploadRepository: ...
+    @property
+    def vendor_tokens(self) -> VendorTokenRepository: ...
 
 
 Body = Callable[[Transaction], Awaitable[T]]

@@ -1,0 +1,29 @@
+"""Credentials of other companies in SQL, sealed as they are."""
+
+from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.domain.values import AccountId, Millis
+from happy.domain.vendors import SealedToken, Vendor
+
+SAVE: Statement[None] = Statement("vendor_tokens.SAVE", scalar)
+GET: Statement[bytes] = Statement("vendor_tokens.GET", scalar)
+OWNED = Statement("vendor_tokens.OWNED", SealedToken)
+DELETE: Statement[None] = Statement("vendor_tokens.DELETE", scalar)
+
+
+class SqlVendorTokens:
+    def __init__(self, run: Executor) -> None:
+        self._run = run
+
+    async def save(
+        self, account_id: AccountId, token_id: str, vendor: Vendor, token: bytes, now: Millis
+    ) -> None:
+        await self._run.run(SAVE, id=token_id, account=account_id, vendor=vendor, token=token, now=now)
+
+    async def get(self, account_id: AccountId, vendor: Vendor) -> bytes | None:
+        return await self._run.one(GET, account=account_id, vendor=vendor)
+
+    async def owned(self, account_id: AccountId) -> list[SealedToken]:
+        return await self._run.all(OWNED, account=account_id)
+
+    async def delete(self, account_id: AccountId, vendor: Vendor) -> None:
+        await self._run.run(DELETE, account=account_id, vendor=vendor)

@@ -1,0 +1,61 @@
+"""How much an account may speak, and the conversations that count (contract 01 section 15)."""
+
+import re
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.encoding import decode_lenient
+from happy.domain.errors import Invalid
+from happy.domain.values import HOUR, Millis
+
+FREE_SECONDS = 1_200
+MOST_SECONDS = 18_000
+MOST_CONVERSATIONS = 100
+WINDOW = Millis(30 * 24 * HOUR)
+"""What is older than this does not count any more, in ms."""
+
+Reason = Literal["voice_conversation_limit_reached", "voice_hard_limit_reached", "subscription_required"]
+
+CONVERSATION = re.compile(r"conv_[a-zA-Z0-9]+")
+
+
+class VoiceUsage(Struct, frozen=True):
+    """What an account has spoken within the window."""
+
+    seconds: int | float = 0
+    conversations: int = 0
+
+
+class _Video(Struct, frozen=True):
+    room: Any = None
+
+
+class _Claims(Struct, frozen=True):
+    video: _Video | None = None
+
+
+def exhausted(usage: VoiceUsage) -> Reason | None:
+    """The limit that no subscription lifts, if it has been reached."""
+    if usage.conversations >= MOST_CONVERSATIONS:
+        return "voice_conversation_limit_reached"
+    if usage.seconds >= MOST_SECONDS:
+        return "voice_hard_limit_reached"
+    return None
+
+
+def beyond_free(usage: VoiceUsage) -> bool:
+    return usage.seconds >= FREE_SECONDS
+
+
+def conversation_id(token: str) -> str | None:
+    """The conversation that a token of the voice provider is for. Raises Invalid for what is no token."""
+    try:
+        payload = decode_lenient(token.split(".")[1])
+        claims = msgspec.json.decode(payload, type=_Claims)
+    except (IndexError, ValueError, RecursionError) as error:
+        raise Invalid("Not a conversation token") from error
+    room = claims.video.room if claims.video else None
+    match = CONVERSATION.search(room) if isinstance(room, str) else None
+    return match[0] if match else None

@@ -1,0 +1,93 @@
+"""Statements on GitHub users, the accounts linked to them, and the states that were used to link."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as param
+
+from schema.constructs import byte_order
+from schema.tables import accounts, github_users, repeat_keys
+from schema.types import Millis
+
+_own = accounts.c.id == param("account")
+
+# Locked in the order in which update counters are taken, so that no two transactions wait for each other.
+HOLDERS = (
+    sa.select(accounts.c.id, accounts.c.github_user_id, accounts.c.username)
+    .where(
+        sa.or_(
+            _own,
+            accounts.c.github_user_id == param("github_id"),
+            accounts.c.username == param("username"),
+        )
+    )
+    .order_by(byte_order(accounts.c.id))
+    .with_for_update()
+)
+
+LINKED = (
+    sa.select(accounts.c.id, accounts.c.github_user_id, accounts.c.username).where(_own).with_for_update()
+)
+
+
+def SAVE_USER(insert: Any) -> Any:
+    statement = insert(github_users).values(
+        id=param("github_id"),
+        profile=param("profile"),
+        token=param("token"),
+        created_at=param("now"),
+        updated_at=param("now"),
+    )
+    return statement.on_conflict_do_update(
+        index_elements=[github_users.c.id],
+        set_={
+            github_users.c.profile: statement.excluded.profile,
+            github_users.c.token: statement.excluded.token,
+            github_users.c.updated_at: statement.excluded.updated_at,
+        },
+    )
+
+
+DELETE_USER = sa.delete(github_users).where(github_users.c.id == param("github_id"))
+
+LINK = (
+    sa.update(accounts)
+    .where(_own)
+    .values(
+        github_user_id=param("github_id"),
+        username=param("username"),
+        first_name=param("first_name"),
+        last_name=param("last_name"),
+        avatar=param("avatar"),
+        updated_at=param("now"),
+    )
+)
+
+UNLINK = (
+    sa.update(accounts)
+    .where(_own)
+    .values(github_user_id=sa.null(), username=sa.null(), updated_at=param("now"))
+)
+
+DROP_USERNAME = sa.update(accounts).where(_own).values(username=sa.null(), updated_at=param("now"))
+
+
+# The table is there for things that may happen once; nothing else uses it.
+def SPEND_STATE(insert: Any) -> Any:
+    return (
+        insert(repeat_keys)
+        .values(
+            key=param("key"),
+            value=sa.literal_column("''"),
+            created_at=param("now"),
+            expires_at=param("expires"),
+        )
+        .on_conflict_do_nothing(index_elements=[repeat_keys.c.key])
+        .returning(repeat_keys.c.key)
+    )
+
+
+FORGET_STATES = sa.delete(repeat_keys).where(
+    repeat_keys.c.key.startswith(sa.literal_column("'github-state:'")),
+    repeat_keys.c.expires_at < param("now", type_=Millis),
+)
