@@ -35,7 +35,7 @@ test: $(DEV) ## the tests; one of them: make test t="tests/unit/test_crypto.py -
 check: format lint types layers schema-drift ## what must hold before a commit
 
 format: $(DEV)
-	@$(PY) -m ruff format --check --quiet . || { echo "make fix would format these"; $(PY) -m ruff format --check .; exit 1; }
+	@$(PY) -m ruff format --check . || { echo "make fix formats these"; exit 1; }
 
 lint: $(DEV)
 	@$(PY) -m ruff check .
