@@ -85,6 +85,7 @@ CREATE TABLE "AccountPushToken" (
 	CONSTRAINT "AccountPushToken_accountId_fkey" FOREIGN KEY("accountId") REFERENCES "Account" (id) ON DELETE RESTRICT ON UPDATE CASCADE
 );
 CREATE UNIQUE INDEX "AccountPushToken_accountId_token_key" ON "AccountPushToken" ("accountId", token);
+CREATE INDEX "happy_AccountPushToken_token_idx" ON "AccountPushToken" (token);
 
 CREATE TABLE "Artifact" (
 	id TEXT NOT NULL,
@@ -187,6 +188,7 @@ CREATE TABLE "UploadedFile" (
 );
 CREATE INDEX "UploadedFile_accountId_idx" ON "UploadedFile" ("accountId");
 CREATE UNIQUE INDEX "UploadedFile_accountId_path_key" ON "UploadedFile" ("accountId", path);
+CREATE INDEX "happy_UploadedFile_reuseKey_idx" ON "UploadedFile" ("reuseKey");
 
 CREATE TABLE "UserFeedItem" (
 	id TEXT NOT NULL,
@@ -298,4 +300,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0002');
+INSERT INTO alembic_version (version_num) VALUES ('0003');

@@ -87,6 +87,8 @@ push_tokens = Table(
     created(),
     updated(),
     unique("account_id", "token"),
+    # Ours, for a phone that signs in to another account: its token moves along.
+    Index("happy_AccountPushToken_token_idx", "token"),
 )
 
 # Sessions and what belongs to them
@@ -233,6 +235,8 @@ uploaded_files = Table(
     updated(),
     unique("account_id", "path"),
     index("account_id"),
+    # Ours, to find a picture that was fetched before.
+    Index("happy_UploadedFile_reuseKey_idx", "reuse_key"),
 )
 
 # Friends and feed

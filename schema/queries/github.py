@@ -87,7 +87,9 @@ def SPEND_STATE(insert: Any) -> Any:
     )
 
 
+# As a range rather than by its beginning, so that SQLite looks into its index.
 FORGET_STATES = sa.delete(repeat_keys).where(
-    repeat_keys.c.key.startswith(sa.literal_column("'github-state:'")),
+    byte_order(repeat_keys.c.key) >= sa.literal_column("'github-state:'"),
+    byte_order(repeat_keys.c.key) < sa.literal_column("'github-state;'"),
     repeat_keys.c.expires_at < param("now", type_=Millis),
 )

@@ -21,6 +21,8 @@ SQLITE_SQL = Path(schema.__file__).parent / "sqlite.sql"
 OWN_INDEXES = {
     ("happy_Session_active_lastActiveAt_idx", False, "active, lastActiveAt"),
     ("happy_Machine_active_lastActiveAt_idx", False, "active, lastActiveAt"),
+    ("happy_AccountPushToken_token_idx", False, "token"),
+    ("happy_UploadedFile_reuseKey_idx", False, "reuseKey"),
 }
 
 
