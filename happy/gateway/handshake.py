@@ -34,7 +34,7 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
     """Raises Refusal, in the contract's order of checks."""
     fields = _fields(auth)
     token, kind = fields.get("token"), fields.get("clientType")
-    if not token:
+    if _is_falsy(token):
         raise Refusal(MISSING_TOKEN)
     scope, target = _scope(kind, fields)
     if not isinstance(token, str):
@@ -67,9 +67,14 @@ def _scope(kind: object, fields: dict[str, Any]) -> tuple[Scope, str]:
 
 
 def _target(value: object, refusal: str) -> str:
-    if not value:
+    if _is_falsy(value):
         raise Refusal(refusal)
     return str(value).replace("\0", "\ufffd")  # no database could even look for the former
+
+
+def _is_falsy(value: object) -> bool:
+    """As clients and the contract understand it: an empty object or list is something."""
+    return not value and not isinstance(value, dict | list)
 
 
 def _client(declared: object, headers: Mapping[str, str]) -> str:
