@@ -1,0 +1,265 @@
+"""Who of an account's connections receives what, and which of them serves a call."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from happy.adapters.light.local import LocalBus
+from happy.domain.errors import Unavailable
+from happy.domain.events import (
+    TO_USER,
+    Audience,
+    DeleteSession,
+    Scope,
+    SessionActivity,
+    Update,
+    to_machine,
+    to_session,
+)
+from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
+from happy.gateway.engine import SocketClosed
+from happy.gateway.handshake import Handshake
+from happy.gateway.hub import Connection, Hub
+from tests.seeds import NOW
+
+OWNER, STRANGER = AccountId("owner"), AccountId("stranger")
+NOBODY = ConnectionId("nobody")
+UPDATE = Update("id", 1, DeleteSession(SessionId('a"\u2028ü')), NOW)
+EPHEMERAL = SessionActivity(SessionId("s"), active=True, active_at=NOW)
+
+
+class FakeSocket:
+    """What the hub uses of an engine's socket."""
+
+    def __init__(self, name: str) -> None:
+        self.id = name
+        self.closed = False
+        self.sent: list[str] = []
+        self.requests: list[tuple[str, bytes]] = []
+        self.answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+    def send_text(self, packet: str) -> None:
+        self.sent.append(packet)
+
+    def request(self, name: str, payload: bytes) -> "asyncio.Future[bytes | None]":
+        self.requests.append((name, payload))
+        return self.answer
+
+
+class RecordingBus(LocalBus):
+    def __init__(self) -> None:
+        self.frames: list[tuple[AccountId, bytes]] = []
+
+    def publish(self, account_id: AccountId, frame: bytes) -> None:
+        self.frames.append((account_id, frame))
+
+
+@pytest.fixture
+async def hub() -> Hub:
+    return Hub()
+
+
+def join(
+    hub: Hub, name: str, scope: Scope = "user", target: str = "", owner: AccountId = OWNER
+) -> tuple[Connection, Any]:
+    socket: Any = FakeSocket(name)
+    asked = Handshake("token", scope, target, explicit_user=False, foreground=False, client="test")
+    connection = Connection(socket, owner, asked)
+    hub.add(connection)
+    return connection, socket
+
+
+# -- events ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("audience", "hearing"),
+    [
+        (TO_USER, {"phone", "laptop"}),
+        (to_session(SessionId("s")), {"phone", "laptop", "session"}),
+        (to_session(SessionId("other")), {"phone", "laptop"}),
+        (to_machine(MachineId("m")), {"phone", "laptop", "machine"}),
+        (to_machine(MachineId("s")), {"phone", "laptop"}),
+    ],
+)
+async def test_an_event_reaches_its_audience_once(hub: Hub, audience: Audience, hearing: set[str]) -> None:
+    sockets = [
+        join(hub, "phone")[1],
+        join(hub, "laptop")[1],
+        join(hub, "session", "session", "s")[1],
+        join(hub, "machine", "machine", "m")[1],
+        join(hub, "stranger", owner=STRANGER)[1],
+    ]
+    hub.publish(OWNER, UPDATE, audience)
+
+    assert hearing == {socket.id for socket in sockets if socket.sent}
+    assert all(len(socket.sent) <= 1 for socket in sockets)
+
+
+async def test_an_event_is_encoded_once_for_all(hub: Hub) -> None:
+    sockets = [join(hub, str(number))[1] for number in range(3)]
+    hub.publish(OWNER, UPDATE, TO_USER)
+    packets = [socket.sent[0] for socket in sockets]
+
+    assert all(packet is packets[0] for packet in packets)
+    assert ["update", msgspec.to_builtins(UPDATE)] == msgspec.json.decode(packets[0][1:])
+    assert "2" == packets[0][0]
+
+
+async def test_a_sender_can_be_skipped(hub: Hub) -> None:
+    sockets = [join(hub, name)[1] for name in ("sender", "other")]
+    hub.publish(OWNER, EPHEMERAL, TO_USER, skip=ConnectionId("sender"))
+
+    assert [0, 1] == [len(socket.sent) for socket in sockets]
+    assert ["ephemeral", msgspec.to_builtins(EPHEMERAL)] == msgspec.json.decode(sockets[1].sent[0][1:])
+
+
+async def test_an_account_without_connections_hears_nothing(hub: Hub) -> None:
+    connection, socket = join(hub, "gone")
+    hub.remove(connection)
+    hub.remove(connection)
+    hub.publish(OWNER, UPDATE, TO_USER)
+
+    assert [] == socket.sent
+    assert not hub.watches(OWNER)
+    assert {} == hub._accounts
+
+
+async def test_an_account_is_watched_until_its_last_connection_leaves(hub: Hub) -> None:
+    one, _ = join(hub, "one")
+    other, _ = join(hub, "other")
+    hub.remove(one)
+    still = hub.watches(OWNER)
+    hub.remove(other)
+
+    assert (True, False) == (still, hub.watches(OWNER))
+
+
+@pytest.mark.parametrize("skip", [None, ConnectionId("phone")])
+async def test_another_node_delivers_the_same_bytes_to_the_same_audience(
+    hub: Hub, skip: ConnectionId | None
+) -> None:
+    bus, elsewhere = RecordingBus(), Hub()
+    hub.attach(bus)
+    here = join(hub, "here")[1]
+    there = [
+        join(elsewhere, "phone")[1],
+        join(elsewhere, "session", "session", "s")[1],
+        join(elsewhere, "machine", "machine", "m")[1],
+    ]
+    hub.publish(OWNER, UPDATE, to_session(SessionId("s")), skip=skip)
+    ((account_id, frame),) = bus.frames
+    elsewhere.on_frame(account_id, frame)
+
+    assert [[] if skip else here.sent, here.sent, []] == [socket.sent for socket in there]
+    assert 1 == len(here.sent)
+
+
+# -- calls -------------------------------------------------------------------------------------------------
+
+
+def serving(hub: Hub, besides: ConnectionId = NOBODY, method: str = "m") -> str | None:
+    return hub.serving(OWNER, method, besides=besides)
+
+
+async def test_the_newest_registration_serves(hub: Hub) -> None:
+    # contract 06 E13: the oldest did, half-open as it was
+    old, _ = join(hub, "old", "machine", "x")
+    new, _ = join(hub, "new", "machine", "x")
+    for connection in (old, new):
+        hub.register(connection, "m")
+    before = serving(hub)
+    hub.register(old, "m")
+
+    assert ("new", "old") == (before, serving(hub))
+
+
+async def test_a_machine_serves_before_a_session_and_a_session_before_a_user(hub: Hub) -> None:
+    # contract 06 B14: any device of the user could intercept calls
+    machine, _ = join(hub, "machine", "machine", "x")
+    session, _ = join(hub, "session", "session", "x")
+    user, _ = join(hub, "user")
+    chosen = []
+    for connection in (machine, session, user):
+        hub.register(connection, "m")
+    for connection in (machine, session, user):
+        chosen.append(serving(hub))
+        hub.unregister(connection, "m")
+
+    assert ["machine", "session", "user"] == chosen
+    assert None is serving(hub)
+    assert {} == hub._serving
+
+
+async def test_the_caller_is_no_target(hub: Hub) -> None:
+    caller, _ = join(hub, "caller", "machine", "x")
+    other, _ = join(hub, "other")
+    hub.register(caller, "m")
+    alone = serving(hub, caller.id)
+    hub.register(other, "m")
+
+    assert (None, "other") == (alone, serving(hub, caller.id))
+    assert hub.serves(OWNER, "m", caller.id)
+    assert not hub.serves(OWNER, "n", caller.id)
+    assert not hub.serves(STRANGER, "m", caller.id)
+
+
+async def test_registrations_vanish_with_their_connection(hub: Hub) -> None:
+    connection, _ = join(hub, "daemon")
+    for method in ("m", "n"):
+        hub.register(connection, method)
+    hub.remove(connection)
+
+    assert (None, None) == (serving(hub), serving(hub, method="n"))
+    assert {} == hub._serving
+
+
+async def test_a_connection_that_has_closed_serves_nothing_even_before_its_end_is_processed(hub: Hub) -> None:
+    connection, socket = join(hub, "daemon")
+    hub.register(connection, "m")
+    socket.closed = True
+
+    assert None is serving(hub)
+
+
+async def test_registering_is_per_account(hub: Hub) -> None:
+    foreign, _ = join(hub, "foreign", owner=STRANGER)
+    hub.register(foreign, "m")
+
+    assert None is serving(hub)
+
+
+async def test_unregistering_what_was_not_registered_is_fine(hub: Hub) -> None:
+    connection, _ = join(hub, "daemon")
+    hub.unregister(connection, "m")
+    hub.register(connection, "m")
+    hub.unregister(connection, "m")
+    hub.unregister(connection, "m")
+
+    assert {} == hub._serving
+
+
+@pytest.mark.parametrize(
+    ("params", "payload"), [(None, b'{"method":"m"}'), (b"null", b'{"method":"m","params":null}')]
+)
+@pytest.mark.parametrize("answer", [b'{"a":1}', None])
+async def test_a_request_carries_method_and_params_and_brings_the_answer(
+    hub: Hub, params: bytes | None, payload: bytes, answer: bytes | None
+) -> None:
+    connection, socket = join(hub, "daemon")
+    socket.answer.set_result(answer)
+    result = await hub.request(OWNER, connection.id, "m", None if params is None else msgspec.Raw(params))
+
+    assert answer == (None if result is None else bytes(result))
+    assert [("rpc-request", payload)] == socket.requests
+
+
+async def test_a_request_to_a_connection_that_goes_is_unavailable(hub: Hub) -> None:
+    connection, socket = join(hub, "daemon")
+    socket.answer.set_exception(SocketClosed())
+
+    for target in (connection.id, NOBODY):
+        with pytest.raises(Unavailable):
+            await hub.request(OWNER, target, "m", None)

@@ -1,0 +1,206 @@
+"""Calls between the connections of an account (contract 02 section 8.2), without any connection."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from happy.domain.errors import Unavailable
+from happy.domain.values import AccountId, ConnectionId
+from happy.services.rpc import DISCONNECTED, NOT_AVAILABLE, SELF_CALL, TIMED_OUT, RpcFailed, RpcService
+
+OWNER, STRANGER = AccountId("owner"), AccountId("stranger")
+CALLER = ConnectionId("caller")
+LONG, MOMENT = 60.0, 0.02
+
+
+class Connections:
+    """Who serves what, the newest first, and what they answer."""
+
+    def __init__(self) -> None:
+        self.registered: dict[str, list[str]] = {}
+        self.answers: dict[str, Any] = {}
+        self.asked: list[tuple[str, str, msgspec.Raw | None]] = []
+
+    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> ConnectionId | None:
+        names = self.registered.get(method, []) if account_id == OWNER else []
+        return next((ConnectionId(name) for name in names if name != besides), None)
+
+    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
+        return account_id == OWNER and connection_id in self.registered.get(method, [])
+
+    async def request(
+        self, account_id: AccountId, connection_id: ConnectionId, method: str, params: msgspec.Raw | None
+    ) -> msgspec.Raw | None:
+        self.asked.append((connection_id, method, params))
+        answer = self.answers[connection_id]
+        if isinstance(answer, asyncio.Future):
+            answer = await answer
+        if isinstance(answer, Exception):
+            raise answer
+        return None if answer is None else msgspec.Raw(answer)
+
+
+@pytest.fixture
+def connections() -> Connections:
+    return Connections()
+
+
+def service(connections: Connections, *, grace: float = LONG, call: float = LONG) -> RpcService:
+    return RpcService(connections, grace, call)
+
+
+async def call(rpc: RpcService, params: bytes | None = None, account: AccountId = OWNER) -> bytes | None:
+    result = await rpc.call(account, CALLER, "m", None if params is None else msgspec.Raw(params))
+    return None if result is None else bytes(result)
+
+
+@pytest.mark.parametrize("result", [b'"text"', b'""', b"null", b'{"a":[1,{"b":null}]}', None])
+async def test_params_and_result_pass_untouched(connections: Connections, result: bytes | None) -> None:
+    connections.registered["m"] = ["target"]
+    connections.answers["target"] = result
+
+    assert result == await call(service(connections), b'{ "x" : 1e2 }')
+    assert [("target", "m", b'{ "x" : 1e2 }')] == [
+        (*ask[:2], bytes(ask[2] or b"")) for ask in connections.asked
+    ]
+
+
+async def test_absent_params_stay_absent(connections: Connections) -> None:
+    connections.registered["m"] = ["target"]
+    connections.answers["target"] = b"1"
+    await call(service(connections))
+
+    assert [("target", "m", None)] == connections.asked
+
+
+async def test_the_caller_is_skipped_when_another_can_serve(connections: Connections) -> None:
+    # contract 06 E14
+    connections.registered["m"] = [CALLER, "other"]
+    connections.answers["other"] = b"1"
+
+    assert b"1" == await call(service(connections))
+
+
+async def test_a_caller_that_alone_serves_the_method_is_told_at_once(connections: Connections) -> None:
+    connections.registered["m"] = [CALLER]
+    with pytest.raises(RpcFailed, match=SELF_CALL):
+        await call(service(connections))
+
+
+async def test_a_method_of_another_account_does_not_exist(connections: Connections) -> None:
+    connections.registered["m"] = ["target"]
+    with pytest.raises(RpcFailed, match=NOT_AVAILABLE):
+        await call(service(connections, grace=MOMENT), account=STRANGER)
+
+
+async def test_without_registration_the_method_is_not_available_after_the_grace(
+    connections: Connections,
+) -> None:
+    rpc = service(connections, grace=MOMENT)
+    with pytest.raises(RpcFailed, match=NOT_AVAILABLE):
+        await call(rpc)
+
+    assert {} == rpc._waiting
+    assert [] == connections.asked
+
+
+async def test_a_call_goes_on_as_soon_as_the_method_is_registered(connections: Connections) -> None:
+    rpc = service(connections)
+    calls = [asyncio.create_task(call(rpc)) for _ in range(3)]
+    await asyncio.sleep(0)
+    connections.registered["m"] = ["late"]
+    connections.answers["late"] = b"1"
+    rpc.registered(OWNER, "other")
+    rpc.registered(STRANGER, "m")
+    await asyncio.sleep(0)
+    before = [task.done() for task in calls]
+    rpc.registered(OWNER, "m")
+
+    assert [False] * 3 == before
+    assert [b"1"] * 3 == await asyncio.gather(*calls)
+    assert {} == rpc._waiting
+
+
+async def test_a_registration_that_is_gone_again_does_not_end_the_wait(connections: Connections) -> None:
+    rpc = service(connections)
+    waiting = asyncio.create_task(call(rpc))
+    await asyncio.sleep(0)
+    rpc.registered(OWNER, "m")  # and unregistered before the call could look
+    for _ in range(3):
+        await asyncio.sleep(0)
+    connections.registered["m"] = ["target"]
+    connections.answers["target"] = b"1"
+    rpc.registered(OWNER, "m")
+
+    assert b"1" == await waiting
+
+
+async def test_a_caller_that_registers_the_method_itself_while_it_waits_is_told(
+    connections: Connections,
+) -> None:
+    rpc = service(connections)
+    waiting = asyncio.create_task(call(rpc))
+    await asyncio.sleep(0)
+    connections.registered["m"] = [CALLER]
+    rpc.registered(OWNER, "m")
+
+    with pytest.raises(RpcFailed, match=SELF_CALL):
+        await waiting
+    assert {} == rpc._waiting
+
+
+async def test_a_target_that_closes_ends_the_call_at_once(connections: Connections) -> None:
+    connections.registered["m"] = ["target"]
+    connections.answers["target"] = asyncio.get_running_loop().create_future()
+    calling = asyncio.create_task(call(service(connections)))
+    await asyncio.sleep(0)
+    connections.answers["target"].set_exception(Unavailable())
+
+    with pytest.raises(RpcFailed, match=DISCONNECTED):
+        await calling
+
+
+async def test_a_target_that_does_not_answer_times_out(connections: Connections) -> None:
+    connections.registered["m"] = ["target"]
+    connections.answers["target"] = asyncio.get_running_loop().create_future()
+    with pytest.raises(RpcFailed, match=TIMED_OUT):
+        await call(service(connections, call=MOMENT))
+
+    assert connections.answers["target"].cancelled()
+
+
+async def test_an_answer_counts_even_if_the_method_was_registered_anew_meanwhile(
+    connections: Connections,
+) -> None:
+    # contract 06 E15: the result was thrown away
+    rpc = service(connections)
+    connections.registered["m"] = ["target"]
+    connections.answers["target"] = asyncio.get_running_loop().create_future()
+    calling = asyncio.create_task(call(rpc))
+    await asyncio.sleep(0)
+    connections.registered.clear()
+    await asyncio.sleep(0)
+    connections.registered["m"] = ["target"]
+    rpc.registered(OWNER, "m")
+    connections.answers["target"].set_result(b"1")
+
+    assert b"1" == await calling
+
+
+async def test_a_fault_is_not_hidden(connections: Connections) -> None:
+    connections.registered["m"] = ["target"]
+    connections.answers["target"] = ZeroDivisionError()
+    with pytest.raises(ZeroDivisionError):
+        await call(service(connections))
+
+
+async def test_a_call_that_is_cancelled_leaves_nothing_behind(connections: Connections) -> None:
+    rpc = service(connections)
+    waiting = asyncio.create_task(call(rpc))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+    assert {} == rpc._waiting
