@@ -98,7 +98,7 @@ class AsgiWebSocket:
             return None
         text: str | None = message.get("text")
         packet: str | bytes = message["bytes"] if text is None else text
-        if _exceeds(packet, self._runtime.settings.max_payload):
+        if self.connection is not None and _exceeds(packet, self.connection.max_payload):
             self._close(CLOSE_TOO_LARGE)
             return None
         return packet

@@ -98,6 +98,7 @@ class Client:
             self._connection.close("server error")
         else:
             self._stop_timer()
+            self._connection.trusted = True
             socket.join()
 
     def _refuse(self, namespace: str, message: str) -> None:
@@ -124,8 +125,7 @@ class Client:
     def _answer(self, socket: Socket, packet: Packet) -> None:
         if packet.ack is None:
             raise ProtocolError("ack without number")
-        args = packets.decode_array(packet.body) if packet.body else []
-        socket.answered(packet.ack, bytes(args[0]) if args else None)
+        socket.answered(packet.ack, packets.decode_answer(packet.body))
 
     def _expect_attachments(self, packet: Packet) -> None:
         if not 0 < packet.attachments <= self._runtime.settings.max_attachments:

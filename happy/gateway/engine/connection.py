@@ -33,7 +33,6 @@ class Connection:
         "_busy",
         "_client",
         "_finished",
-        "_heard",
         "_loop",
         "_queue",
         "_queued_bytes",
@@ -43,10 +42,12 @@ class Connection:
         "broken",
         "closed",
         "headers",
+        "heard",
         "probe",
         "reason",
         "sid",
         "transport",
+        "trusted",
     )
 
     def __init__(self, runtime: Runtime, sid: str, headers: Headers, transport: Transport) -> None:
@@ -57,6 +58,8 @@ class Connection:
         self.closed = False
         self.broken = False  # closed because of what the peer sent: the rest is not worth reading
         self.reason = ""
+        self.heard = False  # anything since the last ping
+        self.trusted = False  # the application has let this client in
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
         self._client = Client(self, runtime)
@@ -64,7 +67,6 @@ class Connection:
         self._queued_bytes = 0
         self._readers = 0
         self._busy = False
-        self._heard = False
         self._finished = False
         self._timer = self._loop.call_later(runtime.settings.ping_interval, self._ping)
         runtime.add(self)
@@ -84,6 +86,12 @@ class Connection:
     @property
     def settings(self) -> EngineSettings:
         return self._runtime.settings
+
+    @property
+    def max_payload(self) -> int:
+        """How much the peer may send at once: a stranger cannot make us hold as much as a client."""
+        settings = self._runtime.settings
+        return settings.max_payload if self.trusted else settings.max_payload_untrusted
 
     @property
     def has_queue(self) -> bool:
@@ -134,7 +142,7 @@ class Connection:
 
     def receive(self, packet: str | bytes) -> Awaitable[None] | None:
         """Process a packet; the reader must `settle` an awaitable before the next one."""
-        self._heard = True
+        self.heard = True
         try:
             if isinstance(packet, bytes):
                 return self._client.binary(packet)
@@ -175,13 +183,13 @@ class Connection:
     # Heartbeat
 
     def _ping(self) -> None:
-        self._heard = False
+        self.heard = False
         self._timer = self._loop.call_later(self._runtime.settings.ping_timeout, self._pong_is_due)
         self.send(packets.PING)
 
     def _pong_is_due(self) -> None:
-        if self._busy or self._heard:  # the pong may wait behind other packets
-            self._heard = False
+        if self._busy or self.heard:  # the pong may wait behind other packets
+            self.heard = False
             self._timer = self._loop.call_later(self._runtime.settings.ping_timeout, self._pong_is_due)
         else:
             self.close(PING_TIMEOUT, abort=True)

@@ -31,10 +31,10 @@ class FrameError(Exception):
 class FrameReader:
     """Cuts received bytes into messages: text and binary ones whole, control frames as they come."""
 
-    __slots__ = ("_data", "_fragments", "_fragments_size", "_kind", "_limit", "_position")
+    __slots__ = ("_data", "_fragments", "_fragments_size", "_kind", "_position", "limit")
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit  # of a message; may be changed at any time
         self._data: bytes | bytearray = b""
         self._position = 0
         self._kind = CONTINUATION  # of the message whose first fragments have arrived
@@ -85,7 +85,7 @@ class FrameReader:
                 return None
             size = int.from_bytes(data[start : start + width])
             start += width
-        if size + self._fragments_size > self._limit and first & _OPCODE < CLOSE:
+        if size + self._fragments_size > self.limit and first & _OPCODE < CLOSE:
             raise FrameError(CLOSE_TOO_LARGE)
         mask, start = data[start : start + _MASK], start + _MASK
         end = start + size

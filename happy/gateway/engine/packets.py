@@ -9,7 +9,7 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -18,6 +18,8 @@ OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", 
 PROBE = "probe"
 SEPARATOR = "\x1e"
 MAX_PACKETS = 16_384  # in one polling payload: a body of separators must not become millions of objects
+
+MAX_UNUSUAL = 256_000  # characters of a packet that takes more work than others
 
 # Socket.IO
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
@@ -41,10 +43,12 @@ _SURROGATE = re.compile(
     r"|.)",  # any other escape, so that an escaped backslash hides what follows it
     re.DOTALL,
 )
-_ARRAY = msgspec.json.Decoder(list[msgspec.Raw])
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_NAME = msgspec.json.Decoder(str | float)
+_MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 _ENCODER = msgspec.json.Encoder()
+
+
+Body = TypeVar("Body")
 
 
 class ProtocolError(Exception):
@@ -59,6 +63,26 @@ class Packet(msgspec.Struct, frozen=True, gc=False):
     ack: int | None = None
     namespace: str = ROOT
     attachments: int = 0
+
+
+class _Event(msgspec.Struct, array_like=True, gc=False):
+    """The body of an event. More arguments than these are checked and dropped: no client sends them."""
+
+    name: str | float
+    first: msgspec.Raw = msgspec.Raw()
+    second: msgspec.Raw = msgspec.Raw()
+    third: msgspec.Raw = msgspec.Raw()
+    fourth: msgspec.Raw = msgspec.Raw()
+
+
+class _Answer(msgspec.Struct, array_like=True, gc=False):
+    """The body of an ack."""
+
+    first: msgspec.Raw = msgspec.Raw()
+
+
+_EVENT_BODY = msgspec.json.Decoder(_Event)
+_ANSWER_BODY = msgspec.json.Decoder(_Answer)
 
 
 def decode_payload(body: bytes) -> list[str | bytes]:
@@ -115,15 +139,30 @@ def _decode_any(text: str) -> Packet:
     return packet
 
 
-def decode_array(body: str) -> list[msgspec.Raw]:
-    """The arguments of an event or ack as uninterpreted slices."""
+def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
+    """Name and uninterpreted arguments of an event. A number for a name, which nobody awaits, is None."""
+    event = _decode_body(_EVENT_BODY, body)
+    name = event.name
+    if name in RESERVED:
+        raise ProtocolError("reserved event name")
+    args = [arg for arg in (event.first, event.second, event.third, event.fourth) if arg]
+    return name if isinstance(name, str) else None, args
+
+
+def decode_answer(body: str) -> bytes | None:
+    """The first argument of an ack, uninterpreted."""
+    return bytes(_decode_body(_ANSWER_BODY, body or "[]").first) or None
+
+
+def _decode_body(decoder: msgspec.json.Decoder[Body], body: str) -> Body:
     try:
-        return _ARRAY.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        pass
+        return decoder.decode(body)
+    except _MALFORMED:
+        if len(body) > MAX_UNUSUAL:
+            raise ProtocolError("malformed arguments") from None
     try:
-        return _ARRAY.decode(_without_lone_surrogates(body))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return decoder.decode(_without_lone_surrogates(body))
+    except _MALFORMED:
         raise ProtocolError("malformed arguments") from None
 
 
@@ -132,38 +171,25 @@ def _without_lone_surrogates(body: str) -> str:
     return _SURROGATE.sub(lambda match: r"\ufffd" if match[1] else match[0], body)
 
 
-def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
-    """Name and arguments of an event; a numeric name, which nobody listens to, is None."""
-    args = decode_array(body)
-    if not args:
-        raise ProtocolError("event without name")
-    try:
-        name = _NAME.decode(args[0])
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        raise ProtocolError("event name is neither text nor number") from None
-    del args[0]
-    if name in RESERVED:
-        raise ProtocolError("reserved event name")
-    return name if isinstance(name, str) else None, args
-
-
 def decode_auth(body: str) -> msgspec.Raw | None:
     """The auth object of a CONNECT packet, unparsed."""
     if not body:
         return None
     try:
         _OBJECT.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except _MALFORMED:
         raise ProtocolError("malformed auth") from None
     return msgspec.Raw(body)
 
 
 def fill_placeholders(body: str, attachments: Sequence[bytes]) -> str:
     """The body of a binary packet with base64 text where the attachments belong."""
+    if len(body) > MAX_UNUSUAL:
+        raise ProtocolError("too many arguments around attachments")
     texts = [base64.b64encode(attachment).decode() for attachment in attachments]
     try:
         return _ENCODER.encode(_fill(msgspec.json.decode(body), texts)).decode()
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
+    except _MALFORMED:
         raise ProtocolError("malformed arguments") from None
 
 

@@ -13,7 +13,6 @@ from happy.gateway.engine.runtime import logger
 if TYPE_CHECKING:
     from happy.gateway.engine.asgi import Receive, Request
     from happy.gateway.engine.connection import Connection
-    from happy.gateway.engine.runtime import Runtime
 
 TRANSPORT_ERROR = "transport error"
 RELEASE_AFTER = 0.1  # seconds that a poll may wait while the client tries the websocket
@@ -22,13 +21,12 @@ RELEASE_AFTER = 0.1  # seconds that a poll may wait while the client tries the w
 class PollingTransport:
     """At most one GET waits and one POST is processed at a time; a second one closes the session."""
 
-    __slots__ = ("_closing", "_posting", "_probed", "_runtime", "_waiting", "connection", "name", "ready")
+    __slots__ = ("_closing", "_posting", "_probed", "_waiting", "connection", "name", "ready")
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self) -> None:
         self.name = "polling"
         self.ready = False  # packets always wait for the next poll
         self.connection: Connection | None = None
-        self._runtime = runtime
         self._waiting: asyncio.Future[bool] | None = None
         self._posting = False
         self._probed = False
@@ -111,7 +109,7 @@ class PollingTransport:
 
     async def _receive(self, connection: Connection, request: Request) -> None:
         try:
-            received = packets.decode_payload(await request.body(self._runtime.settings.max_payload))
+            received = packets.decode_payload(await request.body(connection.max_payload))
         except HungUp:
             connection.close(TRANSPORT_ERROR)
             return

@@ -94,7 +94,7 @@ class Server:
     async def _polling(self, request: Request) -> None:
         connection = self._runtime.connections.get(request.query("sid"))
         if connection is None:
-            transport = PollingTransport(self._runtime)
+            transport = PollingTransport()
             connection = self._open(request, transport)
             await request.answer(200, connection.open_packet().encode())
         elif isinstance(connection.transport, PollingTransport):

@@ -77,6 +77,8 @@ class WebSocketLink(asyncio.Protocol):
             self._shake_hands(data)
             return
         self._reader.feed(data)
+        if self.connection is not None:
+            self.connection.heard = True  # a large packet may take longer to arrive than a pong is awaited
         if not self._working and (work := self._advance(self._reader)) is not None:
             self._start_working(work)
 
@@ -125,7 +127,7 @@ class WebSocketLink(asyncio.Protocol):
         self._tcp.write(b"".join(http.data_to_send()))
         if accepted:
             self.ready = True
-            self._reader = FrameReader(self._runtime.settings.max_payload)
+            self._reader = FrameReader(self._runtime.settings.max_payload_untrusted)
             self._door.enter(target, self)
         else:
             self._tcp.close()
@@ -137,6 +139,8 @@ class WebSocketLink(asyncio.Protocol):
 
     def _advance(self, reader: FrameReader) -> Awaitable[None] | None:
         """Process what has arrived, up to a packet that has to be waited for."""
+        if self.connection is not None:
+            reader.limit = self.connection.max_payload
         try:
             while (message := reader.next()) is not None:
                 opcode, payload = message

@@ -110,7 +110,7 @@ async def test_order_survives_any_cutting_of_the_stream(
 async def test_a_client_comes_back_after_every_cut(
     serve: Serve, client: NodeClient, transports: list[str]
 ) -> None:
-    server = await serve()
+    server = await serve(ping_interval=0.5, ping_timeout=1.0)  # ends sessions cut off between two polls
     count_up(server)
     chance = random.Random(2)
     async with (

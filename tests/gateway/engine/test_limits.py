@@ -86,6 +86,23 @@ async def test_a_larger_message_drops_a_websocket_unprocessed(serve: Serve, char
     await until(lambda: server.application.log == ["connect", "disconnected: transport close"])
 
 
+async def test_a_stranger_may_not_send_as_much_as_a_client(serve: Serve) -> None:
+    server = await serve(max_payload_untrusted=1000)
+    large = '40{"token":"' + "x" * 1000 + '"}'
+    async with RawWebSocket(server.url) as socket, Poller(server.url) as poller:
+        await socket.open()
+        await socket.send(large)
+        await socket.closed()
+        await poller.open()
+        assert (await poller.request("POST", large)).status_code == 413
+    assert server.application.log == []
+
+    async with RawWebSocket(server.url) as joined:
+        await joined.join()
+        await joined.send(f'421["echo","{"x" * 5000}"]')
+        assert await joined.receive() == f'431["{"x" * 5000}"]'
+
+
 async def test_a_larger_frame_than_the_web_server_takes_drops_the_connection(server: Running) -> None:
     async with RawWebSocket(server.url) as socket:
         await socket.join()

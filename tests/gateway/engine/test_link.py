@@ -9,6 +9,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from happy.gateway.engine import Socket, frames
+from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import RawWebSocket, Running, until
 
 TARGET = "/v1/updates/?EIO=4&transport=websocket"
@@ -113,6 +114,19 @@ async def test_a_closing_handshake_is_answered_and_completed(server: Running, di
     assert await wire.closed_with() == 1001
     assert await wire.reader.read() == b""
     await until(lambda: server.application.log == ["connect", "session-end", "disconnected: transport close"])
+
+
+async def test_a_large_packet_on_its_way_counts_as_a_sign_of_life(serve: Serve, dial: Dial) -> None:
+    patient = await serve(ping_interval=0.05, ping_timeout=0.15)
+    wire = Wire(*await asyncio.open_connection("127.0.0.1", patient.port))
+    await wire.join()
+    for byte in Frame(Opcode.TEXT, b'421["echo","slow"]').serialize(mask=True):
+        await asyncio.sleep(0.03)
+        wire.writer.write(bytes((byte,)))
+    answers = [await wire.receive() for _ in range(2)]
+    wire.writer.close()
+
+    assert answers == [(frames.TEXT, b"2"), (frames.TEXT, b'431["slow"]')]
 
 
 async def test_a_close_by_the_server_waits_for_the_answer(server: Running, dial: Dial) -> None:

@@ -39,7 +39,8 @@ def test_a_packet_is_taken_apart(text: str, expected: Packet) -> None:
     "text",
     [
         "", "7", "9[]", "x", "-", " 2[]", "2a[]", "2 []", "2\u0661[]", '2"a"', "2-[]", "21-[]", "1{}", "1[]",
-        "5", "5[]", "50-[]", "5-[]", "5x-[]", "599999-[]", "2" + "9" * 30 + "[]", "0" + "/" * 300, "0/a,b", "0\n",
+        "5", "5[]", "50-[]", "5-[]", "5x-[]", "599999-[]", "2" + "9" * 30 + "[]", "0" + "/" * 300, "0/a,b",
+        "0\n",
     ],
 )  # fmt: skip
 def test_a_malformed_packet_is_refused(text: str) -> None:
@@ -52,7 +53,8 @@ def test_a_malformed_packet_is_refused(text: str) -> None:
     [
         "", "[]", "{}", "[1", '["a",]', '["a"] x', "[null]", "[true]", "[{}]", "[[]]", '["a",{"b":}]',
         '["connect"]', '["disconnect"]', '["connect_error"]', '["disconnecting"]', '["newListener"]',
-        '["a",01]', '["a","\\q"]', '["a","\n"]', '["a",NaN]', '["\ud800"]', "[" * 100_000, '["a",' + "[" * 100_000,
+        '["a",01]', '["a","\\q"]', '["a","\n"]', '["a",NaN]', '["\ud800"]',
+        "[" * 100_000, '["a",' + "[" * 100_000,
         '["a",' + "[" * 100_000 + "]" * 100_001,
     ],
 )  # fmt: skip
@@ -66,6 +68,30 @@ def test_arguments_stay_as_they_were_sent() -> None:
 
     assert name == "a"
     assert [bytes(arg) for arg in args] == [b'{"b" : 1.0}', b'"\\u00e9\\ud83d\\ude00"', b"1e999"]
+
+
+def test_only_the_first_arguments_are_kept() -> None:
+    name, args = packets.decode_event('["a"' + ",1" * 2_000_000 + "]")
+
+    assert name == "a"
+    assert len(args) == 4
+
+
+def test_a_large_malformed_body_is_not_searched_for_oddities() -> None:
+    with pytest.raises(ProtocolError):
+        packets.decode_event('["a","' + "\\n" * 1_000_000 + '\\ud800"]')
+    with pytest.raises(ProtocolError):
+        packets.fill_placeholders("[" + "[]," * 100_000 + "1]", [b""])
+
+
+def test_an_answer_is_its_first_argument() -> None:
+    assert packets.decode_answer('[{"a":1},2]') == b'{"a":1}'
+    assert packets.decode_answer("[null]") == b"null"
+    assert packets.decode_answer("[]") is None
+    assert packets.decode_answer("") is None
+    for body in ("{}", "[1", "1"):
+        with pytest.raises(ProtocolError):
+            packets.decode_answer(body)
 
 
 def test_an_event_with_a_number_for_a_name_has_none() -> None:

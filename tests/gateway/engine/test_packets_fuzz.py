@@ -26,7 +26,7 @@ ANY_TEXT = st.text(alphabet=st.characters(exclude_categories=[]), max_size=60)  
 def test_any_text_is_a_packet_or_an_error(text: str) -> None:
     with contextlib.suppress(ProtocolError):
         packet = packets.decode(text)
-        for read in (packets.decode_event, packets.decode_array, packets.decode_auth):
+        for read in (packets.decode_event, packets.decode_answer, packets.decode_auth):
             with contextlib.suppress(ProtocolError):
                 read(packet.body)
 
