@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,9 +24,10 @@ class RunningServer(NamedTuple):
 
 
 @contextmanager
-def run_server(home: Path) -> Iterator[RunningServer]:
+def run_server(home: Path, variables: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
     """Serve until the end of the block, on a free port and an empty database in `home`."""
-    settings = load({"HAPPY_SERVER_LIGHT_DATA_DIR": str(home), "HANDY_MASTER_SECRET": SECRET}, flavor="light")
+    environ = {"HAPPY_SERVER_LIGHT_DATA_DIR": str(home), "HANDY_MASTER_SECRET": SECRET, **(variables or {})}
+    settings = load(environ, flavor="light")
     assert isinstance(settings, Light)
     ready: Future[int] = Future()
     stop: Future[None] = Future()

@@ -1,7 +1,6 @@
 """Access keys over HTTP and over sockets (contract 01 section 9, 02 section 5.6)."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 import pytest
@@ -25,8 +24,8 @@ class Pair(NamedTuple):
 
 
 @pytest.fixture
-async def pair(api: ApiClient) -> AsyncIterator[Pair]:
-    yield Pair((await api.create_session())["id"], (await api.register_machine())["id"])
+async def pair(api: ApiClient) -> Pair:
+    return Pair((await api.create_session())["id"], (await api.register_machine())["id"])
 
 
 async def test_a_key_is_created_read_and_updated(api: ApiClient, pair: Pair) -> None:
