@@ -1,6 +1,8 @@
 """One server for all tests of this folder, new accounts for each test."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
+from contextlib import closing
 
 import pytest
 
@@ -53,3 +55,15 @@ class Raw:
 @pytest.fixture
 def raw(server: RunningServer, api: ApiClient) -> Raw:
     return Raw(server.port, api.token)
+
+
+@pytest.fixture
+def database(server: RunningServer) -> Iterator[sqlite3.Connection]:
+    """The server's own database, to age or to inspect rows."""
+    with closing(sqlite3.connect(server.settings.database, isolation_level=None, timeout=5)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def server_url(server: RunningServer) -> str:
+    return server.url
