@@ -8,6 +8,11 @@ LIGHT := $(VENV)/.installed-light
 FULL := $(VENV)/.installed-full
 DEV := $(VENV)/.installed-dev
 
+# A .venv whose Python does not run any more, because that Python was removed, is made anew.
+ifneq ($(shell $(PY) -c 'print("runs")' 2>/dev/null),runs)
+$(shell rm -f $(PY) $(VENV)/.installed-*)
+endif
+
 .DEFAULT_GOAL := help
 .PHONY: help install install-light run-light run-full test check format lint types layers schema-drift fix bench schema migration \
 	lock test-client kill-loop clean
