@@ -43,7 +43,7 @@ class Terminal:
 
     # -- commands ------------------------------------------------------------------------------------
 
-    def run(self, *arguments: str, timeout: float = 60) -> str:
+    def run(self, *arguments: str, timeout: float = 60, expect: tuple[int, ...] = (0,)) -> str:
         """A command that needs no terminal; what it printed."""
         done = subprocess.run(
             [*self._command, *arguments],
@@ -56,7 +56,7 @@ class Terminal:
             timeout=timeout,
             check=False,
         )
-        assert done.returncode == 0, (
+        assert done.returncode in expect, (
             f"happy {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}"
         )
         return done.stdout
