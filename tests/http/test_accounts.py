@@ -26,7 +26,7 @@ async def test_a_new_account_has_an_empty_profile(api: ApiClient) -> None:
     profile = await api.get("/v1/account/profile")
 
     assert before <= profile.pop("timestamp")
-    expected = {
+    expected: dict[str, Any] = {
         "id": account_id(api),
         "firstName": None,
         "lastName": None,
