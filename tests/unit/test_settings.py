@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from happy.settings import S3, Full, Light, Secret, SettingsError, load
+from happy.settings import S3, Full, Light, Secret, SettingsError, Ui, load
 
 HOME = {"HOME": "/home/ada"}
 POSTGRES = "postgresql://ada:pa55@db/happy"
@@ -68,6 +68,7 @@ def test_nothing_set_gives_a_server_for_one_household() -> None:
         host="0.0.0.0",
         port=3005,
         public_url=None,
+        ui=None,
         metrics_port=9090,
         log_level="info",
         remote_debug_log=False,
@@ -107,6 +108,7 @@ def test_every_light_variable_is_obeyed() -> None:
         host="127.0.0.1",
         port=8080,
         public_url="https://happy.example.org/base",
+        ui=None,
         metrics_port=9999,
         log_level="debug",
         remote_debug_log=True,
@@ -161,6 +163,50 @@ def test_the_launcher_of_the_embedded_server_gets_a_light_one_in_its_data_direct
 
 def test_without_that_launcher_a_stray_data_dir_does_not_move_the_data() -> None:
     assert light().data_dir == light(DATA_DIR="/data").data_dir
+
+
+# ---- the web app
+
+
+def test_a_web_app_is_served_from_the_folder_that_is_named() -> None:
+    expected = Ui(folder=Path("/srv/app"), prefix="/", config={"serverUrl": "http://ada"})
+
+    assert (
+        expected
+        == light(HAPPY_SERVER_UI_DIR="/srv/app", HAPPY_INJECT_HTML_CONFIG='{"serverUrl":"http://ada"}').ui
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "prefix"),
+    [
+        ({"HAPPY_SERVER_UI_PREFIX": "/ui/"}, "/ui"),
+        ({"HAPPY_SERVER_LIGHT_UI_PREFIX": "/ui"}, "/ui"),
+        ({"HAPPY_SERVER_UI_PREFIX": " ", "HAPPY_SERVER_LIGHT_UI_PREFIX": "/ui"}, "/"),
+    ],
+)
+def test_the_prefix_has_a_legacy_name_that_a_blank_new_one_hides(
+    variables: dict[str, str], prefix: str
+) -> None:
+    ui = light(HAPPY_SERVER_LIGHT_UI_DIR="/srv/app", **variables).ui
+
+    assert ui is not None
+    assert prefix == ui.prefix
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "5", " "])
+def test_an_injected_configuration_that_is_no_object_is_ignored(text: str) -> None:
+    ui = light(HAPPY_SERVER_UI_DIR="/srv/app", HAPPY_INJECT_HTML_CONFIG=text).ui
+
+    assert ui is not None
+    assert {} == ui.config
+
+
+def test_an_unnamed_web_app_is_found_by_its_page(tmp_path: Path) -> None:
+    assert light(HAPPY_STATIC_DIR=str(tmp_path)).ui is None
+    (tmp_path / "index.html").write_text("")
+
+    assert Ui(folder=tmp_path, prefix="/", config={}) == light(HAPPY_STATIC_DIR=str(tmp_path)).ui
 
 
 # ---- the .env file
@@ -262,6 +308,10 @@ def test_only_the_word_true_turns_tls_on(value: str, expected: bool) -> None:
         ({"METRICS_PORT": "x"}, "METRICS_PORT: expected a port from 1 to 65535, got 'x'"),
         ({"HOST": "my-laptop"}, "HOST: expected an IP address to listen on, .*, got 'my-laptop'"),
         ({"PUBLIC_URL": "happy.org"}, "PUBLIC_URL: expected an address such as .*, got 'happy.org'"),
+        (
+            {"HAPPY_SERVER_UI_DIR": "/a", "HAPPY_SERVER_UI_PREFIX": "ui"},
+            "HAPPY_SERVER_UI_PREFIX: expected a path",
+        ),
         ({"HAPPY_FLAVOR": "huge"}, "HAPPY_FLAVOR: expected light or full, got 'huge'"),
         ({"DB_PROVIDER": "mysql"}, "DB_PROVIDER: expected pglite or postgres, got 'mysql'"),
         (
