@@ -66,7 +66,7 @@ test-client: $(DEV) ## the published command-line client against this server (ne
 	@exec $(PY) -m tests.client.run $(if $(flavor),--flavor $(flavor))
 
 kill-loop: $(DEV) ## 20 rounds of kill -9 under load, nothing acknowledged may be lost; seed=N repeats a run
-	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor)) $(if $(flavor),--flavor $(flavor))
+	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor))
 
 # ---- schema ----------------------------------------------------------------------------------------------
 
