@@ -16,6 +16,8 @@ class GithubApp(Struct, frozen=True):
     client_secret: str | None = None
     redirect_url: str | None = None
     webhook_secret: str | None = None
+    return_url: str = ""
+    """Where people come back to after they have been to GitHub: the web app."""
 
 
 class GithubUser(Struct, frozen=True):

@@ -26,7 +26,7 @@ class GithubUserUnknown(Exception):
 
 
 class Github(Protocol):
-    """Every method raises Unavailable when GitHub cannot be reached or does not make sense."""
+    """Raises HappyError when GitHub cannot be reached or does not make sense."""
 
     def authorize_url(self, state: str) -> str:
         """Where a person lets us in."""
@@ -59,11 +59,11 @@ class AvatarSource(Protocol):
 
 class Voice(Protocol):
     async def usage(self, voice_user: str, since: Millis) -> VoiceUsage:
-        """What somebody has spoken since then. Raises Unavailable."""
+        """What somebody has spoken since then. Raises HappyError."""
         ...
 
     async def conversation_token(self, agent_id: str, voice_user: str) -> str:
-        """What a client needs to begin speaking. Raises Unavailable."""
+        """What a client needs to begin speaking. Raises HappyError."""
         ...
 
 

@@ -1,0 +1,53 @@
+"""Where a host named by somebody else may lead: to the internet, never to the inside of our own network."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Final
+
+from happy.domain.errors import Invalid, Unavailable
+
+Address = IPv4Address | IPv6Address
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+
+MOST_ADDRESSES: Final = 4
+_TRANSLATED: Final = IPv6Network("64:ff9b::/96")
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """Every address of a host, as the system knows them. Raises OSError, or UnicodeError for no such name."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+async def addresses(
+    host: str, port: int, resolving: Resolve = resolve, *, allow_private: bool = False
+) -> list[str]:
+    """Addresses that may be connected to. Raises Invalid when there is none, Unavailable for no such host."""
+    try:
+        found = await resolving(host, port)
+    except (OSError, UnicodeError) as error:
+        raise Unavailable("a host could not be found") from error
+    accepted = [address for address in found if allow_private or is_public(address)]
+    if not accepted:
+        raise Invalid("the host is not on the public internet")
+    return accepted[:MOST_ADDRESSES]
+
+
+def is_public(text: str) -> bool:
+    try:
+        address = ip_address(text)
+    except ValueError:  # with a zone, hence on a local link
+        return False
+    return all(part.is_global and not part.is_multicast and not part.is_reserved for part in _meant(address))
+
+
+def _meant(address: Address) -> list[Address]:
+    """The address, and the IPv4 addresses it stands for by one of the ways to write or to reach them."""
+    if isinstance(address, IPv4Address):
+        return [address]
+    if address in _TRANSLATED:
+        return [IPv4Address(int(address) & 0xFFFF_FFFF)]
+    carried = [address.ipv4_mapped, address.sixtofour, *(address.teredo or ())]
+    return [address, *(inner for inner in carried if inner is not None)]

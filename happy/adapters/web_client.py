@@ -1,0 +1,141 @@
+"""Requests to other companies' servers: one pool of connections, limits to the time and size of answers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.errors import Invalid, TooLarge, Unavailable
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+CONNECT_SECONDS: Final = 5.0
+CALL_SECONDS: Final = 10.0
+LARGEST_ANSWER: Final = 4 * 1024 * 1024
+MOST_CONNECTIONS: Final = 64
+MOST_IDLE_CONNECTIONS: Final = 16
+
+
+class NotConnected(Unavailable):
+    """The server could not be reached."""
+
+
+class WebAnswer(Struct, frozen=True):
+    status: int
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300  # noqa: PLR2004 - the statuses that mean success
+
+    def read(self, kind: type[T]) -> T:
+        """The body, which is JSON of this type. Raises Unavailable for anything else."""
+        try:
+            return msgspec.json.decode(self.body, type=kind)
+        except (ValueError, RecursionError) as error:
+            raise Unavailable("a service sent an answer that makes no sense") from error
+
+
+class WebClient:
+    """Opened by the first request: importing httpx and reading certificates takes a moment.
+
+    Redirects are not followed, cookies not kept, and proxy variables of the environment not obeyed.
+    """
+
+    def __init__(self) -> None:
+        self._client: httpx.AsyncClient | None = None
+
+    async def call(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        params: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        seconds: float = CALL_SECONDS,
+    ) -> WebAnswer:
+        """Raises Unavailable when there is no whole answer in time, TooLarge. Any status is an answer."""
+        await self._opened()  # before the clock starts
+        options: dict[str, Any] = {"headers": headers, "params": params, "content": body}
+        with _in_our_words():
+            async with asyncio.timeout(seconds), self.stream(method, url, **options) as response:
+                return WebAnswer(response.status_code, await read_body(response, LARGEST_ANSWER))
+
+    @asynccontextmanager
+    async def stream(
+        self, method: str, url: "str | httpx.URL", **options: Any
+    ) -> "AsyncIterator[httpx.Response]":
+        """An answer whose body is not read yet. Raises Unavailable, also while it is being read."""
+        client = await self._opened()
+        with _in_our_words():
+            async with client.stream(method, url, **options) as response:
+                yield response
+
+    async def parse(self, url: str) -> "httpx.URL":
+        """Raises Invalid for what is no address at all."""
+        await self._opened()
+        import httpx
+
+        try:
+            return httpx.URL(url)
+        except httpx.InvalidURL as error:
+            raise Invalid("not an address") from error
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+    async def _opened(self) -> "httpx.AsyncClient":
+        if self._client is None:
+            client = await asyncio.to_thread(_open)
+            self._client = self._client or client  # another request may have been faster
+        return self._client
+
+
+async def read_body(response: "httpx.Response", most_bytes: int) -> bytes:
+    """The body as it was sent, never unpacked. Raises TooLarge as soon as that is certain."""
+    announced = response.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:16]) > most_bytes:
+        raise TooLarge
+    body = bytearray()
+    async for chunk in response.aiter_raw():
+        body += chunk
+        if len(body) > most_bytes:
+            raise TooLarge
+    return bytes(body)
+
+
+def _open() -> "httpx.AsyncClient":
+    import httpx
+
+    return httpx.AsyncClient(
+        timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
+        limits=httpx.Limits(
+            max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_IDLE_CONNECTIONS
+        ),
+        headers={"User-Agent": "happy-server", "Accept-Encoding": "identity"},
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+        follow_redirects=False,
+        trust_env=False,
+    )
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """The library's errors in the words of the core. They name no address: it may hold who asks for whom."""
+    import httpx
+
+    try:
+        yield
+    except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+        raise NotConnected from error
+    except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, TimeoutError, UnicodeError) as error:
+        raise Unavailable("a service did not answer") from error
