@@ -1,0 +1,213 @@
+"""Link accounts to GitHub users, and unlink them (contract 01 section 12)."""
+
+import asyncio
+import hashlib
+import hmac
+import logging
+from typing import Any
+
+import msgspec
+
+from happy.crypto import Claims, Keyring
+from happy.domain.accounts import Avatar
+from happy.domain.errors import Invalid, NotFound, Unauthenticated
+from happy.domain.events import TO_USER, UpdateAccount
+from happy.domain.github import GithubApp, GithubUser, Holder, presentable, split_name
+from happy.domain.people import Picture
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.outbound import Github, GithubRefused, GithubUserUnknown
+from happy.domain.ports.repository import Store
+from happy.domain.values import SECOND, AccountId, Millis
+from happy.services.avatars import AvatarService, Copy
+from happy.services.unit_of_work import Changes, UnitOfWork
+
+log = logging.getLogger(__name__)
+
+
+class LinkFailed(Exception):
+    """Nobody was linked; the message is what the contract calls the reason."""
+
+
+class GithubStates:
+    """What carries an account to GitHub and back: within five minutes, and once."""
+
+    def __init__(self, store: Store, keys: Keyring, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+
+    async def issue(self, account_id: AccountId) -> str:
+        return await asyncio.to_thread(
+            lambda: self._keys.github_states.issue(account_id, self._clock())  # derives a key at first
+        )
+
+    async def redeem(self, state: str) -> AccountId | None:
+        """The account this state was issued to, unless it is too late, or not for the first time."""
+        now = self._clock()
+        claims: Claims | None = await asyncio.to_thread(lambda: self._keys.github_states.verify(state, now))
+        if claims is None or claims.expires_at is None:
+            return None
+        # What is signed, not the signature: that can be written in several ways.
+        state_id = hashlib.sha256(state.rpartition(".")[0].encode()).hexdigest()
+        expires = Millis(int(claims.expires_at * SECOND))
+        first = await self._store.write(lambda tx: tx.github.spend_state(state_id, expires, now))
+        return AccountId(claims.account_id) if first else None
+
+
+class GithubService:
+    def __init__(
+        self,
+        unit_of_work: UnitOfWork,
+        github: Github,
+        avatars: AvatarService,
+        states: GithubStates,
+        keys: Keyring,
+        app: GithubApp,
+    ) -> None:
+        self._unit_of_work = unit_of_work
+        self._github = github
+        self._avatars = avatars
+        self._states = states
+        self._keys = keys
+        self._app = app
+
+    @property
+    def return_url(self) -> str:
+        return self._app.return_url
+
+    async def authorize_url(self, account_id: AccountId) -> str:
+        """Where the owner of this account lets us in. Raises Invalid."""
+        if not self._app.client_id or not self._app.redirect_url:
+            raise Invalid("GitHub OAuth not configured")
+        return self._github.authorize_url(await self._states.issue(account_id))
+
+    async def connect(self, code: str, state: str) -> str:
+        """Link the account that the state was issued to; the GitHub login. Raises LinkFailed."""
+        try:
+            return await self._connect(code, state)
+        except LinkFailed:
+            raise
+        except GithubRefused as refusal:
+            raise LinkFailed(str(refusal)) from None
+        except GithubUserUnknown as error:
+            raise LinkFailed("github_user_fetch_failed") from error
+        except Exception as error:
+            log.warning("a GitHub account could not be linked", exc_info=True)
+            raise LinkFailed("server_error") from error
+
+    async def _connect(self, code: str, state: str) -> str:
+        account_id = await self._states.redeem(state)
+        if account_id is None:
+            raise LinkFailed("invalid_state")
+        if not self._app.client_id or not self._app.client_secret:
+            raise LinkFailed("server_config")
+        token = await self._github.exchange(code)
+        user = await self._github.user(token)
+        sealed = await asyncio.to_thread(lambda: self._keys.at_rest.seal(_path(account_id), token))
+        copy = await self._avatars.copy(account_id, user.avatar_url) if user.avatar_url else None
+        try:
+            await self._unit_of_work.run(lambda changes: self._link(changes, account_id, user, sealed, copy))
+        except BaseException:
+            if copy is not None:
+                await self._avatars.discard(copy)
+            raise
+        return user.login
+
+    async def _link(
+        self, changes: Changes, account_id: AccountId, user: GithubUser, token: bytes, copy: Copy | None
+    ) -> None:
+        """Link in one transaction, together with everything this takes from others."""
+        repository, now = changes.tx.github, changes.now
+        holders = await repository.holders(account_id, user.id, user.login)
+        own = next((holder for holder in holders if holder.account_id == account_id), None)
+        if own is None:
+            raise NotFound("account not found")
+        for holder in holders:
+            if holder is not own:
+                await _take_from(changes, holder, user)
+        await repository.save_user(user.id, user.profile, token, now)
+        first, last = split_name(user.name)
+        avatar = copy.avatar if copy else None
+        await repository.link(Holder(account_id, user.id, user.login), first, last, avatar, now)
+        if own.github_id not in (None, user.id):
+            await repository.delete_user(own.github_id)
+        if copy is not None:
+            await self._avatars.keep(changes.tx, account_id, copy, now)
+        update = UpdateAccount(
+            id=account_id,
+            github=presentable(user.profile),
+            username=user.login,
+            first_name=first,
+            last_name=last,
+            avatar=self._picture(avatar),
+        )
+        changes.record(account_id, TO_USER, update)
+
+    def _picture(self, avatar: Avatar | None) -> Picture | None:
+        if avatar is None:
+            return None
+        url = self._avatars.public_url(avatar)
+        return Picture(avatar.path, url, avatar.width, avatar.height, avatar.thumbhash)
+
+    async def disconnect(self, account_id: AccountId) -> None:
+        """Unlink the account; one that is not linked is fine."""
+
+        async def unlink(changes: Changes) -> None:
+            holder = await changes.tx.github.linked(account_id)
+            if holder is None or holder.github_id is None:
+                return
+            await _unlink(changes, account_id)
+            await changes.tx.github.delete_user(holder.github_id)
+
+        await self._unit_of_work.run(unlink)
+
+
+class GithubWebhook:
+    """What GitHub tells about repositories; nothing follows from it yet but a line in the log."""
+
+    def __init__(self, secret: str | None) -> None:
+        self._secret = secret
+
+    @property
+    def configured(self) -> bool:
+        return self._secret is not None
+
+    def receive(self, event: str, signature: str, body: bytes) -> None:
+        """Raises Unauthenticated for what GitHub has not signed."""
+        expected = hmac.new((self._secret or "").encode(), body, "sha256").hexdigest()
+        genuine = hmac.compare_digest(f"sha256={expected}".encode(), signature.encode())
+        if self._secret is None or not genuine:
+            raise Unauthenticated("Invalid signature")
+        log.info("GitHub webhook: %s", event, extra=_described(body))
+
+
+async def _take_from(changes: Changes, holder: Holder, user: GithubUser) -> None:
+    """Whoever signs in at GitHub is that user: a link or a name that another account still has is stale."""
+    if holder.github_id == user.id:
+        await _unlink(changes, holder.account_id)
+        return
+    await changes.tx.github.drop_username(holder.account_id, changes.now)
+    changes.record(holder.account_id, TO_USER, UpdateAccount(holder.account_id, username=None))
+
+
+async def _unlink(changes: Changes, account_id: AccountId) -> None:
+    await changes.tx.github.unlink(account_id, changes.now)
+    changes.record(account_id, TO_USER, UpdateAccount(account_id, github=None, username=None))
+
+
+def _path(account_id: AccountId) -> tuple[str, ...]:
+    return "user", account_id, "github", "token"
+
+
+def _described(body: bytes) -> dict[str, Any]:
+    """What happened, and where, as far as the event says."""
+    try:
+        fields = msgspec.json.decode(body)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(fields, dict):
+        return {}
+    repository = fields.get("repository")
+    name = repository.get("full_name") if isinstance(repository, dict) else None
+    told = {"action": fields.get("action"), "repository": name}
+    return {key: value for key, value in told.items() if isinstance(value, str)}

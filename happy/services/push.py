@@ -1,0 +1,96 @@
+"""Tell an account's devices that something happened in a session (contract 01 section 14, 02 section 10)."""
+
+import asyncio
+import logging
+
+from happy.domain.errors import HappyError, NotFound
+from happy.domain.events import SessionEvent, to_session
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.outbound import PushSender
+from happy.domain.ports.pubsub import FOREGROUND, EventSink, Presence
+from happy.domain.ports.repository import Store, Transaction
+from happy.domain.push import (
+    NO_TOKENS,
+    SUPPRESSED,
+    EventKind,
+    Notification,
+    PushOutcome,
+    Ticket,
+    event_data,
+    failed,
+    outcome_of,
+)
+from happy.domain.values import AccountId, SessionId
+
+PRESENCE_SECONDS = 2.0
+SEND_SECONDS = 8.0
+"""For all devices together: callers wait 15 s for the answer."""
+
+log = logging.getLogger(__name__)
+
+
+class PushService:
+    def __init__(
+        self, store: Store, sink: EventSink, presence: Presence, sender: PushSender, clock: Clock
+    ) -> None:
+        self._store = store
+        self._sink = sink
+        self._presence = presence
+        self._sender = sender
+        self._clock = clock
+
+    async def session_event(
+        self,
+        account_id: AccountId,
+        session_id: SessionId,
+        kind: EventKind,
+        notification: Notification,
+    ) -> PushOutcome:
+        """Announce the event and push it, unless somebody is looking. Raises NotFound, and nothing later."""
+        if await self._store.read(lambda tx: tx.sessions.get(account_id, session_id)) is None:
+            raise NotFound("Session not found")
+        event = SessionEvent(session_id, kind, notification.title, notification.body, self._clock())
+        self._sink.publish(account_id, event, to_session(session_id))
+        data = event_data(session_id, notification.data, kind)
+        try:
+            return await self._push(account_id, Notification(notification.title, notification.body, data))
+        except HappyError as error:
+            log.warning("a notification could not be pushed", exc_info=error)
+            return failed(str(error))
+        except Exception:
+            log.exception("a notification could not be pushed")
+            return failed("Internal error")
+
+    async def _push(self, account_id: AccountId, notification: Notification) -> PushOutcome:
+        if await self._somebody_looks(account_id):
+            return SUPPRESSED
+        stored = await self._store.read(lambda tx: tx.accounts.push_tokens(account_id))
+        if not stored:
+            return NO_TOKENS
+        tokens = [each.token for each in stored]
+        tickets = await self._sender.send(notification, tokens, SEND_SECONDS)
+        await self._forget_dead(account_id, tokens, tickets)
+        return outcome_of(tickets)
+
+    async def _somebody_looks(self, account_id: AccountId) -> bool:
+        """When nobody can tell in time, nobody looks: one notification too many is better than none."""
+        try:
+            async with asyncio.timeout(PRESENCE_SECONDS):
+                return bool(await self._presence.holders(account_id, FOREGROUND))
+        except (HappyError, TimeoutError) as error:
+            log.warning("presence could not be looked up", exc_info=error)
+            return False
+
+    async def _forget_dead(self, account_id: AccountId, tokens: list[str], tickets: list[Ticket]) -> None:
+        dead = [token for token, ticket in zip(tokens, tickets, strict=True) if ticket.gone]
+        if not dead:
+            return
+
+        async def drop(tx: Transaction) -> None:
+            for token in dead:
+                await tx.accounts.drop_push_token(account_id, token)
+
+        try:
+            await self._store.write(drop)
+        except HappyError as error:  # the next notification finds them again
+            log.warning("dead push tokens were left behind", exc_info=error)

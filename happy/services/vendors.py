@@ -1,0 +1,61 @@
+"""Keep credentials of other companies, sealed, and hand them back (contract 01 section 12.5)."""
+
+import asyncio
+
+from msgspec import Struct
+
+from happy.crypto import Keyring
+from happy.domain.ids import new_id
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.repository import Store
+from happy.domain.values import AccountId
+from happy.domain.vendors import Vendor
+
+
+class VendorToken(Struct, frozen=True):
+    vendor: str
+    token: str
+
+
+class VendorService:
+    """The key that seals takes a moment to derive, so sealing runs in a thread."""
+
+    def __init__(self, store: Store, keys: Keyring, clock: Clock) -> None:
+        self._store = store
+        self._keys = keys
+        self._clock = clock
+
+    async def register(self, account_id: AccountId, vendor: Vendor, token: str) -> None:
+        """Keep the token in place of an earlier one; any text will do."""
+        sealed = await asyncio.to_thread(self._seal, account_id, vendor, token)
+        now = self._clock()
+        token_id = new_id(now)
+        await self._store.write(lambda tx: tx.vendor_tokens.save(account_id, token_id, vendor, sealed, now))
+
+    async def token(self, account_id: AccountId, vendor: Vendor) -> str | None:
+        """Raises ValueError when it was sealed with another secret."""
+        sealed = await self._store.read(lambda tx: tx.vendor_tokens.get(account_id, vendor))
+        return None if sealed is None else await asyncio.to_thread(self._unseal, account_id, vendor, sealed)
+
+    async def tokens(self, account_id: AccountId) -> list[VendorToken]:
+        """The earliest stored first. Raises ValueError when one was sealed with another secret."""
+        stored = await self._store.read(lambda tx: tx.vendor_tokens.owned(account_id))
+        return await asyncio.to_thread(
+            lambda: [
+                VendorToken(each.vendor, self._unseal(account_id, each.vendor, each.token)) for each in stored
+            ]
+        )
+
+    async def delete(self, account_id: AccountId, vendor: Vendor) -> None:
+        """Deleting what is not there is fine."""
+        await self._store.write(lambda tx: tx.vendor_tokens.delete(account_id, vendor))
+
+    def _seal(self, account_id: AccountId, vendor: str, token: str) -> bytes:
+        return self._keys.at_rest.seal(_path(account_id, vendor), token)
+
+    def _unseal(self, account_id: AccountId, vendor: str, sealed: bytes) -> str:
+        return self._keys.at_rest.unseal(_path(account_id, vendor), sealed)
+
+
+def _path(account_id: AccountId, vendor: str) -> tuple[str, ...]:
+    return "user", account_id, "vendors", vendor, "token"
