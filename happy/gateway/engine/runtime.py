@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from happy.gateway.engine.application import Application
     from happy.gateway.engine.connection import Connection
     from happy.gateway.engine.settings import EngineSettings
+    from happy.gateway.engine.websocket import WebSocketLink
 
 logger = logging.getLogger("happy.engine")
 
@@ -33,6 +34,7 @@ class Runtime:
         self.closed: Counter[str] = Counter()  # by reason
         self._tasks: set[asyncio.Task[Any]] = set()
         self._framed = ("", b"")
+        self._to_push: list[WebSocketLink] = []
 
     def add(self, connection: Connection) -> None:
         self.connections[connection.sid] = connection
@@ -68,6 +70,17 @@ class Runtime:
             frame = frames.frame(frames.TEXT, (MESSAGE + text).encode())
             self._framed = (text, frame)
         return frame
+
+    def push_soon(self, link: WebSocketLink) -> None:
+        """Let a link write at the end of this turn of the event loop: one system call for many packets."""
+        if not self._to_push:
+            asyncio.get_running_loop().call_soon(self._push)
+        self._to_push.append(link)
+
+    def _push(self) -> None:
+        links, self._to_push = self._to_push, []
+        for link in links:
+            link.push()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task and keep it alive; its failure is logged."""

@@ -1,7 +1,8 @@
 """The websocket transport directly on a TCP connection, as a protocol class for uvicorn.
 
-A packet is handled in the callback that received it and written where it was sent: there is no task and no
-queue per connection, unless an event handler has to wait or the peer reads slowly.
+A packet is handled in the callback that received it. What is sent to a peer in one turn of the event loop is
+written in one system call. There is no task and no queue per connection, unless an event handler has to wait
+or the peer reads slowly.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from happy.gateway.engine.runtime import Runtime
     from happy.gateway.engine.transport import Door, Receiver
 
+PUSH_BYTES = 65_536
+"""How much may wait for the end of a turn of the event loop."""
+
 CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a closing handshake."""
 
@@ -37,9 +41,12 @@ class WebSocketLink(asyncio.Protocol):
 
     __slots__ = (
         "_closing",
+        "_corked",
         "_door",
         "_lost",
         "_open_links",
+        "_outgoing",
+        "_outgoing_size",
         "_reader",
         "_runtime",
         "_tcp",
@@ -61,10 +68,13 @@ class WebSocketLink(asyncio.Protocol):
         self._open_links = open_links  # uvicorn's, which it closes when it stops
         self._tcp: asyncio.Transport = cast("asyncio.Transport", None)
         self._reader: FrameReader | None = None
+        self._outgoing: list[bytes] | None = None  # frames to be written together
+        self._outgoing_size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._working = False  # a task waits for an event handler
         self._closing = False
         self._lost = False
+        self._corked = False  # received packets are being processed; what they send is written after them
 
     # Callbacks of the event loop and of uvicorn
 
@@ -79,7 +89,13 @@ class WebSocketLink(asyncio.Protocol):
         self._reader.feed(data)
         if self.connection is not None:
             self.connection.heard = True  # a large packet may take longer to arrive than a pong is awaited
-        if not self._working and (work := self._advance(self._reader)) is not None:
+        if self._working:
+            return
+        self._corked = True
+        work = self._advance(self._reader)
+        self._corked = False
+        self.push()
+        if work is not None:
             self._start_working(work)
 
     def pause_writing(self) -> None:
@@ -161,11 +177,12 @@ class WebSocketLink(asyncio.Protocol):
         if opcode == frames.CLOSE:
             if not (self._closing or self._lost):
                 self._closing = True
+                self.push()
                 self._tcp.write(frames.frame(frames.CLOSE, payload[:2]))
             self.ready = False
             self._tcp.close()
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
-            self._tcp.write(frames.frame(frames.PONG, payload))
+            self._put(frames.frame(frames.PONG, payload))
 
     def _fail(self, code: int) -> None:
         """The peer broke the websocket protocol: tell it, and read no further."""
@@ -200,10 +217,33 @@ class WebSocketLink(asyncio.Protocol):
     # Writing
 
     def write(self, packet: str) -> None:
-        self._tcp.write(frames.frame(frames.TEXT, packet.encode()))
+        self._put(frames.frame(frames.TEXT, packet.encode()))
 
     def write_message(self, text: str) -> None:
-        self._tcp.write(self._runtime.message_frame(text))
+        self._put(self._runtime.message_frame(text))
+
+    def _put(self, frame: bytes) -> None:
+        """Write at the end of this turn of the event loop, together with what else is sent in it."""
+        if self._outgoing is None:
+            self._outgoing = [frame]
+            self._outgoing_size = len(frame)
+            if not self._corked:
+                self._runtime.push_soon(self)
+        else:
+            self._outgoing.append(frame)
+            self._outgoing_size += len(frame)
+        if self._outgoing_size > PUSH_BYTES:
+            self.push()
+
+    def push(self) -> None:
+        """Write what was put; if the peer reads slowly, this may end the readiness for more."""
+        outgoing, self._outgoing = self._outgoing, None
+        if outgoing is None or self._tcp.is_closing():
+            return
+        if len(outgoing) == 1:
+            self._tcp.write(outgoing[0])
+        else:
+            self._tcp.writelines(outgoing)
 
     def flush(self) -> None:
         while self.ready and self.connection is not None and (packet := self.connection.take()) is not None:
@@ -214,7 +254,7 @@ class WebSocketLink(asyncio.Protocol):
     def close(self, *, abort: bool = False) -> None:
         if self._lost:
             return
-        if abort or not (self.ready or self._closing):  # a close frame would wait behind what is not read
+        if abort:
             self._closing = True
             self.ready = False
             self._tcp.abort()
@@ -225,6 +265,7 @@ class WebSocketLink(asyncio.Protocol):
         if self._closing or self._lost:
             return
         self._closing = True
+        self.push()
         self.ready = False
         self._tcp.write(frames.close_frame(code))
         self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._tcp.abort)

@@ -202,6 +202,46 @@ async def test_a_refused_handshake_says_why(server: Running, dial: Dial) -> None
     assert await wire.reader.read() == b'{"code":5,"message":"Unsupported protocol version"}'
 
 
+async def test_answers_to_packets_that_came_together_leave_together(server: Running, dial: Dial) -> None:
+    wire = await dial()
+    await wire.join()
+    packets = (f'42{number}["echo",{number}]'.encode() for number in range(100))
+    wire.writer.write(b"".join(Frame(Opcode.TEXT, packet).serialize(mask=True) for packet in packets))
+    together = await wire.reader.read(100_000)
+
+    assert together.count(b"43") >= 100
+
+
+async def test_what_is_sent_in_one_turn_is_written_in_one_call(server: Running, dial: Dial) -> None:
+    wire = await dial()
+    await wire.join()
+    written: list[int] = []
+    held = server.application.sockets[0]
+    link: Any = held.connection.transport
+    link._tcp = Spy(link._tcp, written)
+    for _ in range(50):
+        held.emit("n", b"1")
+    assert written == []
+    await asyncio.sleep(0.01)
+
+    assert written == [50]
+
+
+class Spy:
+    """A TCP transport that notes how many frames each of its writes holds."""
+
+    def __init__(self, transport: asyncio.Transport, written: list[int]) -> None:
+        self._transport = transport
+        self._written = written
+
+    def writelines(self, lines: list[bytes]) -> None:
+        self._written.append(len(lines))
+        self._transport.writelines(lines)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
 async def test_a_flood_of_pings_from_a_peer_that_does_not_read_is_not_collected(
     server: Running, dial: Dial
 ) -> None:
