@@ -63,7 +63,7 @@ bench: $(DEV) ## measure this machine; prints a table and writes bench-results/*
 	@exec $(PY) -m tests.bench
 
 test-client: $(DEV) ## the published command-line client against this server (needs Node; docs/test-client.md)
-	@exec $(PY) -m tests.client.run $(if $(flavor),--flavor $(flavor))
+	@exec $(PY) -m tests.client.run $(if $(flavor),--flavor $(flavor)) $(if $(version),--version $(version))
 
 kill-loop: $(DEV) ## 20 rounds of kill -9 under load, nothing acknowledged may be lost; seed=N repeats a run
 	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor))

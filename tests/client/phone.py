@@ -71,7 +71,8 @@ class Phone:
 
     async def say(self, session_id: str, key: DataKey, text: str) -> None:
         """Send a prompt to a session."""
-        message = {"role": "user", "content": {"type": "text", "text": text}, "meta": {"sentFrom": "phone"}}
+        meta = {"sentFrom": "phone", "permissionMode": "default"}
+        message = {"role": "user", "content": {"type": "text", "text": text}, "meta": meta}
         await self.api.post_messages(session_id, [key.encrypt(message)], [str(uuid.uuid4())])
 
     async def transcript(self, session_id: str, key: DataKey) -> list[Any]:

@@ -19,7 +19,7 @@ from typing import Any
 from tests.api_client import ApiClient
 from tests.client.fake_model import fake_model
 from tests.client.phone import DataKey, Phone
-from tests.client.terminal import CLIENT, Terminal
+from tests.client.terminal import VERSION, Terminal
 from tests.e2e.server import Server, temporary_home
 from tests.node import MISSING, node_is_there
 from tests.socket_client import Disconnected, SocketClient
@@ -54,7 +54,7 @@ async def link_the_terminal(play: Play) -> None:
 
 async def link_in_the_old_form(play: Play, home: Path) -> None:
     """Phones of before answer with the account's secret; the client takes that as well."""
-    other = Terminal(home, play.server.url)
+    other = Terminal(home, play.server.url, play.terminal.version)
     try:
         await other.login(lambda key: play.phone.approve(key, v2=False))
         assert "secret" in other.credentials
@@ -72,7 +72,7 @@ async def start_the_daemon(play: Play, socket: SocketClient) -> DataKey:
     await until("the machine is active", lambda: machine_is_active(play))
     machine = await play.machine()
     key = play.phone.data_key(machine["dataEncryptionKey"])
-    assert key.decrypt(machine["metadata"])["happyCliVersion"] == CLIENT[1]
+    assert key.decrypt(machine["metadata"])["happyCliVersion"] == play.terminal.version
     assert key.decrypt(machine["daemonState"])["status"] == "running"
     play.done("happy daemon start: the machine is there, active, and the phone reads what it says of itself")
     return key
@@ -120,6 +120,7 @@ async def spawn_claude(
         "ANTHROPIC_BASE_URL": model,
         "ANTHROPIC_API_KEY": "no-key",
         "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+        "IS_SANDBOX": "1",  # client 1.2.0 skips permissions, which Claude Code refuses to root elsewhere
     }
     params = {"directory": str(play.terminal.project), "agent": "claude", "environmentVariables": environment}
     spawned = await play.phone.call(
@@ -214,14 +215,14 @@ async def perform(play: Play, home: Path, model: str) -> None:
 
 
 @asynccontextmanager
-async def stage(flavor: str, home: Path) -> AsyncIterator[Play]:
+async def stage(flavor: str, version: str, home: Path) -> AsyncIterator[Play]:
     """A server on an empty home, a signed-in phone, a machine; all are gone afterwards."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(Server(home / "server", flavor=flavor))
         api = await stack.enter_async_context(ApiClient(server.url))
         phone = Phone(api)
         await phone.sign_in()
-        terminal = Terminal(home / "terminal", server.url)
+        terminal = Terminal(home / "terminal", server.url, version)
         stack.callback(terminal.clean_up)
         yield Play(server, phone, terminal)
 
@@ -229,15 +230,18 @@ async def stage(flavor: str, home: Path) -> AsyncIterator[Play]:
 async def main() -> int:
     parser = argparse.ArgumentParser(description="the published command-line client against this server")
     parser.add_argument("--flavor", default="light", help="the server's flavor: light (default) or full")
-    flavor = parser.parse_args().flavor
+    parser.add_argument(
+        "--version", default=VERSION, help=f"the client's version on npm: {VERSION} (default), 1.2.0"
+    )
+    arguments = parser.parse_args()
     if not node_is_there():
         print(MISSING)
         return 1
     home = temporary_home()
     failed = True
     try:
-        async with stage(flavor, home) as play:
-            play.done(f"the server runs ({flavor}); the client is {'@'.join(CLIENT)}")
+        async with stage(arguments.flavor, arguments.version, home) as play:
+            play.done(f"the server runs ({arguments.flavor}); the client is happy@{arguments.version}")
             try:
                 with fake_model() as model:
                     await perform(play, home, model)

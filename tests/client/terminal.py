@@ -15,7 +15,7 @@ from typing import Any
 
 from tests.node import installed, node
 
-CLIENT = ("happy", "1.2.5")
+VERSION = "1.2.5"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LINK = re.compile(r"happy://terminal\?([A-Za-z0-9_-]{43})")
 ENTER = b"\r"
@@ -24,13 +24,17 @@ ENTER = b"\r"
 class Terminal:
     """One installation: an empty home, a settings folder, and the processes it started."""
 
-    def __init__(self, home: Path, server_url: str) -> None:
+    def __init__(self, home: Path, server_url: str, version: str) -> None:
+        self.version = version
         self.home = home
         self.folder = home / "happy"
         self.folder.mkdir(parents=True)
         self.project = home / "project"
         self.project.mkdir()
-        self._command = [node(), str(installed(*CLIENT) / "node_modules" / "happy" / "bin" / "happy.mjs")]
+        self._command = [
+            node(),
+            str(installed("happy", version) / "node_modules" / "happy" / "bin" / "happy.mjs"),
+        ]
         self._sessions: list[subprocess.Popen[bytes]] = []
         self._environment = {
             "PATH": os.environ["PATH"],
