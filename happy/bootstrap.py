@@ -37,7 +37,7 @@ from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
-from happy.services.rpc import RpcService
+from happy.services.rpc import GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
 from happy.services.unit_of_work import UnitOfWork
@@ -70,7 +70,10 @@ class Application:
 
 @asynccontextmanager
 async def open_application(
-    settings: Light | Full, engine_settings: EngineSettings | None = None
+    settings: Light | Full,
+    engine_settings: EngineSettings | None = None,
+    *,
+    grace_seconds: float = GRACE_SECONDS,
 ) -> AsyncIterator[Application]:
     """Open every adapter, start the background jobs; close all in the opposite order. Raises StartupError."""
     clock = system_clock
@@ -83,7 +86,7 @@ async def open_application(
         await asyncio.to_thread(lambda: keys.tokens)  # half of the start is spent on deriving this key
         activity = Activity(adapters.store, hub, adapters.presence, clock)
         services = build_services(adapters, hub, activity, keys, clock)
-        rpc = RpcEvents(hub, RpcService(hub))
+        rpc = RpcEvents(hub, RpcService(hub, grace_seconds))
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
         gateway = Gateway(node_id, hub, adapters.bus, adapters.presence, services.identity, activity)
