@@ -164,8 +164,7 @@ def serving(hub: Hub, besides: ConnectionId = NOBODY, method: str = "m") -> str 
     return hub.serving(OWNER, method, besides=besides)
 
 
-async def test_the_newest_registration_serves(hub: Hub) -> None:
-    # contract 06 E13: the oldest did, half-open as it was
+async def test_e13_the_oldest_registration_served_half_open_as_it_was(hub: Hub) -> None:
     old, _ = join(hub, "old", "machine", "x")
     new, _ = join(hub, "new", "machine", "x")
     for connection in (old, new):
@@ -176,8 +175,7 @@ async def test_the_newest_registration_serves(hub: Hub) -> None:
     assert ("new", "old") == (before, serving(hub))
 
 
-async def test_a_machine_serves_before_a_session_and_a_session_before_a_user(hub: Hub) -> None:
-    # contract 06 B14: any device of the user could intercept calls
+async def test_b14_any_device_could_take_the_place_of_a_machine(hub: Hub) -> None:
     machine, _ = join(hub, "machine", "machine", "x")
     session, _ = join(hub, "session", "session", "x")
     user, _ = join(hub, "user")

@@ -97,10 +97,9 @@ async def test_new_settings_are_announced_to_the_user(
     assert ("value", 2) == (stored.value, stored.version)
 
 
-async def test_empty_settings_stay_empty_for_the_loser_of_a_race(
+async def test_c21_empty_settings_were_null_for_the_loser_of_a_race(
     accounts: AccountService, owner: AccountId
 ) -> None:
-    # contract 06 C21: an empty text became null
     await accounts.update_settings(owner, 0, "")
     lost = await accounts.update_settings(owner, 0, "late")
 

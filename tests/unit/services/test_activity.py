@@ -79,8 +79,7 @@ async def test_heartbeats_are_written_by_the_flush(world: World, owner: AccountI
     assert (at, True) == await stored(world, session)
 
 
-async def test_a_restarted_session_is_active_with_the_next_flush(world: World, owner: AccountId) -> None:
-    # contract 06 E1
+async def test_e1_a_restarted_session_stayed_inactive(world: World, owner: AccountId) -> None:
     session = await seeds.session(world.store, owner, active=False)
     world.clock.advance(seconds=1)
     await beat(world, session)
@@ -89,8 +88,9 @@ async def test_a_restarted_session_is_active_with_the_next_flush(world: World, o
     assert (NOW + 1_000, True) == await stored(world, session)
 
 
-async def test_the_last_active_time_never_moves_backwards(world: World, owner: AccountId) -> None:
-    # contract 06 E2
+async def test_e2_a_back_dated_heartbeat_moved_the_last_active_time_backwards(
+    world: World, owner: AccountId
+) -> None:
     session = await seeds.session(world.store, owner)
     await beat(world, session, at=NOW - 5 * 60_000)
     await world.activity.flush()
@@ -98,10 +98,9 @@ async def test_the_last_active_time_never_moves_backwards(world: World, owner: A
     assert (NOW, True) == await stored(world, session)
 
 
-async def test_a_flush_that_failed_is_repeated(
+async def test_e4_a_flush_that_failed_was_not_repeated(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # contract 06 E4
     session = await seeds.session(world.store, owner)
     machine = await seeds.machine(world.store, owner)
     at = world.clock.advance(minutes=1)
@@ -121,8 +120,7 @@ async def unavailable(_: object) -> None:
     raise Unavailable
 
 
-async def test_a_session_that_was_deleted_does_not_stop_the_others(world: World, owner: AccountId) -> None:
-    # contract 06 E4
+async def test_e4_a_session_that_was_gone_hid_the_others(world: World, owner: AccountId) -> None:
     gone, kept = await seeds.session(world.store, owner), await seeds.session(world.store, owner)
     at = world.clock.advance(minutes=1)
     await beat(world, gone)
@@ -164,10 +162,9 @@ async def test_what_waited_to_be_written_does_not_revive_a_stopped_session(
     assert (world.clock.now, False) == await stored(world, session)
 
 
-async def test_a_late_flush_of_another_node_does_not_revive_a_stopped_session(
+async def test_e6_a_late_flush_of_another_node_revived_a_stopped_session(
     world: World, owner: AccountId
 ) -> None:
-    # contract 06 E6
     elsewhere = World(world.store)
     elsewhere.clock = world.clock
     session = await seeds.session(world.store, owner)
@@ -180,8 +177,7 @@ async def test_a_late_flush_of_another_node_does_not_revive_a_stopped_session(
     assert (world.clock.now, False) == await stored(world, session)
 
 
-async def test_stopping_a_foreign_session_does_not_silence_it(world: World, owner: AccountId) -> None:
-    # contract 06 B5: whoever knew a session id could mute its heartbeats
+async def test_b5_whoever_knew_a_session_could_silence_it(world: World, owner: AccountId) -> None:
     session = await seeds.session(world.store, owner)
     stranger = await seeds.account(world.store)
     for stop in (world.sessions.archive, world.sessions.delete):
@@ -257,10 +253,9 @@ async def test_whoever_was_silent_for_ten_minutes_is_gone(world: World, owner: A
     assert (NOW + 1, True) == await stored(world, fresh)
 
 
-async def test_any_number_of_silent_sessions_is_ended_in_batches(
+async def test_a11_all_silent_sessions_were_loaded_at_once(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # contract 06 A11: all columns of all expired rows were loaded at once
     monkeypatch.setattr("happy.services.activity.IDLE_BATCH", 4)
     for _ in range(9):
         await seeds.session(world.store, owner)
@@ -270,10 +265,7 @@ async def test_any_number_of_silent_sessions_is_ended_in_batches(
     assert 9 == len({event.wire["id"] for event in world.sink.take()})
 
 
-async def test_a_heartbeat_that_is_not_yet_written_counts_against_silence(
-    world: World, owner: AccountId
-) -> None:
-    # contract 06 E5: announced offline although it had just spoken
+async def test_e5_who_had_just_spoken_was_announced_gone(world: World, owner: AccountId) -> None:
     session = await seeds.session(world.store, owner)
     machine = await seeds.machine(world.store, owner, active=True)
     at = world.clock.advance(minutes=11)
@@ -317,8 +309,9 @@ async def test_a_machine_is_online_while_it_is_connected(world: World, owner: Ac
     assert machine == await seeds.stored_machine(world.store, owner, machine.id)
 
 
-async def test_a_machine_goes_offline_with_its_last_connection_only(world: World, owner: AccountId) -> None:
-    # contract 06 E7
+async def test_e7_the_first_of_several_connections_to_leave_announced_the_machine_gone(
+    world: World, owner: AccountId
+) -> None:
     machine = await seeds.machine(world.store, owner)
     for connection in ("old", "new"):
         await world.activity.machine_connected(owner, machine.id, holder(connection))
@@ -331,10 +324,9 @@ async def test_a_machine_goes_offline_with_its_last_connection_only(world: World
     assert [online(machine.id, active=False)] == world.sink.wires()
 
 
-async def test_a_machine_that_comes_back_while_its_end_is_looked_at_stays_online(
+async def test_e7_the_late_end_of_an_old_connection_followed_the_new_one(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # contract 06 E7: the late close of the old connection followed the new "online"
     machine = await seeds.machine(world.store, owner)
     await world.activity.machine_connected(owner, machine.id, holder("old"))
     world.clock.advance(minutes=1)  # nothing is known any more, so the store is asked
@@ -351,8 +343,7 @@ async def test_a_machine_that_comes_back_while_its_end_is_looked_at_stays_online
     assert [True, True] == [wire["active"] for wire in world.sink.wires()]
 
 
-async def test_an_invented_machine_makes_no_blips(world: World, owner: AccountId) -> None:
-    # contract 06 B15
+async def test_b15_an_invented_machine_was_announced(world: World, owner: AccountId) -> None:
     foreign = await seeds.machine(world.store, await seeds.account(world.store))
     for machine_id in (MachineId("invented"), foreign.id):
         await world.activity.machine_connected(owner, machine_id, holder("1"))
@@ -362,8 +353,7 @@ async def test_an_invented_machine_makes_no_blips(world: World, owner: AccountId
     assert [] == world.sink.take()
 
 
-async def test_a_deleted_machine_is_not_announced_any_more(world: World, owner: AccountId) -> None:
-    # contract 06 E9
+async def test_e9_a_deleted_machine_went_on_being_announced(world: World, owner: AccountId) -> None:
     machine = await seeds.machine(world.store, owner)
     await world.activity.machine_connected(owner, machine.id, holder("1"))
     await world.activity.machine_alive(owner, machine.id, NOW)

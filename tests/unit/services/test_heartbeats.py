@@ -97,8 +97,7 @@ async def test_a_write_that_could_not_revive_the_row_is_tried_again_with_a_newer
     assert [(OWNER, "x", NOW + 1_000)] == heartbeats.take()
 
 
-async def test_looking_again_does_not_drop_what_waits_to_be_written(clock: Clock) -> None:
-    # contract 06 E4
+async def test_e4_looking_again_dropped_what_waited_to_be_written(clock: Clock) -> None:
     heartbeats, rows = make(clock)
     at = clock.advance(seconds=31)
     await heartbeats.beat(OWNER, "x", at)
@@ -109,8 +108,7 @@ async def test_looking_again_does_not_drop_what_waits_to_be_written(clock: Clock
     assert [(OWNER, "x", at)] == heartbeats.take()
 
 
-async def test_what_could_not_be_written_is_kept(clock: Clock) -> None:
-    # contract 06 E4
+async def test_e4_what_could_not_be_written_was_lost(clock: Clock) -> None:
     heartbeats, _ = make(clock)
     first = clock.advance(minutes=1)
     await heartbeats.beat(OWNER, "x", first)

@@ -60,8 +60,7 @@ async def test_the_sender_can_be_skipped(world: World, session: Session) -> None
     assert [sender] == [event.skip for event in world.sink.take()]
 
 
-async def test_a_message_sent_again_is_answered_and_not_announced(world: World, session: Session) -> None:
-    # contract 06 C2: a duplicate burnt a number of the account and one of the session
+async def test_c2_a_message_sent_again_burnt_two_numbers(world: World, session: Session) -> None:
     first = await append(world, session, ("a", "one"))
     world.sink.take()
     again = await append(world, session, ("a", "again"), ("b", "two"))
@@ -76,22 +75,19 @@ async def test_the_first_of_equal_local_ids_in_one_request_wins(world: World, se
     assert ["one", "two"] == [wire["body"]["message"]["content"]["c"] for wire in world.sink.wires()]
 
 
-async def test_an_empty_local_id_counts_as_none(world: World, session: Session) -> None:
-    # contract 06 C4: the second one was lost
+async def test_c4_the_second_message_with_an_empty_local_id_was_lost(world: World, session: Session) -> None:
     assert [1, 2] == await append(world, session, ("", "one"), ("", "two"))
     assert [3] == await append(world, session, ("", "three"))
     assert [None] * 3 == [wire["body"]["message"]["localId"] for wire in world.sink.wires()]
 
 
-async def test_an_empty_message_is_announced_like_any_other(world: World, session: Session) -> None:
-    # contract 06 C6
+async def test_c6_an_empty_message_was_not_announced(world: World, session: Session) -> None:
     await append(world, session, (None, ""))
 
     assert [""] == [wire["body"]["message"]["content"]["c"] for wire in world.sink.wires()]
 
 
-async def test_one_message_repeated_at_once_is_announced_once(world: World, session: Session) -> None:
-    # contract 06 C7: a race on the unique key was an internal error
+async def test_c7_a_message_repeated_at_once_failed(world: World, session: Session) -> None:
     answers = await asyncio.gather(*(append(world, session, ("a", "text")) for _ in range(16)))
 
     assert [[1]] * 16 == answers

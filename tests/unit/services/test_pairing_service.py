@@ -66,10 +66,9 @@ async def test_a_signature_of_something_else_does_not_sign_in(pairing: PairingSe
 
 
 @pytest.mark.parametrize(("key_bytes", "signature_bytes"), [(31, 64), (33, 64), (32, 63), (0, 0)])
-async def test_keys_of_the_wrong_size_are_invalid(
+async def test_c12_a_key_of_the_wrong_size_was_an_internal_error(
     pairing: PairingService, key_bytes: int, signature_bytes: int
 ) -> None:
-    # contract 06 C12: they were internal errors
     with pytest.raises(Invalid):
         await pairing.sign_in(bytes(key_bytes), b"challenge", bytes(signature_bytes))
 
@@ -83,10 +82,9 @@ async def test_nonsense_is_no_token(identity: IdentityService, token: str) -> No
         await identity.authenticate(token)
 
 
-async def test_a_token_of_an_account_that_does_not_exist_is_refused(
+async def test_b4_a_token_of_a_missing_account_was_accepted(
     identity: IdentityService, tokens: Tokens, world: World
 ) -> None:
-    # contract 06 B4: it led to internal errors
     with pytest.raises(Unauthenticated):
         await identity.authenticate(tokens.issue("nobody", world.clock.now))
 
@@ -105,10 +103,9 @@ async def test_an_account_is_looked_for_once(
     assert owner == await identity.authenticate(token)
 
 
-async def test_what_is_known_of_accounts_is_limited(
+async def test_a9_what_was_known_of_tokens_grew_without_limit(
     identity: IdentityService, tokens: Tokens, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # contract 06 A9
     monkeypatch.setattr("happy.services.identity.KNOWN_ACCOUNTS", 3)
     for _ in range(7):
         await identity.authenticate(tokens.issue(await seeds.account(world.store), world.clock.now))
@@ -154,10 +151,9 @@ async def test_only_a_terminals_token_names_its_request(
 
 
 @KINDS
-async def test_the_first_approval_stays_and_only_its_account_may_repeat_it(
+async def test_b3_an_account_that_approved_too_late_was_told_success(
     pairing: PairingService, world: World, owner: AccountId, kind: PairingKind
 ) -> None:
-    # contract 06 B3: the account that came too late was told success
     key = os.urandom(32)
     await pairing.request(kind, key)
     await pairing.answer(kind, owner, key, "first")
@@ -205,10 +201,9 @@ async def test_a_key_of_the_wrong_size_is_no_key(
 
 
 @KINDS
-async def test_an_approved_request_hands_out_tokens_for_ten_minutes(
+async def test_b2_an_approved_request_handed_out_tokens_for_ever(
     pairing: PairingService, world: World, owner: AccountId, kind: PairingKind
 ) -> None:
-    # contract 06 B2: whoever had seen the code got a fresh token on every poll for ever
     key = os.urandom(32)
     await pairing.request(kind, key)
     world.clock.advance(minutes=59)
@@ -223,10 +218,9 @@ async def test_an_approved_request_hands_out_tokens_for_ten_minutes(
 
 
 @KINDS
-async def test_a_request_that_nobody_approved_in_time_begins_anew(
+async def test_b2_a_request_that_nobody_approved_lived_for_ever(
     pairing: PairingService, world: World, owner: AccountId, kind: PairingKind
 ) -> None:
-    # contract 06 B2: requests never expired
     key = os.urandom(32)
     await pairing.request(kind, key)
     world.clock.advance(minutes=60, seconds=1)

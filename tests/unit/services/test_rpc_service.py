@@ -75,8 +75,7 @@ async def test_absent_params_stay_absent(connections: Connections) -> None:
     assert [("target", "m", None)] == connections.asked
 
 
-async def test_the_caller_is_skipped_when_another_can_serve(connections: Connections) -> None:
-    # contract 06 E14
+async def test_e14_a_call_failed_because_its_caller_came_first(connections: Connections) -> None:
     connections.registered["m"] = [CALLER, "other"]
     connections.answers["other"] = b"1"
 
@@ -171,10 +170,9 @@ async def test_a_target_that_does_not_answer_times_out(connections: Connections)
     assert connections.answers["target"].cancelled()
 
 
-async def test_an_answer_counts_even_if_the_method_was_registered_anew_meanwhile(
+async def test_e15_registering_anew_during_a_call_lost_its_answer(
     connections: Connections,
 ) -> None:
-    # contract 06 E15: the result was thrown away
     rpc = service(connections)
     connections.registered["m"] = ["target"]
     connections.answers["target"] = asyncio.get_running_loop().create_future()

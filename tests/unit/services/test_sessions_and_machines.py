@@ -50,8 +50,7 @@ async def test_a_session_that_exists_is_returned_unchanged_and_not_announced(
     assert 1 == await seeds.account_seq(world.store, owner)
 
 
-async def test_parallel_first_calls_all_get_the_winner(world: World, owner: AccountId) -> None:
-    # contract 06 C15: the losers got a 500 and burnt a number each
+async def test_c15_the_losers_of_parallel_first_calls_failed(world: World, owner: AccountId) -> None:
     sessions = await asyncio.gather(
         *(world.sessions.load_or_create(owner, "tag", str(number), None) for number in range(16))
     )
@@ -94,8 +93,7 @@ async def test_a_swap_that_won_is_announced_to_the_session(world: World, owner: 
     ] == [event.wire["body"] for event in published]
 
 
-async def test_a_swap_that_lost_says_what_is_stored_and_nothing_else(world: World, owner: AccountId) -> None:
-    # contract 06 C9: the loser of a race was told its own version and value
+async def test_c9_the_loser_of_a_race_was_told_what_it_knew_already(world: World, owner: AccountId) -> None:
     session = await seeds.session(world.store, owner)
     outcomes = await asyncio.gather(
         *(world.sessions.update_metadata(owner, session.id, 0, str(number)) for number in range(8))
@@ -191,16 +189,14 @@ async def test_a_machine_that_exists_is_returned_unchanged(world: World, owner: 
     assert [] == world.sink.take()
 
 
-async def test_parallel_registrations_all_get_the_winner(world: World, owner: AccountId) -> None:
-    # contract 06 C15
+async def test_c15_the_losers_of_parallel_registrations_failed(world: World, owner: AccountId) -> None:
     machines = await asyncio.gather(*(register(world, owner, metadata=str(n)) for n in range(8)))
 
     assert all(machine == machines[0] for machine in machines)
     assert 2 == len(world.sink.take())
 
 
-async def test_a_machine_of_another_account_is_a_conflict(world: World, owner: AccountId) -> None:
-    # contract 06 B13: it was an internal error
+async def test_b13_a_machine_of_another_account_was_an_internal_error(world: World, owner: AccountId) -> None:
     await register(world, owner)
     world.sink.take()
     stranger = await seeds.account(world.store)

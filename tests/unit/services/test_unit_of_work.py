@@ -81,8 +81,9 @@ async def test_a_use_case_that_fails_publishes_nothing_and_keeps_no_number(
     assert 0 == await seeds.account_seq(world.store, owner)
 
 
-async def test_an_update_that_cannot_be_numbered_undoes_its_change(world: World, owner: AccountId) -> None:
-    # contract 06 A4: the change was kept, its notification ended the process
+async def test_a4_an_update_that_could_not_be_numbered_ended_the_process(
+    world: World, owner: AccountId
+) -> None:
     session = seeds.some_session(owner)
 
     async def use_case(changes: Changes) -> None:
