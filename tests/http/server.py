@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import uvloop
 
 from happy.bootstrap import open_application
-from happy.serving import WebServer, bind, configuration
+from happy.serving import WebServer, bind, configuration, metrics_port
 from happy.settings import Light, load
 
 SECRET = "a secret for tests"
@@ -24,14 +24,26 @@ class RunningServer(NamedTuple):
 
 
 @contextmanager
-def run_server(home: Path, variables: Mapping[str, str] | None = None) -> Iterator[RunningServer]:
-    """Serve until the end of the block, on a free port and an empty database in `home`."""
-    environ = {"HAPPY_SERVER_LIGHT_DATA_DIR": str(home), "HANDY_MASTER_SECRET": SECRET, **(variables or {})}
+def run_server(
+    home: Path, variables: Mapping[str, str] | None = None, **options: Any
+) -> Iterator[RunningServer]:
+    """Serve until the end of the block, on a free port and the database in `home`.
+
+    The options are those of `open_application`.
+    """
+    environ = {
+        "HAPPY_SERVER_LIGHT_DATA_DIR": str(home),
+        "HANDY_MASTER_SECRET": SECRET,
+        "METRICS_ENABLED": "false",
+        **(variables or {}),
+    }
     settings = load(environ, flavor="light")
     assert isinstance(settings, Light)
     ready: Future[int] = Future()
     stop: Future[None] = Future()
-    thread = threading.Thread(target=lambda: uvloop.run(_serve(settings, ready, stop)), name="server")
+    thread = threading.Thread(
+        target=lambda: uvloop.run(_serve(settings, options, ready, stop)), name="server"
+    )
     thread.start()
     try:
         port = ready.result(timeout=20)
@@ -41,10 +53,15 @@ def run_server(home: Path, variables: Mapping[str, str] | None = None) -> Iterat
         thread.join()
 
 
-async def _serve(settings: Light, ready: "Future[int]", stop: "Future[None]") -> None:
+async def _serve(
+    settings: Light, options: Mapping[str, Any], ready: "Future[int]", stop: "Future[None]"
+) -> None:
     try:
         with bind("127.0.0.1", 0) as listener:
-            async with open_application(settings) as application:
+            async with (
+                open_application(settings, **options) as application,
+                metrics_port(application, settings),
+            ):
                 server = WebServer(configuration(application))
                 serving = asyncio.create_task(server.serve(sockets=[listener]))
                 await server.accepting.wait()

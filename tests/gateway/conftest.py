@@ -1,0 +1,47 @@
+"""One server for all tests of this folder, new accounts for each test."""
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from tests.api_client import ApiClient
+from tests.http.server import RunningServer, run_server
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    with run_server(tmp_path_factory.mktemp("gateway")) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def hasty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that gives a method hardly any time to come back."""
+    with run_server(tmp_path_factory.mktemp("hasty"), grace_seconds=0.05) as running:
+        yield running
+
+
+@pytest.fixture
+async def api(server: RunningServer) -> AsyncIterator[ApiClient]:
+    """A client of a new account."""
+    async with ApiClient.signed_in(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def stranger(server: RunningServer) -> AsyncIterator[ApiClient]:
+    """A client of another new account."""
+    async with ApiClient.signed_in(server.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def sid(api: ApiClient) -> str:
+    """A session of the account."""
+    return str((await api.create_session())["id"])
+
+
+@pytest.fixture
+async def mid(api: ApiClient) -> str:
+    """A machine of the account."""
+    return str((await api.register_machine())["id"])
