@@ -106,6 +106,9 @@ class WebSocketLink(asyncio.Protocol):
             self.ready = True
             self.flush()
 
+    def eof_received(self) -> None:
+        self._peer_leaves(b"")
+
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended does not matter
         self._open_links.discard(self)
         self._lost = True
@@ -175,14 +178,21 @@ class WebSocketLink(asyncio.Protocol):
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.CLOSE:
-            if not (self._closing or self._lost):
-                self._closing = True
-                self.push()
-                self._tcp.write(frames.frame(frames.CLOSE, payload[:2]))
-            self.ready = False
-            self._tcp.close()
+            self._peer_leaves(frames.frame(frames.CLOSE, payload[:2]))
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
             self._put(frames.frame(frames.PONG, payload))
+
+    def _peer_leaves(self, answer: bytes) -> None:
+        """Say goodbye and close; the connection ends now, however long the peer takes to read that."""
+        if not (self._closing or self._lost):
+            self.push()
+            self._tcp.write(answer)
+            self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._tcp.abort)
+        self._closing = True
+        self.ready = False
+        self._tcp.close()
+        if self.receiver is not None:
+            self.receiver.lost()
 
     def _fail(self, code: int) -> None:
         """The peer broke the websocket protocol: tell it, and read no further."""

@@ -129,6 +129,28 @@ async def test_a_large_packet_on_its_way_counts_as_a_sign_of_life(serve: Serve, 
     assert answers == [(frames.TEXT, b"2"), (frames.TEXT, b'431["slow"]')]
 
 
+@pytest.mark.parametrize(
+    "goodbye", [Frame(Opcode.CLOSE, b"").serialize(mask=True), None], ids=["close", "eof"]
+)
+async def test_a_peer_that_leaves_is_gone_at_once_even_if_it_does_not_read(
+    server: Running, dial: Dial, monkeypatch: pytest.MonkeyPatch, goodbye: bytes | None
+) -> None:
+    monkeypatch.setattr("happy.gateway.engine.websocket.CLOSE_SECONDS", 0.5)
+    wire = await dial()
+    await wire.join()
+    wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    held = server.application.sockets[0]
+    while held.connection.transport.ready:
+        held.emit("fill", b'"' + b"x" * 100_000 + b'"')
+        await asyncio.sleep(0)
+    wire.writer.write(goodbye) if goodbye else wire.writer.write_eof()
+
+    await until(lambda: server.application.reasons() == ["transport close"])
+    link: Any = held.connection.transport
+    assert not link._lost
+    await until(lambda: link._lost)
+
+
 async def test_a_close_by_the_server_waits_for_the_answer(server: Running, dial: Dial) -> None:
     wire = await dial()
     await wire.join()
