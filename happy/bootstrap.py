@@ -3,16 +3,22 @@
 import asyncio
 import secrets
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from happy import crypto
 from happy.adapters import Adapters
+from happy.adapters.outbound import Outbound, build_outbound
+from happy.adapters.web_client import WebClient
 from happy.domain.attachments import AttachmentNames
 from happy.domain.errors import StartupError
 from happy.domain.ports.clock import Clock
+from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, NodeId
 from happy.gateway.artifacts import ArtifactEvents
 from happy.gateway.engine import EngineSettings
@@ -24,24 +30,31 @@ from happy.gateway.server import Gateway
 from happy.gateway.sessions import SessionEvents
 from happy.gateway.usage import AccessKeyEvents, UsageEvents
 from happy.http.app import Services, build_app
+from happy.http.metrics import build_metrics_app
 from happy.http.ui import WebUi
+from happy.metrics import Metrics, Series
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.activity import Activity
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
+from happy.services.avatars import AvatarService
 from happy.services.background import repeat
 from happy.services.feed import FeedService
+from happy.services.github import GithubService, GithubStates, GithubWebhook
 from happy.services.identity import IdentityService
 from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
+from happy.services.push import PushService
 from happy.services.rpc import GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
 from happy.services.unit_of_work import UnitOfWork
 from happy.services.usage import UsageService
+from happy.services.vendors import VendorService
+from happy.services.voice import VoiceService
 from happy.settings import Full, Light
 
 Scope = MutableMapping[str, Any]
@@ -60,6 +73,7 @@ class Application:
     """Everything behind the port. `close_sockets` comes before the end of `open_application`."""
 
     asgi: ASGIApp
+    metrics: ASGIApp
     engine: Engine
     activity: Activity
 
@@ -84,12 +98,17 @@ async def open_application(
         hub = Hub()
         hub.attach(adapters.bus)
         await asyncio.to_thread(lambda: keys.tokens)  # half of the start is spent on deriving this key
-        activity = Activity(adapters.store, hub, adapters.presence, clock)
-        services = build_services(adapters, hub, activity, keys, clock)
-        rpc = RpcEvents(hub, RpcService(hub, grace_seconds))
+        metrics = Metrics()
+        metrics.gauges.connections = lambda: connections_by_client(hub, metrics)
+        activity = Activity(adapters.store, hub, adapters.presence, clock, metrics)
+        web = WebClient()
+        stack.push_async_callback(web.close)
+        outbound = build_outbound(settings.outbound, web)
+        services = build_services(adapters, outbound, hub, activity, keys, clock)
+        rpc = RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics))
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
-        gateway = Gateway(node_id, hub, adapters.bus, adapters.presence, services.identity, activity)
+        gateway = Gateway(node_id, hub, adapters.presence, services.identity, activity, metrics)
         stack.callback(gateway.close)
         for events in (
             SessionEvents(services.sessions, services.messages, activity, clock),
@@ -101,16 +120,24 @@ async def open_application(
         ):
             gateway.listen(events.handlers)
         engine = Engine(gateway, engine_settings)
-        await stack.enter_async_context(background(activity, services.pairing))
-        http = build_app(services, settings.public_url, web_ui(settings))
-        yield Application(dispatch(engine, http), engine, activity)
+        await stack.enter_async_context(background(activity, services.pairing, adapters.store, metrics))
+        http = build_app(services, settings.public_url, web_ui(settings), metrics)
+        yield Application(dispatch(engine, http), build_metrics_app(metrics), engine, activity)
 
 
 def build_services(
-    adapters: Adapters, hub: Hub, activity: Activity, keys: crypto.Keyring, clock: Clock
+    adapters: Adapters,
+    outbound: Outbound,
+    hub: Hub,
+    activity: Activity,
+    keys: crypto.Keyring,
+    clock: Clock,
 ) -> Services:
+    """Every use case, over the ports of one flavor."""
     store, names = adapters.store, AttachmentNames(keys.attachment_names)
     unit_of_work = UnitOfWork(store, hub, clock)
+    avatars = AvatarService(store, outbound.avatars, adapters.files)
+    states, app = GithubStates(store, keys, clock), outbound.github_app
     return Services(
         identity=IdentityService(store, keys.tokens, clock),
         pairing=PairingService(store, keys.tokens, clock),
@@ -125,6 +152,17 @@ def build_services(
         social=SocialService(store, unit_of_work, adapters.files),
         feed=FeedService(store),
         attachments=AttachmentService(store, adapters.files, names, clock),
+        push=PushService(store, hub, adapters.presence, outbound.push, clock),
+        github=GithubService(unit_of_work, outbound.github, avatars, states, keys, app),
+        github_webhook=GithubWebhook(app.webhook_secret),
+        vendors=VendorService(store, keys, clock),
+        voice=VoiceService(
+            outbound.voice,
+            outbound.subscriptions,
+            keys,
+            clock,
+            require_subscription=outbound.require_subscription,
+        ),
         store_ping=store.ping,
         files=adapters.files,
     )
@@ -141,6 +179,14 @@ async def open_adapters(settings: Light | Full, node_id: NodeId, clock: Clock) -
                 yield adapters
         case Full():
             raise StartupError("the full flavor is not part of this version: start with --flavor light")
+
+
+def connections_by_client(hub: Hub, metrics: Metrics) -> Series:
+    """The open connections with labels of a bounded number."""
+    counts: Counter[tuple[str, ...]] = Counter()
+    for (scope, client), count in hub.census().items():
+        counts[f"{scope}-scoped", *metrics.client(client)] += count
+    return counts.items()
 
 
 def web_ui(settings: Light | Full) -> WebUi | None:
@@ -161,13 +207,21 @@ def secret_of(settings: Light | Full) -> str:
 
 
 @asynccontextmanager
-async def background(activity: Activity, pairing: PairingService) -> AsyncIterator[None]:
+async def background(
+    activity: Activity, pairing: PairingService, store: Store, metrics: Metrics
+) -> AsyncIterator[None]:
     """The jobs of contract 05 section 5; they stop before anything they use is closed."""
+
+    async def count_rows() -> None:
+        rows = await store.read(lambda tx: tx.statistics.rows())
+        metrics.gauges.records = msgspec.structs.asdict(rows)
+
     jobs = [
         repeat("write down heartbeats", 5, activity.flush),
         repeat("forget heartbeats", 300, activity.purge),
         repeat("end silent sessions", 60, activity.expire, at_once=True),
         repeat("forget linking requests", 3600, pairing.sweep),
+        repeat("count rows", 60, count_rows, at_once=True),
     ]
     tasks = [asyncio.get_running_loop().create_task(job) for job in jobs]
     try:

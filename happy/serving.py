@@ -1,14 +1,15 @@
 """Serve one application on one port until a signal asks to stop."""
 
 import asyncio
+import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
 
-from happy.bootstrap import Application, open_application
+from happy.bootstrap import Application, ASGIApp, open_application
 from happy.domain.errors import StartupError
 from happy.settings import Full, Light
 
@@ -21,6 +22,8 @@ REQUESTS_SECONDS = 2
 
 MAX_FRAME = 17 * 1024 * 1024
 """The engine enforces the announced maximum; this only bounds what is read before it can."""
+
+log = logging.getLogger(__name__)
 
 
 class WebServer(uvicorn.Server):
@@ -42,24 +45,45 @@ class WebServer(uvicorn.Server):
 async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is called when requests are answered. Raises StartupError."""
     with bind(settings.host, settings.port) as listener:
-        async with open_application(settings) as application:
+        async with open_application(settings) as application, metrics_port(application, settings):
             await _serve(application, listener, on_ready)
 
 
-@contextmanager
-def bind(host: str, port: int) -> Iterator[socket.socket]:
-    """Take the port before anything is created on disk. Raises StartupError when it is not free."""
+def bind(host: str, port: int, variable: str = "PORT") -> socket.socket:
+    """Take the port, before anything is created on disk. Raises StartupError when it is not free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as listener:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((host, port))
-            listener.listen(BACKLOG)
-        except OSError as error:
-            raise StartupError(
-                f"cannot listen on {host} port {port}: {error.strerror}; set PORT to another one"
-            ) from None
-        yield listener
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise StartupError(
+            f"cannot listen on {host} port {port}: {error.strerror}; set {variable} to another one"
+        ) from None
+    return listener
+
+
+@asynccontextmanager
+async def metrics_port(application: Application, settings: Light | Full) -> AsyncIterator[None]:
+    """Answer on the metrics port meanwhile. One that is taken is no reason not to serve clients."""
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        listener = bind(settings.host, settings.metrics_port, "METRICS_PORT")
+    except StartupError as taken:
+        log.warning("no metrics: %s", taken)
+        yield
+        return
+    with listener:
+        server = WebServer(_configuration(application.metrics))
+        serving = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
+        yield
+        await server.accepting.wait()
+        server.should_exit = True
+        await serving
 
 
 async def _serve(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> None:
@@ -82,8 +106,13 @@ async def _serve(application: Application, listener: socket.socket, on_ready: Ca
 
 
 def configuration(application: Application) -> uvicorn.Config:
+    """How the web server below the application is set up."""
+    return _configuration(application.asgi)
+
+
+def _configuration(asgi: ASGIApp) -> uvicorn.Config:
     return uvicorn.Config(
-        application.asgi,
+        asgi,
         loop="none",
         http="httptools",
         ws="websockets-sansio",

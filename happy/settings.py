@@ -24,6 +24,7 @@ DATABASE_NAME: Final = "happy-server-light.sqlite"
 
 _POSTGRES: Final = ("postgresql://", "postgres://")
 _HIGHEST_PORT: Final = 65_535
+_SWITCH: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
 # One assignment of a `.env` file, as the dotenv libraries read it: quoted values may span lines.
 _ASSIGNMENT: Final = re.compile(
@@ -53,6 +54,40 @@ class Ui(Struct, frozen=True, kw_only=True):
     config: dict[str, Any]
 
 
+class GithubSettings(Struct, frozen=True, kw_only=True):
+    """Linking and webhooks work as far as their credentials are set."""
+
+    url: str = "https://github.com"
+    api_url: str = "https://api.github.com"
+    return_url: str = "https://app.happy.engineering"
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    redirect_url: str | None = None
+    webhook_secret: Secret | None = None
+
+
+class VoiceSettings(Struct, frozen=True, kw_only=True):
+    """Without a key to ElevenLabs nobody speaks, without one to RevenueCat nobody has a subscription."""
+
+    elevenlabs_url: str = "https://api.elevenlabs.io"
+    elevenlabs_key: Secret | None = None
+    revenuecat_url: str = "https://api.revenuecat.com"
+    revenuecat_key: Secret | None = None
+    revenuecat_project: str = "proj493735ad"
+    require_subscription: bool = False
+
+
+class OutboundSettings(Struct, frozen=True, kw_only=True):
+    """Other companies' services: where they are, and what opens them."""
+
+    expo_url: str = "https://exp.host"
+    private_avatars: bool = False
+    """Whether a profile picture may come from our own network; for tests alone."""
+
+    github: GithubSettings = GithubSettings()
+    voice: VoiceSettings = VoiceSettings()
+
+
 class Common(Struct, frozen=True, kw_only=True):
     """What both flavors need to know."""
 
@@ -66,6 +101,8 @@ class Common(Struct, frozen=True, kw_only=True):
     log_level: LogLevel
     remote_debug_log: bool
     """Whether clients may write into a log file here; for development alone."""
+
+    outbound: OutboundSettings = OutboundSettings()
 
 
 class Light(Common, frozen=True, kw_only=True):
@@ -132,6 +169,17 @@ class _Variables:
         if value is None:
             raise SettingsError(f"Missing required env var: {name}")
         return value
+
+    def credential(self, name: str) -> Secret | None:
+        """Without the spaces around it: it goes into headers."""
+        text = self.text(name)
+        return Secret(text) if text else None
+
+    def switch(self, name: str) -> bool:
+        text = (self.text(name) or "false").lower()
+        if text not in _SWITCH:
+            raise _unusable(name, "true or false", text)
+        return _SWITCH[text]
 
     def choice(self, name: str, options: tuple[C, ...], default: C) -> C:
         text = self.text(name)
@@ -200,6 +248,42 @@ def _common(variables: _Variables) -> Common:
         metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
+        outbound=_outbound(variables),
+    )
+
+
+def _outbound(variables: _Variables) -> OutboundSettings:
+    usual = OutboundSettings()
+    return OutboundSettings(
+        expo_url=variables.web_address("HAPPY_EXPO_URL") or usual.expo_url,
+        private_avatars=variables.switch("HAPPY_AVATAR_PRIVATE_HOSTS"),
+        github=_github(variables, usual.github),
+        voice=VoiceSettings(
+            elevenlabs_url=variables.web_address("HAPPY_ELEVENLABS_URL") or usual.voice.elevenlabs_url,
+            elevenlabs_key=variables.credential("ELEVENLABS_API_KEY"),
+            revenuecat_url=variables.web_address("HAPPY_REVENUECAT_URL") or usual.voice.revenuecat_url,
+            revenuecat_key=variables.credential("REVENUECAT_API_KEY"),
+            revenuecat_project=variables.text("HAPPY_REVENUECAT_PROJECT") or usual.voice.revenuecat_project,
+            require_subscription=variables.switch("HAPPY_VOICE_REQUIRE_SUBSCRIPTION"),
+        ),
+    )
+
+
+def _github(variables: _Variables, usual: GithubSettings) -> GithubSettings:
+    """The redirect address has two names in use. Webhooks are on when all is known about the app."""
+    client_id, redirect_url = variables.text("GITHUB_CLIENT_ID"), variables.text("GITHUB_REDIRECT_URL")
+    redirect_url = redirect_url or variables.text("GITHUB_REDIRECT_URI")
+    client_secret = variables.credential("GITHUB_CLIENT_SECRET")
+    app = (variables.text("GITHUB_APP_ID"), variables.text("GITHUB_PRIVATE_KEY"))
+    complete = all((client_id, client_secret, redirect_url, *app))
+    return GithubSettings(
+        url=variables.web_address("HAPPY_GITHUB_URL") or usual.url,
+        api_url=variables.web_address("HAPPY_GITHUB_API_URL") or usual.api_url,
+        return_url=variables.web_address("HAPPY_APP_URL") or usual.return_url,
+        client_id=client_id,
+        client_secret=client_secret,
+        redirect_url=redirect_url,
+        webhook_secret=variables.credential("GITHUB_WEBHOOK_SECRET") if complete else None,
     )
 
 

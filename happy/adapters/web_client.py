@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
@@ -49,7 +48,8 @@ class WebClient:
     Redirects are not followed, cookies not kept, and proxy variables of the environment not obeyed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float = CALL_SECONDS) -> None:
+        self._seconds = seconds
         self._client: httpx.AsyncClient | None = None
 
     async def call(
@@ -60,9 +60,10 @@ class WebClient:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
-        seconds: float = CALL_SECONDS,
+        seconds: float | None = None,
     ) -> WebAnswer:
         """Raises Unavailable when there is no whole answer in time, TooLarge. Any status is an answer."""
+        seconds = self._seconds if seconds is None else seconds
         await self._opened()  # before the clock starts
         options: dict[str, Any] = {"headers": headers, "params": params, "content": body}
         with _in_our_words():
@@ -95,7 +96,7 @@ class WebClient:
 
     async def _opened(self) -> "httpx.AsyncClient":
         if self._client is None:
-            client = await asyncio.to_thread(_open)
+            client = await asyncio.to_thread(_open, self._seconds)
             self._client = self._client or client  # another request may have been faster
         return self._client
 
@@ -113,11 +114,13 @@ async def read_body(response: "httpx.Response", most_bytes: int) -> bytes:
     return bytes(body)
 
 
-def _open() -> "httpx.AsyncClient":
+def _open(seconds: float) -> "httpx.AsyncClient":
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
     import httpx
 
     return httpx.AsyncClient(
-        timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
+        timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
         limits=httpx.Limits(
             max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_IDLE_CONNECTIONS
         ),

@@ -1,5 +1,6 @@
 """The connections of this node, and who of them receives what: encode once, filter by audience."""
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -67,6 +68,16 @@ class Hub:
         """Carry events to other nodes too; the bus needs the hub's callback to be made."""
         self._bus = bus
 
+    async def watch(self, account_id: AccountId) -> None:
+        """Returns when this node hears what other nodes publish for the account."""
+        if self._bus is not None:
+            await self._bus.watch(account_id)
+
+    def unwatch(self, account_id: AccountId) -> None:
+        """This node has no connection of the account any more."""
+        if self._bus is not None:
+            self._bus.unwatch(account_id)
+
     def add(self, connection: Connection) -> None:
         self._accounts.setdefault(connection.account_id, {})[connection.id] = connection
 
@@ -82,6 +93,14 @@ class Hub:
     def watches(self, account_id: AccountId) -> bool:
         """Whether any connection of the account is here."""
         return account_id in self._accounts
+
+    def census(self) -> Counter[tuple[Scope, str]]:
+        """Connections by scope and by what their clients call themselves."""
+        return Counter(
+            (connection.scope, connection.client)
+            for connections in self._accounts.values()
+            for connection in connections.values()
+        )
 
     # Events
 

@@ -7,17 +7,30 @@ from collections.abc import Awaitable, Mapping
 import msgspec
 
 from happy.domain.errors import Unauthenticated
-from happy.domain.ports.pubsub import FOREGROUND, EventBus, Holder, Presence
+from happy.domain.ports.pubsub import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, MachineId, NodeId, SessionId
 from happy.gateway import handshake
 from happy.gateway.answers import answer
 from happy.gateway.engine import Ack, Refused, Socket
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.payloads import AppState, parse
+from happy.metrics import Metrics
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
 
 LINGER_SECONDS = 30.0
+COUNTED = frozenset(
+    {
+        "message",
+        "session-alive",
+        "machine-alive",
+        "artifact-read",
+        "artifact-update",
+        "artifact-create",
+        "artifact-delete",
+    }
+)
+"""Events that operators watch."""
 
 log = logging.getLogger(__name__)
 
@@ -29,17 +42,17 @@ class Gateway:
         self,
         node_id: NodeId,
         hub: Hub,
-        bus: EventBus,
         presence: Presence,
         identity: IdentityService,
         activity: Activity,
+        metrics: Metrics | None = None,
     ) -> None:
         self._node_id = node_id
         self._hub = hub
-        self._bus = bus
         self._presence = presence
         self._identity = identity
         self._activity = activity
+        self._metrics = metrics or Metrics()
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
         self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
 
@@ -61,7 +74,7 @@ class Gateway:
         connection = Connection(socket, account_id, asked)
         self._stay(account_id)
         try:
-            await self._bus.watch(account_id)
+            await self._hub.watch(account_id)
             await self._arrived(connection)
         except BaseException:
             await self._departed(connection)
@@ -74,6 +87,7 @@ class Gateway:
         """Called once per connected socket, after its last event."""
         connection: Connection = socket.data
         log.debug("%s connection closed: %s", connection.scope, reason)
+        self._metrics.events.add("disconnect", *self._metrics.client(connection.client))
         self._hub.remove(connection)
         await self._departed(connection)
 
@@ -112,7 +126,7 @@ class Gateway:
     def _leave(self, account_id: AccountId) -> None:
         del self._leaving[account_id]
         if not self._hub.watches(account_id):
-            self._bus.unwatch(account_id)
+            self._hub.unwatch(account_id)
 
     def close(self) -> None:
         """Forget the accounts that were to be left; the bus closes by itself."""
@@ -127,11 +141,20 @@ class Gateway:
     ) -> Awaitable[None] | None:
         """Unknown events are ignored, and so is everything behind the first argument."""
         handler = self._handlers.get(name)
+        if name in COUNTED:
+            self._count(name, socket.data)
         if handler is not None:
             return handler(socket.data, args[0] if args else None, ack)
         if name == "ping" and not args:
             answer(ack)
         return None
+
+    def _count(self, name: str, connection: Connection) -> None:
+        self._metrics.events.add(name, *self._metrics.client(connection.client))
+        if name == "session-alive":
+            self._metrics.session_beats.add()
+        elif name == "machine-alive":
+            self._metrics.machine_beats.add()
 
     async def _app_state(
         self,

@@ -16,17 +16,20 @@ encode = Encoder().encode
 class Reply:
     """Sends what belongs to every answer, and no body to a HEAD request."""
 
-    __slots__ = ("_send", "bodiless", "headers", "started")
+    __slots__ = ("_send", "bodiless", "headers", "route", "started", "status")
 
     def __init__(self, send: Send, headers: Headers, *, bodiless: bool) -> None:
         self._send = send
         self.bodiless = bodiless
         self.headers = list(headers)
         self.started = False
+        self.status = 0  # nothing was answered
+        self.route = "unknown"
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
+            self.status = message["status"]
             message["headers"] = [*message["headers"], *self.headers]
         elif self.bodiless:
             message["body"] = b""

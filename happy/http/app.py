@@ -11,14 +11,17 @@ from happy.http.accounts import AccountEndpoints
 from happy.http.artifacts import ArtifactEndpoints
 from happy.http.asgi import ASGIApp
 from happy.http.attachments import AttachmentEndpoints
+from happy.http.connect import ConnectEndpoints
 from happy.http.endpoint import Endpoint
 from happy.http.feed import FeedEndpoints
 from happy.http.files import FileEndpoints
+from happy.http.github import GithubEndpoints
 from happy.http.kv import KvEndpoints
 from happy.http.machines import MachineEndpoints
 from happy.http.messages import MessageEndpoints
 from happy.http.pairing import PairingEndpoints
 from happy.http.pipeline import Pipeline
+from happy.http.push import PushEndpoints
 from happy.http.push_tokens import PushTokenEndpoints
 from happy.http.requests import ApiRequest
 from happy.http.sessions import SessionEndpoints
@@ -27,19 +30,25 @@ from happy.http.system import SystemEndpoints
 from happy.http.ui import WebUi
 from happy.http.usage import UsageEndpoints
 from happy.http.version import version_endpoints
+from happy.http.voice import VoiceEndpoints
+from happy.metrics import Metrics
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
 from happy.services.feed import FeedService
+from happy.services.github import GithubService, GithubWebhook
 from happy.services.identity import IdentityService
 from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
+from happy.services.push import PushService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
 from happy.services.usage import UsageService
+from happy.services.vendors import VendorService
+from happy.services.voice import VoiceService
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +68,26 @@ class Services:
     social: SocialService
     feed: FeedService
     attachments: AttachmentService
+    push: PushService
+    github: GithubService
+    github_webhook: GithubWebhook
+    vendors: VendorService
+    voice: VoiceService
     store_ping: Callable[[], Awaitable[None]]
     files: FileStore | None
 
 
-def build_app(services: Services, public_url: str | None = None, ui: WebUi | None = None) -> ASGIApp:
+def build_app(
+    services: Services,
+    public_url: str | None = None,
+    ui: WebUi | None = None,
+    metrics: Metrics | None = None,
+) -> ASGIApp:
     """The application for `http` scopes. `public_url` is where clients reach it, if that is known."""
     litestar = Litestar(
         endpoints(services, public_url), request_class=ApiRequest, openapi_config=None, logging_config=None
     )
-    return Pipeline(litestar, services.identity, ui)
+    return Pipeline(litestar, services.identity, ui, metrics or Metrics())
 
 
 def endpoints(services: Services, public_url: str | None) -> list[Endpoint]:
@@ -86,6 +105,10 @@ def endpoints(services: Services, public_url: str | None) -> list[Endpoint]:
         *SocialEndpoints(services.social).endpoints(),
         *FeedEndpoints(services.feed).endpoints(),
         *PushTokenEndpoints(services.accounts).endpoints(),
+        *PushEndpoints(services.push).endpoints(),
+        *GithubEndpoints(services.github, services.github_webhook).endpoints(),
+        *ConnectEndpoints(services.vendors).endpoints(),
+        *VoiceEndpoints(services.voice).endpoints(),
         *version_endpoints(),
         *SystemEndpoints(services.store_ping).endpoints(),
         *(FileEndpoints(services.files).endpoints() if services.files else ()),

@@ -13,6 +13,9 @@ from happy.http.errors import body_too_large, malformed, unacceptable, unsupport
 from happy.http.validation import NUL, body_problem
 
 LIMIT = 100 * 1024 * 1024
+STRANGERS_LIMIT = 1024 * 1024
+"""Nobody without a token has that much to say; a few who did would fill the memory of a small box."""
+
 METHODS = frozenset({"POST", "PUT", "DELETE"})
 
 # One JSON escape: of a backslash, of a whole surrogate pair, or (named) of half a pair.
@@ -38,9 +41,9 @@ class Payload(Struct, frozen=True):
 NOTHING = Payload("none", b"")
 
 
-async def read(method: str, headers: Mapping[bytes, bytes], receive: Receive) -> Payload:
-    """The body of a request. Raises Refusal and ClientGone."""
-    content = await _content(headers, receive)
+async def read(method: str, headers: Mapping[bytes, bytes], receive: Receive, limit: int = LIMIT) -> Payload:
+    """The body of a request, of at most `limit` bytes. Raises Refusal and ClientGone."""
+    content = await _content(headers, receive, limit)
     declared = headers.get(b"content-type")
     if declared is None:
         if content:
@@ -78,9 +81,9 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-async def _content(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
+async def _content(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
     announced = headers.get(b"content-length", b"0")
-    if announced.isdigit() and int(announced[:16]) > LIMIT:
+    if announced.isdigit() and int(announced[:16]) > limit:
         raise body_too_large()
     chunks: list[bytes] = []
     size = 0
@@ -90,7 +93,7 @@ async def _content(headers: Mapping[bytes, bytes], receive: Receive) -> bytes:
             raise ClientGone
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
-        if size > LIMIT:
+        if size > limit:
             raise body_too_large()
         chunks.append(chunk)
         if not message.get("more_body", False):

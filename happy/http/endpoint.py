@@ -1,5 +1,6 @@
 """An endpoint: a Litestar handler that also knows what the contract says about its errors."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -9,12 +10,14 @@ from litestar.typing import FieldDefinition
 from msgspec import Struct
 from msgspec.json import Decoder
 
+from happy.http import body
 from happy.http.answers import JSON, Answer, FileAnswer, json_answer
 from happy.http.errors import Failure, internal_error
 from happy.http.query import QueryField
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 BEARER = "bearer"
+PARAMETER = re.compile(r"\{(\w+):\w+\}")
 
 
 class Endpoint(HTTPRouteHandler):
@@ -22,10 +25,21 @@ class Endpoint(HTTPRouteHandler):
 
     `public` endpoints ask for no token. `missing` is the text of a 404 for what the caller does not have,
     `failure` the body of a 500. `any_text` lets the path parameters be empty, or longer than others may be.
+    `limit` is the largest body in bytes; what strangers may send is little unless it is given.
     `streams` hands the body over as it arrives, in bytes of no particular meaning.
     """
 
-    __slots__ = ("_decoder", "_queries", "any_text", "failure", "missing", "public", "streams")
+    __slots__ = (
+        "_decoder",
+        "_queries",
+        "any_text",
+        "failure",
+        "limit",
+        "missing",
+        "public",
+        "streams",
+        "template",
+    )
 
     def __init__(  # noqa: PLR0913 - what an endpoint does not say has a default
         self,
@@ -38,6 +52,7 @@ class Endpoint(HTTPRouteHandler):
         failure: Failure | None = None,
         any_text: bool = False,
         streams: bool = False,
+        limit: int | None = None,
     ) -> None:
         security: list[dict[str, list[str]]] = [] if public else [{BEARER: []}]
         super().__init__(path, http_method=method, status_code=200, media_type=JSON, security=security)
@@ -45,6 +60,8 @@ class Endpoint(HTTPRouteHandler):
         self.public = public
         self.any_text = any_text
         self.streams = streams
+        self.limit = limit or (body.STRANGERS_LIMIT if public else body.LIMIT)
+        self.template = PARAMETER.sub(r":\1", path)
         self.missing = missing
         self.failure: Struct = failure or internal_error()
         self._decoder: Decoder[Any] | None = None

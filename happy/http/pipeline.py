@@ -1,6 +1,7 @@
 """The order in which every request is processed (contract 01 section 1.1), around Litestar's handlers."""
 
 import logging
+import time
 from typing import Any
 
 from litestar import Litestar
@@ -16,10 +17,14 @@ from happy.http.requests import BODY, CHUNKS, DATA
 from happy.http.routing import MalformedPath, Match, Router
 from happy.http.ui import WebUi
 from happy.http.validation import NUL, problem
+from happy.metrics import OTHER, Metrics
 from happy.services.identity import IdentityService
 
 KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
 """How long an idle connection stays open, in s. The server below must wait at least as long."""
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+"""The methods that metrics tell apart."""
 
 log = logging.getLogger(__name__)
 
@@ -30,19 +35,31 @@ class Pipeline:
     Authentication comes before the body is read, so that refusing a stranger costs nothing.
     """
 
-    def __init__(self, litestar: Litestar, identity: IdentityService, ui: WebUi | None) -> None:
+    def __init__(
+        self, litestar: Litestar, identity: IdentityService, ui: WebUi | None, metrics: Metrics
+    ) -> None:
         self._litestar = litestar
         self._identity = identity
         self._ui = ui
+        self._metrics = metrics
         self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         reply = Reply(send, _common_headers(scope, headers), bodiless=scope["method"] == "HEAD")
+        started = time.perf_counter()
         try:
             await self._respond(scope, headers, receive, reply)
         except body.ClientGone:
             log.debug("a client left before its request was complete")
+        finally:
+            self._count(scope["method"], headers, reply, time.perf_counter() - started)
+
+    def _count(self, method: str, headers: dict[bytes, bytes], reply: Reply, seconds: float) -> None:
+        declared = headers.get(b"x-happy-client")
+        client = None if declared is None else declared.decode("latin-1")
+        known = method if method in METHODS else OTHER
+        self._metrics.http(known, reply.route, reply.status, client, seconds)
 
     async def _respond(
         self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
@@ -71,6 +88,8 @@ class Pipeline:
     async def _handle(
         self, match: Match | None, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
     ) -> None:
+        if match is not None:
+            reply.route = match.endpoint.template
         page = await self._page(match, scope, headers)
         if page is not None:
             await page(scope, receive, reply)
@@ -91,7 +110,7 @@ class Pipeline:
 
     async def _refuse_unknown(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
         if scope["method"] in body.METHODS:
-            body.check(await body.read(scope["method"], headers, receive))
+            body.check(await body.read(scope["method"], headers, receive, body.STRANGERS_LIMIT))
         raise unknown_route(scope["method"], _url(scope))
 
     async def _call(
@@ -108,7 +127,7 @@ class Pipeline:
         if endpoint.streams:
             inner[CHUNKS] = body.stream(headers, receive)
         elif inner["method"] in body.METHODS:
-            payload = await body.read(inner["method"], headers, receive)
+            payload = await body.read(inner["method"], headers, receive, endpoint.limit)
             inner[BODY] = payload.content
             if endpoint.decoder is not None:
                 inner[DATA] = body.decode(endpoint.decoder, payload)

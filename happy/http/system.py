@@ -45,9 +45,9 @@ class SystemEndpoints:
                 await self._ping()
         except Exception:
             log.warning("the database does not answer", exc_info=True)
-            return json_answer(503, Health("error", _now(), error="Database connectivity failed"))
-        return json_answer(200, Health("ok", _now()))
+            return json_answer(503, Health("error", now(), error="Database connectivity failed"))
+        return json_answer(200, Health("ok", now()))
 
 
-def _now() -> str:
+def now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -6,6 +6,7 @@ from msgspec import Struct
 from happy.domain.accounts import Account, Avatar, PushToken, Settings
 from happy.domain.errors import NotFound
 from happy.domain.events import TO_USER, UpdateAccount, VersionedValue
+from happy.domain.github import presentable
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
@@ -60,7 +61,7 @@ class AccountService:
             last_name=account.last_name,
             username=account.username,
             avatar=self._avatar(account.avatar),
-            github=account.github,
+            github=presentable(account.github),
             connected_services=services,
         )
 
@@ -104,9 +105,15 @@ class AccountService:
         return await self._store.read(lambda tx: tx.accounts.push_tokens(account_id))
 
     async def add_push_token(self, account_id: AccountId, token: str) -> None:
+        """Push to this device from now on; whoever else did so has handed it over."""
         now = self._clock()
         token_id = new_id(now)
-        await self._store.write(lambda tx: tx.accounts.add_push_token(account_id, token_id, token, now))
+
+        async def move(tx: Transaction) -> None:
+            await tx.accounts.take_push_token(account_id, token)
+            await tx.accounts.add_push_token(account_id, token_id, token, now)
+
+        await self._store.write(move)
 
     async def drop_push_token(self, account_id: AccountId, token: str) -> None:
         """Dropping an unknown token is fine."""

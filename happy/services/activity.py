@@ -7,6 +7,7 @@ from happy.domain.ports.clock import Clock
 from happy.domain.ports.pubsub import EventSink, Holder, Presence
 from happy.domain.ports.repository import Store
 from happy.domain.values import MINUTE, AccountId, MachineId, Millis, SessionId
+from happy.metrics import Metrics
 from happy.services.heartbeats import Heartbeats, LastSeen
 
 SUPPRESSION = 1 * MINUTE
@@ -15,13 +16,21 @@ IDLE_BATCH = 500
 
 
 class Activity:
-    def __init__(self, store: Store, sink: EventSink, presence: Presence, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        sink: EventSink,
+        presence: Presence,
+        clock: Clock,
+        metrics: Metrics | None = None,
+    ) -> None:
         self._store = store
         self._sink = sink
         self._presence = presence
         self._clock = clock
-        self._sessions = Heartbeats(self._load_session, clock)
-        self._machines = Heartbeats(self._load_machine, clock)
+        self._metrics = metrics or Metrics()
+        self._sessions = Heartbeats(self._load_session, clock, "session", self._metrics)
+        self._machines = Heartbeats(self._load_machine, clock, "machine", self._metrics)
         self._suppressed: dict[tuple[AccountId, SessionId], Millis] = {}
 
     async def session_alive(
@@ -29,6 +38,7 @@ class Activity:
     ) -> None:
         """Announce a heartbeat. One of an unknown or recently stopped session is ignored."""
         if self._is_suppressed(account_id, session_id):
+            self._metrics.validation("session", "stopped")
             return
         seen = await self._sessions.beat(account_id, session_id, at)
         if seen is not None and not self._is_suppressed(account_id, session_id):

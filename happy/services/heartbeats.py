@@ -1,11 +1,13 @@
 """What is known in memory about the last sign of life of many sessions or machines."""
 
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from msgspec import Struct
 
 from happy.domain.ports.clock import Clock
 from happy.domain.values import MINUTE, SECOND, AccountId, Millis
+from happy.metrics import Metrics
 
 VALID = 30 * SECOND
 PERSIST_AFTER = 30 * SECOND
@@ -30,7 +32,15 @@ class Heartbeats:
     A heartbeat is worth it when it is more than 30 s newer than what is stored, or when the row is inactive.
     """
 
-    def __init__(self, load: Callable[[AccountId, str], Awaitable[LastSeen | None]], clock: Clock) -> None:
+    def __init__(
+        self,
+        load: Callable[[AccountId, str], Awaitable[LastSeen | None]],
+        clock: Clock,
+        kind: Literal["session", "machine"] = "session",
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._kind = kind
+        self._metrics = metrics or Metrics()
         self._load = load
         self._clock = clock
         self._known: dict[Key, Known] = {}
@@ -42,12 +52,16 @@ class Heartbeats:
         at = clamp(at, now)
         key = (account_id, target)
         known = self._known.get(key)
-        if known is None or known.expires <= now:
+        fresh = known is not None and known.expires > now
+        self._metrics.validation(self._kind, "hit" if fresh else "miss")
+        if known is None or not fresh:
             known = await self._refresh(key, now)
         if known is None:
             return None
         if not known.active or at - known.last_active_at > PERSIST_AFTER:
             self._pending[key] = max(at, self._pending.get(key, at))
+        else:
+            self._metrics.skipped.add(self._kind)
         return at
 
     async def owns(self, account_id: AccountId, target: str) -> bool:

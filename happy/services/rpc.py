@@ -1,6 +1,7 @@
 """Route a call from one connection to the connection that serves the method (contract 02 section 8)."""
 
 import asyncio
+import time
 from collections import defaultdict
 
 import msgspec
@@ -8,6 +9,7 @@ import msgspec
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import LocalConnections
 from happy.domain.values import AccountId, ConnectionId
+from happy.metrics import Metrics
 
 GRACE_SECONDS = 15.0
 CALL_SECONDS = 30.0
@@ -16,6 +18,13 @@ NOT_AVAILABLE = "RPC method not available"
 SELF_CALL = "Cannot call RPC on the same socket"
 TIMED_OUT = "operation has timed out"
 DISCONNECTED = "RPC target disconnected"
+RESULTS = {
+    NOT_AVAILABLE: "not_available",
+    SELF_CALL: "self_call",
+    TIMED_OUT: "timeout",
+    DISCONNECTED: "target_disconnected",
+}
+"""How a failure is counted."""
 
 
 class RpcFailed(Exception):
@@ -30,16 +39,33 @@ class RpcService:
         connections: LocalConnections,
         grace_seconds: float = GRACE_SECONDS,
         call_seconds: float = CALL_SECONDS,
+        metrics: Metrics | None = None,
     ) -> None:
         self._connections = connections
         self._grace = grace_seconds
         self._patience = call_seconds
+        self._metrics = metrics or Metrics()
         self._waiting: dict[tuple[AccountId, str], set[asyncio.Future[None]]] = defaultdict(set)
 
     async def call(
         self, account_id: AccountId, caller: ConnectionId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
         """The target's answer, untouched; None when it answered nothing. Raises RpcFailed."""
+        started = time.perf_counter()
+        result = "internal_error"
+        try:
+            answer = await self._route(account_id, caller, method, params)
+            result = "success"
+        except RpcFailed as failure:
+            result = RESULTS[str(failure)]
+            raise
+        finally:
+            self._metrics.rpc(method, result, time.perf_counter() - started)
+        return answer
+
+    async def _route(
+        self, account_id: AccountId, caller: ConnectionId, method: str, params: msgspec.Raw | None
+    ) -> msgspec.Raw | None:
         target = self._find(account_id, caller, method) or await self._await_registration(
             account_id, caller, method
         )
@@ -68,9 +94,11 @@ class RpcService:
     ) -> ConnectionId:
         """Daemons reconnect within moments: give the method time to come back."""
         key = (account_id, method)
+        lookups = 0
         try:
             async with asyncio.timeout(self._grace):
                 while True:
+                    lookups += 1
                     waiter = asyncio.get_running_loop().create_future()
                     self._waiting[key].add(waiter)
                     try:
@@ -82,6 +110,8 @@ class RpcService:
                         return target
         except TimeoutError:
             raise RpcFailed(NOT_AVAILABLE) from None
+        finally:
+            self._metrics.rpc_waited(method, lookups - 1)
 
     def _forget(self, key: tuple[AccountId, str], waiter: "asyncio.Future[None]") -> None:
         waiters = self._waiting[key]

@@ -20,7 +20,7 @@ def APPEND(insert: Any) -> Any:
     """Number and store drafts, skip known local ids, take update numbers: at once.
 
     Rows: the last update number, and the new messages in order. One row without a message when all were
-    known, none when the session is not the account's. The session is locked before the account, as everywhere.
+    known, none when the session is not the account's. As everywhere, sessions are locked before accounts.
     """
     unnested = sa.func.unnest(
         sa.cast(param("ids"), ARRAY(sa.Text)),

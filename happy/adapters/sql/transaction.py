@@ -12,6 +12,7 @@ from happy.adapters.sql.people import SqlPeople
 from happy.adapters.sql.sessions import SqlSessions
 from happy.adapters.sql.social import SqlSocial
 from happy.adapters.sql.statement import Executor
+from happy.adapters.sql.statistics import SqlStatistics
 from happy.adapters.sql.uploads import SqlUploads
 from happy.adapters.sql.usage import SqlUsage
 from happy.adapters.sql.vendor_tokens import SqlVendorTokens
@@ -27,6 +28,7 @@ class SqlTransaction:
         self.artifacts = SqlArtifacts(run)
         self.kv = SqlKv(run)
         self.usage = SqlUsage(run)
+        self.statistics = SqlStatistics(run)
         self.people = SqlPeople(run)
         self.social = SqlSocial(run)
         self.feed = SqlFeed(run)

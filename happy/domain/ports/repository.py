@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from happy.domain.accounts import Account, Avatar, PairingKind, PairingRequest, PushToken, Settings
 from happy.domain.artifacts import (
@@ -379,6 +380,19 @@ class VendorTokenRepository(Protocol):
         ...
 
 
+class RowCounts(Struct, frozen=True):
+    """Rows by table; of large tables an estimate."""
+
+    accounts: int
+    sessions: int
+    messages: int
+    machines: int
+
+
+class StatisticsRepository(Protocol):
+    async def rows(self) -> RowCounts: ...
+
+
 class MessageLog(Protocol):
     """The append-only hot path. Each call is atomic by itself and costs one round trip."""
 
@@ -427,6 +441,8 @@ class Transaction(Protocol):
     def kv(self) -> KvRepository: ...
     @property
     def usage(self) -> UsageRepository: ...
+    @property
+    def statistics(self) -> StatisticsRepository: ...
 
     @property
     def people(self) -> PeopleRepository: ...

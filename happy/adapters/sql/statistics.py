@@ -1,0 +1,16 @@
+"""Row counts in SQL."""
+
+from happy.adapters.sql.statement import Executor, Statement
+from happy.domain.ports.repository import RowCounts
+
+ROWS = Statement("statistics.ROWS", RowCounts)
+
+
+class SqlStatistics:
+    def __init__(self, run: Executor) -> None:
+        self._run = run
+
+    async def rows(self) -> RowCounts:
+        counts = await self._run.one(ROWS)
+        assert counts is not None, "a query without a table always returns its row"
+        return counts

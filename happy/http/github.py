@@ -1,0 +1,97 @@
+"""Link an account to a GitHub user, and hear from GitHub (contract 01 sections 12.1 to 12.4)."""
+
+from typing import Annotated, Literal
+from urllib.parse import quote
+
+from litestar.params import FromQuery, QueryParameter
+from msgspec import Struct
+
+from happy.http.answers import Answer, json_answer
+from happy.http.endpoint import Endpoint
+from happy.http.errors import Failure, unacceptable
+from happy.http.requests import ApiRequest
+from happy.http.shapes import Done
+from happy.services.github import GithubService, GithubWebhook, LinkFailed
+
+LARGEST_EVENT = 25 * 1024 * 1024
+"""GitHub's own limit, in bytes."""
+
+UNRESERVED = "-_.!~*'()"
+"""What clients of a browser's making leave as it is in a query."""
+
+
+class AuthorizeAddress(Struct):
+    url: str
+
+
+class Received(Struct):
+    received: Literal[True] = True
+
+
+class GithubEndpoints:
+    def __init__(self, github: GithubService, webhook: GithubWebhook) -> None:
+        self._github = github
+        self._webhook = webhook
+
+    def endpoints(self) -> list[Endpoint]:
+        path = "/v1/connect/github"
+        unlinked = Failure("Failed to disconnect GitHub account")
+        unheard = Failure("Internal server error")
+        return [
+            Endpoint("GET", f"{path}/params", self.params),
+            Endpoint("GET", f"{path}/callback", self.callback, public=True),
+            Endpoint(
+                "POST", f"{path}/webhook", self.webhook, public=True, limit=LARGEST_EVENT, failure=unheard
+            ),
+            Endpoint("DELETE", path, self.disconnect, failure=unlinked),
+        ]
+
+    async def params(self, request: ApiRequest) -> AuthorizeAddress:
+        return AuthorizeAddress(await self._github.authorize_url(request.account_id))
+
+    async def callback(
+        self, code: FromQuery[str], sent_state: Annotated[str, QueryParameter(name="state")]
+    ) -> Answer:
+        """Always back to the web app, whatever became of it."""
+        try:
+            login = await self._github.connect(code, sent_state)
+        except LinkFailed as failure:
+            return self._back(f"error={quote(str(failure), safe=UNRESERVED)}")
+        return self._back(f"github=connected&user={quote(login, safe=UNRESERVED)}")
+
+    def _back(self, query: str) -> Answer:
+        answer = Answer(302, b"")
+        location = f"{self._github.return_url}?{query}"
+        answer.headers = [(b"location", location.encode()), (b"content-length", b"0")]
+        return answer
+
+    async def webhook(self, request: ApiRequest) -> Received | Answer:
+        signature = _header(request, "x-hub-signature-256")
+        event = _header(request, "x-github-event")
+        body = await _raw_json(request)
+        if body is None:
+            return json_answer(500, Failure("Server configuration error"))
+        if not self._webhook.configured:
+            return json_answer(500, Failure("Webhooks not configured"))
+        self._webhook.receive(event, signature, body)
+        return Received()
+
+    async def disconnect(self, request: ApiRequest) -> Done:
+        await self._github.disconnect(request.account_id)
+        return Done()
+
+
+def _header(request: ApiRequest, name: str) -> str:
+    value = request.headers.get(name)
+    if value is None:
+        raise unacceptable(f"headers/{name} Invalid input: expected string, received undefined")
+    return value
+
+
+async def _raw_json(request: ApiRequest) -> bytes | None:
+    """The body as it was sent, if it is JSON; an empty one was read as an object, which nobody signed."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if media_type != "application/json" or request.headers.get("content-length") == "0":
+        return None
+    return body

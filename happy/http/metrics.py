@@ -1,0 +1,108 @@
+"""The metrics port: Prometheus text and a sign of life (contract 01 section 18, 05 section 6)."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+
+from happy.http.answers import Answer, json_answer
+from happy.http.asgi import ASGIApp, Receive, Scope, Send
+from happy.http.errors import RefusalBody
+from happy.http.system import now
+from happy.metrics import Counter, Histogram, Metrics
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+APP = "happy-server"
+PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Alive(Struct):
+    timestamp: str
+    status: str = "ok"
+
+
+def build_metrics_app(metrics: Metrics) -> ASGIApp:
+    """The application of the metrics port; it wants no credentials, so the port is not for everybody."""
+    collector = Collector(metrics)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] in {"GET", "HEAD"} and scope["path"] == "/metrics":
+            answer = Answer(200, render(collector), PROMETHEUS_TEXT)
+        elif scope["method"] in {"GET", "HEAD"} and scope["path"] == "/health":
+            answer = json_answer(200, Alive(now()))
+        else:
+            text = f"Route {scope['method']}:{scope['path']} not found"
+            answer = json_answer(404, RefusalBody("Not Found", text, 404))
+        await answer(scope, receive, send)
+
+    return app
+
+
+def render(collector: "Collector") -> bytes:
+    """The library is loaded by the first scrape: most small servers never see one."""
+    from prometheus_client import CollectorRegistry, generate_latest
+
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(collector)
+    return generate_latest(registry)
+
+
+class Collector:
+    """Tells the library what was counted. Every sample carries the name of the application."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def collect(self) -> Iterator["Metric"]:
+        from prometheus_client.metrics_core import GaugeMetricFamily
+
+        gauges = self._metrics.gauges
+        connections = GaugeMetricFamily(
+            "websocket_connections_total",
+            "Open realtime connections",
+            labels=("app", "type", "client", "client_type"),
+        )
+        for labels, value in gauges.connections():
+            connections.add_metric((APP, *labels), value)
+        yield connections
+        records = GaugeMetricFamily("database_records_total", "Rows by table", labels=("app", "table"))
+        for table, count in gauges.records.items():
+            records.add_metric((APP, table), count)
+        yield records
+        for measured in vars(self._metrics).values():
+            if isinstance(measured, Counter):
+                yield _counter(measured)
+            elif isinstance(measured, Histogram):
+                yield _histogram(measured)
+
+
+def _counter(counter: Counter) -> "Metric":
+    from prometheus_client.metrics_core import CounterMetricFamily
+
+    family = CounterMetricFamily(counter.name, _help(counter.name), labels=("app", *counter.labels))
+    for labels, value in counter.values.items():
+        family.add_metric((APP, *labels), value)
+    if not counter.labels and not counter.values:
+        family.add_metric((APP,), 0)
+    return family
+
+
+def _histogram(histogram: Histogram) -> "Metric":
+    from prometheus_client.metrics_core import HistogramMetricFamily
+
+    family = HistogramMetricFamily(histogram.name, _help(histogram.name), labels=("app", *histogram.labels))
+    bounds: list[Any] = [*map(str, histogram.buckets), "+Inf"]
+    for labels, (counts, total) in histogram.values.items():
+        reached = 0
+        buckets = []
+        for bound, count in zip(bounds, counts, strict=True):
+            reached += count
+            buckets.append((bound, reached))
+        family.add_metric((APP, *labels), buckets, total)
+    return family
+
+
+def _help(name: str) -> str:
+    return name.replace("_", " ").capitalize()

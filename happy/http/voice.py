@@ -1,0 +1,39 @@
+"""Voice conversations (contract 01 section 15)."""
+
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from happy.http.answers import Answer, json_answer
+from happy.http.endpoint import Endpoint
+from happy.http.errors import Failure
+from happy.http.requests import ApiRequest
+from happy.services.voice import Allowed, Denied, VoiceFailed, VoiceReport, VoiceService
+
+
+class StartConversation(Struct, rename="camel"):
+    agent_id: str
+
+
+class VoiceEndpoints:
+    def __init__(self, voice: VoiceService) -> None:
+        self._voice = voice
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint("POST", "/v1/voice/conversations", self.start),
+            Endpoint("GET", "/v1/voice/usage", self.usage),
+        ]
+
+    async def start(
+        self, request: ApiRequest, data: JSONBody[StartConversation]
+    ) -> Allowed | Denied | Answer:
+        try:
+            return await self._voice.start(request.account_id, data.agent_id)
+        except VoiceFailed as failure:
+            return json_answer(500, Failure(str(failure)))
+
+    async def usage(self, request: ApiRequest) -> VoiceReport | Answer:
+        try:
+            return await self._voice.report(request.account_id)
+        except VoiceFailed as failure:
+            return json_answer(500, Failure(str(failure)))

@@ -1,0 +1,121 @@
+"""Counts of what happens, in plain memory; whoever is asked for them renders them (contract 05 section 6)."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Labels = tuple[str, ...]
+Series = Iterable[tuple[Labels, float]]
+
+CLIENT = re.compile(r"[a-z][a-z-]{0,31}/[\w.+-]{1,32}")
+UNKNOWN = "unknown"
+OTHER = "other"
+
+HTTP_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
+RPC_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
+RETRY_BUCKETS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
+
+
+class Counter:
+    """A number per combination of labels that only grows."""
+
+    def __init__(self, name: str, *labels: str) -> None:
+        self.name = name
+        self.labels = labels
+        self.values: dict[Labels, float] = {}
+
+    def add(self, *labels: str) -> None:
+        self.values[labels] = self.values.get(labels, 0) + 1
+
+
+class Histogram:
+    """How often a measured value lay within each bucket, per combination of labels."""
+
+    def __init__(self, name: str, buckets: tuple[float, ...], *labels: str) -> None:
+        self.name = name
+        self.labels = labels
+        self.buckets = buckets
+        self.values: dict[Labels, tuple[list[int], float]] = {}
+
+    def observe(self, value: float, *labels: str) -> None:
+        counts, total = self.values.get(labels) or ([0] * (len(self.buckets) + 1), 0.0)
+        for position, bound in enumerate(self.buckets):
+            if value <= bound:
+                counts[position] += 1
+                break
+        else:
+            counts[-1] += 1
+        self.values[labels] = counts, total + value
+
+
+class Bounded:
+    """Values from outside as labels: each costs memory for good, so only the first few keep their name."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: set[str] = set()
+
+    def __call__(self, value: str) -> str:
+        if value in self._known:
+            return value
+        if len(self._known) >= self._limit:
+            return OTHER
+        self._known.add(value)
+        return value
+
+
+@dataclass(slots=True)
+class Gauges:
+    """Numbers that are looked up when somebody asks."""
+
+    connections: Callable[[], Series] = tuple
+    """By scope and client."""
+
+    records: dict[str, int] = field(default_factory=dict)
+    """Rows by table, as of the last count."""
+
+
+class Metrics:
+    def __init__(self) -> None:
+        self.gauges = Gauges()
+        http = ("method", "route", "status", "client", "client_type")
+        self.http_requests = Counter("http_requests", *http)
+        self.http_durations = Histogram("http_request_duration_seconds", HTTP_BUCKETS, *http)
+        self.events = Counter("websocket_events", "event_type", "client", "client_type")
+        self.session_beats = Counter("session_alive_events")
+        self.machine_beats = Counter("machine_alive_events")
+        self.validations = Counter("session_cache_operations", "operation", "result")
+        self.skipped = Counter("database_updates_skipped", "type")
+        self.rpc_calls = Counter("rpc_calls", "method", "result")
+        self.rpc_durations = Histogram("rpc_call_duration_seconds", RPC_BUCKETS, "method", "result")
+        self.rpc_retries = Histogram("rpc_lookup_retries", RETRY_BUCKETS, "method")
+        self.rpc_timeouts = Counter("rpc_fetchsockets_timeouts", "context")
+        self._clients = Bounded(100)
+        self._methods = Bounded(100)
+
+    def client(self, declared: str | None) -> tuple[str, str]:
+        """The labels `client` and `client_type` of what a client calls itself."""
+        if declared is None or CLIENT.fullmatch(declared) is None:
+            return UNKNOWN, UNKNOWN
+        client = self._clients(declared)
+        return client, client.partition("/")[0]
+
+    def http(self, method: str, route: str, status: int, declared: str | None, seconds: float) -> None:
+        """An answered request; `route` is the template of its endpoint."""
+        labels = (method, route, str(status), *self.client(declared))
+        self.http_requests.add(*labels)
+        self.http_durations.observe(seconds, *labels)
+
+    def rpc(self, method: str, result: str, seconds: float) -> None:
+        """A finished call. Of the method, the part behind the last colon counts."""
+        name = self._methods(method.rpartition(":")[2][:64])
+        self.rpc_calls.add(name, result)
+        self.rpc_durations.observe(seconds, name, result)
+
+    def rpc_waited(self, method: str, lookups: int) -> None:
+        """A call that found nobody at first, and how often it looked again."""
+        self.rpc_retries.observe(lookups, self._methods(method.rpartition(":")[2][:64]))
+
+    def validation(self, kind: Literal["session", "machine"], result: str) -> None:
+        self.validations.add(f"{kind}_validation", result)

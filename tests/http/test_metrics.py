@@ -1,0 +1,122 @@
+"""The metrics port (contract 05 section 6, 01 section 18)."""
+
+import re
+import socket
+from collections.abc import AsyncIterator, Iterator
+
+import httpx
+import pytest
+
+from happy.metrics import Bounded, Metrics
+from tests.api_client import ApiClient
+from tests.http.server import RunningServer, run_server
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    variables = {"METRICS_ENABLED": "true", "METRICS_PORT": str(free_port())}
+    with run_server(tmp_path_factory.mktemp("metrics"), variables) as running:
+        yield running
+
+
+@pytest.fixture
+async def scrape(server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
+    url = f"http://127.0.0.1:{server.settings.metrics_port}"
+    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+        yield client
+
+
+def sample(text: str, name: str, **labels: str) -> float:
+    """The value of one series; 0 when it is not there."""
+    for line in text.splitlines():
+        found = re.fullmatch(rf"{name}\{{(.*)\}} (\S+)", line)
+        if found and {'app="happy-server"', *(f'{key}="{value}"' for key, value in labels.items())} <= set(
+            found[1].split(",")
+        ):
+            return float(found[2])
+    return 0
+
+
+async def test_requests_are_counted_by_template_and_client(api: ApiClient, scrape: httpx.AsyncClient) -> None:
+    client = "cli-daemon/1.2.5"
+    labels = {"method": "GET", "route": "/v1/kv/:key", "status": "404", "client": client}
+    before = sample((await scrape.get("/metrics")).text, "http_requests_total", **labels)
+
+    await api.request("GET", "/v1/kv/some-key", headers={"X-Happy-Client": client})
+
+    answer = await scrape.get("/metrics")
+    assert "text/plain; version=0.0.4; charset=utf-8" == answer.headers["content-type"]
+    assert before + 1 == sample(answer.text, "http_requests_total", **labels)
+    assert before + 1 == sample(
+        answer.text, "http_request_duration_seconds_bucket", **labels, client_type="cli-daemon", le="+Inf"
+    )
+
+
+async def test_unknown_paths_and_odd_clients_made_a_series_each(
+    api: ApiClient, scrape: httpx.AsyncClient
+) -> None:
+    for number in range(20):
+        await api.request("GET", f"/probe/{number}", headers={"X-Happy-Client": f"<{number}>"})
+
+    text = (await scrape.get("/metrics")).text
+
+    assert "/probe" not in text
+    assert "<" not in text
+    assert 20 <= sample(text, "http_requests_total", route="unknown", status="404", client="unknown")
+
+
+async def test_connections_events_and_calls_are_counted(api: ApiClient, scrape: httpx.AsyncClient) -> None:
+    machine = (await api.register_machine())["id"]
+    async with (
+        api.machine_socket(machine, happy_client="cli-daemon/9.9.9") as daemon,
+        api.user_socket() as phone,
+    ):
+        await daemon.emit("rpc-register", {"method": f"{machine}:metrics-test"})
+        await daemon.next_event("rpc-registered")
+        daemon.answer("rpc-request", lambda _: "answer")
+        await daemon.emit("machine-alive", {"machineId": machine, "time": 0})
+        await phone.call("rpc-call", {"method": f"{machine}:metrics-test", "params": ""})
+        text = (await scrape.get("/metrics")).text
+
+    client = {"client": "cli-daemon/9.9.9", "client_type": "cli-daemon"}
+    assert 1 == sample(text, "websocket_connections_total", type="machine-scoped", **client)
+    assert 1 == sample(text, "websocket_events_total", event_type="machine-alive", **client)
+    assert 1 <= sample(text, "machine_alive_events_total")
+    assert 1 == sample(text, "rpc_calls_total", method="metrics-test", result="success")
+
+
+async def test_the_port_has_a_sign_of_life_and_nothing_else(scrape: httpx.AsyncClient) -> None:
+    assert {"status", "timestamp"} == set((await scrape.get("/health")).json())
+    unknown = await scrape.get("/x")
+    expected = {"message": "Route GET:/x not found", "error": "Not Found", "statusCode": 404}
+    assert (404, expected) == (unknown.status_code, unknown.json())
+    assert "access-control-allow-origin" not in unknown.headers
+
+
+def test_only_the_first_values_become_labels() -> None:
+    bounded = Bounded(2)
+
+    assert ["a", "b", "other", "a"] == [bounded(value) for value in ("a", "b", "c", "a")]
+
+
+@pytest.mark.parametrize("declared", [None, "", "web", "web/1\n", "x" * 99 + "/1", "WEB/1"])
+def test_what_is_no_client_is_unknown(declared: str | None) -> None:
+    assert ("unknown", "unknown") == Metrics().client(declared)
+
+
+def test_a_bucket_holds_its_own_bound() -> None:
+    metrics = Metrics()
+
+    for seconds in (0.05, 0.06, 99):
+        metrics.rpc("m:bash", "success", seconds)
+
+    counts, total = metrics.rpc_durations.values["bash", "success"]
+    assert [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1] == counts
+    assert total == pytest.approx(99.11)
