@@ -40,7 +40,14 @@ def is_public(text: str) -> bool:
         address = ip_address(text)
     except ValueError:  # with a zone, hence on a local link
         return False
-    return all(part.is_global and not part.is_multicast and not part.is_reserved for part in _meant(address))
+    return all(
+        part.is_global and not (part.is_multicast or part.is_reserved or _is_site_local(part))
+        for part in _meant(address)
+    )
+
+
+def _is_site_local(address: Address) -> bool:
+    return isinstance(address, IPv6Address) and address.is_site_local
 
 
 def _meant(address: Address) -> list[Address]:
