@@ -183,6 +183,7 @@ async def test_a_peer_that_does_not_answer_a_close_is_cut_off(
         (Frame(Opcode.TEXT, b"\xff\xfe").serialize(mask=True), frames.CLOSE_NOT_UTF8),
         (b"\x81\xff" + (10**9).to_bytes(8) + b"\0\0\0\0", frames.CLOSE_TOO_LARGE),
     ],
+    ids=["unmasked", "garbage", "not text", "too large"],
 )
 async def test_a_broken_stream_is_closed_with_a_reason(
     server: Running, dial: Dial, data: bytes, code: int
