@@ -77,8 +77,8 @@ def test_fragments_are_joined_and_control_frames_pass_between_them() -> None:
         ),
     ],
     ids=[
-        "unmasked", "compressed", "reserved opcode", "fragmented ping", "large ping", "continuation of nothing",
-        "message in a message", "large message", "large header", "large fragments",
+        "unmasked", "compressed", "reserved opcode", "fragmented ping", "large ping",
+        "continuation of nothing", "message in a message", "large message", "large header", "large fragments",
     ],
 )  # fmt: skip
 def test_what_breaks_the_protocol_or_the_limit_is_an_error(data: bytes, code: int) -> None:
