@@ -1,4 +1,4 @@
-"""Our own Engine.IO 4 and Socket.IO 5 server, as an ASGI application for one path.
+"""Our own Engine.IO 4 and Socket.IO 5 server: polling as an ASGI application, websockets below ASGI.
 
 `Server` speaks the protocol, an `Application` decides who may connect and what events do, a `Socket` is
 one client.

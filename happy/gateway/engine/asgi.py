@@ -63,10 +63,7 @@ class Request(Target):
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = scope["query_string"].decode("latin-1")
-        is_websocket = scope["type"] == "websocket"
-        super().__init__(
-            scope.get("method", "GET"), scope["path"], query, scope["headers"], is_websocket=is_websocket
-        )
+        super().__init__(scope["method"], scope["path"], query, scope["headers"], is_websocket=False)
         self.receive = receive
         self.send = send
 
@@ -89,16 +86,14 @@ class Request(Target):
         return b"".join(parts)
 
     async def answer(self, status: int, body: bytes = b"", content_type: bytes = TEXT) -> None:
-        """Answer a request, or refuse a websocket handshake."""
         headers = [
             (b"content-type", content_type),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
             *self._cors(),
         ]
-        kind = "websocket.http.response" if self.is_websocket else "http.response"
-        await self.send({"type": f"{kind}.start", "status": status, "headers": headers})
-        await self.send({"type": f"{kind}.body", "body": body})
+        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
 
     async def refuse(self, error: tuple[int, str], status: int = 400) -> None:
         """Answer one of the errors that Engine.IO defines."""

@@ -1,4 +1,4 @@
-"""The engine as an ASGI application: handshakes, the connection table, upgrades and shutdown."""
+"""The engine: handshakes over HTTP and websocket, upgrades, shutdown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from happy.gateway.engine import asgi
 from happy.gateway.engine.asgi import Request
-from happy.gateway.engine.asgi_websocket import AsgiWebSocket
 from happy.gateway.engine.connection import Connection
 from happy.gateway.engine.polling import PollingTransport
 from happy.gateway.engine.runtime import Runtime
@@ -30,7 +29,7 @@ SERVER_CLOSE = "server shutting down"
 
 
 class Server:
-    """Takes every `http` and `websocket` scope of its one path."""
+    """An ASGI application for the HTTP requests of its one path, and a protocol class for websockets."""
 
     def __init__(self, application: Application, settings: EngineSettings | None = None) -> None:
         self._runtime = Runtime(application, settings or EngineSettings())
@@ -52,14 +51,12 @@ class Server:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
-        if request.method == "OPTIONS" and not request.is_websocket:
+        if request.method == "OPTIONS":
             await request.preflight()
         elif self._closing:
             await request.answer(503, b"shutting down")
         elif (error := self._error(request)) is not None:
             await request.refuse(error)
-        elif request.is_websocket:
-            await self._websocket(request)
         else:
             await self._polling(request)
 
@@ -108,7 +105,7 @@ class Server:
     # Websocket
 
     def websocket_protocol(self) -> type[asyncio.Protocol]:
-        """What to give uvicorn as `ws`: websockets then reach this server without ASGI between."""
+        """What to give uvicorn as `ws`: websockets reach this server without ASGI between."""
         door, runtime = self, self._runtime
 
         class Link(WebSocketLink):
@@ -118,20 +115,6 @@ class Server:
                 super().__init__(door, runtime, server_state.connections)
 
         return Link
-
-    async def _websocket(self, request: Request) -> None:
-        link = AsgiWebSocket(self._runtime, request.receive, request.send)
-        session = self._runtime.connections.get(request.query("sid"))
-        if session is not None:
-            session.probe = link  # before the first wait, so that no second one gets in
-        accepted = await link.accept()
-        if accepted and not self._closing:
-            self.enter(request, link)
-            await link.serve()
-            return
-        link.close()
-        if session is not None:
-            session.probe = None
 
     def refuse(self, target: Target) -> tuple[int, object] | None:
         if target.path != self._runtime.settings.path:

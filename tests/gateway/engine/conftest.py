@@ -17,20 +17,14 @@ def pytest_asyncio_loop_factories() -> dict[str, Callable[[], AbstractEventLoop]
     return {"uvloop": uvloop.new_event_loop}
 
 
-@pytest.fixture(params=["direct", "asgi"])
-def links(request: pytest.FixtureRequest) -> str:
-    """The two ways in which a websocket reaches the engine."""
-    return str(request.param)
-
-
 @pytest.fixture
-async def serve(links: str) -> AsyncIterator[Serve]:
+async def serve() -> AsyncIterator[Serve]:
     """Start a server with these settings; it is stopped after the test."""
     async with contextlib.AsyncExitStack() as stack:
 
         async def start(*, port: int = 0, application: Recorder | None = None, **settings: float) -> Running:
             given = EngineSettings(**settings)  # type: ignore[arg-type]
-            running = Running(application or Recorder(), given, port, links)
+            running = Running(application or Recorder(), given, port)
             await running.start()
             stack.push_async_callback(running.stop)
             return running

@@ -76,14 +76,11 @@ async def admit_unless_told(_: Socket, auth: Any) -> None:
 class Running:
     """A server on a loopback port, from `start` to `stop`."""
 
-    def __init__(
-        self, application: Recorder, settings: EngineSettings, port: int = 0, links: str = "direct"
-    ) -> None:
+    def __init__(self, application: Recorder, settings: EngineSettings, port: int = 0) -> None:
         self.application = application
         self.settings = settings
         self.engine = Server(application, settings)
         self.port = port
-        self.links = links  # how websockets reach the engine
         self._uvicorn: uvicorn.Server | None = None
 
     @property
@@ -96,10 +93,7 @@ class Running:
             self.engine,
             host="127.0.0.1",
             port=self.port,
-            ws=self.engine.websocket_protocol() if self.links == "direct" else "websockets-sansio",
-            ws_max_size=16_000_000,
-            ws_ping_interval=None,
-            ws_per_message_deflate=False,
+            ws=self.engine.websocket_protocol(),
             lifespan="off",
             log_config=None,
         )

@@ -61,11 +61,6 @@ class Proxy:
 
 
 @pytest.fixture
-def links() -> str:
-    return "direct"
-
-
-@pytest.fixture
 async def client() -> AsyncIterator[NodeClient]:
     node()
     async with NodeClient() as running:

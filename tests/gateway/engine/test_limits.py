@@ -103,7 +103,7 @@ async def test_a_stranger_may_not_send_as_much_as_a_client(serve: Serve) -> None
         assert await joined.receive() == f'431["{"x" * 5000}"]'
 
 
-async def test_a_larger_frame_than_the_web_server_takes_drops_the_connection(server: Running) -> None:
+async def test_a_larger_frame_than_any_may_be_drops_the_connection(server: Running) -> None:
     async with RawWebSocket(server.url) as socket:
         await socket.join()
         with contextlib.suppress(ConnectionClosed):

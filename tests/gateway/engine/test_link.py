@@ -15,11 +15,6 @@ from tests.gateway.engine.harness import RawWebSocket, Running, until
 TARGET = "/v1/updates/?EIO=4&transport=websocket"
 
 
-@pytest.fixture
-def links() -> str:
-    return "direct"
-
-
 class Wire:
     """A TCP connection that speaks websocket by hand."""
 

@@ -30,12 +30,6 @@ socket.on("connect", () => socket.emit("echo", { x: "é😀" }, (echoed) =>
 
 
 @pytest.fixture
-def links() -> str:
-    """As in production; the other tests of this folder try both ways."""
-    return "direct"
-
-
-@pytest.fixture
 async def client() -> AsyncIterator[NodeClient]:
     node()
     async with NodeClient() as running:

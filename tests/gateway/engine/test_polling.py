@@ -7,12 +7,6 @@ import pytest
 from tests.gateway.engine.harness import Poller, Running, until
 
 
-@pytest.fixture
-def links() -> str:
-    """Without websockets there is nothing to try both ways."""
-    return "direct"
-
-
 async def test_events_and_acknowledgements_pass(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join({"token": "t"})
