@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from happy.adapters.light.disk_files import CHUNK, DiskFiles
+from happy.adapters.disk_files import CHUNK, DiskFiles
 from happy.domain.errors import HappyError, Invalid, NotFound, TooLarge, Unavailable
 from happy.domain.ports.filestore import FileStore
 

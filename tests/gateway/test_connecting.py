@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.light.local import LocalPresence
 from happy.adapters.light.sqlite import SqliteStore
+from happy.adapters.local import LocalPresence
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder
 from happy.domain.values import AccountId
@@ -64,8 +64,8 @@ async def test_a_connection_is_announced_with_its_id_and_limits(api: ApiClient) 
 
 @pytest.mark.parametrize("kind", ["session-scoped", "machine-scoped"])
 async def test_an_id_need_not_exist(api: ApiClient, kind: str) -> None:
-    more = {"session_id": "unknown", "machine_id": "unknown"}
-    async with SocketClient.open(api.url, token=api.token, client_type=kind, **more) as socket:
+    auth = {"token": api.token, "clientType": kind, "sessionId": "unknown", "machineId": "unknown"}
+    async with SocketClient(api.url, auth) as socket:
         assert [] == await unread(socket)
 
 
@@ -75,6 +75,16 @@ async def test_handlers_are_ready_before_the_connection_is_answered(api: ApiClie
         await asyncio.gather(socket.connect(), settle(phone))
         assert {} == await socket.call("ping")
         await socket.close()
+
+
+@pytest.mark.parametrize("payload", [{}, None, 0])
+async def test_a_ping_with_a_payload_is_not_answered(api: ApiClient, payload: Any) -> None:
+    async with api.user_socket() as socket:
+        unanswered = asyncio.create_task(socket.call("ping", payload))
+
+        assert [] == await unread(socket)
+        assert not unanswered.done()
+        unanswered.cancel()
 
 
 # -- faults ------------------------------------------------------------------------------------------------

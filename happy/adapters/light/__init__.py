@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from happy.adapters import Adapters
-from happy.adapters.light.disk_files import DiskFiles
-from happy.adapters.light.local import LocalBus, LocalLink, LocalPresence
+from happy.adapters.disk_files import DiskFiles
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
+from happy.adapters.local import LocalBus, LocalLink, LocalPresence
 from happy.domain.errors import StartupError
 from happy.domain.ports.clock import Clock
 from happy.domain.values import NodeId

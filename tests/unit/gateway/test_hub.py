@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from happy.adapters.light.local import LocalBus
+from happy.adapters.local import LocalBus
 from happy.domain.errors import Unavailable
 from happy.domain.events import (
     TO_USER,

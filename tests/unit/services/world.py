@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from happy.adapters.light.local import LocalPresence
 from happy.adapters.light.sqlite import SqliteStore
+from happy.adapters.local import LocalPresence
 from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Update
-from happy.domain.ports.filestore import StoredFile
+from happy.domain.ports.filestore import StoredFile, UploadTicket
 from happy.domain.values import AccountId, ConnectionId, Millis
 from happy.services.activity import Activity
 from happy.services.machines import MachineService
@@ -88,6 +88,12 @@ class Files:
         if self.broken:
             raise Unavailable
         self.deleted.append(prefix)
+
+    async def upload_ticket(self, key: str, max_bytes: int) -> UploadTicket | None:
+        raise NotImplementedError
+
+    async def download_url(self, key: str) -> str | None:
+        raise NotImplementedError
 
     def public_url(self, key: str) -> str:
         return f"https://files.example/{key}"
