@@ -20,9 +20,6 @@ KEEP_ALIVE_SECONDS = 75
 REQUESTS_SECONDS = 2
 """How long requests that are under way may take at shutdown."""
 
-MAX_FRAME = 17 * 1024 * 1024
-"""The engine enforces the announced maximum; this only bounds what is read before it can."""
-
 log = logging.getLogger(__name__)
 
 
@@ -107,18 +104,15 @@ async def _serve(application: Application, listener: socket.socket, on_ready: Ca
 
 def configuration(application: Application) -> uvicorn.Config:
     """How the web server below the application is set up."""
-    return _configuration(application.asgi)
+    return _configuration(application.asgi, application.engine.websocket_protocol())
 
 
-def _configuration(asgi: ASGIApp) -> uvicorn.Config:
+def _configuration(asgi: ASGIApp, websockets: type[asyncio.Protocol] | None = None) -> uvicorn.Config:
     return uvicorn.Config(
         asgi,
         loop="none",
         http="httptools",
-        ws="websockets-sansio",
-        ws_max_size=MAX_FRAME,
-        ws_per_message_deflate=False,
-        ws_ping_interval=None,
+        ws=websockets or "none",
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -33,6 +33,9 @@ PUSH_BYTES = 65_536
 CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a closing handshake."""
 
+GOODBYE_SECONDS = 1.0
+"""The same, when the server stops."""
+
 _QUIET = logging.Logger("handshake", logging.CRITICAL)  # noqa: LOG001 - no handler: handshakes are no news
 
 
@@ -119,11 +122,14 @@ class WebSocketLink(asyncio.Protocol):
             self.receiver.lost()
 
     def shutdown(self) -> None:
-        """Uvicorn stops and did not wait for `Server.shutdown`."""
+        """Uvicorn stops, and waits a moment for its connections; a peer that has gone will not answer."""
         if self.connection is not None:
             self.connection.close("server shutting down")
         else:
             self.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._tcp.abort)
 
     # Handshake
 
