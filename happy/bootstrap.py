@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -40,6 +40,7 @@ from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
 from happy.services.avatars import AvatarService
 from happy.services.background import repeat
+from happy.services.developer_log import DeveloperLog
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubStates, GithubWebhook
 from happy.services.identity import IdentityService
@@ -105,6 +106,8 @@ async def open_application(
         stack.push_async_callback(web.close)
         outbound = build_outbound(settings.outbound, web)
         services = build_services(adapters, outbound, hub, activity, keys, clock)
+        if settings.remote_debug_log:
+            services = replace(services, developer_log=DeveloperLog(clock))
         rpc = RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics))
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
@@ -120,8 +123,8 @@ async def open_application(
         ):
             gateway.listen(events.handlers)
         engine = Engine(gateway, engine_settings)
-        await stack.enter_async_context(background(activity, services.pairing, adapters.store, metrics))
-        http = build_app(services, settings.public_url, web_ui(settings), metrics)
+        await stack.enter_async_context(background(activity, services, adapters.store, metrics))
+        http = build_app(services, settings.public_url, web_ui(settings), metrics, docs=settings.docs)
         yield Application(dispatch(engine, http), build_metrics_app(metrics), engine, activity)
 
 
@@ -165,6 +168,7 @@ def build_services(
         ),
         store_ping=store.ping,
         files=adapters.files,
+        developer_log=None,
     )
 
 
@@ -208,7 +212,7 @@ def secret_of(settings: Light | Full) -> str:
 
 @asynccontextmanager
 async def background(
-    activity: Activity, pairing: PairingService, store: Store, metrics: Metrics
+    activity: Activity, services: Services, store: Store, metrics: Metrics
 ) -> AsyncIterator[None]:
     """The jobs of contract 05 section 5; they stop before anything they use is closed."""
 
@@ -220,7 +224,8 @@ async def background(
         repeat("write down heartbeats", 5, activity.flush),
         repeat("forget heartbeats", 300, activity.purge),
         repeat("end silent sessions", 60, activity.expire, at_once=True),
-        repeat("forget linking requests", 3600, pairing.sweep),
+        repeat("forget linking requests", 3600, services.pairing.sweep),
+        repeat("forget old tokens", 600, services.identity.purge),
         repeat("count rows", 60, count_rows, at_once=True),
     ]
     tasks = [asyncio.get_running_loop().create_task(job) for job in jobs]

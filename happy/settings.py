@@ -102,6 +102,9 @@ class Common(Struct, frozen=True, kw_only=True):
     remote_debug_log: bool
     """Whether clients may write into a log file here; for development alone."""
 
+    docs: bool = True
+    """Whether the endpoints are documented at `/docs`."""
+
     outbound: OutboundSettings = OutboundSettings()
 
 
@@ -175,8 +178,8 @@ class _Variables:
         text = self.text(name)
         return Secret(text) if text else None
 
-    def switch(self, name: str) -> bool:
-        text = (self.text(name) or "false").lower()
+    def switch(self, name: str, usually: str = "false") -> bool:
+        text = (self.text(name) or usually).lower()
         if text not in _SWITCH:
             raise _unusable(name, "true or false", text)
         return _SWITCH[text]
@@ -247,6 +250,7 @@ def _common(variables: _Variables) -> Common:
         ui=_ui(variables),
         metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
+        docs=variables.switch("HAPPY_DOCS", usually="true"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
         outbound=_outbound(variables),
     )

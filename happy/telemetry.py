@@ -14,6 +14,9 @@ _ESCAPE: Final = json.JSONEncoder(ensure_ascii=False).encode
 _PLAIN: Final = re.compile(r"[\w.,:;/@+*#%()\[\]-]+")
 _FRAMES: Final = 8
 
+DEVELOPER_LOG: Final = "happy.services.developer_log"
+"""The logger of what clients send while somebody develops them."""
+
 # What a record carries by itself; everything else was given as `extra` and is shown.
 _OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
@@ -59,6 +62,15 @@ def configure(level: str, *, copy_to: Path | None = None) -> None:
         handler.setFormatter(LineFormatter())
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("happy").setLevel(level.upper())
+    if copy_to is not None:
+        _only_to(handlers[-1], logging.getLogger(DEVELOPER_LOG))
+
+
+def _only_to(handler: logging.Handler, logger: logging.Logger) -> None:
+    """What clients write is for the file alone, whatever its level: stdout is the server's own."""
+    logger.setLevel(logging.DEBUG)
+    logger.handlers = [handler]
+    logger.propagate = False
 
 
 def debug_log_file(started: float) -> Path:

@@ -50,11 +50,19 @@ class AccessKeyEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         path = "/v1/access-keys/{session_id:str}/{machine_id:str}"
+        missing = "Session or machine not found"
         unwritable = Failure("Failed to update access key", success=False)
         return [
-            Endpoint("GET", path, self.get, failure=Failure("Failed to get access key")),
-            Endpoint("POST", path, self.create, failure=Failure("Failed to create access key")),
-            Endpoint("PUT", path, self.update, failure=unwritable),
+            Endpoint("GET", path, self.get, missing=missing, failure=Failure("Failed to get access key")),
+            Endpoint(
+                "POST",
+                path,
+                self.create,
+                missing=missing,
+                failure=Failure("Failed to create access key"),
+                answers={409: Failure("Access key already exists")},
+            ),
+            Endpoint("PUT", path, self.update, missing="Access key not found", failure=unwritable),
         ]
 
     async def get(

@@ -12,6 +12,8 @@ from happy.http.artifacts import ArtifactEndpoints
 from happy.http.asgi import ASGIApp
 from happy.http.attachments import AttachmentEndpoints
 from happy.http.connect import ConnectEndpoints
+from happy.http.developer_log import DeveloperLogEndpoints
+from happy.http.docs import DocsEndpoints
 from happy.http.endpoint import Endpoint
 from happy.http.feed import FeedEndpoints
 from happy.http.files import FileEndpoints
@@ -36,6 +38,7 @@ from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
+from happy.services.developer_log import DeveloperLog
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubWebhook
 from happy.services.identity import IdentityService
@@ -53,7 +56,10 @@ from happy.services.voice import VoiceService
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the endpoints call. `files` is None when clients read files from somewhere else."""
+    """What the endpoints call.
+
+    `files` is None when clients read them from somewhere else, `developer_log` when they may not write one.
+    """
 
     identity: IdentityService
     pairing: PairingService
@@ -75,6 +81,7 @@ class Services:
     voice: VoiceService
     store_ping: Callable[[], Awaitable[None]]
     files: FileStore | None
+    developer_log: DeveloperLog | None
 
 
 def build_app(
@@ -82,11 +89,13 @@ def build_app(
     public_url: str | None = None,
     ui: WebUi | None = None,
     metrics: Metrics | None = None,
+    *,
+    docs: bool = True,
 ) -> ASGIApp:
     """The application for `http` scopes. `public_url` is where clients reach it, if that is known."""
-    litestar = Litestar(
-        endpoints(services, public_url), request_class=ApiRequest, openapi_config=None, logging_config=None
-    )
+    declared = endpoints(services, public_url)
+    handlers = [*declared, *(DocsEndpoints(declared).endpoints() if docs else ())]
+    litestar = Litestar(handlers, request_class=ApiRequest, openapi_config=None, logging_config=None)
     return Pipeline(litestar, services.identity, ui, metrics or Metrics())
 
 
@@ -112,4 +121,5 @@ def endpoints(services: Services, public_url: str | None) -> list[Endpoint]:
         *version_endpoints(),
         *SystemEndpoints(services.store_ping).endpoints(),
         *(FileEndpoints(services.files).endpoints() if services.files else ()),
+        *(DeveloperLogEndpoints(services.developer_log).endpoints() if services.developer_log else ()),
     ]

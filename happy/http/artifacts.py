@@ -11,7 +11,7 @@ from happy.http.endpoint import Endpoint
 from happy.http.errors import Failure
 from happy.http.requests import ApiRequest
 from happy.http.shapes import Done, Version
-from happy.services.artifacts import ArtifactService, NewArtifactContents, Part
+from happy.services.artifacts import FOREIGN, ArtifactService, NewArtifactContents, Part
 
 UUID = (
     r"^([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[1-8][0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}"
@@ -61,12 +61,15 @@ class ArtifactEndpoints:
     def endpoints(self) -> list[Endpoint]:
         every = "/v1/artifacts"
         one = f"{every}/{{artifact_id:str}}"
+        missing, taken = "Artifact not found", {409: Failure(FOREIGN)}
         return [
             Endpoint("GET", every, self.owned, failure=Failure("Failed to get artifacts")),
-            Endpoint("GET", one, self.get, failure=Failure("Failed to get artifact")),
-            Endpoint("POST", every, self.create, failure=Failure("Failed to create artifact")),
-            Endpoint("POST", one, self.edit, failure=Failure("Failed to update artifact")),
-            Endpoint("DELETE", one, self.delete, failure=Failure("Failed to delete artifact")),
+            Endpoint("GET", one, self.get, missing=missing, failure=Failure("Failed to get artifact")),
+            Endpoint("POST", every, self.create, failure=Failure("Failed to create artifact"), answers=taken),
+            Endpoint("POST", one, self.edit, missing=missing, failure=Failure("Failed to update artifact")),
+            Endpoint(
+                "DELETE", one, self.delete, missing=missing, failure=Failure("Failed to delete artifact")
+            ),
         ]
 
     async def owned(self, request: ApiRequest) -> list[ArtifactSummary]:

@@ -16,9 +16,10 @@ from happy.http.endpoint import Endpoint
 from happy.http.errors import Failure
 from happy.http.origin import origin
 from happy.http.requests import ApiRequest
-from happy.services.attachments import TOO_LARGE, AttachmentService
+from happy.services.attachments import TOO_LARGE, TOO_MANY, AttachmentService
 
 OCTETS = "application/octet-stream"
+UNSATISFIABLE = Failure("Range not satisfiable")
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
@@ -56,11 +57,21 @@ class AttachmentEndpoints:
     def endpoints(self) -> list[Endpoint]:
         every = "/v1/sessions/{session_id:str}/attachments"
         one = f"{every}/{{name:str}}"
+        foreign, large = Failure("Session not found"), Failure(TOO_LARGE)
+        offered = {404: foreign, 413: large, 429: Failure(TOO_MANY)}
+        stored = {404: Failure("Invalid attachment file"), 413: large}
+        found = {
+            200: OCTETS,
+            206: OCTETS,
+            302: None,
+            404: Failure("Attachment not found"),
+            416: UNSATISFIABLE,
+        }
         return [
-            Endpoint("POST", f"{every}/request-upload", self.request_upload),
-            Endpoint("POST", f"{every}/request-download", self.request_download),
-            Endpoint("PUT", one, self.upload, streams=True),
-            Endpoint("GET", one, self.download),
+            Endpoint("POST", f"{every}/request-upload", self.request_upload, answers=offered),
+            Endpoint("POST", f"{every}/request-download", self.request_download, answers={404: foreign}),
+            Endpoint("PUT", one, self.upload, streams=True, answers=stored),
+            Endpoint("GET", one, self.download, answers=found),
         ]
 
     async def request_upload(
@@ -105,7 +116,7 @@ class AttachmentEndpoints:
         first, last = _span(match[1], match[2], whole.size)
         if first > last:
             unsatisfiable = (b"content-range", b"bytes */%d" % whole.size)
-            return json_answer(416, Failure("Range not satisfiable"), (unsatisfiable,))
+            return json_answer(416, UNSATISFIABLE, (unsatisfiable,))
         part = await self._attachments.open(key, first, last - first + 1)
         content_range = (b"content-range", b"bytes %d-%d/%d" % (first, last, whole.size))
         return FileAnswer(part, OCTETS, (*common, content_range), length=last - first + 1)

@@ -1,7 +1,7 @@
 """An endpoint: a Litestar handler that also knows what the contract says about its errors."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from litestar.handlers import HTTPRouteHandler
@@ -27,15 +27,19 @@ class Endpoint(HTTPRouteHandler):
     `failure` the body of a 500. `any_text` lets the path parameters be empty, or longer than others may be.
     `limit` is the largest body in bytes; what strangers may send is little unless it is given.
     `streams` hands the body over as it arrives, in bytes of no particular meaning.
+    `answers` and `needs_headers` are for the documentation: what else comes back, by status (a struct or its
+    type, a media type for what is no JSON, None for no content), and the headers that the handler insists on.
     """
 
     __slots__ = (
         "_decoder",
         "_queries",
+        "answers",
         "any_text",
         "failure",
         "limit",
         "missing",
+        "needs_headers",
         "public",
         "streams",
         "template",
@@ -53,6 +57,8 @@ class Endpoint(HTTPRouteHandler):
         any_text: bool = False,
         streams: bool = False,
         limit: int | None = None,
+        answers: Mapping[int, Any] | None = None,
+        needs_headers: tuple[str, ...] = (),
     ) -> None:
         security: list[dict[str, list[str]]] = [] if public else [{BEARER: []}]
         super().__init__(path, http_method=method, status_code=200, media_type=JSON, security=security)
@@ -63,6 +69,8 @@ class Endpoint(HTTPRouteHandler):
         self.limit = limit or (body.STRANGERS_LIMIT if public else body.LIMIT)
         self.template = PARAMETER.sub(r":\1", path)
         self.missing = missing
+        self.answers = answers or {}
+        self.needs_headers = needs_headers
         self.failure: Struct = failure or internal_error()
         self._decoder: Decoder[Any] | None = None
         self._queries: tuple[QueryField, ...] | None = None

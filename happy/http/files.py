@@ -8,6 +8,7 @@ from happy.domain.errors import NotFound
 from happy.domain.ports.filestore import FileStore
 from happy.http.answers import FileAnswer
 from happy.http.endpoint import Endpoint
+from happy.http.errors import Failure
 
 PUBLIC = "public/"
 """Encrypted attachments lie in the same store; they are nobody's business but their owner's."""
@@ -31,7 +32,8 @@ class FileEndpoints:
         self._files = files
 
     def endpoints(self) -> list[Endpoint]:
-        return [Endpoint("GET", "/files/{key:path}", self.read, public=True)]
+        found = {200: "*/*", 404: Failure("Not found")}
+        return [Endpoint("GET", "/files/{key:path}", self.read, public=True, answers=found)]
 
     async def read(self, key: FromPath[str]) -> FileAnswer:
         name = normalize(key)

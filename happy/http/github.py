@@ -16,6 +16,8 @@ from happy.services.github import GithubService, GithubWebhook, LinkFailed
 LARGEST_EVENT = 25 * 1024 * 1024
 """GitHub's own limit, in bytes."""
 
+SIGNATURE, EVENT = "x-hub-signature-256", "x-github-event"
+
 UNRESERVED = "-_.!~*'()"
 """What clients of a browser's making leave as it is in a query."""
 
@@ -38,10 +40,19 @@ class GithubEndpoints:
         unlinked = Failure("Failed to disconnect GitHub account")
         unheard = Failure("Internal server error")
         return [
-            Endpoint("GET", f"{path}/params", self.params),
-            Endpoint("GET", f"{path}/callback", self.callback, public=True),
             Endpoint(
-                "POST", f"{path}/webhook", self.webhook, public=True, limit=LARGEST_EVENT, failure=unheard
+                "GET", f"{path}/params", self.params, answers={400: Failure("GitHub OAuth not configured")}
+            ),
+            Endpoint("GET", f"{path}/callback", self.callback, public=True, answers={302: None}),
+            Endpoint(
+                "POST",
+                f"{path}/webhook",
+                self.webhook,
+                public=True,
+                limit=LARGEST_EVENT,
+                failure=unheard,
+                answers={401: Failure("Invalid signature"), 500: Failure("Webhooks not configured")},
+                needs_headers=(SIGNATURE, EVENT),
             ),
             Endpoint("DELETE", path, self.disconnect, failure=unlinked),
         ]
@@ -66,8 +77,8 @@ class GithubEndpoints:
         return answer
 
     async def webhook(self, request: ApiRequest) -> Received | Answer:
-        signature = _header(request, "x-hub-signature-256")
-        event = _header(request, "x-github-event")
+        signature = _header(request, SIGNATURE)
+        event = _header(request, EVENT)
         body = await _raw_json(request)
         if body is None:
             return json_answer(500, Failure("Server configuration error"))

@@ -73,11 +73,22 @@ class KvEndpoints:
     def endpoints(self) -> list[Endpoint]:
         return [
             Endpoint(
-                "GET", "/v1/kv/{key:str}", self.get, failure=Failure("Failed to get value"), any_text=True
+                "GET",
+                "/v1/kv/{key:str}",
+                self.get,
+                missing="Key not found",
+                failure=Failure("Failed to get value"),
+                any_text=True,
             ),
             Endpoint("GET", "/v1/kv", self.page, failure=Failure("Failed to list items")),
             Endpoint("POST", "/v1/kv/bulk", self.get_many, failure=Failure("Failed to get values")),
-            Endpoint("POST", "/v1/kv", self.mutate, failure=Failure("Failed to mutate values")),
+            Endpoint(
+                "POST",
+                "/v1/kv",
+                self.mutate,
+                failure=Failure("Failed to mutate values"),
+                answers={409: Stale},
+            ),
         ]
 
     async def get(self, request: ApiRequest, key: FromPath[str]) -> KvEntry:

@@ -7,6 +7,7 @@ from happy.domain.errors import NotFound
 from happy.domain.machines import Machine
 from happy.domain.values import MachineId, Millis
 from happy.http.endpoint import Endpoint
+from happy.http.errors import Failure
 from happy.http.requests import ApiRequest
 from happy.http.shapes import Done, optional_key
 from happy.services.machines import MachineService
@@ -54,8 +55,9 @@ class MachineEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         one = "/v1/machines/{machine_id:str}"
+        foreign = {409: Failure("Machine is registered to another account")}
         return [
-            Endpoint("POST", "/v1/machines", self.load_or_register),
+            Endpoint("POST", "/v1/machines", self.load_or_register, answers=foreign),
             Endpoint("GET", "/v1/machines", self.owned),
             Endpoint("GET", one, self.get, missing="Machine not found"),
             Endpoint("DELETE", one, self.delete, missing="Machine not found"),

@@ -9,6 +9,7 @@ from happy.domain.accounts import PairingKind
 from happy.domain.encoding import decode_strict
 from happy.domain.errors import Invalid
 from happy.http.endpoint import Endpoint
+from happy.http.errors import Failure
 from happy.http.requests import ApiRequest
 from happy.http.shapes import Done
 from happy.services.pairing import LinkingStatus, PairingService
@@ -50,13 +51,18 @@ class PairingEndpoints:
         self._pairing = pairing
 
     def endpoints(self) -> list[Endpoint]:
+        forged = {401: Failure("Invalid signature")}
+        malformed = {401: Failure("Invalid public key")}
+        unanswerable = {404: Failure("Request not found"), 409: Failure("Request already answered")}
         return [
-            Endpoint("POST", "/v1/auth", self.sign_in, public=True),
-            Endpoint("POST", "/v1/auth/request", self.request_terminal, public=True),
+            Endpoint("POST", "/v1/auth", self.sign_in, public=True, answers=forged),
+            Endpoint("POST", "/v1/auth/request", self.request_terminal, public=True, answers=malformed),
             Endpoint("GET", "/v1/auth/request/status", self.status, public=True),
-            Endpoint("POST", "/v1/auth/response", self.approve_terminal),
-            Endpoint("POST", "/v1/auth/account/request", self.request_account, public=True),
-            Endpoint("POST", "/v1/auth/account/response", self.approve_account),
+            Endpoint("POST", "/v1/auth/response", self.approve_terminal, answers=unanswerable),
+            Endpoint(
+                "POST", "/v1/auth/account/request", self.request_account, public=True, answers=malformed
+            ),
+            Endpoint("POST", "/v1/auth/account/response", self.approve_account, answers=unanswerable),
         ]
 
     async def sign_in(self, data: JSONBody[SignIn]) -> SignedIn:

@@ -32,8 +32,8 @@ class SystemEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         return [
-            Endpoint("GET", "/", self.banner, public=True),
-            Endpoint("GET", "/health", self.health, public=True),
+            Endpoint("GET", "/", self.banner, public=True, answers={200: TEXT}),
+            Endpoint("GET", "/health", self.health, public=True, answers={200: Health, 503: Health}),
         ]
 
     async def banner(self) -> Answer:

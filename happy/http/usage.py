@@ -39,7 +39,7 @@ class UsageEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         failure = Failure("Failed to query usage reports")
-        return [Endpoint("POST", "/v1/usage/query", self.query, failure=failure)]
+        return [Endpoint("POST", "/v1/usage/query", self.query, missing="Session not found", failure=failure)]
 
     async def query(self, request: ApiRequest, data: JSONBody[UsageQuery]) -> UsageSums:
         grouping = data.group_by or "day"

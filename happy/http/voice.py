@@ -19,9 +19,10 @@ class VoiceEndpoints:
         self._voice = voice
 
     def endpoints(self) -> list[Endpoint]:
+        failed = {500: Failure("ELEVENLABS_API_KEY not configured")}
         return [
-            Endpoint("POST", "/v1/voice/conversations", self.start),
-            Endpoint("GET", "/v1/voice/usage", self.usage),
+            Endpoint("POST", "/v1/voice/conversations", self.start, answers=failed),
+            Endpoint("GET", "/v1/voice/usage", self.usage, answers=failed),
         ]
 
     async def start(

@@ -15,6 +15,7 @@ from happy.services.rate import Window
 
 UPLOADS_PER_MINUTE = 60
 TOO_LARGE = "File too large (max 10MB)"
+TOO_MANY = "Too many upload requests. Try again in a minute."
 
 
 class Upload(Struct, frozen=True):
@@ -35,7 +36,7 @@ class AttachmentService:
     async def request_upload(self, account_id: AccountId, session_id: SessionId, size: float) -> Upload:
         """Issue a name. Raises TooMany, NotFound for a foreign session, TooLarge."""
         if not self._uploads.allow(account_id):
-            raise TooMany("Too many upload requests. Try again in a minute.")
+            raise TooMany(TOO_MANY)
         await self._require_session(account_id, session_id)
         if size > MAX_BYTES:
             raise TooLarge(TOO_LARGE)

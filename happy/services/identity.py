@@ -29,6 +29,10 @@ class IdentityService:
             await self._require_account(account_id)
         return account_id
 
+    async def purge(self) -> None:
+        """Forget tokens that were checked a day ago; they are checked again when they come."""
+        self._tokens.purge(self._clock())
+
     async def _require_account(self, account_id: AccountId) -> None:
         if not await self._store.read(lambda tx: tx.accounts.exists(account_id)):
             raise Unauthenticated

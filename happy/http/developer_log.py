@@ -1,0 +1,40 @@
+"""The log of clients under development; it exists only when it was asked for (contract 01 section 17)."""
+
+from typing import Any
+
+from litestar.params import JSONBody
+from msgspec import UNSET, Struct, UnsetType
+
+from happy.http.endpoint import Endpoint
+from happy.http.errors import Failure
+from happy.http.shapes import Done
+from happy.services.developer_log import DeveloperLog, Source
+
+PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
+LARGEST = 64 * 1024
+"""What one request may hold, in bytes."""
+
+
+class Entry(Struct, rename="camel"):
+    """`messageRawObject` is accepted and ignored: `message` says it already."""
+
+    timestamp: str
+    level: str
+    message: str
+    source: Source
+    message_raw_object: Any = None
+    platform: str | UnsetType = UNSET
+
+
+class DeveloperLogEndpoints:
+    def __init__(self, developer_log: DeveloperLog) -> None:
+        self._log = developer_log
+
+    def endpoints(self) -> list[Endpoint]:
+        often = {429: Failure("Too many log entries")}
+        return [Endpoint("POST", PATH, self.write, public=True, limit=LARGEST, answers=often)]
+
+    async def write(self, data: JSONBody[Entry]) -> Done:
+        platform = None if data.platform is UNSET else data.platform
+        self._log.write(data.level, data.message, data.source, platform, data.timestamp)
+        return Done()

@@ -1,0 +1,37 @@
+"""What clients write into this server's log file while somebody develops them (contract 01 section 17)."""
+
+import logging
+from typing import Literal
+
+from happy.domain.errors import TooMany
+from happy.domain.ports.clock import Clock
+from happy.domain.values import MINUTE, Millis
+from happy.services.rate import Window
+
+ENTRIES_PER_MINUTE = 600
+LONGEST = 8_000
+"""How much of one message is kept, in characters."""
+
+MOST = 64 * 1024 * 1024
+"""How much is written from start to end, in characters: nobody who calls is known, and the disk is finite."""
+
+Source = Literal["mobile", "cli"]
+LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "warning": logging.WARNING, "debug": logging.DEBUG}
+
+log = logging.getLogger(__name__)
+
+
+class DeveloperLog:
+    def __init__(self, clock: Clock) -> None:
+        self._entries = Window(ENTRIES_PER_MINUTE, Millis(MINUTE), clock)
+        self._left = MOST
+
+    def write(self, level: str, message: str, source: Source, platform: str | None, timestamp: str) -> None:
+        """Write one entry. Raises TooMany beyond what this log is meant for."""
+        text, about = message[:LONGEST], {"source": source, "sent": timestamp[:100]}
+        if platform is not None:
+            about["platform"] = platform[:100]
+        self._left -= len(text) + sum(map(len, about.values()))
+        if self._left < 0 or not self._entries.allow(None):
+            raise TooMany("Too many log entries")
+        log.log(LEVELS.get(level, logging.INFO), "%s", text, extra=about)

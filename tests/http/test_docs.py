@@ -1,0 +1,128 @@
+"""The documentation that the server serves of itself: true, complete, without anything from elsewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from happy import __version__
+from tests.api_client import ApiClient
+from tests.http.server import run_server
+
+INDEX = re.compile(r"^\| \d+ \| (\w+) `([^`]+)`")
+
+
+@pytest.fixture
+async def document(anonymous: ApiClient) -> dict[str, Any]:
+    return await anonymous.get("/docs/openapi.json")  # type: ignore[no-any-return]
+
+
+def operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any]:
+    return document["paths"][path][method.lower()]  # type: ignore[no-any-return]
+
+
+async def test_the_document_says_what_it_describes(document: dict[str, Any]) -> None:
+    assert "3.1.0" == document["openapi"]
+    assert ("Happy Server", __version__) == (document["info"]["title"], document["info"]["version"])
+    assert {"bearer": {"type": "http", "scheme": "bearer"}} == document["components"]["securitySchemes"]
+
+
+async def test_every_endpoint_is_there_under_a_name_of_its_own(document: dict[str, Any]) -> None:
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+    names = [operation["operationId"] for operation in operations]
+
+    assert 63 == len(operations)  # 66 of the contract, less the developer log and the metrics port's two
+    assert len(names) == len(set(names))
+    assert [] == [name for name in names if not re.fullmatch(r"[a-z_]+", name)]
+
+
+async def test_an_operation_names_its_parameters_with_their_limits(document: dict[str, Any]) -> None:
+    page = operation(document, "GET", "/v3/sessions/{session_id}/messages")
+
+    assert [{"bearer": []}] == page["security"]
+    assert {
+        "session_id": ("path", True, {"type": "string", "minLength": 1, "maxLength": 100}),
+        "after_seq": ("query", False, {"type": "integer", "minimum": 0}),
+        "before_seq": ("query", False, {"type": "integer", "minimum": 1}),
+        "limit": ("query", False, {"type": "integer", "minimum": 1, "maximum": 500, "default": 100}),
+    } == {one["name"]: (one["in"], one["required"], one["schema"]) for one in page["parameters"]}
+    assert ["200", "400", "401", "404", "500", "503"] == list(page["responses"])
+
+
+async def test_an_operation_names_what_it_takes_and_every_answer(document: dict[str, Any]) -> None:
+    create = operation(document, "POST", "/v1/artifacts")
+    body = create["requestBody"]["content"]["application/json"]["schema"]
+    sent = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
+    conflict = create["responses"]["409"]["content"]["application/json"]["examples"]["1"]["value"]
+
+    assert ["id", "header", "body", "dataEncryptionKey"] == sent["required"]
+    assert {"error": "Artifact with this ID already exists for another account"} == conflict
+    assert {"200", "400", "401", "409", "413", "415", "500", "503"} == create["responses"].keys()
+
+
+async def test_what_needs_no_token_says_so(document: dict[str, Any]) -> None:
+    open_to_all = {
+        path
+        for path, methods in document["paths"].items()
+        for operation in methods.values()
+        if not operation["security"]
+    }
+
+    assert {
+        "/",
+        "/files/{key}",
+        "/health",
+        "/v1/auth",
+        "/v1/auth/account/request",
+        "/v1/auth/request",
+        "/v1/auth/request/status",
+        "/v1/connect/github/callback",
+        "/v1/connect/github/webhook",
+        "/v1/version",
+    } == open_to_all
+
+
+async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    references = set(re.findall(r"#/components/schemas/([\w.]+)", str(document)))
+
+    assert references == document["components"]["schemas"].keys()
+
+
+async def test_the_page_needs_nothing_from_elsewhere(anonymous: ApiClient) -> None:
+    answer = await anonymous.request("GET", "/docs")
+
+    assert (200, "text/html; charset=utf-8") == (answer.status_code, answer.headers["content-type"])
+    assert [] == re.findall(r"<script|src=|https?://|@import|url\(", answer.text)
+    assert "/v1/kv/bulk" in answer.text
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    anchors = set(re.findall(r'id="([^"]+)"', answer.text))
+    assert set() == set(re.findall(r'href="#([^"]+)"', answer.text)) - anchors
+
+
+async def test_the_documentation_can_be_switched_off(tmp_path: Path) -> None:
+    with run_server(tmp_path, {"HAPPY_DOCS": "false"}) as server:
+        async with ApiClient(server.url) as client:
+            for path in ("/docs", "/docs/openapi.json"):
+                assert "Not found" == (await client.get(path, expect=404))["error"]
+
+
+async def test_the_web_app_does_not_hide_the_documentation(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<html><head></head></html>")
+    variables = {"HAPPY_SERVER_UI_DIR": str(tmp_path)}
+    with run_server(tmp_path, variables) as server:
+        async with ApiClient(server.url) as client:
+            page = await client.request("GET", "/docs", headers={"accept": "text/html"})
+
+    assert "openapi.json" in page.text
+
+
+def test_a_start_does_not_pay_for_it() -> None:
+    program = "import sys, happy.bootstrap; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    modules = set(found.stdout.split())
+
+    assert "happy.http.docs" in modules
+    assert set() == {"happy.http.openapi", "happy.http.docs_page"} & modules
