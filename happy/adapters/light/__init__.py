@@ -22,6 +22,7 @@ async def open_adapters(settings: Light, node_id: NodeId, clock: Clock) -> Async
     _make_folder(settings.data_dir)
     _make_folder(settings.database.parent)
     await asyncio.to_thread(prepare, settings.database, clock())
+    _make_folder(settings.files_dir)
     public_url = settings.public_url or f"http://localhost:{settings.port}"
     async with open_store(settings.database, settings.synchronous) as store:
         yield Adapters(
