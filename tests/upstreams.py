@@ -144,3 +144,23 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+def everything_at(upstream: Upstream) -> dict[str, str]:
+    """The variables of a server that finds all its outside services there, with credentials for each."""
+    return {
+        "HAPPY_EXPO_URL": f"{upstream.url}/expo",
+        "HAPPY_GITHUB_URL": f"{upstream.url}/github",
+        "HAPPY_GITHUB_API_URL": f"{upstream.url}/github-api",
+        "HAPPY_ELEVENLABS_URL": f"{upstream.url}/elevenlabs",
+        "HAPPY_REVENUECAT_URL": f"{upstream.url}/revenuecat",
+        "HAPPY_AVATAR_PRIVATE_HOSTS": "true",
+        "GITHUB_CLIENT_ID": "Iv1.client",
+        "GITHUB_CLIENT_SECRET": "client s3cret",
+        "GITHUB_REDIRECT_URI": "https://happy.example/v1/connect/github/callback",
+        "GITHUB_APP_ID": "1",
+        "GITHUB_PRIVATE_KEY": "-----BEGIN",
+        "GITHUB_WEBHOOK_SECRET": "w3bhook",
+        "ELEVENLABS_API_KEY": "el-key",
+        "REVENUECAT_API_KEY": "rc-key",
+    }

@@ -38,7 +38,8 @@ class GithubClient:
         return f"{self._base_url}/login/oauth/authorize?{query}"
 
     async def exchange(self, code: str) -> str:
-        body = {"client_id": self._app.client_id, "client_secret": self._app.client_secret, "code": code}
+        secret = str(self._app.client_secret)  # plain text: a subclass of it has no JSON form
+        body = {"client_id": self._app.client_id, "client_secret": secret, "code": code}
         answer = await self._web.call(
             "POST",
             f"{self._base_url}/login/oauth/access_token",

@@ -9,6 +9,7 @@ import pytest
 from tests.api_client import ApiClient
 from tests.http.raw import RawAnswer, exchange
 from tests.http.server import RunningServer, run_server
+from tests.upstreams import Upstream, everything_at
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +68,29 @@ def database(server: RunningServer) -> Iterator[sqlite3.Connection]:
 @pytest.fixture
 def server_url(server: RunningServer) -> str:
     return server.url
+
+
+# -- a server with everything outside of it, too
+
+
+@pytest.fixture(scope="session")
+def _running_upstream() -> Iterator[Upstream]:
+    with Upstream() as running:
+        yield running
+
+
+@pytest.fixture
+def upstream(_running_upstream: Upstream) -> Iterator[Upstream]:
+    """Other companies' services, without an answer for anybody."""
+    _running_upstream.reset()
+    yield _running_upstream
+    _running_upstream.reset()
+
+
+@pytest.fixture(scope="session")
+def outside_server(
+    tmp_path_factory: pytest.TempPathFactory, _running_upstream: Upstream
+) -> Iterator[RunningServer]:
+    """A server that takes `upstream` for every outside service."""
+    with run_server(tmp_path_factory.mktemp("outside"), everything_at(_running_upstream)) as running:
+        yield running
