@@ -4,7 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from happy.settings import S3, Full, Light, Secret, SettingsError, Ui, load
+from happy.settings import (
+    S3,
+    Full,
+    GithubSettings,
+    Light,
+    OutboundSettings,
+    Secret,
+    SettingsError,
+    Ui,
+    VoiceSettings,
+    load,
+)
 
 HOME = {"HOME": "/home/ada"}
 POSTGRES = "postgresql://ada:pa55@db/happy"
@@ -361,3 +372,94 @@ def test_printed_settings_show_no_credential() -> None:
     shown = f"{settings} {settings!r} {light(HANDY_MASTER_SECRET='s3cret')}"
 
     assert [] == [word for word in ("pa55", "s3cret", "acc3ss", "k3y") if word in shown]
+
+
+# ---- other companies' services
+
+
+def test_outside_services_are_where_everybody_finds_them_until_told_otherwise() -> None:
+    assert OutboundSettings() == light().outbound == full().outbound
+
+
+def test_every_outside_variable_is_obeyed() -> None:
+    settings = light(
+        HAPPY_EXPO_URL="http://127.0.0.1:1/",
+        HAPPY_GITHUB_URL="http://127.0.0.1:2",
+        HAPPY_GITHUB_API_URL="http://127.0.0.1:3/api/v3",
+        HAPPY_ELEVENLABS_URL="http://127.0.0.1:4",
+        HAPPY_REVENUECAT_URL="http://127.0.0.1:5",
+        HAPPY_REVENUECAT_PROJECT="proj1",
+        HAPPY_APP_URL="https://app.example.org/",
+        HAPPY_AVATAR_PRIVATE_HOSTS="on",
+        HAPPY_VOICE_REQUIRE_SUBSCRIPTION="1",
+        GITHUB_CLIENT_ID="id",
+        GITHUB_CLIENT_SECRET=" s3cret\n",
+        GITHUB_REDIRECT_URL="https://happy.example.org/callback/",
+        ELEVENLABS_API_KEY="el",
+        REVENUECAT_API_KEY="rc",
+    )
+
+    expected = OutboundSettings(
+        expo_url="http://127.0.0.1:1",
+        private_avatars=True,
+        github=GithubSettings(
+            url="http://127.0.0.1:2",
+            api_url="http://127.0.0.1:3/api/v3",
+            return_url="https://app.example.org",
+            client_id="id",
+            client_secret=Secret("s3cret"),
+            redirect_url="https://happy.example.org/callback/",
+        ),
+        voice=VoiceSettings(
+            elevenlabs_url="http://127.0.0.1:4",
+            elevenlabs_key=Secret("el"),
+            revenuecat_url="http://127.0.0.1:5",
+            revenuecat_key=Secret("rc"),
+            revenuecat_project="proj1",
+            require_subscription=True,
+        ),
+    )
+    assert expected == settings.outbound
+
+
+GITHUB = {
+    "GITHUB_CLIENT_ID": "id",
+    "GITHUB_CLIENT_SECRET": "s3cret",
+    "GITHUB_APP_ID": "1",
+    "GITHUB_PRIVATE_KEY": "pem",
+    "GITHUB_WEBHOOK_SECRET": "h00k",
+}
+
+
+@pytest.mark.parametrize("redirect", ["GITHUB_REDIRECT_URL", "GITHUB_REDIRECT_URI"])
+def test_webhooks_need_everything_about_the_app_and_one_redirect_address(redirect: str) -> None:
+    complete = {**GITHUB, redirect: "https://h/cb"}
+
+    assert ("h00k", "https://h/cb") == (
+        light(**complete).outbound.github.webhook_secret,
+        light(**complete).outbound.github.redirect_url,
+    )
+    for missing in complete:
+        partial = {name: value for name, value in complete.items() if name != missing}
+        assert None is light(**partial).outbound.github.webhook_secret
+
+
+def test_printed_outside_settings_show_no_credential() -> None:
+    keys = {"ELEVENLABS_API_KEY": "3l", "REVENUECAT_API_KEY": "rc4t"}
+    shown = repr(light(**GITHUB, GITHUB_REDIRECT_URL="https://h/cb", **keys))
+
+    assert [] == [word for word in ("s3cret", "h00k", "3l", "rc4t") if word in shown]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("HAPPY_EXPO_URL", "HAPPY_EXPO_URL: expected an address such as"),
+        ("HAPPY_APP_URL", "HAPPY_APP_URL: expected an address such as"),
+        ("HAPPY_AVATAR_PRIVATE_HOSTS", "HAPPY_AVATAR_PRIVATE_HOSTS: expected true or false, got 'perhaps'"),
+        ("HAPPY_VOICE_REQUIRE_SUBSCRIPTION", "HAPPY_VOICE_REQUIRE_SUBSCRIPTION: expected true or false"),
+    ],
+)
+def test_an_outside_variable_that_cannot_be_used_is_named(name: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        light(**{name: "perhaps"})
