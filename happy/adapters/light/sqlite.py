@@ -20,7 +20,9 @@ from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
 
-READERS = 3
+READERS = 2
+"""A slow read must not hold up all others; more threads only take the interpreter from each other per row."""
+
 BUSY_TIMEOUT = 5_000
 Synchronous = Literal["NORMAL", "FULL"]
 Row = TypeVar("Row")
