@@ -84,21 +84,35 @@ def serve(settings: Light | Full) -> None:
 
 
 def migrate(settings: Light | Full) -> None:
+    if isinstance(settings, Full):
+        import asyncio
+
+        from happy.adapters.full import schema as postgres
+
+        asyncio.run(postgres.prepare(settings.database_url))
+        sys.stdout.write("The database is up to date.\n")
+        return
     from happy.adapters.light import schema
     from happy.domain.values import Millis
 
-    database = _database(settings)
-    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    schema.prepare(database, Millis(time.time_ns() // 1_000_000))
-    sys.stdout.write(f"{database} is up to date.\n")
+    settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    schema.prepare(settings.database, Millis(time.time_ns() // 1_000_000))
+    sys.stdout.write(f"{settings.database} is up to date.\n")
 
 
 def schema_check(settings: Light | Full) -> None:
+    if isinstance(settings, Full):
+        import asyncio
+
+        from happy.adapters.full import schema as postgres
+
+        asyncio.run(postgres.verify(settings.database_url))
+        sys.stdout.write("The database is up to date.\n")
+        return
     from happy.adapters.light import schema
 
-    database = _database(settings)
-    schema.verify(database)
-    sys.stdout.write(f"{database} is up to date.\n")
+    schema.verify(settings.database)
+    sys.stdout.write(f"{settings.database} is up to date.\n")
 
 
 COMMANDS: Final = {"serve": serve, "migrate": migrate, "schema-check": schema_check}
@@ -114,12 +128,6 @@ def _parse(arguments: Sequence[str]) -> tuple[str, str | None]:
             return command, option.removeprefix("--flavor=")
         case _:
             raise UsageError
-
-
-def _database(settings: Light | Full) -> Path:
-    if isinstance(settings, Full):
-        raise StartupError("the full flavor is not part of this version: start with --flavor light")
-    return settings.database
 
 
 def _announce(settings: Light) -> None:

@@ -16,7 +16,6 @@ from happy.adapters import Adapters
 from happy.adapters.outbound import Outbound, build_outbound
 from happy.adapters.web_client import WebClient
 from happy.domain.attachments import AttachmentNames
-from happy.domain.errors import StartupError
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, NodeId
@@ -182,7 +181,10 @@ async def open_adapters(settings: Light | Full, node_id: NodeId, clock: Clock) -
             async with light.open_adapters(settings, node_id, clock) as adapters:
                 yield adapters
         case Full():
-            raise StartupError("the full flavor is not part of this version: start with --flavor light")
+            from happy.adapters import full
+
+            async with full.open_adapters(settings, node_id) as adapters:
+                yield adapters
 
 
 def connections_by_client(hub: Hub, metrics: Metrics) -> Series:

@@ -83,7 +83,7 @@ class Millis(UserDefinedType[int]):
 
     cache_ok = True
 
-    def bind_expression(self, bindvalue: BindParameter[int]) -> ColumnElement[int]:
+    def bind_expression(self, bindvalue: ColumnElement[Any]) -> ColumnElement[int]:
         return _FromMillis(bindvalue, self)
 
     def column_expression(self, colexpr: ColumnElement[Any]) -> ColumnElement[int]:

@@ -9,12 +9,10 @@ from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
 
+from happy.adapters.full.schema import prepare
 from happy.domain.ports.repository import Store
-from schema import migrate
-from tests.contract.flavors import FLAVORS, Node, OpenStore, open_nodes, store_opener
+from tests.contract.flavors import FLAVORS, Node, OpenStore, full_opener, light_opener, open_nodes
 
 SERVER = os.environ.get("HAPPY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
@@ -58,19 +56,12 @@ async def new_postgres(postgres_server: str) -> AsyncIterator[Callable[[], Await
     await _on_server(*(f'DROP DATABASE "{name}" WITH (FORCE)' for name in made))
 
 
-async def _migrate(url: str) -> None:
-    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:", 1), poolclass=sa.NullPool)
-    async with engine.begin() as connection:
-        await connection.run_sync(migrate.upgrade)
-    await engine.dispose()
-
-
 @pytest.fixture(scope="session")
 def migrated_postgres(postgres_server: str) -> Iterator[str]:
     """A database with the schema and no rows, shared by the tests of one run."""
     name = f"happy_test_{uuid.uuid4().hex}"
     asyncio.run(_on_server(f'CREATE DATABASE "{name}"'))
-    asyncio.run(_migrate(_url(name)))
+    asyncio.run(prepare(_url(name)))
     yield _url(name)
     asyncio.run(_on_server(f'DROP DATABASE "{name}" WITH (FORCE)'))
 
@@ -95,8 +86,22 @@ def flavor(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def open_store(flavor: str, tmp_path: Path) -> OpenStore:
-    return store_opener(flavor, tmp_path)
+def open_store(flavor: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[OpenStore]:
+    if flavor == "light":
+        yield light_opener(tmp_path)
+        return
+    url = request.getfixturevalue("migrated_postgres")
+    yield full_opener(url)
+    asyncio.run(_empty(url))
+
+
+async def _empty(url: str) -> None:
+    """All tests share one database, because making one takes a second."""
+    connection = await asyncpg.connect(url)
+    names = await connection.fetch("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = 'public'")
+    listed = ", ".join(name for (name,) in names if name != "alembic_version")
+    await connection.execute(f"TRUNCATE {listed}")
+    await connection.close()
 
 
 @pytest.fixture

@@ -6,15 +6,18 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from happy.adapters.light.local import LocalBus, LocalLink, LocalPresence
+import pytest
+
+from happy.adapters.full.postgres import open_store as open_postgres
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
+from happy.adapters.local import LocalBus, LocalLink, LocalPresence
 from happy.domain.ports.pubsub import EventBus, NodeLink, Presence
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, NodeId
 from tests.seeds import NOW
 
-FLAVORS = ("light",)
+FLAVORS = ("light", pytest.param("full", marks=pytest.mark.services))
 
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 """Opens the test's own database; more than once gives further connections to the same one."""
@@ -31,9 +34,12 @@ class Node:
     messages: list[tuple[NodeId, bytes]] = field(default_factory=list)
 
 
-def store_opener(flavor: str, folder: Path) -> OpenStore:
-    assert flavor == "light", "no other flavor exists yet"
+def light_opener(folder: Path) -> OpenStore:
     return lambda: _light_store(folder / "happy.sqlite")
+
+
+def full_opener(url: str) -> OpenStore:
+    return lambda: open_postgres(url)
 
 
 @asynccontextmanager
@@ -46,6 +52,5 @@ async def _light_store(path: Path) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def open_nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
     """Two nodes of one cluster; the light flavor has one, which then stands for both."""
-    assert flavor == "light", "no other flavor exists yet"
     node = Node(LocalBus(), LocalLink(NodeId("here")), LocalPresence())
     yield node, node

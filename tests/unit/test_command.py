@@ -113,12 +113,14 @@ def test_a_flavor_that_does_not_exist_is_named(option: list[str], capsys: pytest
     assert "happy-server: --flavor: expected light or full, got 'huge'\n" == capsys.readouterr().err
 
 
-@pytest.mark.parametrize("command", ["migrate", "schema-check"])
-def test_the_full_flavor_is_refused_in_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    full = {"DATABASE_URL": "postgresql://db/happy", "HANDY_MASTER_SECRET": "s"}
+@pytest.mark.parametrize("command", ["serve", "migrate", "schema-check"])
+def test_a_database_out_of_reach_is_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    full = {"DATABASE_URL": "postgresql://me:hidden@127.0.0.1:1/happy", "HANDY_MASTER_SECRET": "s"}
 
     assert 1 == run([command], full)
-    assert 1 == capsys.readouterr().err.count("\n")
+    error = capsys.readouterr().err
+    assert error.startswith("happy-server: cannot use the database 127.0.0.1:1/happy: ")
+    assert (1, False) == (error.count("\n"), "hidden" in error)
 
 
 def test_a_data_directory_that_cannot_be_made_is_one_line(

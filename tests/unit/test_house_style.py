@@ -20,6 +20,7 @@ LONGEST_FUNCTION = 30
 MAY_START_TASKS = {
     "happy/bootstrap.py",
     "happy/serving.py",
+    "happy/adapters/full/appender.py",
     "happy/gateway/rpc.py",
     "happy/gateway/engine/polling.py",
     "happy/gateway/engine/runtime.py",

@@ -1,0 +1,50 @@
+"""The full flavor: PostgreSQL, Redis, and an object store or a local folder."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from happy.adapters import Adapters
+from happy.adapters.disk_files import DiskFiles
+from happy.adapters.full import schema
+from happy.adapters.full.address import parse
+from happy.adapters.full.postgres import PoolSettings, PostgresStore, open_store
+from happy.adapters.local import LocalBus, LocalLink, LocalPresence
+from happy.domain.errors import StartupError
+from happy.domain.ports.filestore import FileStore
+from happy.domain.values import NodeId
+from happy.settings import S3, Full
+
+
+@asynccontextmanager
+async def open_adapters(settings: Full, node_id: NodeId) -> AsyncIterator[Adapters]:
+    """Connect to everything and check that it is usable. Raises StartupError."""
+    async with open_checked_store(settings) as store, open_files(settings) as files:
+        yield Adapters(
+            store=store, bus=LocalBus(), link=LocalLink(node_id), presence=LocalPresence(), files=files
+        )
+
+
+@asynccontextmanager
+async def open_checked_store(settings: Full) -> AsyncIterator[PostgresStore]:
+    """The store, once the database is reached and has the schema of this version."""
+    address = parse(settings.database_url)
+    async with AsyncExitStack() as stack:
+        with schema.explained(address):
+            store = await stack.enter_async_context(open_store(settings.database_url, PoolSettings()))
+            async with store.connection() as connection:
+                await schema.require_head(connection, address)
+        yield store
+
+
+@asynccontextmanager
+async def open_files(settings: Full) -> AsyncIterator[FileStore]:
+    match settings.files:
+        case Path() as folder:
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise StartupError(f"cannot use {folder}: {error.strerror}") from None
+            yield DiskFiles(folder, settings.public_url or f"http://localhost:{settings.port}")
+        case S3():
+            raise StartupError("S3 is not part of this version: unset S3_HOST")

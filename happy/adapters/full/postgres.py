@@ -1,0 +1,264 @@
+"""The store on PostgreSQL: raw asyncpg, serialization retries, one statement per append."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+from msgspec import Struct
+
+from happy.adapters.full import address
+from happy.adapters.full.append import append
+from happy.adapters.full.appender import Appender
+from happy.adapters.full.batch import Job, Outcome, append_all
+from happy.adapters.sql import accounts, messages
+from happy.adapters.sql.statement import Statement
+from happy.adapters.sql.transaction import SqlTransaction
+from happy.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from happy.domain.ports.repository import Body
+from happy.domain.sessions import Appended, Message, MessageDraft
+from happy.domain.values import AccountId, Millis, SessionId
+
+RETRY_PAUSES = (0.1, 0.2, 0.3)
+"""Seconds between attempts after a serialization conflict."""
+
+DRAIN_SECONDS = 2.0
+RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+OUT_OF_REACH = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+)
+Row = TypeVar("Row")
+T = TypeVar("T")
+
+
+class PoolSettings(Struct, frozen=True, kw_only=True):
+    """Times are seconds."""
+
+    smallest: int = 2
+    largest: int = 16
+    waiting: int = 512
+    acquire: float = 5.0
+    statement: float = 10.0
+    statement_cache: int = 256
+
+
+@contextmanager
+def map_errors() -> Iterator[None]:
+    """Driver errors in the words of the core."""
+    try:
+        yield
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound from error
+    except asyncpg.IntegrityConstraintViolationError as error:
+        raise Conflict from error
+    except asyncpg.DataError as error:  # a NUL character, a number out of range
+        raise Invalid from error
+    except OUT_OF_REACH as error:
+        raise Unavailable("the database did not answer") from error
+
+
+class PostgresExecutor:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.asking = False
+
+    async def one(self, statement: Statement[Row], **values: Any) -> Row | None:
+        rows = await self.all(statement, **values)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement[Row], **values: Any) -> list[Row]:
+        return statement.rows(await self._ask(self._connection.fetch, statement, values))
+
+    async def run(self, statement: Statement[Any], **values: Any) -> None:
+        await self._ask(self._connection.execute, statement, values)
+
+    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        compiled = statement.compiled("postgresql")
+        values = [[row[name] for name in compiled.parameters] for row in rows]
+        self.asking = True
+        await self._connection.executemany(compiled.sql, values)
+        self.asking = False
+
+    async def _ask(
+        self, how: Callable[..., Awaitable[Any]], statement: Statement[Any], values: Mapping[str, Any]
+    ) -> Any:
+        compiled = statement.compiled("postgresql")
+        self.asking = True
+        answer = await how(compiled.sql, *[values[name] for name in compiled.parameters])
+        self.asking = False
+        return answer
+
+
+class Alone(Generic[T]):
+    """Awaits a body that may await nothing but its transaction, or it would keep a connection for long."""
+
+    def __init__(self, body: Body[T], run: PostgresExecutor) -> None:
+        self._body = body
+        self._run = run
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        work = self._body(SqlTransaction(self._run)).__await__()
+        try:
+            waiting_for = next(work)
+            while self._run.asking:
+                try:
+                    answer = yield waiting_for
+                except BaseException as error:  # noqa: BLE001 - it belongs to the body
+                    waiting_for = work.throw(error)
+                else:
+                    waiting_for = work.send(answer)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+        work.throw(RuntimeError("a unit of work may await nothing but its transaction"))
+        raise RuntimeError("a unit of work went on after it was stopped")
+
+
+class PostgresStore:
+    def __init__(self, pool: asyncpg.Pool, settings: PoolSettings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._asking = 0
+        self.messages = PostgresMessageLog(self)
+
+    async def read(self, body: Body[T]) -> T:
+        async with self.connection() as connection:
+            return await Alone(body, PostgresExecutor(connection))
+
+    async def write(self, body: Body[T]) -> T:
+        for pause in RETRY_PAUSES:
+            try:
+                return await self._attempt(body)
+            except RETRYABLE:
+                await asyncio.sleep(pause)
+        with map_errors():
+            try:
+                return await self._attempt(body)
+            except RETRYABLE as error:
+                raise Unavailable("too many conflicting changes") from error
+
+    async def _attempt(self, body: Body[T]) -> T:
+        async with self.connection() as connection, connection.transaction():
+            return await Alone(body, PostgresExecutor(connection))
+
+    async def drain(self) -> None:
+        """Let those finish who asked before the end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.messages.drain()
+                while self._asking:  # noqa: ASYNC110 - once in a life, and rarely
+                    await asyncio.sleep(DRAIN_SECONDS / 200)
+
+    async def ping(self) -> None:
+        async with self.connection() as connection:
+            await PostgresExecutor(connection).one(accounts.EXISTS, account="")
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """One of the pool. Raises Unavailable at once when too many callers wait already."""
+        if self._asking >= self._settings.largest + self._settings.waiting:
+            raise Unavailable("too many requests are waiting for the database")
+        self._asking += 1
+        try:
+            with map_errors():
+                async with self._pool.acquire(timeout=self._settings.acquire) as connection:
+                    yield connection
+        finally:
+            self._asking -= 1
+
+
+class PostgresMessageLog:
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._appender = Appender(self._commit)
+        self.drain = self._appender.drain
+
+    async def append(
+        self, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
+    ) -> Appended:
+        return await self._appender.append(Job(account_id, session_id, drafts, now))
+
+    async def _commit(self, jobs: list[Job]) -> list[Outcome]:
+        if len(jobs) > 1:
+            async with self._store.connection() as connection, connection.transaction():
+                return await append_all(PostgresExecutor(connection), jobs)
+        return [await self._append(jobs[0])]
+
+    async def _append(self, job: Job) -> Outcome:
+        """One statement, and so one round trip."""
+        for pause in RETRY_PAUSES:
+            try:
+                async with self._store.connection() as connection:
+                    return await append(
+                        PostgresExecutor(connection), job.account_id, job.session_id, job.drafts, job.now
+                    )
+            except NotFound as error:
+                return error
+            except (Conflict, *RETRYABLE):
+                await asyncio.sleep(pause)
+        raise Unavailable("too many conflicting changes")
+
+    async def after(
+        self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
+    ) -> list[Message]:
+        return await self._page(messages.AFTER, account_id, session_id, seq=seq, limit=limit)
+
+    async def before(
+        self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
+    ) -> list[Message]:
+        return await self._page(messages.BEFORE, account_id, session_id, seq=seq, limit=limit)
+
+    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message]:
+        return await self._page(messages.NEWEST, account_id, session_id, limit=limit)
+
+    async def _page(
+        self, statement: Statement[Message], account_id: AccountId, session_id: SessionId, **values: int
+    ) -> list[Message]:
+        async with self._store.connection() as connection:
+            run = PostgresExecutor(connection)
+            return await messages.page(run, statement, account_id, session_id, **values)
+
+
+@asynccontextmanager
+async def open_store(url: str, settings: PoolSettings | None = None) -> AsyncIterator[PostgresStore]:
+    """The store on a database whose schema is up to date. Raises Unavailable when it cannot be reached."""
+    chosen, place = settings or PoolSettings(), address.parse(url)
+    with map_errors():
+        pool = await asyncpg.create_pool(
+            place.url,
+            min_size=chosen.smallest,
+            max_size=chosen.largest,
+            command_timeout=chosen.statement,
+            timeout=chosen.acquire,
+            statement_cache_size=0 if place.behind_pooler else chosen.statement_cache,
+            server_settings=place.server_settings,
+            reset=_keep,
+        )
+    store = PostgresStore(pool, chosen)
+    try:
+        yield store
+    finally:
+        await store.drain()
+        await _close(pool)
+
+
+async def _keep(connection: Any) -> None:
+    """No statement of ours changes its server session, so giving a connection back costs no round trip."""
+
+
+async def _close(pool: asyncpg.Pool) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await pool.close()
+    except TimeoutError:
+        pool.terminate()

@@ -1,0 +1,171 @@
+"""Brings a PostgreSQL database to the schema of this version, or says what it has instead."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import asyncpg
+
+from happy.adapters.full.address import Address, parse
+from happy.domain.errors import StartupError, Unavailable
+from schema.history import HEAD, REVISIONS
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+BASE = REVISIONS[0]  # what other servers' databases look like
+CONNECT_SECONDS = 10.0
+VERSION_TABLE = "SELECT to_regclass('alembic_version') IS NOT NULL"
+VERSION = "SELECT max(version_num) FROM alembic_version"
+MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(1751216240)"
+"""The lock of schema/migrations/env.py, taken before anything is looked at."""
+
+REFERENCE = "happy_reference"
+Result = TypeVar("Result")
+
+
+async def require_head(connection: Any, address: Address) -> None:
+    """Raises StartupError, with the command that helps, unless the schema is the one of this version."""
+    revision = None
+    if await connection.fetchval(VERSION_TABLE):
+        revision = await connection.fetchval(VERSION)
+    if revision == HEAD:
+        return
+    if revision is not None and revision not in REVISIONS:
+        raise _too_new(address, revision)
+    state = "no schema of this server yet" if revision is None else f"schema {revision}, not {HEAD}"
+    raise StartupError(f"the database {address.place} has {state}: run `happy-server migrate`")
+
+
+async def prepare(url: str) -> None:
+    """Create, migrate or take over the database; nothing is changed when a StartupError is raised.
+
+    Safe to call from several processes at once: they take turns.
+    """
+    address = parse(url)
+    await _in_transaction(address, lambda connection: _bring_up_to_date(connection, address))
+
+
+async def verify(url: str) -> None:
+    """Raises StartupError unless the database has exactly the schema of this version; changes nothing."""
+    from alembic.util import CommandError
+
+    from schema import migrate
+
+    address = parse(url)
+
+    def check(connection: "Connection") -> None:
+        try:
+            migrate.check(connection)
+        except CommandError as error:
+            raise StartupError(f"the database {address.place} differs from schema {HEAD}: {error}") from error
+
+    with explained(address):
+        connection = await asyncpg.connect(address.url, timeout=CONNECT_SECONDS)
+        try:
+            await require_head(connection, address)
+        finally:
+            await connection.close()
+    await _in_transaction(address, check)
+
+
+def _too_new(address: Address, revision: str) -> StartupError:
+    return StartupError(
+        f"the database {address.place} has schema {revision}, and this version knows none after {HEAD}:"
+        " start the newer happy-server that wrote it"
+    )
+
+
+def _bring_up_to_date(connection: "Connection", address: Address) -> None:
+    from happy.adapters.full import adoption
+    from schema import migrate
+    from schema.tables import metadata
+
+    connection.exec_driver_sql(MIGRATION_LOCK)
+    revision = _revision(connection)
+    if revision is not None and revision not in REVISIONS:
+        raise _too_new(address, revision)
+    if revision is None:
+        schema = str(connection.exec_driver_sql("SELECT quote_ident(current_schema())").scalar())
+        found = adoption.tables(connection, schema)
+        if found.keys() & metadata.tables.keys():
+            _adopt(connection, address, schema)
+    if revision != HEAD:
+        migrate.upgrade(connection)
+
+
+def _revision(connection: "Connection") -> str | None:
+    if not connection.exec_driver_sql(VERSION_TABLE).scalar():
+        return None
+    found = connection.exec_driver_sql(VERSION).scalar()
+    return None if found is None else str(found)
+
+
+def _adopt(connection: "Connection", address: Address, schema: str) -> None:
+    from happy.adapters.full import adoption
+    from schema import migrate
+
+    try:
+        adoption.check(adoption.tables(connection, schema), _expected(connection))
+    except adoption.SchemaMismatch as error:
+        raise adoption.SchemaMismatch(
+            f"the database {address.place} is none of this protocol ({error}): choose another database"
+        ) from None
+    adoption.complete(connection, schema)
+    migrate.stamp(connection, BASE)
+
+
+def _expected(connection: "Connection") -> Any:
+    """What such a database looks like: built by the first migration beside it, and gone again."""
+    from happy.adapters.full import adoption
+    from schema import migrate
+
+    reference = connection.begin_nested()
+    connection.exec_driver_sql(f"CREATE SCHEMA {REFERENCE}")
+    connection.exec_driver_sql(f"SET LOCAL search_path = {REFERENCE}")
+    migrate.upgrade(connection, BASE)
+    expected = adoption.tables(connection, REFERENCE)
+    reference.rollback()
+    expected.pop("alembic_version")
+    return expected
+
+
+async def _in_transaction(address: Address, action: Callable[["Connection"], Result]) -> Result:
+    from sqlalchemy import make_url, pool
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    engine = create_async_engine(
+        make_url(address.url).set(drivername="postgresql+asyncpg", query={}),
+        poolclass=pool.NullPool,
+        async_creator=lambda: asyncpg.connect(
+            address.url,
+            timeout=CONNECT_SECONDS,
+            statement_cache_size=0,
+            server_settings=address.server_settings,
+        ),
+    )
+    with explained(address):
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(action)
+        finally:
+            await engine.dispose()
+
+
+@contextmanager
+def explained(address: Address) -> Iterator[None]:
+    """Whatever goes wrong, in one line that says where."""
+    try:
+        yield
+    except StartupError:
+        raise
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable) as error:
+        reason = str(error.__cause__ or error) or "no answer"
+        raise StartupError(f"cannot use the database {address.place}: {reason}") from error
+    except Exception as error:
+        driver = getattr(error, "orig", None)
+        if driver is None:
+            raise
+        raise StartupError(
+            f"cannot use the database {address.place}: {driver.__cause__ or driver}"
+        ) from error
