@@ -12,6 +12,7 @@ from happy.domain.github import GithubApp, GithubUser, github_user
 from happy.domain.ports.outbound import GithubRefused, GithubUserUnknown
 
 SCOPE: Final = "read:user,user:email,read:org,codespace"
+LONGEST_REASON: Final = 200
 
 
 class _Exchanged(Struct, frozen=True):
@@ -48,7 +49,7 @@ class GithubClient:
         )
         exchanged = answer.read(_Exchanged)
         if exchanged.error:
-            raise GithubRefused(str(exchanged.error))
+            raise GithubRefused(str(exchanged.error)[:LONGEST_REASON])
         if not isinstance(exchanged.access_token, str) or not exchanged.access_token:
             raise Unavailable("GitHub gave no access token")
         return exchanged.access_token

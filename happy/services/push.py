@@ -77,8 +77,8 @@ class PushService:
         try:
             async with asyncio.timeout(PRESENCE_SECONDS):
                 return bool(await self._presence.holders(account_id, FOREGROUND))
-        except (HappyError, TimeoutError) as error:
-            log.warning("presence could not be looked up", exc_info=error)
+        except Exception:
+            log.warning("presence could not be looked up", exc_info=True)
             return False
 
     async def _forget_dead(self, account_id: AccountId, tokens: list[str], tickets: list[Ticket]) -> None:

@@ -98,10 +98,13 @@ async def test_somebody_who_looks_is_told_by_event_alone(world: World, owner: Ac
     assert ["session-event"] == [wire["type"] for wire in world.sink.wires()]
 
 
-async def test_presence_that_fails_suppresses_nothing(world: World, owner: AccountId) -> None:
+@pytest.mark.parametrize("error", [Unavailable(), ConnectionError(), ZeroDivisionError()])
+async def test_presence_that_fails_suppresses_nothing(
+    world: World, owner: AccountId, error: Exception
+) -> None:
     await add_token(world, owner, "t")
 
-    assert "sent" == (await outcome_of(world, owner, Sender(OK), Presence(Unavailable()))).result
+    assert "sent" == (await outcome_of(world, owner, Sender(OK), Presence(error))).result
 
 
 async def test_presence_that_hangs_suppresses_nothing(
