@@ -59,8 +59,8 @@ fix: $(DEV) ## format, and repair what the linter can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(DEV) ## measure this machine; prints a table and writes bench-results/*.json
-	@exec $(PY) -m tests.bench
+bench: $(DEV) ## measure this machine into bench-results/*.json; all of it: 2 minutes, make bench only=rpc-32 rounds=5
+	@exec $(PY) -m tests.bench $(addprefix --only ,$(only)) $(if $(rounds),--rounds $(rounds))
 
 test-client: $(DEV) ## the published command-line client against this server (needs Node; docs/test-client.md)
 	@exec $(PY) -m tests.client.run $(if $(flavor),--flavor $(flavor)) $(if $(version),--version $(version))
