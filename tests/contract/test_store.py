@@ -1,6 +1,7 @@
 """The store: what a unit of work may rely on, whatever database runs it."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
@@ -51,7 +52,7 @@ async def test_a_write_that_fails_takes_nothing_of_its_neighbours_with_it(store:
         return number
 
     outcomes = await asyncio.gather(
-        *(store.write(lambda tx, number=number: add(tx, number)) for number in range(30)),
+        *(store.write(partial(add, number=number)) for number in range(30)),
         return_exceptions=True,
     )
     kept = await store.read(lambda tx: tx.sessions.recent(owner, 100))
@@ -88,7 +89,7 @@ async def test_what_was_written_is_there_for_every_later_read(store: Store) -> N
 
     for number in range(20):
         session = await seeds.session(store, owner, tag=str(number))
-        assert session == await store.read(lambda tx, wanted=session.id: tx.sessions.get(owner, wanted))
+        assert session == await seeds.stored_session(store, owner, session.id)
 
 
 @pytest.mark.parametrize("how", ["read", "write"])

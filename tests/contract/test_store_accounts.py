@@ -96,7 +96,11 @@ async def test_of_many_writers_that_expect_one_version_one_wins(store: Store) ->
 
 async def test_update_numbers_are_taken_in_blocks(store: Store) -> None:
     owner = await seeds.account(store)
-    ends = [await store.write(lambda tx, n=n: tx.accounts.next_seq(owner, n, LATER)) for n in (1, 3, 1)]
+
+    async def take(count: int) -> int:
+        return await store.write(lambda tx: tx.accounts.next_seq(owner, count, LATER))
+
+    ends = [await take(1), await take(3), await take(1)]
 
     assert [1, 4, 5] == ends
 

@@ -28,25 +28,23 @@ async def test_a_machine_is_read_as_it_was_stored(store: Store) -> None:
     assert None is await store.read(lambda tx: tx.machines.get(owner, UNKNOWN))
 
 
+async def add(store: Store, machine: Machine) -> bool:
+    return await store.write(lambda tx: tx.machines.add(machine))
+
+
 async def test_a_machine_id_is_taken_once_on_the_whole_server(store: Store) -> None:
     owner, stranger = await seeds.account(store), await seeds.account(store)
     machine = await seeds.machine(store, owner)
 
     for who in (owner, stranger):
-        again = seeds.some_machine(who, machine.id, metadata="other")
-        assert not await store.write(lambda tx, again=again: tx.machines.add(again))
+        assert not await add(store, seeds.some_machine(who, machine.id, metadata="other"))
     assert machine == await seeds.stored_machine(store, owner, machine.id)
     assert None is await store.read(lambda tx: tx.machines.get(stranger, machine.id))
 
 
 async def test_of_many_registrations_at_once_one_is_stored(store: Store) -> None:
     owners = [await seeds.account(store) for _ in range(8)]
-    added = await asyncio.gather(
-        *(
-            store.write(lambda tx, owner=owner: tx.machines.add(seeds.some_machine(owner, "contested")))
-            for owner in owners
-        )
-    )
+    added = await asyncio.gather(*(add(store, seeds.some_machine(owner, "contested")) for owner in owners))
 
     assert 1 == sum(added)
 
@@ -180,10 +178,11 @@ async def test_silent_machines_are_deactivated_in_batches_and_each_is_told_once(
 async def test_a_machine_is_deleted_by_its_owner_only(store: Store) -> None:
     owner, stranger = await seeds.account(store), await seeds.account(store)
     machine = await seeds.machine(store, owner)
-    deletions = [
-        await store.write(lambda tx, who=who: tx.machines.delete(who, machine.id))
-        for who in (stranger, owner, owner)
-    ]
+
+    async def delete(who: AccountId) -> bool:
+        return await store.write(lambda tx: tx.machines.delete(who, machine.id))
+
+    deletions = [await delete(stranger), await delete(owner), await delete(owner)]
 
     assert [False, True, False] == deletions
     assert [] == await store.read(lambda tx: tx.machines.owned(owner))

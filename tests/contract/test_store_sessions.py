@@ -1,12 +1,13 @@
 """The repository of sessions."""
 
 import asyncio
+from functools import partial
 
 import msgspec
 import pytest
 
 from happy.domain.errors import NotFound
-from happy.domain.ports.repository import Store
+from happy.domain.ports.repository import Store, Transaction
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, Millis, SessionId, Swap, Versioned
 from tests import seeds
@@ -55,12 +56,14 @@ async def test_a_tag_is_taken_once_per_account(store: Store) -> None:
     assert first == await store.read(lambda tx: tx.sessions.by_tag(one, "tag"))
 
 
+async def _add(tx: Transaction, session: Session) -> bool:
+    return await tx.sessions.add(session)
+
+
 async def test_of_many_sessions_with_one_tag_at_once_one_is_stored(store: Store) -> None:
     owner = await seeds.account(store)
     fresh = [seeds.some_session(owner, "tag") for _ in range(16)]
-    added = await asyncio.gather(
-        *(store.write(lambda tx, session=session: tx.sessions.add(session)) for session in fresh)
-    )
+    added = await asyncio.gather(*(store.write(partial(_add, session=session)) for session in fresh))
     stored = await store.read(lambda tx: tx.sessions.by_tag(owner, "tag"))
 
     assert [stored] == [session for session, won in zip(fresh, added, strict=True) if won]
@@ -237,9 +240,15 @@ async def test_many_heartbeats_are_recorded_at_once_and_unknown_ones_do_no_harm(
 async def test_a_stopped_session_is_inactive_since_then(store: Store) -> None:
     owner, stranger = await seeds.account(store), await seeds.account(store)
     session = await seeds.session(store, owner)
+
+    async def stop(who: AccountId, what: SessionId) -> bool:
+        return await store.write(lambda tx: tx.sessions.mark_stopped(who, what, LATER, LATER))
+
     stops = [
-        await store.write(lambda tx, who=who, what=what: tx.sessions.mark_stopped(who, what, LATER, LATER))
-        for who, what in ((stranger, session.id), (owner, UNKNOWN), (owner, session.id), (owner, session.id))
+        await stop(stranger, session.id),
+        await stop(owner, UNKNOWN),
+        await stop(owner, session.id),
+        await stop(owner, session.id),
     ]
 
     assert [False, False, True, True] == stops

@@ -33,11 +33,13 @@ def unscoped(api: ApiClient, **more: Any) -> SocketClient:
 
 async def stored_session(api: ApiClient, session_id: str) -> dict[str, Any]:
     sessions = (await api.get("/v1/sessions"))["sessions"]
-    return next(session for session in sessions if session["id"] == session_id)  # type: ignore[no-any-return]
+    found: dict[str, Any] = next(session for session in sessions if session["id"] == session_id)
+    return found
 
 
 async def stored_machine(api: ApiClient, machine_id: str) -> dict[str, Any]:
-    return (await api.get(f"/v1/machines/{machine_id}"))["machine"]  # type: ignore[no-any-return]
+    machine: dict[str, Any] = (await api.get(f"/v1/machines/{machine_id}"))["machine"]
+    return machine
 
 
 async def register(socket: SocketClient, method: str) -> None:

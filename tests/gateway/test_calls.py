@@ -15,17 +15,8 @@ REQUIRED = {"ok": False, "error": "Invalid parameters: method is required"}
 NOT_AVAILABLE = {"ok": False, "error": "RPC method not available"}
 SELF = {"ok": False, "error": "Cannot call RPC on the same socket"}
 DISCONNECTED = {"ok": False, "error": "RPC target disconnected"}
-NO_METHODS = (
-    {},
-    {"method": ""},
-    {"method": None},
-    {"method": 5},
-    {"method": ["m"]},
-    {"method": {}},
-    None,
-    5,
-    "m",
-)
+NO_TEXTS: list[Any] = ["", None, 5, ["m"], {}]
+NO_METHODS: list[Any] = [{}, *({"method": odd} for odd in NO_TEXTS), None, 5, "m"]
 
 
 # -- registration ------------------------------------------------------------------------------------------
@@ -197,11 +188,8 @@ async def test_only_the_target_hears_of_a_call(api: ApiClient, mid: str, sid: st
 @pytest.mark.parametrize("scope", ["user", "session", "machine"])
 async def test_any_scope_may_serve_and_call(api: ApiClient, mid: str, sid: str, scope: str) -> None:
     def connect() -> SocketClient:
-        return {
-            "user": api.user_socket,
-            "session": lambda: api.session_socket(sid),
-            "machine": lambda: api.machine_socket(mid),
-        }[scope]()
+        auth = {"token": api.token, "clientType": f"{scope}-scoped", "sessionId": sid, "machineId": mid}
+        return SocketClient(api.url, auth)
 
     async with connect() as target, connect() as caller:
         target.answer("rpc-request", lambda _: scope)

@@ -133,9 +133,10 @@ async def test_b9_credentials_were_logged(api: ApiClient, caplog: pytest.LogCapt
 
 async def test_b14_any_device_could_take_the_place_of_a_machine(api: ApiClient, mid: str) -> None:
     async with api.machine_socket(mid) as daemon, api.user_socket() as rogue, api.user_socket() as phone:
-        for socket, name in ((daemon, "daemon"), (rogue, "rogue")):
-            socket.answer("rpc-request", lambda _, name=name: name)
-            await register(socket, "m")
+        daemon.answer("rpc-request", lambda _: "daemon")
+        rogue.answer("rpc-request", lambda _: "rogue")
+        await register(daemon, "m")
+        await register(rogue, "m")
 
         assert "daemon" == (await phone.call("rpc-call", {"method": "m"}))["result"]
 

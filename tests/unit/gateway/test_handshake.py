@@ -16,6 +16,8 @@ SESSION, MACHINE, USER = (
     {"clientType": kind} for kind in ("session-scoped", "machine-scoped", "user-scoped")
 )
 
+UNKNOWN_KINDS: list[Any] = [None, "", "admin", 5, {}, ["user-scoped"]]
+
 
 def read(auth: Any, **headers: str) -> Handshake:
     raw = None if auth is None else msgspec.Raw(msgspec.json.encode(auth))
@@ -54,7 +56,7 @@ def test_a_handshake_is_refused(auth: Any, refusal: str) -> None:
         ({**MACHINE, "machineId": "m"}, "machine", "m"),
         ({**SESSION, "sessionId": 5}, "session", "5"),
         ({**MACHINE, "machineId": "a\0b"}, "machine", "a\ufffdb"),
-        *(({"clientType": kind}, "user", "") for kind in (None, "", "admin", 5, {}, ["user-scoped"])),
+        *(({"clientType": kind}, "user", "") for kind in UNKNOWN_KINDS),
         ({}, "user", ""),
         ({"sessionId": "s", "machineId": "m"}, "user", ""),
     ],

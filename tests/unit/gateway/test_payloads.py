@@ -18,6 +18,7 @@ from happy.gateway.payloads import (
     version,
 )
 
+ODD: list[Any] = [None, 5, [], {}, True]
 UPDATE = {"sid": "s", "metadata": "m", "expectedVersion": 0}
 
 
@@ -39,18 +40,21 @@ def raw(value: Any) -> msgspec.Raw:
         (Method, {"method": ""}, ("",)),
     ],
 )
-def test_a_payload_is_read(kind: type, payload: Any, fields: tuple[Any, ...]) -> None:
-    assert fields == msgspec.structs.astuple(parse(raw(payload), kind))
+def test_a_payload_is_read(kind: Any, payload: Any, fields: tuple[Any, ...]) -> None:
+    parsed = parse(raw(payload), kind)
+
+    assert parsed is not None
+    assert fields == msgspec.structs.astuple(parsed)
 
 
 @pytest.mark.parametrize(
     "payload",
     [
         None,
-        *(raw(value) for value in (None, 5, "text", True, [], [UPDATE], {})),
-        *(raw({**UPDATE, "sid": odd}) for odd in (None, 5, [], {}, True)),
-        *(raw({**UPDATE, "metadata": odd}) for odd in (None, 5, [], {}, True)),
-        *(raw({**UPDATE, "expectedVersion": odd}) for odd in (None, "0", [], {}, True)),
+        *(raw(odd) for odd in (*ODD, "text", [UPDATE])),
+        *(raw({**UPDATE, "sid": odd}) for odd in ODD),
+        *(raw({**UPDATE, "metadata": odd}) for odd in ODD),
+        *(raw({**UPDATE, "expectedVersion": odd}) for odd in (*ODD[2:], None, "0")),
         *(raw({name: value for name, value in UPDATE.items() if name != missing}) for missing in UPDATE),
         raw({**UPDATE, "metadata": "a\0b"}),
         raw({**UPDATE, "sid": "\0"}),

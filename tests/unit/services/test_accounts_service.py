@@ -63,7 +63,7 @@ async def test_a_profile_shows_what_is_stored(
         )
     profile = msgspec.json.decode(msgspec.json.encode(await accounts.profile(owner)))
 
-    assert ("F", None, "me", shown, {"login": "me"}, ["early", "late"]) == tuple(
+    assert ("F", None, "me", shown, {"login": "me", "name": "me"}, ["early", "late"]) == tuple(
         profile[name]
         for name in ("firstName", "lastName", "username", "avatar", "github", "connectedServices")
     )

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from happy.domain.errors import NotFound, Unavailable
-from happy.domain.events import TO_USER, DeleteSession, NewMessage, to_session
+from happy.domain.events import TO_USER, DeleteSession, NewMessage, Update, to_session
 from happy.domain.values import AccountId, ConnectionId, SessionId
 from happy.services.unit_of_work import Changes
 from tests import seeds
@@ -123,7 +123,8 @@ async def test_updates_of_one_account_are_published_in_the_order_of_their_number
 
     await asyncio.gather(*(mixed(number) for number in range(40)))
     events = [published.event for published in world.sink.take()]
-    messages = [event.body.message.seq for event in events if isinstance(event.body, NewMessage)]
+    updates = [event for event in events if isinstance(event, Update)]
+    messages = [update.body.message.seq for update in updates if isinstance(update.body, NewMessage)]
 
-    assert list(range(1, 81)) == [event.seq for event in events]
+    assert list(range(1, 81)) == [update.seq for update in updates]
     assert list(range(1, 61)) == messages
