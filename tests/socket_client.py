@@ -5,8 +5,9 @@
         answer = await socket.call("update-state", {...})
         event = await socket.next_event("update")
 
-The official client is exercised in `tests/e2e`; this one is for tests that need many
-sockets, or the exact packets.
+Every event is held to the contract as it arrives (`tests/shapes.py`): one that the app would drop ends the
+connection, and closing it tells why. The official client is exercised in `tests/e2e`; this one is for tests
+that need many sockets, or the exact packets.
 """
 
 import asyncio
@@ -18,6 +19,8 @@ from typing import Any, NamedTuple, Self
 import msgspec
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
+
+from tests import shapes
 
 PATH = "/v1/updates/?EIO=4&transport=websocket"
 TIMEOUT = 5.0
@@ -312,6 +315,7 @@ class SocketClient(Inbox):
             waiting.set_result(arguments)
 
     async def _event(self, number: int | None, event: Event) -> None:
+        shapes.check_event(event.name, event.args)
         await self._put(event)
         if number is not None and event.name in self._handlers:
             task = asyncio.create_task(self._acknowledge(number, event))
