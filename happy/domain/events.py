@@ -83,7 +83,7 @@ class UpdateAccount(Body, frozen=True, tag="update-account", gc=False):
     username: str | UnsetType | None = UNSET
     first_name: str | UnsetType | None = UNSET
     last_name: str | UnsetType | None = UNSET
-    avatar: Picture | UnsetType | None = UNSET
+    avatar: Picture | UnsetType = UNSET
 
 
 class NewMachine(Body, frozen=True, tag="new-machine", gc=False):

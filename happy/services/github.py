@@ -7,6 +7,7 @@ import logging
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from happy.crypto import Claims, Keyring
 from happy.domain.accounts import Avatar
@@ -143,9 +144,9 @@ class GithubService:
         )
         changes.record(account_id, TO_USER, update)
 
-    def _picture(self, avatar: Avatar | None) -> Picture | None:
+    def _picture(self, avatar: Avatar | None) -> Picture | UnsetType:
         if avatar is None:
-            return None
+            return UNSET
         url = self._avatars.public_url(avatar)
         return Picture(avatar.path, url, avatar.width, avatar.height, avatar.thumbhash)
 
@@ -187,7 +188,9 @@ async def _take_from(changes: Changes, holder: Holder, user: GithubUser) -> None
         await _unlink(changes, holder.account_id)
         return
     await changes.tx.github.drop_username(holder.account_id, changes.now)
-    changes.record(holder.account_id, TO_USER, UpdateAccount(holder.account_id, username=None))
+    account = await changes.tx.accounts.get(holder.account_id)
+    github = presentable(account.github) if account else None
+    changes.record(holder.account_id, TO_USER, UpdateAccount(holder.account_id, github=github, username=None))
 
 
 async def _unlink(changes: Changes, account_id: AccountId) -> None:

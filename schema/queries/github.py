@@ -7,7 +7,7 @@ from sqlalchemy import bindparam as param
 
 from schema.constructs import byte_order
 from schema.tables import accounts, github_users, repeat_keys
-from schema.types import Millis
+from schema.types import Json, Millis
 
 _own = accounts.c.id == param("account")
 
@@ -50,6 +50,7 @@ def SAVE_USER(insert: Any) -> Any:
 
 DELETE_USER = sa.delete(github_users).where(github_users.c.id == param("github_id"))
 
+# Without a new picture the old one stays.
 LINK = (
     sa.update(accounts)
     .where(_own)
@@ -58,7 +59,7 @@ LINK = (
         username=param("username"),
         first_name=param("first_name"),
         last_name=param("last_name"),
-        avatar=param("avatar"),
+        avatar=sa.func.coalesce(param("avatar", type_=Json), accounts.c.avatar),
         updated_at=param("now"),
     )
 )

@@ -82,14 +82,16 @@ async def test_a_link_is_part_of_the_profile(store: Store) -> None:
     assert Holder(owner, "7", "ada") == await linked(store, owner)
 
 
-async def test_a_link_without_a_picture_takes_the_old_one_away(store: Store) -> None:
+async def test_a_link_without_a_picture_leaves_the_old_one(store: Store) -> None:
     owner = await seeds.account(store)
-    await link(store, owner, "7", "ada")
-    await link(store, owner, "7", "ada", None)
-    account = await store.read(lambda tx: tx.accounts.get(owner))
+    pictures = []
+    for avatar in (None, AVATAR, None):
+        await link(store, owner, "7", "ada", avatar)
+        account = await store.read(lambda tx: tx.accounts.get(owner))
+        assert account is not None
+        pictures.append(msgspec.json.decode(account.avatar or b"null", type=Avatar | None))
 
-    assert account is not None
-    assert None is account.avatar
+    assert [None, AVATAR, AVATAR] == pictures
 
 
 async def test_whoever_has_the_user_or_the_name_is_found_with_the_account_itself(store: Store) -> None:

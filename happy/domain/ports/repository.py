@@ -338,7 +338,10 @@ class GithubRepository(Protocol):
         avatar: Avatar | None,
         now: Millis,
     ) -> None:
-        """Give an account this GitHub user, username and profile. Raises Conflict when another has them."""
+        """Give an account this GitHub user, username and names, and the picture if there is one.
+
+        Raises Conflict when another has the user or the username.
+        """
         ...
 
     async def unlink(self, account_id: AccountId, now: Millis) -> None:
