@@ -82,7 +82,7 @@ def emits(draw: st.DrawFn) -> tuple[str, list[Any], int | None]:
     arguments = draw(
         st.just([payload]) | st.just([]) | st.lists(values, max_size=2).map(lambda more: [payload, *more])
     )
-    return name, arguments, draw(st.none() | st.integers(0, 10**9))
+    return name, arguments, draw(st.none() | st.integers(1000, 10**9))
 
 
 @pytest.fixture(scope="module")
