@@ -151,7 +151,7 @@ def build_services(
         access_keys=AccessKeyService(store, clock),
         kv=KvService(store, unit_of_work),
         usage=UsageService(store, hub, clock),
-        social=SocialService(store, unit_of_work, adapters.files),
+        social=SocialService(store, unit_of_work, adapters.files, clock),
         feed=FeedService(store),
         attachments=AttachmentService(store, adapters.files, names, clock),
         push=PushService(store, hub, adapters.presence, outbound.push, clock),

@@ -8,8 +8,9 @@ from msgspec import Struct
 from happy.domain.people import UserProfile
 from happy.domain.values import AccountId
 from happy.http.endpoint import Endpoint
+from happy.http.errors import Failure
 from happy.http.requests import ApiRequest
-from happy.services.social import SocialService
+from happy.services.social import TOO_MANY, SocialService
 
 
 class Found(Struct):
@@ -40,7 +41,7 @@ class SocialEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         return [
-            Endpoint("GET", "/v1/user/search", self.search),
+            Endpoint("GET", "/v1/user/search", self.search, answers={429: Failure(TOO_MANY)}),
             Endpoint("GET", "/v1/user/{user_id:str}", self.profile, missing="User not found"),
             Endpoint("POST", "/v1/friends/add", self.add),
             Endpoint("POST", "/v1/friends/remove", self.remove),

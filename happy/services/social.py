@@ -3,19 +3,25 @@
 from collections.abc import Callable
 
 from happy.domain import social as rules
-from happy.domain.errors import NotFound
+from happy.domain.errors import NotFound, TooMany
 from happy.domain.events import TO_USER, RelationshipUpdated
 from happy.domain.feed import draft_of
 from happy.domain.ids import new_id
 from happy.domain.people import Person, UserProfile, profile_of
+from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.social import Change, Notice, Relation, Transition
-from happy.domain.values import AccountId, Millis
+from happy.domain.values import MINUTE, AccountId, Millis
 from happy.services import feed
+from happy.services.rate import Window
 from happy.services.unit_of_work import Changes, UnitOfWork
 
 SEARCH_LIMIT = 10
+SEARCHES_PER_MINUTE = 120
+"""More than anybody types; searching is the only way to find out who is here."""
+
+TOO_MANY = "Too many searches. Try again in a minute."
 LONGEST_USERNAME = 1_000
 """No username is longer; SQLite refuses patterns of more than 50,000 bytes."""
 
@@ -23,13 +29,16 @@ Move = Callable[[Relation, Relation, Millis], list[Change]]
 
 
 class SocialService:
-    def __init__(self, store: Store, unit_of_work: UnitOfWork, files: FileStore) -> None:
+    def __init__(self, store: Store, unit_of_work: UnitOfWork, files: FileStore, clock: Clock) -> None:
         self._store = store
         self._unit_of_work = unit_of_work
         self._files = files
+        self._searches = Window(SEARCHES_PER_MINUTE, Millis(MINUTE), clock)
 
     async def search(self, viewer: AccountId, prefix: str) -> list[UserProfile]:
-        """Accounts whose username begins with `prefix`, in any case; the first ten by username."""
+        """The first ten accounts whose username begins with `prefix`, in any case. Raises TooMany."""
+        if not self._searches.allow(viewer):
+            raise TooMany(TOO_MANY)
         if len(prefix) > LONGEST_USERNAME:
             return []
         people = await self._store.read(lambda tx: tx.people.search(viewer, prefix, SEARCH_LIMIT))

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
-from happy.domain.errors import NotFound
+from happy.domain.errors import NotFound, TooMany
 from happy.domain.events import TO_USER
 from happy.domain.values import AccountId
 from happy.services.feed import FeedService
-from happy.services.social import SocialService
+from happy.services.social import SEARCHES_PER_MINUTE, SocialService
 from tests import people, seeds
 from tests.seeds import NOBODY, NOW
 from tests.unit.services.world import World
@@ -44,7 +44,7 @@ class Person(NamedTuple):
 
 async def person(world: World, **columns: Any) -> Person:
     account_id = await people.person(world.store, **columns)
-    social = SocialService(world.store, world.unit_of_work, world.files)
+    social = SocialService(world.store, world.unit_of_work, world.files, world.clock)
     return Person(account_id, social, FeedService(world.store))
 
 
@@ -371,3 +371,16 @@ async def test_before_wins_over_after(world: World, ann: Person) -> None:
     page = await ann.feed.page(ann.id, 3, 2, 10)
 
     assert [2, 1] == [item.counter for item in page.items]
+
+
+async def test_b21_everybody_could_be_found_by_searching_without_a_pause(
+    world: World, ann: Person, bob: Person
+) -> None:
+    for _ in range(SEARCHES_PER_MINUTE):
+        await ann.social.search(ann.id, "b")
+    with pytest.raises(TooMany):
+        await ann.social.search(ann.id, "b")
+    await ann.social.search(bob.id, "b")  # everybody has a measure of his own
+    world.clock.advance(minutes=1)
+
+    assert [bob.id] == [found.id for found in await ann.social.search(ann.id, "b")]
