@@ -1,0 +1,81 @@
+"""What was wrong with the reference server, by the rows of contract 06, where no other test says so."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import MagicMock
+
+import msgspec
+import pytest
+
+from happy import bootstrap
+from happy.domain.usage import StoredUsage, group
+from happy.domain.values import Millis
+from tests.api_client import ApiClient
+from tests.http.conftest import Raw
+
+COMMON = {"error": "Error", "statusCode": 400}
+
+
+@pytest.fixture
+def east_of_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "Asia/Kathmandu")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+async def test_a9_tokens_once_seen_were_kept_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: dict[str, tuple[float, Any]] = {}
+
+    async def remember(name: str, seconds: float, job: Any, **_: Any) -> None:
+        jobs[name] = (seconds, job)
+
+    services = MagicMock()
+    monkeypatch.setattr(bootstrap, "repeat", remember)
+    async with bootstrap.background(MagicMock(), services, MagicMock(), MagicMock()):
+        await asyncio.sleep(0)
+
+    assert (600, services.identity.purge) == jobs["forget old tokens"]
+
+
+async def test_b9_what_was_sent_to_unknown_routes_was_logged(
+    raw: Raw, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    headers = {"Authorization": "Bearer TopSecretToken", "X-Secret": "TopSecretHeader"}
+    json = {"Content-Type": "application/json"}
+    for method, path, more, body in (
+        ("GET", "/v1/unknown?publicKey=TopSecretKey", {}, None),
+        ("POST", "/v1/unknown", json, b'{"secret": "TopSecretBody"'),
+        ("POST", "/v1/auth/request", json, b'{"publicKey": "TopSecretKey"}'),
+        ("POST", "/v1/auth/request", json, b'{"publicKey": "TopSecretKey'),
+        ("GET", "/v1/auth/request/status?publicKey=TopSecretKey", {}, None),
+        ("GET", "/v1/connect/github/callback?code=TopSecretCode&state=TopSecretState", {}, None),
+        ("GET", "/v1/sessions", {}, None),
+    ):
+        await raw(method, path, {**headers, **more}, body)
+
+    logged = [record.getMessage() for record in caplog.records if record.name.startswith("happy")]
+
+    assert [] == [line for line in logged if "TopSecret" in line]
+
+
+@pytest.mark.usefixtures("east_of_greenwich")
+def test_d3_hours_and_days_began_where_the_server_stood() -> None:
+    noon = Millis(1_700_049_600_000)  # 2023-11-15 12:00 UTC
+    report = StoredUsage(noon, msgspec.Raw(b'{"tokens": {"total": 1}, "cost": {}}'))
+
+    assert 1_700_006_400 == group([report], "day")[0].timestamp
+    assert 1_700_049_600 == group([report], "hour")[0].timestamp
+
+
+async def test_f2_some_refusals_had_lost_half_of_their_body(api: ApiClient) -> None:
+    session = (await api.create_session())["id"]
+    refused = await api.post(f"/v1/sessions/{session}/attachments/request-download", {"ref": 5}, expect=400)
+
+    assert COMMON == {name: refused[name] for name in COMMON}
+    assert "body/ref Invalid input: expected string, received number" == refused["message"]
