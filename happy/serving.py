@@ -77,10 +77,12 @@ async def metrics_port(application: Application, settings: Light | Full) -> Asyn
     with listener:
         server = WebServer(_configuration(application.metrics))
         serving = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
-        yield
         await server.accepting.wait()
-        server.should_exit = True
-        await serving
+        try:
+            yield
+        finally:
+            server.should_exit = True
+            await serving
 
 
 async def _serve(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> None:

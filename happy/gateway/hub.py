@@ -22,6 +22,7 @@ class Connection:
 
     __slots__ = (
         "account_id",
+        "calls",
         "client",
         "foreground",
         "id",
@@ -42,6 +43,7 @@ class Connection:
         self.is_user = asked.explicit_user
         self.foreground = asked.explicit_user and asked.foreground
         self.methods: set[str] = set()
+        self.calls = 0
 
 
 Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]

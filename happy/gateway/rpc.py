@@ -14,6 +14,10 @@ from happy.gateway.payloads import Call, Method, parse
 from happy.services.rpc import RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
+MOST_METHODS = 1_000
+MOST_CALLS = 2_000
+"""What one connection may have under way; clients register some twenty methods and call one at a time."""
+
 METHOD_REQUIRED = "Invalid parameters: method is required"
 
 log = logging.getLogger(__name__)
@@ -37,6 +41,8 @@ class RpcEvents:
         asked = parse(payload, Method)
         if asked is None or not asked.method:
             return _refuse(connection, "register")
+        if len(connection.methods) >= MOST_METHODS and asked.method not in connection.methods:
+            return _refuse(connection, "register", "Too many methods")
         self._hub.register(connection, asked.method)
         connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
         self._rpc.registered(connection.account_id, asked.method)
@@ -55,6 +61,9 @@ class RpcEvents:
         asked = parse(payload, Call)
         if asked is None or not asked.method:
             return answer(ack, ok=False, error=METHOD_REQUIRED)
+        if connection.calls >= MOST_CALLS:
+            return answer(ack, ok=False, error="Too many calls")
+        connection.calls += 1
         return self._spawn(self._call(connection, asked, ack))
 
     async def _call(self, connection: Connection, asked: Call, ack: Ack | None) -> None:
@@ -67,6 +76,8 @@ class RpcEvents:
         except Exception:
             log.exception("a remote call failed")
             return answer(ack, ok=False, error="Internal error")
+        finally:
+            connection.calls -= 1
         return answer(ack, ok=True) if result is None else answer(ack, ok=True, result=result)
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> None:
@@ -81,6 +92,6 @@ class RpcEvents:
         await asyncio.gather(*self._calls, return_exceptions=True)
 
 
-def _refuse(connection: Connection, kind: str) -> None:
-    refusal = {"type": kind, "error": "Invalid method name"}
+def _refuse(connection: Connection, kind: str, error: str = "Invalid method name") -> None:
+    refusal = {"type": kind, "error": error}
     connection.socket.emit("rpc-error", msgspec.json.encode(refusal))

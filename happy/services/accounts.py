@@ -66,9 +66,11 @@ class AccountService:
         )
 
     def _avatar(self, stored: msgspec.Raw | None) -> AvatarView | None:
-        if stored is None:
-            return None
-        avatar = msgspec.json.decode(stored, type=Avatar | None)
+        """What other servers have stored may lack a field; the app would refuse the whole profile over it."""
+        try:
+            avatar = msgspec.json.decode(stored or b"null", type=Avatar | None)
+        except msgspec.DecodeError:
+            avatar = None
         if avatar is None:
             return None
         return AvatarView(

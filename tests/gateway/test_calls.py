@@ -44,6 +44,35 @@ async def test_a_registration_without_a_method_is_an_error(api: ApiClient, kind:
         assert [("rpc-error", [expected])] * 2 == await unread(phone)
 
 
+async def test_the_methods_of_one_connection_are_bounded(
+    api: ApiClient, mid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("happy.gateway.rpc.MOST_METHODS", 2)
+    async with api.machine_socket(mid) as daemon:
+        for method in ("a", "b", "a", "c"):
+            await daemon.emit("rpc-register", {"method": method})
+        events = await unread(daemon)
+
+    assert ["rpc-registered"] * 3 + ["rpc-error"] == [name for name, _ in events]
+    assert [{"type": "register", "error": "Too many methods"}] == events[-1][1]
+
+
+async def test_the_calls_of_one_connection_are_bounded(
+    api: ApiClient, mid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("happy.gateway.rpc.MOST_CALLS", 1)
+    async with api.machine_socket(mid) as daemon, api.user_socket() as phone:
+        daemon.answer("rpc-request", lambda _: "done")
+        await register(daemon, "m")
+        waiting = asyncio.create_task(phone.call("rpc-call", {"method": "later"}))
+        await settle(phone)
+
+        assert {"ok": False, "error": "Too many calls"} == await phone.call("rpc-call", {"method": "m"})
+        await register(daemon, "later")
+        assert {"ok": True, "result": "done"} == await waiting
+        assert {"ok": True, "result": "done"} == await phone.call("rpc-call", {"method": "m"})
+
+
 # -- calls -------------------------------------------------------------------------------------------------
 
 

@@ -46,7 +46,7 @@ SHOWN = {
 }
 
 
-@pytest.mark.parametrize(("stored", "shown"), [(AVATAR, SHOWN), (None, None)])
+@pytest.mark.parametrize(("stored", "shown"), [(AVATAR, SHOWN), (None, None), ({"path": "no size"}, None)])
 async def test_a_profile_shows_what_is_stored(
     accounts: AccountService, tmp_path: Path, owner: AccountId, stored: Any, shown: Any
 ) -> None:
