@@ -11,7 +11,7 @@ import msgspec
 import uvloop
 
 from happy import __version__
-from tests.bench import http_scenarios, process_scenarios, realtime_scenarios
+from tests.bench import http_scenarios, process_scenarios, realtime_scenarios, sync_scenarios
 from tests.bench.figures import HEAD, Figure, best, line
 
 Scenario = Callable[[float], Awaitable[list[Figure]]]
@@ -22,6 +22,10 @@ SCENARIOS: dict[str, Scenario] = {
     "append-batch": http_scenarios.append_batches,
     "page": http_scenarios.page,
     "sessions": http_scenarios.list_sessions,
+    "artifacts": sync_scenarios.list_artifacts,
+    "kv": sync_scenarios.kv_batches,
+    "alive": sync_scenarios.session_alive,
+    "upload": sync_scenarios.upload,
     "message-1": realtime_scenarios.message_one_sender,
     "message-32": realtime_scenarios.message_many_senders,
     "fan-out": realtime_scenarios.fan_out,
