@@ -62,8 +62,15 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[str]:
     for status, answer in operation["responses"].items():
         contents = answer.get("content", {"": {"schema": {}}})
         for media_type, content in contents.items():
-            yield _row(status, answer["description"], _shape(content["schema"]) or escape(media_type))
+            shape = _shape(content["schema"]) or escape(media_type)
+            yield _row(status, " · ".join([answer["description"], *_texts(content)]), shape)
     yield "</table></details>\n"
+
+
+def _texts(content: Json) -> Iterator[str]:
+    """What an error is called, where an endpoint has words of its own for it."""
+    for example in content.get("examples", {}).values():
+        yield f"“{example['value']['error']}”"
 
 
 def _row(name: str, about: str, shape: str) -> str:

@@ -97,6 +97,7 @@ async def test_the_page_needs_nothing_from_elsewhere(anonymous: ApiClient) -> No
     assert (200, "text/html; charset=utf-8") == (answer.status_code, answer.headers["content-type"])
     assert [] == re.findall(r"<script|src=|https?://|@import|url\(", answer.text)
     assert "/v1/kv/bulk" in answer.text
+    assert "Access key already exists" in answer.text
     assert "default-src 'none'" in answer.headers["content-security-policy"]
     anchors = set(re.findall(r'id="([^"]+)"', answer.text))
     assert set() == set(re.findall(r'href="#([^"]+)"', answer.text)) - anchors
