@@ -70,6 +70,19 @@ def test_servers_that_start_together_agree(tmp_path: Path) -> None:
     assert 1 == len({*seen, master_secret(tmp_path)})
 
 
+def test_a_file_system_without_links_holds_a_secret_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+
+    secret = master_secret(tmp_path)
+
+    assert secret == master_secret(tmp_path) == (tmp_path / FILE_NAME).read_text("utf-8")
+
+
 def test_a_folder_that_cannot_be_used_is_named_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 

@@ -40,17 +40,20 @@ def _make(file: Path) -> str:
     written = file.with_name(f".{FILE_NAME}.{secrets.token_hex(8)}")
     try:
         _write(written, secrets.token_urlsafe(32))
-        try:
-            os.link(
-                written, file
-            )  # unlike a rename it never replaces the secret of a second server starting now
-        except FileExistsError:
-            if not _read(file):
-                written.replace(file)
+        _place(written, file)
         _sync_folder(file.parent)
     finally:
         written.unlink(missing_ok=True)
     return _read(file)
+
+
+def _place(written: Path, file: Path) -> None:
+    """A link, unlike a rename, never replaces the secret of another server that starts at this moment."""
+    try:
+        os.link(written, file)
+    except OSError:  # it is there; or the file system has no links, as on memory cards
+        if not _read(file):
+            written.replace(file)
 
 
 def _write(path: Path, text: str) -> None:
