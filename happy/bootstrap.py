@@ -48,7 +48,8 @@ from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
-from happy.services.rpc import GRACE_SECONDS, RpcService
+from happy.services.remote_calls import RemoteCalls
+from happy.services.rpc import CALL_SECONDS, GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
 from happy.services.unit_of_work import UnitOfWork
@@ -107,10 +108,12 @@ async def open_application(
         services = build_services(adapters, outbound, hub, activity, keys, clock)
         if settings.remote_debug_log:
             services = replace(services, developer_log=DeveloperLog(clock))
-        rpc = RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics))
+        remote = RemoteCalls(hub, adapters.link, adapters.presence, CALL_SECONDS) if adapters.shared else None
+        rpc = RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics, remote=remote), remote)
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
         gateway = Gateway(node_id, hub, adapters.presence, services.identity, activity, metrics)
+        gateway.on_release(rpc.released)
         stack.callback(gateway.close)
         for events in (
             SessionEvents(services.sessions, services.messages, activity, clock),

@@ -16,3 +16,5 @@ class Adapters:
     link: NodeLink
     presence: Presence
     files: FileStore
+    shared: bool = False
+    """Whether other nodes may serve the same accounts."""

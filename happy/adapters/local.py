@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
-from happy.domain.ports.pubsub import Holder
+from happy.domain.ports.pubsub import Holder, OnFrame, OnGap, OnMessage
 from happy.domain.values import AccountId, NodeId
 
 
 class LocalBus:
     """The publishing node has served its own connections already, so nothing is left to carry."""
+
+    def listen(self, on_frame: OnFrame, on_gap: OnGap) -> None:
+        pass
 
     def publish(self, account_id: AccountId, frame: bytes) -> None:
         pass
@@ -24,6 +27,9 @@ class LocalLink:
 
     def __init__(self, node_id: NodeId) -> None:
         self.node_id = node_id
+
+    def listen(self, on_message: OnMessage) -> None:
+        pass
 
     def send(self, to: NodeId, payload: bytes) -> None:  # noqa: ARG002 - there is nowhere to send it
         raise LookupError(f"there is no node but this one: {to}")
@@ -53,4 +59,5 @@ class LocalPresence:
             del self._claims[account_id, name]
 
     async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
-        return self._claims.get((account_id, name), [])[::-1]
+        newest_first = self._claims.get((account_id, name), [])[::-1]
+        return sorted(newest_first, key=lambda holder: -holder.rank)

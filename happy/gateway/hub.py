@@ -46,6 +46,9 @@ class Connection:
         self.calls = 0
 
 
+SIGNAL = b"!"
+"""How frames begin that are for nodes alone."""
+
 Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]
 """What one event does: it gets the first argument, and a callback if the client wants an answer."""
 
@@ -63,12 +66,14 @@ class Hub:
     def __init__(self) -> None:
         self._accounts: dict[AccountId, dict[ConnectionId, Connection]] = {}
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
+        self._signals: dict[str, Callable[[AccountId, str], None]] = {}
         self._bus: EventBus | None = None
         self._encode = msgspec.json.Encoder().encode
 
     def attach(self, bus: EventBus) -> None:
         """Carry events to other nodes too; the bus needs the hub's callback to be made."""
         self._bus = bus
+        bus.listen(self.on_frame, self.on_gap)
 
     async def watch(self, account_id: AccountId) -> None:
         """Returns when this node hears what other nodes publish for the account."""
@@ -121,11 +126,28 @@ class Hub:
         if account_id in self._accounts:
             self._deliver(account_id, audience, skip, _packet(event.name, payload))
 
+    def signal(self, account_id: AccountId, kind: str, text: str) -> None:
+        """Tell the other nodes that have connections of the account something that no client hears."""
+        if self._bus is not None:
+            self._bus.publish(account_id, SIGNAL + kind.encode() + b"\n" + text.encode())
+
+    def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
+        self._signals[kind] = handler
+
+    def on_gap(self, account_id: AccountId) -> None:
+        """Events were lost on their way here: who may lack them comes back and reads what there is."""
+        for connection in list(self._accounts.get(account_id, {}).values()):
+            connection.socket.close()
+
     def on_frame(self, account_id: AccountId, frame: bytes) -> None:
         """Deliver what another node published; its payload is not looked at."""
+        if frame.startswith(SIGNAL):
+            kind, text = frame[len(SIGNAL) :].split(b"\n", 1)
+            handler = self._signals.get(kind.decode())
+            return None if handler is None else handler(account_id, text.decode())
         header, name, payload = frame.split(b"\n", 2)
         decoded = msgspec.json.decode(header, type=Frame)
-        self._deliver(account_id, decoded.audience, decoded.skip, _packet(name.decode(), payload))
+        return self._deliver(account_id, decoded.audience, decoded.skip, _packet(name.decode(), payload))
 
     def _deliver(
         self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, packet: str

@@ -2,15 +2,17 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Mapping
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
+from happy.domain.ports.pubsub import Holder
 from happy.gateway.answers import answer
 from happy.gateway.engine import Ack
-from happy.gateway.hub import Connection, Handler, Hub
+from happy.gateway.hub import RANKS, Connection, Handler, Hub
 from happy.gateway.payloads import Call, Method, parse
+from happy.services.remote_calls import RemoteCalls
 from happy.services.rpc import RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
@@ -18,15 +20,19 @@ MOST_METHODS = 1_000
 MOST_CALLS = 2_000
 """What one connection may have under way; clients register some twenty methods and call one at a time."""
 
+REGISTERED = "registered"
 METHOD_REQUIRED = "Invalid parameters: method is required"
 
 log = logging.getLogger(__name__)
 
 
 class RpcEvents:
-    def __init__(self, hub: Hub, rpc: RpcService) -> None:
+    def __init__(self, hub: Hub, rpc: RpcService, remote: RemoteCalls | None = None) -> None:
         self._hub = hub
         self._rpc = rpc
+        self._remote = remote
+        if remote is not None:
+            hub.on_signal(REGISTERED, rpc.registered_elsewhere)
         self._calls: set[asyncio.Task[None]] = set()
 
     @property
@@ -37,24 +43,57 @@ class RpcEvents:
             "rpc-call": self.call,
         }
 
-    def register(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+    def register(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
         asked = parse(payload, Method)
         if asked is None or not asked.method:
-            return _refuse(connection, "register")
+            _refuse(connection, "register")
+            return None
         if len(connection.methods) >= MOST_METHODS and asked.method not in connection.methods:
-            return _refuse(connection, "register", "Too many methods")
+            _refuse(connection, "register", "Too many methods")
+            return None
         self._hub.register(connection, asked.method)
-        connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
         self._rpc.registered(connection.account_id, asked.method)
+        if self._remote is not None:
+            return self._claim(self._remote, connection, asked)
+        connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
         return None
 
-    def unregister(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+    async def _claim(self, remote: RemoteCalls, connection: Connection, asked: Method) -> None:
+        """Tell the client when every node can find it, and wake the calls that wait on other nodes."""
+        holder = Holder(remote.node_id, connection.id, RANKS[connection.scope])
+        await remote.claim(connection.account_id, asked.method, holder)
+        connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
+        self._hub.signal(connection.account_id, REGISTERED, asked.method)
+
+    def unregister(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
         asked = parse(payload, Method)
         if asked is None or not asked.method:
-            return _refuse(connection, "unregister")
+            _refuse(connection, "unregister")
+            return None
         self._hub.unregister(connection, asked.method)
         connection.socket.emit("rpc-unregistered", msgspec.json.encode(asked))
-        return None
+        return self.released(connection, [asked.method])
+
+    def released(self, connection: Connection, methods: Iterable[str]) -> Awaitable[None] | None:
+        """The connection does not serve these any more."""
+        if not self._hub.watches(connection.account_id):
+            self._rpc.forget(connection.account_id)
+        return None if self._remote is None else self._release(self._remote, connection, methods)
+
+    async def _release(self, remote: RemoteCalls, connection: Connection, methods: Iterable[str]) -> None:
+        for method in methods:
+            holder = Holder(remote.node_id, connection.id)
+            await remote.release(connection.account_id, method, holder)
 
     def call(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
         """Run in a task of its own: the caller's other events must not wait for somebody else's answer."""
@@ -90,6 +129,8 @@ class RpcEvents:
         for task in self._calls:
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
+        if self._remote is not None:
+            await self._remote.close()
 
 
 def _refuse(connection: Connection, kind: str, error: str = "Invalid method name") -> None:

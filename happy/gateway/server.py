@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -32,6 +32,8 @@ COUNTED = frozenset(
 )
 """Events that operators watch."""
 
+Released = Callable[[Connection, list[str]], Awaitable[None] | None]
+
 log = logging.getLogger(__name__)
 
 
@@ -52,9 +54,15 @@ class Gateway:
         self._presence = presence
         self._identity = identity
         self._activity = activity
+        activity.share(hub)
         self._metrics = metrics or Metrics()
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
+        self._released: list[Released] = []
         self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
+
+    def on_release(self, released: Released) -> None:
+        """Call this for what a connection that has gone served."""
+        self._released.append(released)
 
     def listen(self, handlers: Mapping[str, Handler]) -> None:
         """Handle these events from now on."""
@@ -88,7 +96,12 @@ class Gateway:
         connection: Connection = socket.data
         log.debug("%s connection closed: %s", connection.scope, reason)
         self._metrics.events.add("disconnect", *self._metrics.client(connection.client))
+        methods = list(connection.methods)
         self._hub.remove(connection)
+        for released in self._released:
+            work = released(connection, methods)
+            if work is not None:
+                await work
         await self._departed(connection)
 
     async def _arrived(self, connection: Connection) -> None:

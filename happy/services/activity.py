@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from happy.domain.events import TO_USER, Ephemeral, MachineActivity, SessionActivity
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.pubsub import EventSink, Holder, Presence
+from happy.domain.ports.pubsub import EventSink, Holder, Presence, Signals
 from happy.domain.ports.repository import Store
 from happy.domain.values import MINUTE, AccountId, MachineId, Millis, SessionId
 from happy.metrics import Metrics
@@ -13,6 +13,7 @@ from happy.services.heartbeats import Heartbeats, LastSeen
 SUPPRESSION = 1 * MINUTE
 IDLE_AFTER = 10 * MINUTE
 IDLE_BATCH = 500
+STOPPED, RESUMED = "stopped", "resumed"
 
 
 class Activity:
@@ -31,7 +32,8 @@ class Activity:
         self._metrics = metrics or Metrics()
         self._sessions = Heartbeats(self._load_session, clock, "session", self._metrics)
         self._machines = Heartbeats(self._load_machine, clock, "machine", self._metrics)
-        self._suppressed: dict[tuple[AccountId, SessionId], Millis] = {}
+        self._suppressed: dict[tuple[AccountId, str], Millis] = {}
+        self._signals: Signals | None = None
 
     async def session_alive(
         self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
@@ -70,11 +72,27 @@ class Activity:
 
     def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
         """Ignore heartbeats of a stopped session for a minute: they were on their way when it stopped."""
-        self._sessions.forget(account_id, session_id)
-        self._suppressed[account_id, session_id] = Millis(self._clock() + SUPPRESSION)
+        self._suppress_here(account_id, session_id)
+        if self._signals is not None:
+            self._signals.signal(account_id, STOPPED, session_id)
 
     def resume(self, account_id: AccountId, session_id: SessionId) -> None:
         """The session is known to run again."""
+        self._resume_here(account_id, session_id)
+        if self._signals is not None:
+            self._signals.signal(account_id, RESUMED, session_id)
+
+    def share(self, signals: Signals) -> None:
+        """Let all nodes know which sessions have stopped."""
+        self._signals = signals
+        signals.on_signal(STOPPED, self._suppress_here)
+        signals.on_signal(RESUMED, self._resume_here)
+
+    def _suppress_here(self, account_id: AccountId, session_id: str) -> None:
+        self._sessions.forget(account_id, session_id)
+        self._suppressed[account_id, session_id] = Millis(self._clock() + SUPPRESSION)
+
+    def _resume_here(self, account_id: AccountId, session_id: str) -> None:
         self._suppressed.pop((account_id, session_id), None)
 
     def forget_machine(self, account_id: AccountId, machine_id: MachineId) -> None:

@@ -7,9 +7,10 @@ from collections import defaultdict
 import msgspec
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import LocalConnections
+from happy.domain.ports.pubsub import Holder, LocalConnections
 from happy.domain.values import AccountId, ConnectionId
 from happy.metrics import Metrics
+from happy.services.remote_calls import Absent, RemoteCalls
 
 GRACE_SECONDS = 15.0
 CALL_SECONDS = 30.0
@@ -40,7 +41,10 @@ class RpcService:
         grace_seconds: float = GRACE_SECONDS,
         call_seconds: float = CALL_SECONDS,
         metrics: Metrics | None = None,
+        remote: RemoteCalls | None = None,
     ) -> None:
+        self._remote = remote
+        self._elsewhere: dict[AccountId, set[str]] = defaultdict(set)
         self._connections = connections
         self._grace = grace_seconds
         self._patience = call_seconds
@@ -66,32 +70,80 @@ class RpcService:
     async def _route(
         self, account_id: AccountId, caller: ConnectionId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
-        target = self._find(account_id, caller, method) or await self._await_registration(
-            account_id, caller, method
-        )
-        try:
-            async with asyncio.timeout(self._patience):
-                return await self._connections.request(account_id, target, method, params)
-        except TimeoutError:
-            raise RpcFailed(TIMED_OUT) from None
-        except Unavailable:
-            raise RpcFailed(DISCONNECTED) from None
+        stale: set[Holder] = set()
+        while True:
+            target = await self._locate(account_id, caller, method, stale) or await self._await_registration(
+                account_id, caller, method, stale
+            )
+            try:
+                async with asyncio.timeout(self._patience):
+                    return await self._ask(target, account_id, method, params)
+            except Absent:
+                assert isinstance(target, Holder), "local connections are looked at"
+                stale.add(target)
+            except TimeoutError:
+                raise RpcFailed(TIMED_OUT) from None
+            except Unavailable:
+                raise RpcFailed(DISCONNECTED) from None
+
+    async def _ask(
+        self, target: ConnectionId | Holder, account_id: AccountId, method: str, params: msgspec.Raw | None
+    ) -> msgspec.Raw | None:
+        if isinstance(target, Holder):
+            assert self._remote is not None, "there are no holders elsewhere without other nodes"
+            return await self._remote.call(target, account_id, method, params)
+        return await self._connections.request(account_id, target, method, params)
+
+    def registered_elsewhere(self, account_id: AccountId, method: str) -> None:
+        """Another node serves `method` too; its registration is newer than those of this node."""
+        self._elsewhere[account_id].add(method)
+        self._wake(account_id, method)
 
     def registered(self, account_id: AccountId, method: str) -> None:
-        """Wake the calls that wait for somebody to serve `method`."""
+        """A connection of this node serves `method` from now on."""
+        self._elsewhere.get(account_id, set()).discard(method)
+        self._wake(account_id, method)
+
+    def forget(self, account_id: AccountId) -> None:
+        """No connection of the account is here any more."""
+        self._elsewhere.pop(account_id, None)
+
+    def _wake(self, account_id: AccountId, method: str) -> None:
+        """Let the calls go on that wait for somebody to serve `method`."""
         for waiter in self._waiting.get((account_id, method), ()):
             if not waiter.done():
                 waiter.set_result(None)
 
-    def _find(self, account_id: AccountId, caller: ConnectionId, method: str) -> ConnectionId | None:
-        target = self._connections.serving(account_id, method, besides=caller)
-        if target is None and self._connections.serves(account_id, method, caller):
+    async def _locate(
+        self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder]
+    ) -> ConnectionId | Holder | None:
+        """The best connection: one of this node without asking anybody, unless a newer one is elsewhere."""
+        local = self._connections.serving(account_id, method, besides=caller)
+        if self._remote is None or (local is not None and method not in self._elsewhere.get(account_id, ())):
+            found: ConnectionId | Holder | None = local
+        else:
+            found = await self._best(account_id, caller, method, stale) or local
+        if found is None and self._connections.serves(account_id, method, caller):
             raise RpcFailed(SELF_CALL)
-        return target
+        return found
+
+    async def _best(
+        self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder]
+    ) -> ConnectionId | Holder | None:
+        assert self._remote is not None, "only asked where there are other nodes"
+        for holder in await self._remote.holders(account_id, method):
+            if holder.node_id != self._remote.node_id:
+                if holder not in stale:
+                    return holder
+            elif holder.connection_id != caller and self._connections.serves(
+                account_id, method, holder.connection_id
+            ):
+                return holder.connection_id
+        return None
 
     async def _await_registration(
-        self, account_id: AccountId, caller: ConnectionId, method: str
-    ) -> ConnectionId:
+        self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder]
+    ) -> ConnectionId | Holder:
         """Daemons reconnect within moments: give the method time to come back."""
         key = (account_id, method)
         lookups = 0
@@ -102,16 +154,16 @@ class RpcService:
                     waiter = asyncio.get_running_loop().create_future()
                     self._waiting[key].add(waiter)
                     try:
+                        target = await self._locate(account_id, caller, method, stale)
+                        if target is not None:
+                            return target
                         await waiter
                     finally:
                         self._forget(key, waiter)
-                    target = self._find(account_id, caller, method)
-                    if target is not None:
-                        return target
         except TimeoutError:
             raise RpcFailed(NOT_AVAILABLE) from None
         finally:
-            self._metrics.rpc_waited(method, lookups - 1)
+            self._metrics.rpc_waited(method, max(lookups - 1, 0))
 
     def _forget(self, key: tuple[AccountId, str], waiter: "asyncio.Future[None]") -> None:
         waiters = self._waiting[key]

@@ -1,6 +1,8 @@
 """How to open the adapters of each flavor, empty, for the suites that hold them to the ports."""
 
 import asyncio
+import os
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from happy.adapters.full.postgres import open_store as open_postgres
+from happy.adapters.full.redis import open_redis
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
@@ -17,6 +20,7 @@ from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, NodeId
 from tests.seeds import NOW
 
+REDIS = os.environ.get("HAPPY_TEST_REDIS", "redis://127.0.0.1:6379")
 FLAVORS = ("light", pytest.param("full", marks=pytest.mark.services))
 
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
@@ -32,6 +36,7 @@ class Node:
     presence: Presence
     frames: list[tuple[AccountId, bytes]] = field(default_factory=list)
     messages: list[tuple[NodeId, bytes]] = field(default_factory=list)
+    gaps: list[AccountId] = field(default_factory=list)
 
 
 def light_opener(folder: Path) -> OpenStore:
@@ -52,5 +57,19 @@ async def _light_store(path: Path) -> AsyncIterator[Store]:
 @asynccontextmanager
 async def open_nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
     """Two nodes of one cluster; the light flavor has one, which then stands for both."""
-    node = Node(LocalBus(), LocalLink(NodeId("here")), LocalPresence())
-    yield node, node
+    if flavor == "light":
+        node = Node(LocalBus(), LocalLink(NodeId("here")), LocalPresence())
+        yield node, node
+        return
+    async with open_node() as one, open_node() as other:
+        yield one, other
+
+
+@asynccontextmanager
+async def open_node(url: str = REDIS) -> AsyncIterator[Node]:
+    """A node on Redis that writes down what reaches it."""
+    async with open_redis(url, NodeId(secrets.token_hex(8))) as redis:
+        node = Node(redis.bus, redis.nodes, redis.presence)
+        redis.bus.listen(lambda account, frame: node.frames.append((account, frame)), node.gaps.append)
+        redis.nodes.listen(lambda sender, payload: node.messages.append((sender, payload)))
+        yield node

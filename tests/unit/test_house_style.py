@@ -21,6 +21,8 @@ MAY_START_TASKS = {
     "happy/bootstrap.py",
     "happy/serving.py",
     "happy/adapters/full/appender.py",
+    "happy/adapters/full/redis_link.py",
+    "happy/services/remote_calls.py",
     "happy/gateway/rpc.py",
     "happy/gateway/engine/polling.py",
     "happy/gateway/engine/runtime.py",

@@ -9,8 +9,9 @@ from happy.adapters.disk_files import DiskFiles
 from happy.adapters.full import schema
 from happy.adapters.full.address import parse
 from happy.adapters.full.postgres import PoolSettings, PostgresStore, open_store
+from happy.adapters.full.redis import Redis, open_redis
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
-from happy.domain.errors import StartupError
+from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.filestore import FileStore
 from happy.domain.values import NodeId
 from happy.settings import S3, Full
@@ -20,9 +21,22 @@ from happy.settings import S3, Full
 async def open_adapters(settings: Full, node_id: NodeId) -> AsyncIterator[Adapters]:
     """Connect to everything and check that it is usable. Raises StartupError."""
     async with open_checked_store(settings) as store, open_files(settings) as files:
-        yield Adapters(
-            store=store, bus=LocalBus(), link=LocalLink(node_id), presence=LocalPresence(), files=files
-        )
+        if settings.redis_url is None:
+            yield Adapters(store, LocalBus(), LocalLink(node_id), LocalPresence(), files)
+            return
+        async with open_checked_redis(settings.redis_url, node_id) as redis:
+            yield Adapters(store, redis.bus, redis.nodes, redis.presence, files, shared=True)
+
+
+@asynccontextmanager
+async def open_checked_redis(url: str, node_id: NodeId) -> AsyncIterator[Redis]:
+    async with AsyncExitStack() as stack:
+        try:
+            redis = await stack.enter_async_context(open_redis(url, node_id))
+        except (Unavailable, ValueError) as error:
+            place = url.rpartition("@")[2].removeprefix("redis://").removeprefix("rediss://")
+            raise StartupError(f"cannot use Redis at {place}: {error}") from None
+        yield redis
 
 
 @asynccontextmanager

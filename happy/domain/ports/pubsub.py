@@ -1,6 +1,6 @@
 """What reaches connections: events to an account, messages to one node, and who is connected where."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -28,6 +28,18 @@ class EventSink(Protocol):
         ...
 
 
+class Signals(Protocol):
+    """What nodes tell each other about an account, and no client hears."""
+
+    def signal(self, account_id: AccountId, kind: str, text: str) -> None:
+        """Tell the other nodes that have connections of the account. Returns at once."""
+        ...
+
+    def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
+        """Call `handler` inline for signals of other nodes."""
+        ...
+
+
 class OnFrame(Protocol):
     """Called inline for every frame from another node; it must not block."""
 
@@ -40,11 +52,21 @@ class OnMessage(Protocol):
     def __call__(self, sender: NodeId, payload: bytes) -> None: ...
 
 
+class OnGap(Protocol):
+    """Called when frames for an account were lost on their way here: its connections must start over."""
+
+    def __call__(self, account_id: AccountId) -> None: ...
+
+
 class EventBus(Protocol):
     """Carries encoded frames to the other nodes that watch an account.
 
     In order per publishing node, never back to the publisher.
     """
+
+    def listen(self, on_frame: OnFrame, on_gap: OnGap) -> None:
+        """Call these from now on. Comes before the first `watch`."""
+        ...
 
     def publish(self, account_id: AccountId, frame: bytes) -> None:
         """Queue `frame` and return at once."""
@@ -65,6 +87,10 @@ class NodeLink(Protocol):
     @property
     def node_id(self) -> NodeId: ...
 
+    def listen(self, on_message: OnMessage) -> None:
+        """Call this for what other nodes send from now on."""
+        ...
+
     def send(self, to: NodeId, payload: bytes) -> None:
         """Queue `payload` and return at once."""
         ...
@@ -73,10 +99,11 @@ class NodeLink(Protocol):
 
 
 class Holder(Struct, frozen=True):
-    """The live connection that holds a claim."""
+    """The live connection that holds a claim. A higher rank comes before a newer claim."""
 
     node_id: NodeId
     connection_id: ConnectionId
+    rank: int = 0
 
 
 class Presence(Protocol):
@@ -89,7 +116,7 @@ class Presence(Protocol):
     async def release(self, account_id: AccountId, name: str, holder: Holder) -> None: ...
 
     async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
-        """The current holders of `name`, the newest first."""
+        """The current holders of `name`: the highest rank first, the newest first among equals."""
         ...
 
 

@@ -1,0 +1,57 @@
+"""Redis as bus, link between nodes and presence of one node."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from msgspec import Struct
+
+from happy.adapters.full.redis_bus import RedisBus
+from happy.adapters.full.redis_link import RedisLink
+from happy.adapters.full.redis_presence import RedisPresence
+from happy.domain.ports.pubsub import OnMessage
+from happy.domain.values import NodeId
+
+
+class RedisNodes:
+    """Implements `NodeLink`."""
+
+    def __init__(self, bus: RedisBus, presence: RedisPresence, prefix: str) -> None:
+        self.node_id = bus.node_id
+        self.send = bus.send
+        self._bus = bus
+        self._presence = presence
+        self._prefix = prefix
+
+    def listen(self, on_message: OnMessage) -> None:
+        self._bus.listen_to_nodes(on_message)
+
+    async def is_alive(self, node_id: NodeId) -> bool:
+        return await self._presence.is_alive(node_id, f"{self._prefix}m:{node_id}")
+
+
+class Redis(Struct, frozen=True):
+    bus: RedisBus
+    nodes: RedisNodes
+    presence: RedisPresence
+    link: RedisLink
+
+
+@asynccontextmanager
+async def open_redis(url: str, node_id: NodeId) -> AsyncIterator[Redis]:
+    """Raises Unavailable when Redis cannot be reached now; later it may come and go."""
+    link = RedisLink(url)
+    bus, presence = RedisBus(link, node_id), RedisPresence(link, node_id)
+
+    async def restore() -> bool:
+        await presence.restore()
+        return await bus.restore()
+
+    async def tick() -> None:
+        await presence.tick()
+        await bus.check_lateness()
+
+    link.restore, link.tick = restore, tick
+    link.subscriptions.on_push, link.on_drop = bus.on_push, bus.report_gap
+    async with link.open():
+        yield Redis(bus, RedisNodes(bus, presence, link.prefix), presence, link)
+        await presence.leave()

@@ -1,0 +1,62 @@
+"""Commands of Redis as they travel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from happy.domain.errors import Unavailable
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from redis.asyncio.connection import AbstractConnection
+
+Part = str | bytes | int
+
+
+class Broken(Exception):
+    """This life of the connections has ended."""
+
+
+class Entry:
+    """One command. Without a future it is sent until Redis has confirmed it."""
+
+    __slots__ = ("again", "done", "packed", "since", "subject")
+
+    def __init__(
+        self,
+        parts: tuple[Part, ...],
+        done: asyncio.Future[Any] | None = None,
+        *,
+        subject: str | None = None,
+        again: tuple[Part, ...] | None = None,
+    ) -> None:
+        self.packed = pack(parts)
+        self.done = done
+        self.subject = subject
+        self.again = again
+        self.since = 0.0
+
+
+def pack(parts: tuple[Part, ...]) -> bytes:
+    """A command on the wire."""
+    out = [b"*%d\r\n" % len(parts)]
+    for part in parts:
+        data = part if isinstance(part, bytes) else str(part).encode()
+        out += (b"$%d\r\n" % len(data), data, b"\r\n")
+    return b"".join(out)
+
+
+async def put(connection: AbstractConnection, data: bytes) -> None:
+    """The library's own way reconnects behind our back, and can swallow a cancellation."""
+    writer = connection._writer  # noqa: SLF001
+    if writer is None:
+        raise Broken("Redis has closed the connection")
+    writer.write(data)
+    await writer.drain()
+
+
+def fail(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(Unavailable("Redis did not answer"))
+        future.exception()  # whoever waited may have gone

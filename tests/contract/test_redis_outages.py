@@ -1,0 +1,284 @@
+"""What Redis, or the way to it, may do without anybody losing an event."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from happy.adapters.full import redis_bus, redis_link
+from happy.domain.ports.pubsub import Holder
+from happy.domain.values import AccountId, ConnectionId
+from tests.contract.flavors import Node, open_node
+from tests.own_redis import OwnRedis, Wire, own_redis
+
+pytestmark = pytest.mark.services
+ACCOUNT, OTHER = AccountId("account"), AccountId("other")
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    with own_redis(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+async def sender(redis: OwnRedis) -> AsyncIterator[Node]:
+    async with open_node(redis.url) as node:
+        yield node
+
+
+@asynccontextmanager
+async def listener(url: str, *accounts: AccountId) -> AsyncIterator[Node]:
+    async with open_node(url) as node:
+        for account in accounts:
+            await node.bus.watch(account)
+        yield node
+
+
+async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - it looks from outside
+            await asyncio.sleep(0.01)
+
+
+def heard(node: Node, account: AccountId = ACCOUNT) -> list[int]:
+    return [int(frame) for of, frame in node.frames if of == account]
+
+
+def send(node: Node, *numbers: int, account: AccountId = ACCOUNT) -> None:
+    for number in numbers:
+        node.bus.publish(account, str(number).encode())
+
+
+async def test_frames_arrive_in_order_and_never_at_their_sender(redis: OwnRedis, sender: Node) -> None:
+    await sender.bus.watch(ACCOUNT)
+    async with listener(redis.url, ACCOUNT) as node:
+        send(sender, *range(1000))
+        await until(lambda: len(node.frames) == 1000)
+
+        assert list(range(1000)) == heard(node)
+        assert [] == sender.frames
+
+
+async def test_only_watched_accounts_are_heard(redis: OwnRedis, sender: Node) -> None:
+    async with listener(redis.url, ACCOUNT) as node:
+        send(sender, 1, account=OTHER)
+        send(sender, 2)
+        node.bus.unwatch(OTHER)
+        await until(lambda: heard(node) == [2])
+
+        assert [] == heard(node, OTHER)
+
+
+async def test_what_was_published_before_is_not_heard(redis: OwnRedis, sender: Node) -> None:
+    send(sender, 1, 2)
+    async with listener(redis.url, OTHER) as node:
+        send(sender, 3, account=OTHER)
+        await until(lambda: heard(node, OTHER) == [3])
+        await node.bus.watch(ACCOUNT)
+        send(sender, 4)
+        await until(lambda: heard(node) == [4])
+
+
+async def test_a_message_reaches_the_node_it_is_for(redis: OwnRedis, sender: Node) -> None:
+    async with listener(redis.url) as node:
+        sender.link.send(node.link.node_id, b"hello")
+        await until(lambda: node.messages == [(sender.link.node_id, b"hello")])
+
+        assert [] == sender.messages
+
+
+async def test_a_cut_wire_costs_nothing(redis: OwnRedis, sender: Node) -> None:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT, OTHER) as node:
+        send(sender, 1, 2)
+        await until(lambda: heard(node) == [1, 2])
+        await wire.cut()
+        send(sender, 3, 4)
+        send(sender, 1, account=OTHER)
+        node.bus.publish(ACCOUNT, b"100")
+        await sender.bus.watch(ACCOUNT)
+        await wire.mend()
+        await until(lambda: len(node.frames) == 5 and heard(sender) == [100])
+
+        assert ([1, 2, 3, 4], [1]) == (heard(node), heard(node, OTHER))
+        assert [] == node.gaps
+
+
+async def test_cutting_the_wire_again_and_again_costs_nothing(redis: OwnRedis, sender: Node) -> None:
+    async with (
+        Wire(redis.port) as wire,
+        Wire(redis.port) as other,
+        listener(wire.url, ACCOUNT) as node,
+        listener(other.url, ACCOUNT) as third,
+    ):
+        for turn in range(8):
+            send(sender, *range(turn * 20, turn * 20 + 10))
+            for number in range(turn * 20 + 10, turn * 20 + 20):
+                send(third, number)
+                await asyncio.sleep(0.001)
+            for broken in (wire, other) if turn % 2 else (wire,):
+                await broken.cut()
+            await asyncio.sleep(0.02)
+            for broken in (wire, other) if turn % 2 else (wire,):
+                await broken.mend()
+        await until(lambda: len(node.frames) >= 160)
+
+        assert list(range(160)) == sorted(heard(node))
+        assert [] == node.gaps
+
+
+async def test_a_gap_larger_than_the_history_is_reported_for_exactly_that_account(
+    redis: OwnRedis, sender: Node
+) -> None:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT, OTHER) as node:
+        send(sender, 0)
+        await until(lambda: heard(node) == [0])
+        await wire.cut()
+        send(sender, *range(1, 2 * redis_bus.HISTORY + 200))
+        send(sender, 1, account=OTHER)
+        await until(lambda: not redis_is_behind(sender))
+        await wire.mend()
+        await until(lambda: heard(node, OTHER) == [1] and node.gaps != [])
+
+        assert [ACCOUNT] == node.gaps
+        send(sender, -1)
+        await until(lambda: heard(node)[-1] == -1)
+
+
+def redis_is_behind(node: Node) -> bool:
+    link = node.bus._link  # type: ignore[attr-defined]
+    return bool(link._waiting or link._in_flight)
+
+
+async def test_a_frame_too_large_to_keep_is_a_gap_for_who_missed_it(redis: OwnRedis, sender: Node) -> None:
+    large = b"7" * (redis_bus.KEPT_BYTES + 1)
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
+        sender.bus.publish(ACCOUNT, large)
+        await until(lambda: len(node.frames) == 1)
+        await wire.cut()
+        sender.bus.publish(ACCOUNT, large)
+        await wire.mend()
+        await until(lambda: node.gaps == [ACCOUNT])
+
+
+async def test_a_redis_that_forgets_everything_costs_nothing(redis: OwnRedis, sender: Node) -> None:
+    async with listener(redis.url, ACCOUNT, OTHER) as node:
+        send(sender, 1, 2)
+        await until(lambda: heard(node) == [1, 2])
+        redis.stop()
+        send(sender, 3)
+        await asyncio.sleep(0.5)
+        send(sender, 4)
+        send(sender, 5, account=OTHER)
+        redis.start()
+        await until(lambda: heard(node) == [1, 2, 3, 4] and heard(node, OTHER) == [5])
+        await asyncio.sleep(0.2)
+
+        assert [1, 2, 3, 4] == heard(node)
+        assert [] == node.gaps
+
+
+async def test_what_redis_took_to_its_grave_is_sent_again(redis: OwnRedis, sender: Node) -> None:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
+        await wire.cut()
+        send(sender, 1)
+        await until(lambda: not redis_is_behind(sender))
+        redis.stop()
+        redis.start()
+        await wire.mend()
+        await until(lambda: heard(node) == [1])
+
+        assert [] == node.gaps
+
+
+async def test_who_was_away_long_before_redis_forgot_starts_over(
+    redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_link, "RECENT_SECONDS", 0.1)
+    monkeypatch.setattr(redis_bus, "LATE_SECONDS", 0.5)
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
+        await wire.cut()
+        send(sender, 1)
+        await asyncio.sleep(0.7)
+        send(sender, 2)
+        await until(lambda: not redis_is_behind(sender))
+        redis.stop()
+        redis.start()
+        await wire.mend()
+        await until(lambda: node.gaps != [])
+
+
+async def test_who_joins_during_an_outage_hears_what_comes_after(redis: OwnRedis, sender: Node) -> None:
+    async with listener(redis.url) as node:
+        send(sender, 1)
+        await until(lambda: not redis_is_behind(sender))
+        redis.stop()
+        await until(lambda: not node.bus._link.up)  # type: ignore[attr-defined]
+        await node.bus.watch(ACCOUNT)
+        send(sender, 2)
+        redis.start()
+        await until(lambda: heard(node) == [2])
+
+        assert [] == node.gaps
+
+
+async def test_frames_that_had_to_be_dropped_are_a_gap(
+    redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_link, "MOST_WAITING", 3)
+    async with listener(redis.url, ACCOUNT) as node:
+        redis.stop()
+        await until(lambda: not sender.bus._link.up)  # type: ignore[attr-defined]
+        send(sender, *range(10))
+        redis.start()
+        await until(lambda: heard(node)[-1:] == [9] and node.gaps == [ACCOUNT])
+
+
+async def test_claims_come_back_after_redis_forgot_them(redis: OwnRedis, sender: Node) -> None:
+    holders = [Holder(sender.link.node_id, ConnectionId(name), rank) for name, rank in (("1", 2), ("2", 0))]
+    async with listener(redis.url) as node:
+        for holder in holders:
+            await sender.presence.claim(ACCOUNT, "name", holder)
+        redis.stop()
+        await sender.presence.release(ACCOUNT, "other name", holders[0])
+        redis.start()
+        await until(lambda: node.bus._link.up and sender.bus._link.up)  # type: ignore[attr-defined]
+        await sender.presence.holders(ACCOUNT, "name")  # after what waited
+
+        assert holders == list(await node.presence.holders(ACCOUNT, "name"))
+
+
+async def test_what_is_released_during_an_outage_is_gone_afterwards(redis: OwnRedis, sender: Node) -> None:
+    async with Wire(redis.port) as wire, listener(wire.url) as node:
+        holder = Holder(node.link.node_id, ConnectionId("1"))
+        await node.presence.claim(ACCOUNT, "name", holder)
+        await wire.cut()
+        await until(lambda: not node.bus._link.up)  # type: ignore[attr-defined]
+        assert [holder] == list(await node.presence.holders(ACCOUNT, "name"))
+        await node.presence.release(ACCOUNT, "name", holder)
+        await wire.mend()
+        await until(lambda: node.bus._link.up)  # type: ignore[attr-defined]
+        await node.presence.holders(ACCOUNT, "name")
+
+        assert [] == list(await sender.presence.holders(ACCOUNT, "name"))
+
+
+async def test_a_node_that_ends_is_dead_at_once_and_holds_nothing(redis: OwnRedis, sender: Node) -> None:
+    async with listener(redis.url) as node:
+        node_id = node.link.node_id
+        await node.presence.claim(ACCOUNT, "name", Holder(node_id, ConnectionId("1")))
+        assert await sender.link.is_alive(node_id)
+
+    assert not await sender.link.is_alive(node_id)
+    assert [] == list(await sender.presence.holders(ACCOUNT, "name"))
+
+
+async def test_a_higher_rank_comes_before_a_newer_claim(redis: OwnRedis, sender: Node) -> None:
+    high = Holder(sender.link.node_id, ConnectionId("1"), rank=2)
+    low = Holder(sender.link.node_id, ConnectionId("2"), rank=1)
+    for holder in (high, low):
+        await sender.presence.claim(ACCOUNT, "name", holder)
+
+    assert [high, low] == list(await sender.presence.holders(ACCOUNT, "name"))
