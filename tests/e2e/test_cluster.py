@@ -1,0 +1,132 @@
+"""Two replicas behave as one server; one of them may go at any time."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.api_client import ApiClient
+from tests.e2e.cluster import Replica, cluster
+
+pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
+Pair = tuple[ApiClient, ApiClient]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def replicas(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[Replica]]:
+    async with cluster(tmp_path_factory.mktemp("cluster"), 2) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pair(replicas: list[Replica]) -> AsyncIterator[Pair]:
+    """The same new account on both replicas."""
+    async with (
+        ApiClient.signed_in(replicas[0].url) as one,
+        ApiClient(replicas[1].url, token=one.token) as other,
+    ):
+        yield one, other
+
+
+async def test_updates_cross_replicas_in_order(pair: Pair) -> None:
+    one, other = pair
+    session = str((await one.create_session())["id"])
+    async with other.user_socket() as phone:
+        for number in range(20):
+            await one.post_messages(session, [f"text {number}"])
+        seqs = [(await phone.next_update("new-message"))["message"]["seq"] for _ in range(20)]
+
+    assert list(range(1, 21)) == seqs
+
+
+async def test_a_call_reaches_a_connection_of_the_other_replica(pair: Pair) -> None:
+    one, other = pair
+    machine = str((await one.register_machine())["id"])
+    async with one.machine_socket(machine) as daemon, other.user_socket() as phone:
+        daemon.answer("rpc-request", lambda request: {"echo": request})
+        await daemon.emit("rpc-register", {"method": "m:echo"})
+        await daemon.next_event("rpc-registered")
+        answer = await phone.call("rpc-call", {"method": "m:echo", "params": "text"})
+
+    assert {"ok": True, "result": {"echo": {"method": "m:echo", "params": "text"}}} == answer
+
+
+async def test_a_call_waits_for_a_registration_on_the_other_replica(pair: Pair) -> None:
+    one, other = pair
+    machine = str((await one.register_machine())["id"])
+    async with one.machine_socket(machine) as daemon, other.user_socket() as phone:
+        daemon.answer("rpc-request", lambda request: "late")
+        call = asyncio.create_task(phone.call("rpc-call", {"method": "m:late", "params": ""}))
+        await asyncio.sleep(0.3)
+        assert not call.done()
+        await daemon.emit("rpc-register", {"method": "m:late"})
+
+        assert {"ok": True, "result": "late"} == await call
+
+
+async def test_the_newest_machine_wins_even_over_one_of_this_replica(pair: Pair) -> None:
+    one, other = pair
+    machine = str((await one.register_machine())["id"])
+    async with (
+        other.machine_socket(machine) as stale,
+        one.machine_socket(machine) as daemon,
+        other.user_socket() as phone,
+    ):
+        for name, socket in (("stale", stale), ("newest", daemon)):
+            socket.answer("rpc-request", lambda request, name=name: name)
+            await socket.emit("rpc-register", {"method": "m:who"})
+            await socket.next_event("rpc-registered")
+        await asyncio.sleep(0.1)
+        answer = await phone.call("rpc-call", {"method": "m:who", "params": ""})
+        await daemon.close()
+        await asyncio.sleep(0.2)
+        again = await phone.call("rpc-call", {"method": "m:who", "params": ""})
+
+    assert ("newest", "stale") == (answer["result"], again["result"])
+
+
+async def test_a_machine_is_offline_when_its_last_connection_anywhere_has_gone(pair: Pair) -> None:
+    one, other = pair
+    machine = str((await one.register_machine())["id"])
+    async with one.user_socket() as phone:
+        async with one.machine_socket(machine):
+            async with other.machine_socket(machine):
+                for _ in range(2):
+                    assert (await phone.next_ephemeral("machine-activity"))["active"] is True
+            assert [] == [event for event in await phone.silence(0.3) if event.name == "ephemeral"]
+        assert (await phone.next_ephemeral("machine-activity"))["active"] is False
+
+
+async def test_heartbeats_of_a_stopped_session_are_ignored_on_the_other_replica(pair: Pair) -> None:
+    one, other = pair
+    session = str((await one.create_session())["id"])
+    async with other.session_socket(session) as agent, other.user_socket() as phone:
+        await asyncio.sleep(0.1)
+        await one.post(f"/v1/sessions/{session}/archive")
+        assert (await phone.next_ephemeral("activity"))["active"] is False
+        await agent.emit("session-alive", {"sid": session, "time": int(time.time() * 1000)})
+
+        assert [] == [event for event in await phone.silence(0.3) if event.name == "ephemeral"]
+
+
+async def test_calls_to_a_killed_replica_fail_within_three_seconds(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path, 2) as (first, second),
+        ApiClient.signed_in(first.url) as one,
+        ApiClient(second.url, token=one.token) as other,
+    ):
+        machine = str((await one.register_machine())["id"])
+        async with one.machine_socket(machine) as daemon, other.user_socket() as phone:
+            await daemon.emit("rpc-register", {"method": "m:silent"})
+            await daemon.next_event("rpc-registered")
+            call = asyncio.create_task(phone.call("rpc-call", {"method": "m:silent"}, timeout=20))
+            await daemon.next_event("rpc-request")
+            first.kill()
+            killed = time.monotonic()
+            answer = await call
+
+            assert {"ok": False, "error": "RPC target disconnected"} == answer
+            assert time.monotonic() - killed < 3
