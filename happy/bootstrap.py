@@ -16,6 +16,7 @@ from happy.adapters import Adapters
 from happy.adapters.outbound import Outbound, build_outbound
 from happy.adapters.web_client import WebClient
 from happy.domain.attachments import AttachmentNames
+from happy.domain.errors import Stopping
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, NodeId
@@ -77,14 +78,29 @@ class Application:
     metrics: ASGIApp
     engine: Engine
     activity: Activity
+    ready: "Readiness"
 
-    async def close_sockets(self) -> None:
+    async def close_sockets(self, spread: float = 0.0) -> None:
         """Close every realtime connection so that its client reconnects, and take no new ones."""
-        await self.engine.shutdown(within=SOCKETS_SECONDS)
+        await self.engine.shutdown(within=SOCKETS_SECONDS, spread=spread)
+
+
+class Readiness:
+    """Whether clients should be sent here: the database answers, and the server is not about to end."""
+
+    def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
+        self._ping = ping
+        self.stopping = False
+
+    async def __call__(self) -> None:
+        """Raises Unavailable."""
+        if self.stopping:
+            raise Stopping
+        await self._ping()
 
 
 @asynccontextmanager
-async def open_application(
+async def open_application(  # noqa: PLR0915 - it is a list of what there is
     settings: Light | Full,
     engine_settings: EngineSettings | None = None,
     *,
@@ -106,6 +122,8 @@ async def open_application(
         stack.push_async_callback(web.close)
         outbound = build_outbound(settings.outbound, web)
         services = build_services(adapters, outbound, hub, activity, keys, clock)
+        ready = Readiness(adapters.store.ping)
+        services = replace(services, store_ping=ready)
         if settings.remote_debug_log:
             services = replace(services, developer_log=DeveloperLog(clock))
         remote = RemoteCalls(hub, adapters.link, adapters.presence, CALL_SECONDS) if adapters.shared else None
@@ -127,7 +145,7 @@ async def open_application(
         engine = Engine(gateway, engine_settings)
         await stack.enter_async_context(background(activity, services, adapters.store, metrics))
         http = build_app(services, settings.public_url, web_ui(settings), metrics, docs=settings.docs)
-        yield Application(dispatch(engine, http), build_metrics_app(metrics), engine, activity)
+        yield Application(dispatch(engine, http), build_metrics_app(metrics), engine, activity, ready)
 
 
 def build_services(

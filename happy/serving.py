@@ -6,6 +6,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import NamedTuple
 
 import uvicorn
 
@@ -43,7 +44,7 @@ async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is called when requests are answered. Raises StartupError."""
     with bind(settings.host, settings.port) as listener:
         async with open_application(settings) as application, metrics_port(application, settings):
-            await _serve(application, listener, on_ready)
+            await _serve(application, listener, on_ready, end_of(settings))
 
 
 def bind(host: str, port: int, variable: str = "PORT") -> socket.socket:
@@ -85,8 +86,27 @@ async def metrics_port(application: Application, settings: Light | Full) -> Asyn
             await serving
 
 
-async def _serve(application: Application, listener: socket.socket, on_ready: Callable[[], None]) -> None:
+class End(NamedTuple):
+    """How an orderly end goes, in s: balancers notice, connections move elsewhere, requests finish."""
+
+    notice: float
+    spread: float
+    requests: int
+
+
+def end_of(settings: Light | Full) -> End:
+    """A household reconnects to the same server, many clients to other replicas, and not all at once."""
+    if isinstance(settings, Light):
+        return End(0, 0, REQUESTS_SECONDS)
+    total = settings.shutdown_seconds
+    return End(0.15 * total, 0.25 * total, max(1, int(0.35 * total)))
+
+
+async def _serve(
+    application: Application, listener: socket.socket, on_ready: Callable[[], None], end: End
+) -> None:
     server = WebServer(configuration(application))
+    server.config.timeout_graceful_shutdown = end.requests
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -97,11 +117,19 @@ async def _serve(application: Application, listener: socket.socket, on_ready: Ca
     waiting = loop.create_task(stopping.wait())
     await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    for accepting in server.servers:
-        accepting.close()
-    await application.close_sockets()
+    application.ready.stopping = True
+    await asyncio.sleep(end.notice)
+    if not end.spread:
+        _stop_listening(server)
+    await application.close_sockets(end.spread)
+    _stop_listening(server)
     server.should_exit = True
     await serving
+
+
+def _stop_listening(server: WebServer) -> None:
+    for accepting in server.servers:
+        accepting.close()
 
 
 def configuration(application: Application) -> uvicorn.Config:

@@ -24,6 +24,7 @@ DATABASE_NAME: Final = "happy-server-light.sqlite"
 
 _POSTGRES: Final = ("postgresql://", "postgres://")
 _HIGHEST_PORT: Final = 65_535
+_HIGHEST_COUNT: Final = 3_600
 _SWITCH: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
 # One assignment of a `.env` file, as the dotenv libraries read it: quoted values may span lines.
@@ -139,6 +140,8 @@ class Full(Common, frozen=True, kw_only=True):
     database_url: Secret
     redis_url: Secret | None
     files: S3 | Path
+    shutdown_seconds: int = 20
+    """How long an orderly end may take: balancers notice, connections move, requests finish."""
 
 
 def load(
@@ -197,6 +200,14 @@ class _Variables:
             return None
         if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= _HIGHEST_PORT):
             raise _unusable(name, f"a port from 1 to {_HIGHEST_PORT}", text)
+        return int(text)
+
+    def count(self, name: str) -> int | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= _HIGHEST_COUNT):
+            raise _unusable(name, f"a number from 1 to {_HIGHEST_COUNT}", text)
         return int(text)
 
     def address(self, name: str, default: str) -> str:
@@ -369,6 +380,7 @@ def _full(variables: _Variables) -> Full:
         secret=variables.required("HANDY_MASTER_SECRET"),
         database_url=database_url,
         redis_url=redis_url,
+        shutdown_seconds=variables.count("HAPPY_SHUTDOWN_SECONDS") or 20,
         files=_s3(variables) or (variables.folder("DATA_DIR") or Path("data").absolute()) / "files",
     )
 

@@ -36,5 +36,9 @@ class Unavailable(HappyError):
     """A backing service did not answer."""
 
 
+class Stopping(Unavailable):
+    """The server is stopping."""
+
+
 class StartupError(Exception):
     """The server cannot start; the message is one line that says what to do."""

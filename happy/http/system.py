@@ -8,6 +8,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
+from happy.domain.errors import Stopping
 from happy.http.answers import TEXT, Answer, json_answer
 from happy.http.endpoint import Endpoint
 
@@ -43,6 +44,8 @@ class SystemEndpoints:
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._ping()
+        except Stopping as stopping:  # balancers are to send clients elsewhere
+            return json_answer(503, Health("error", now(), error=str(stopping)))
         except Exception:
             log.warning("the database does not answer", exc_info=True)
             return json_answer(503, Health("error", now(), error="Database connectivity failed"))

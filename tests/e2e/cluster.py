@@ -53,10 +53,13 @@ async def new_database() -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def cluster(folder: Path, size: int, *, redis: str = REDIS) -> AsyncIterator[list[Replica]]:
+async def cluster(
+    folder: Path, size: int, *, redis: str = REDIS, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[list[Replica]]:
     async with new_database() as url:
-        variables = {"DATABASE_URL": url, "REDIS_URL": redis, "HANDY_MASTER_SECRET": "a secret for tests"}
-        replicas = [Replica(folder / f"replica-{number}", variables) for number in range(size)]
+        given = {"DATABASE_URL": url, "REDIS_URL": redis, "HANDY_MASTER_SECRET": "a secret for tests"}
+        given |= variables or {}
+        replicas = [Replica(folder / f"replica-{number}", given) for number in range(size)]
         try:
             await asyncio.gather(*(replica.start() for replica in replicas))
             yield replicas

@@ -130,3 +130,19 @@ async def test_calls_to_a_killed_replica_fail_within_three_seconds(tmp_path: Pat
 
             assert {"ok": False, "error": "RPC target disconnected"} == answer
             assert time.monotonic() - killed < 3
+
+
+async def test_a_replica_that_is_stopped_says_so_and_ends_in_time(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path, 1, variables={"HAPPY_SHUTDOWN_SECONDS": "6"}) as (replica,),
+        ApiClient.signed_in(replica.url) as api,
+        api.user_socket() as phone,
+    ):
+        stopping = asyncio.create_task(replica.stop())
+        await asyncio.sleep(0.4)
+        health = await api.get("/health", expect=503)
+        await api.get("/v1/sessions")  # requests are still answered
+        await phone.wait_closed(timeout=5)
+
+        assert "The server is stopping" == health["error"]
+        assert 0 == await stopping
