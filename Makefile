@@ -30,7 +30,7 @@ run-light: $(LIGHT) ## the server for one household: SQLite and a local folder, 
 	@exec $(PY) -m happy serve --flavor light
 
 run-full: $(FULL) ## the server for many: PostgreSQL, Redis, S3 (settings: docs/operating.md)
-	@exec $(PY) -m happy serve --flavor full
+	@exec compose/run-full
 
 # ---- test and check --------------------------------------------------------------------------------------
 
