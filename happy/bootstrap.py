@@ -187,7 +187,7 @@ def build_services(
             require_subscription=outbound.require_subscription,
         ),
         store_ping=store.ping,
-        files=adapters.files,
+        files=None if adapters.files.direct else adapters.files,
         developer_log=None,
     )
 

@@ -131,6 +131,8 @@ class S3(Struct, frozen=True, kw_only=True):
     access_key: Secret
     secret_key: Secret
     public_url: str
+    public_endpoint: str | None = None
+    """Where clients reach the store, when that is another address than ours to it."""
 
 
 class Full(Common, frozen=True, kw_only=True):
@@ -398,6 +400,7 @@ def _s3(variables: _Variables) -> S3 | None:
         access_key=variables.required("S3_ACCESS_KEY"),
         secret_key=variables.required("S3_SECRET_KEY"),
         public_url=str(variables.required("S3_PUBLIC_URL")).strip().rstrip("/"),
+        public_endpoint=variables.web_address("HAPPY_S3_PUBLIC_ENDPOINT"),
     )
 
 

@@ -117,6 +117,7 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:  # the client did not want to hear more
             self.close_connection = True
 
+    do_HEAD = do_GET  # noqa: N815 - its answers have an empty body
     do_POST = do_GET  # noqa: N815 - the name that the library looks for
 
     def _send(self, answer: Answer, released: threading.Event) -> None:

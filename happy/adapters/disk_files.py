@@ -44,6 +44,8 @@ def map_errors() -> Iterator[None]:
 class DiskFiles:
     """Every access to the disk runs in a thread, so that a slow disk delays nobody else."""
 
+    direct = False
+
     def __init__(self, folder: Path, base_url: str) -> None:
         self._folder = folder
         self._incoming = folder / INCOMING

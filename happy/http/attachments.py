@@ -91,6 +91,7 @@ class AttachmentEndpoints:
     async def upload(
         self, request: ApiRequest, session_id: FromPath[SessionId], name: FromPath[str]
     ) -> Stored:
+        self._attachments.require_uploads_here()
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:16]) > MAX_BYTES:
             raise TooLarge(TOO_LARGE)

@@ -15,6 +15,7 @@ from happy.services.rate import Window
 
 UPLOADS_PER_MINUTE = 60
 TOO_LARGE = "File too large (max 10MB)"
+NOT_HERE = "Direct upload not available in S3 mode"
 TOO_MANY = "Too many upload requests. Try again in a minute."
 
 
@@ -44,10 +45,16 @@ class AttachmentService:
         ref = attachments.key(session_id, name)
         return Upload(ref, name, await self._files.upload_ticket(ref, MAX_BYTES))
 
+    def require_uploads_here(self) -> None:
+        """Raises NotFound when files go past this server."""
+        if self._files.direct:
+            raise NotFound(NOT_HERE)
+
     async def upload(
         self, account_id: AccountId, session_id: SessionId, name: str, chunks: AsyncIterator[bytes]
     ) -> None:
         """Store a file under a name issued for it. Raises NotFound, and TooLarge while bytes arrive."""
+        self.require_uploads_here()
         await self._require_session(account_id, session_id)
         ref = attachments.key(session_id, name)
         if not self._names.issued(session_id, name):

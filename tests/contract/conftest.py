@@ -13,6 +13,7 @@ import pytest
 from happy.adapters.full.schema import prepare
 from happy.domain.ports.repository import Store
 from tests.contract.flavors import FLAVORS, Node, OpenStore, full_opener, light_opener, open_nodes
+from tests.object_store import ObjectStore, run_object_store
 
 SERVER = os.environ.get("HAPPY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
@@ -108,6 +109,12 @@ async def _empty(url: str) -> None:
 async def store(open_store: OpenStore) -> AsyncIterator[Store]:
     async with open_store() as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectStore]:
+    with run_object_store() as running:
+        yield running
 
 
 @pytest.fixture

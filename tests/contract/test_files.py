@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from happy.adapters.disk_files import CHUNK, DiskFiles
+from happy.adapters.full.s3_files import open_files as open_s3
 from happy.domain.errors import HappyError, Invalid, NotFound, TooLarge, Unavailable
 from happy.domain.ports.filestore import FileStore
 
 KEY = "sessions/s1/attachments/a.enc"
-STORES = ("disk",)
+STORES = ("disk", "s3")
 
 
 @pytest.fixture
@@ -21,9 +22,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=STORES)
-def files(request: pytest.FixtureRequest, folder: Path) -> FileStore:
-    assert request.param == "disk", "no other store exists yet"
-    return DiskFiles(folder, "http://example.org")
+async def files(request: pytest.FixtureRequest, folder: Path) -> AsyncIterator[FileStore]:
+    if request.param == "disk":
+        yield DiskFiles(folder, "http://example.org")
+        return
+    objects = request.getfixturevalue("object_store")
+    async with open_s3(objects.settings(objects.new_bucket())) as opened:
+        yield opened
 
 
 async def pieces(*chunks: bytes) -> AsyncIterator[bytes]:
@@ -131,7 +136,7 @@ async def test_an_upload_that_fails_leaves_the_earlier_object_alone(files: FileS
         await files.put(KEY, pieces(b"too large"), max_bytes=3)
 
     assert b"earlier" == await read(files, KEY)
-    assert 1 == len(leftovers(folder))
+    assert [] == [path for path in leftovers(folder) if path != folder / KEY]
 
 
 async def test_a_cancelled_upload_stores_nothing(files: FileStore, folder: Path) -> None:
@@ -143,6 +148,7 @@ async def test_a_cancelled_upload_stores_nothing(files: FileStore, folder: Path)
         async with asyncio.timeout(0.1):
             await files.put(KEY, stalled(), max_bytes=10_000_000)
 
+    assert not await exists(files, KEY)
     assert [] == leftovers(folder)
 
 
@@ -260,7 +266,9 @@ async def test_everything_is_never_deleted(files: FileStore, prefix: str) -> Non
 # -- addresses and keys --------------------------------------------------------------------------------
 
 
-async def test_an_address_is_percent_encoded(files: FileStore) -> None:
+async def test_an_address_on_disk_is_percent_encoded(folder: Path) -> None:
+    files = DiskFiles(folder, "http://example.org")
+
     assert files.public_url("public/a b/ü%?#.jpg").endswith("/public/a%20b/%C3%BC%25%3F%23.jpg")
 
 
@@ -361,7 +369,8 @@ async def test_a_disk_that_refuses_is_unavailable(tmp_path: Path) -> None:
         await store(DiskFiles(tmp_path / "file", "http://x"), KEY)
 
 
-async def test_reading_keeps_no_file_open_on_disk(files: FileStore) -> None:
+async def test_reading_keeps_no_file_open_on_disk(folder: Path) -> None:
+    files = DiskFiles(folder, "http://x")
     await store(files, KEY, b"x" * 3 * CHUNK)
     before = open_files()
 

@@ -12,7 +12,7 @@ import uvloop
 
 from happy.bootstrap import open_application
 from happy.serving import WebServer, bind, configuration, metrics_port
-from happy.settings import Light, load
+from happy.settings import Full, Light, load
 
 SECRET = "a secret for tests"
 
@@ -39,6 +39,13 @@ def run_server(
     }
     settings = load(environ, flavor="light")
     assert isinstance(settings, Light)
+    with serve_in_thread(settings, options) as port:
+        yield RunningServer(f"http://127.0.0.1:{port}", port, settings)
+
+
+@contextmanager
+def serve_in_thread(settings: Light | Full, options: Mapping[str, Any]) -> Iterator[int]:
+    """Serve until the end of the block, on a free port."""
     ready: Future[int] = Future()
     stop: Future[None] = Future()
     thread = threading.Thread(
@@ -46,15 +53,14 @@ def run_server(
     )
     thread.start()
     try:
-        port = ready.result(timeout=20)
-        yield RunningServer(f"http://127.0.0.1:{port}", port, settings)
+        yield ready.result(timeout=20)
     finally:
         stop.set_result(None)
         thread.join()
 
 
 async def _serve(
-    settings: Light, options: Mapping[str, Any], ready: "Future[int]", stop: "Future[None]"
+    settings: Light | Full, options: Mapping[str, Any], ready: "Future[int]", stop: "Future[None]"
 ) -> None:
     try:
         with bind("127.0.0.1", 0) as listener:

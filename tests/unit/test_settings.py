@@ -299,6 +299,13 @@ def test_an_s3_host_selects_the_object_store() -> None:
     assert expected == full(**S3_VARIABLES).files
 
 
+def test_clients_may_reach_the_object_store_under_another_address() -> None:
+    files = full(**S3_VARIABLES, HAPPY_S3_PUBLIC_ENDPOINT="https://s3.example.com/").files
+
+    assert isinstance(files, S3)
+    assert "https://s3.example.com" == files.public_endpoint
+
+
 @pytest.mark.parametrize(("value", "expected"), [("", True), ("true", True), ("false", False), ("1", False)])
 def test_only_the_word_true_turns_tls_on(value: str, expected: bool) -> None:
     files = full(**S3_VARIABLES, S3_USE_SSL=value).files
@@ -341,6 +348,10 @@ def test_only_the_word_true_turns_tls_on(value: str, expected: bool) -> None:
         (FULL | {"REDIS_URL": "cache"}, "REDIS_URL: expected redis://"),
         (FULL | {"S3_HOST": "x"}, "Missing required env var: S3_BUCKET"),
         (FULL | S3_VARIABLES | {"S3_PORT": "x"}, "S3_PORT: expected a port"),
+        (
+            FULL | S3_VARIABLES | {"HAPPY_S3_PUBLIC_ENDPOINT": "x"},
+            "HAPPY_S3_PUBLIC_ENDPOINT: expected an address",
+        ),
     ],
 )
 def test_a_variable_that_cannot_be_used_is_named_with_what_is_expected(

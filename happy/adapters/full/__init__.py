@@ -61,4 +61,7 @@ async def open_files(settings: Full) -> AsyncIterator[FileStore]:
                 raise StartupError(f"cannot use {folder}: {error.strerror}") from None
             yield DiskFiles(folder, settings.public_url or f"http://localhost:{settings.port}")
         case S3():
-            raise StartupError("S3 is not part of this version: unset S3_HOST")
+            from happy.adapters.full import s3_files
+
+            async with s3_files.open_files(settings.files) as files:
+                yield files

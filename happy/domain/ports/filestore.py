@@ -24,6 +24,11 @@ class UploadTicket(Struct, frozen=True):
 class FileStore(Protocol):
     """Uploaded bytes by key. Keys are built by the core, never taken from a client."""
 
+    @property
+    def direct(self) -> bool:
+        """Whether clients read and write the bytes past this server, so that it offers no way through."""
+        ...
+
     async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
         """Store an object whole or not at all and return its size. Raises TooLarge past `max_bytes`."""
         ...

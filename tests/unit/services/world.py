@@ -74,6 +74,8 @@ class Sink:
 class Files:
     """A file store that only remembers what was deleted."""
 
+    direct = False
+
     def __init__(self) -> None:
         self.deleted: list[str] = []
         self.broken = False

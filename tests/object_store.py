@@ -1,0 +1,77 @@
+"""An object store on this machine, in a thread of the tests, with a new bucket for each that asks for one."""
+
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from moto.moto_server.threaded_moto_server import ThreadedMotoServer
+
+from happy.settings import S3, Full, Secret, load
+
+ACCESS_KEY, SECRET_KEY = "tests", "a secret of the tests"
+PUBLIC_URL = "http://files.example.org"
+
+
+class ObjectStore:
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.client: Any = boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            aws_access_key_id=ACCESS_KEY,
+            aws_secret_access_key=SECRET_KEY,
+            region_name="us-east-1",
+        )
+
+    def variables(self, bucket: str, **others: str) -> dict[str, str]:
+        return {
+            "S3_HOST": "127.0.0.1",
+            "S3_PORT": str(self.port),
+            "S3_USE_SSL": "false",
+            "S3_ACCESS_KEY": ACCESS_KEY,
+            "S3_SECRET_KEY": SECRET_KEY,
+            "S3_BUCKET": bucket,
+            "S3_PUBLIC_URL": PUBLIC_URL,
+            **others,
+        }
+
+    def settings(self, bucket: str, **others: str) -> S3:
+        files = full_settings("postgresql://unused", self.variables(bucket, **others)).files
+        assert isinstance(files, S3)
+        return files
+
+    def new_bucket(self) -> str:
+        name = f"happy-{uuid.uuid4().hex}"
+        self.client.create_bucket(Bucket=name)
+        return name
+
+    def keys(self, bucket: str) -> list[str]:
+        return [found["Key"] for found in self.client.list_objects_v2(Bucket=bucket).get("Contents", ())]
+
+
+def full_settings(database_url: str, variables: Mapping[str, str]) -> Full:
+    secrets = {"DATABASE_URL": database_url, "HANDY_MASTER_SECRET": Secret("a secret for tests")}
+    settings = load({**secrets, "METRICS_ENABLED": "false", **variables}, flavor="full")
+    assert isinstance(settings, Full)
+    return settings
+
+
+@contextmanager
+def run_object_store() -> Iterator[ObjectStore]:
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        _, port = server.get_host_and_port()
+        store = ObjectStore(port)
+        yield store
+        store.client.close()
+    finally:
+        server.stop()
+
+
+def form(fields: Mapping[str, str], content: bytes) -> dict[str, Any]:
+    """What a client posts for an upload: all fields, then the file."""
+    return {"data": dict(fields), "files": {"file": ("blob", content)}}
