@@ -34,6 +34,9 @@ class LocalLink:
     def send(self, to: NodeId, payload: bytes) -> None:  # noqa: ARG002 - there is nowhere to send it
         raise LookupError(f"there is no node but this one: {to}")
 
+    async def deliver(self, to: NodeId, payload: bytes) -> bool:  # noqa: ARG002 - there is nowhere to send it
+        return False
+
     async def is_alive(self, node_id: NodeId) -> bool:
         return node_id == self.node_id
 

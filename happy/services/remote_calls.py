@@ -75,8 +75,9 @@ class RemoteCalls:
         answer: asyncio.Future[msgspec.Raw | None] = asyncio.get_running_loop().create_future()
         self._pending[call.id] = Pending(holder.node_id, answer)
         self._watch()
-        self._link.send(holder.node_id, _pack(call, params))
         try:
+            if not await self._link.deliver(holder.node_id, _pack(call, params)):
+                raise Absent
             return await answer
         finally:
             del self._pending[call.id]

@@ -132,6 +132,25 @@ async def test_calls_to_a_killed_replica_fail_within_three_seconds(tmp_path: Pat
             assert time.monotonic() - killed < 3
 
 
+async def test_a_call_right_after_a_kill_waits_for_the_daemon_to_come_back(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path, 2) as (first, second),
+        ApiClient.signed_in(first.url) as one,
+        ApiClient(second.url, token=one.token) as other,
+    ):
+        machine = str((await one.register_machine())["id"])
+        async with one.machine_socket(machine) as lost, other.user_socket() as phone:
+            await lost.emit("rpc-register", {"method": "m:echo"})
+            await lost.next_event("rpc-registered")
+            first.kill()
+            call = asyncio.create_task(phone.call("rpc-call", {"method": "m:echo"}, timeout=10))
+            async with other.machine_socket(machine) as daemon:
+                daemon.answer("rpc-request", lambda _: "back")
+                await daemon.emit("rpc-register", {"method": "m:echo"})
+
+                assert {"ok": True, "result": "back"} == await call
+
+
 async def test_a_replica_that_is_stopped_says_so_and_ends_in_time(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, 1, variables={"HAPPY_SHUTDOWN_SECONDS": "6"}) as (replica,),

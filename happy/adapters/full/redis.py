@@ -18,6 +18,7 @@ class RedisNodes:
     def __init__(self, bus: RedisBus, presence: RedisPresence, prefix: str) -> None:
         self.node_id = bus.node_id
         self.send = bus.send
+        self.deliver = bus.deliver
         self._bus = bus
         self._presence = presence
         self._prefix = prefix

@@ -80,8 +80,16 @@ class RedisBus:
         )
 
     def send(self, to: NodeId, payload: bytes) -> None:
+        self._link.send(*self._to_node(to, payload))
+
+    async def deliver(self, to: NodeId, payload: bytes) -> bool:
+        """Redis knows who listens: a node that was killed does not, long before its leases run out."""
+        listeners: int = await self._link.ask(*self._to_node(to, payload))
+        return listeners > 0
+
+    def _to_node(self, to: NodeId, payload: bytes) -> tuple[str | bytes, ...]:
         header = HEADER.pack(self._me, self._next(), 0, FRAME)
-        self._link.send("PUBLISH", self._node_channel(to), header + payload)
+        return ("PUBLISH", self._node_channel(to), header + payload)
 
     def report_gap(self, account_id: str) -> None:
         """What was to be published for the account had to be dropped."""

@@ -95,6 +95,10 @@ class NodeLink(Protocol):
         """Queue `payload` and return at once."""
         ...
 
+    async def deliver(self, to: NodeId, payload: bytes) -> bool:
+        """Send `payload` now; False when no such node listens any more. Raises Unavailable."""
+        ...
+
     async def is_alive(self, node_id: NodeId) -> bool: ...
 
 
