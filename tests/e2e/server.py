@@ -16,7 +16,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 10.0
 # What a full server needs is named by whoever runs the tests; the database must be empty.
-FULL_VARIABLES = ("DATABASE_URL", "REDIS_URL", "HANDY_MASTER_SECRET")
+FULL_VARIABLES = ("DATABASE_URL", "REDIS_URL", "HANDY_MASTER_SECRET", "HAPPY_SHUTDOWN_SECONDS")
 
 
 def free_port() -> int:
