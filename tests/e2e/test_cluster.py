@@ -151,6 +151,22 @@ async def test_a_call_right_after_a_kill_waits_for_the_daemon_to_come_back(tmp_p
                 assert {"ok": True, "result": "back"} == await call
 
 
+async def test_a_machine_goes_offline_though_a_killed_replica_still_claims_it(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path, 2) as (first, second),
+        ApiClient.signed_in(first.url) as one,
+        ApiClient(second.url, token=one.token) as other,
+    ):
+        machine = str((await one.register_machine())["id"])
+        async with one.machine_socket(machine), other.user_socket() as phone:
+            first.kill()
+            async with other.machine_socket(machine):
+                await asyncio.sleep(0.3)
+            states = [(await phone.next_ephemeral("machine-activity"))["active"]]
+            while states[-1]:
+                states.append((await phone.next_ephemeral("machine-activity"))["active"])
+
+
 async def test_a_replica_that_is_stopped_says_so_and_ends_in_time(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, 1, variables={"HAPPY_SHUTDOWN_SECONDS": "6"}) as (replica,),

@@ -55,7 +55,8 @@ class RedisPresence:
         """While Redis is away: those of this node."""
         key = self._key(account_id, name)
         try:
-            flat = await self._link.ask("EVALSHA", self._holders, 1, key, f"{self._prefix}node:")
+            prefixes = (f"{self._prefix}node:", f"{self._prefix}m:")
+            flat = await self._link.ask("EVALSHA", self._holders, 1, key, *prefixes)
         except Unavailable:
             found = dict(self._mine.get(key, {}))
         else:

@@ -39,14 +39,20 @@ HOLDERS: Final = """
 local found, all, alive = {}, redis.call('HGETALL', KEYS[1]), {}
 for i = 1, #all, 2 do
   local node = string.sub(all[i], 1, 16)
-  if alive[node] == nil then alive[node] = redis.call('EXISTS', ARGV[1] .. node) end
+  if alive[node] == nil then
+    alive[node] = redis.call('EXISTS', ARGV[1] .. node)
+    if alive[node] == 1 and redis.call('PUBSUB', 'NUMSUB', ARGV[2] .. node)[2] == 0 then alive[node] = 2 end
+  end
   if alive[node] == 1 then
     found[#found + 1] = all[i]
     found[#found + 1] = all[i + 1]
-  else
+  elseif alive[node] == 0 then
     redis.call('HDEL', KEYS[1], all[i])
   end
 end
 return found
 """
-"""The claims on one name whose nodes are alive; those of dead ones are removed."""
+"""The claims on one name whose nodes are alive and listen; those of nodes whose lease has lapsed are removed.
+
+A node that was killed stops listening at once, long before its lease lapses.
+"""
