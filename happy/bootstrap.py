@@ -25,6 +25,7 @@ from happy.gateway.engine import EngineSettings
 from happy.gateway.engine import Server as Engine
 from happy.gateway.hub import Hub
 from happy.gateway.machines import MachineEvents
+from happy.gateway.recovery import build_recovery
 from happy.gateway.rpc import RpcEvents
 from happy.gateway.server import Gateway
 from happy.gateway.sessions import SessionEvents
@@ -112,11 +113,10 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
     async with AsyncExitStack() as stack:
         adapters = await stack.enter_async_context(open_adapters(settings, node_id, clock))
         keys = crypto.derive(secret_of(settings))
-        hub = Hub()
+        metrics = Metrics()
+        hub = Hub(build_recovery(settings.recovery, metrics))
         hub.attach(adapters.bus)
         await asyncio.to_thread(lambda: keys.tokens)  # half of the start is spent on deriving this key
-        metrics = Metrics()
-        metrics.gauges.connections = lambda: connections_by_client(hub, metrics)
         activity = Activity(adapters.store, hub, adapters.presence, clock, metrics)
         web = WebClient()
         stack.push_async_callback(web.close)
@@ -143,9 +143,18 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         ):
             gateway.listen(events.handlers)
         engine = Engine(gateway, engine_settings)
+        watch(engine, hub, metrics)
         await stack.enter_async_context(background(activity, services, adapters.store, metrics))
         http = build_app(services, settings.public_url, web_ui(settings), metrics, docs=settings.docs)
         yield Application(dispatch(engine, http), build_metrics_app(metrics), engine, activity, ready)
+
+
+def watch(engine: Engine, hub: Hub, metrics: Metrics) -> None:
+    """Let operators see connections and transports."""
+    metrics.gauges.connections = lambda: connections_by_client(hub, metrics)
+    metrics.gauges.engine_open = lambda: engine.connection_count
+    metrics.gauges.engine_opened = lambda: engine.opened
+    metrics.gauges.engine_closed = lambda: engine.closed
 
 
 def build_services(

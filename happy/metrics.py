@@ -1,7 +1,7 @@
 """Counts of what happens, in plain memory; whoever is asked for them renders them (contract 05 section 6)."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -72,6 +72,18 @@ class Gauges:
     connections: Callable[[], Series] = tuple
     """By scope and client."""
 
+    engine_open: Callable[[], float] = float
+    """Open transports of realtime connections, those included that have not said who they are."""
+
+    engine_opened: Callable[[], Mapping[str, int]] = dict
+    """Since the start, by transport, and upgrades."""
+
+    engine_closed: Callable[[], Mapping[str, int]] = dict
+    """Since the start, by reason."""
+
+    history_bytes: Callable[[], float] = float
+    """Memory of the updates that are kept for clients that lost their connection."""
+
     records: dict[str, int] = field(default_factory=dict)
     """Rows by table, as of the last count."""
 
@@ -83,6 +95,7 @@ class Metrics:
         self.http_requests = Counter("http_requests", *http)
         self.http_durations = Histogram("http_request_duration_seconds", HTTP_BUCKETS, *http)
         self.events = Counter("websocket_events", "event_type", "client", "client_type")
+        self.recoveries = Counter("realtime_recoveries", "result")
         self.session_beats = Counter("session_alive_events")
         self.machine_beats = Counter("machine_alive_events")
         self.validations = Counter("session_cache_operations", "operation", "result")

@@ -25,6 +25,7 @@ DATABASE_NAME: Final = "happy-server-light.sqlite"
 _POSTGRES: Final = ("postgresql://", "postgres://")
 _HIGHEST_PORT: Final = 65_535
 _HIGHEST_COUNT: Final = 3_600
+_LONGEST: Final = 15
 _SWITCH: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
 # One assignment of a `.env` file, as the dotenv libraries read it: quoted values may span lines.
@@ -89,6 +90,16 @@ class OutboundSettings(Struct, frozen=True, kw_only=True):
     voice: VoiceSettings = VoiceSettings()
 
 
+class RecoverySettings(Struct, frozen=True, kw_only=True):
+    """How long and how much of what they miss is kept for clients that lost their connection."""
+
+    seconds: int = 120
+    """0: nothing is kept."""
+
+    account_bytes: int = 1_000_000
+    total_bytes: int = 64_000_000
+
+
 class Common(Struct, frozen=True, kw_only=True):
     """What both flavors need to know."""
 
@@ -103,6 +114,7 @@ class Common(Struct, frozen=True, kw_only=True):
     remote_debug_log: bool
     """Whether clients may write into a log file here; for development alone."""
 
+    recovery: RecoverySettings = RecoverySettings()
     docs: bool = True
     """Whether the endpoints are documented at `/docs`."""
 
@@ -212,6 +224,12 @@ class _Variables:
             raise _unusable(name, f"a number from 1 to {_HIGHEST_COUNT}", text)
         return int(text)
 
+    def number(self, name: str, default: int, *, most: int) -> int:
+        text = self.text(name) or str(default)
+        if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST and int(text) <= most):
+            raise _unusable(name, f"a whole number from 0 to {most}", text)
+        return int(text)
+
     def address(self, name: str, default: str) -> str:
         text = self.text(name) or default
         try:
@@ -263,9 +281,19 @@ def _common(variables: _Variables) -> Common:
         ui=_ui(variables),
         metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
+        recovery=_recovery(variables),
         docs=variables.switch("HAPPY_DOCS", usually="true"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
         outbound=_outbound(variables),
+    )
+
+
+def _recovery(variables: _Variables) -> RecoverySettings:
+    usual = RecoverySettings()
+    return RecoverySettings(
+        seconds=variables.number("HAPPY_RECOVERY_SECONDS", usual.seconds, most=600),
+        account_bytes=variables.number("HAPPY_RECOVERY_ACCOUNT_BYTES", usual.account_bytes, most=3_000_000),
+        total_bytes=variables.number("HAPPY_RECOVERY_TOTAL_BYTES", usual.total_bytes, most=10**12),
     )
 
 

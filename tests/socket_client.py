@@ -132,6 +132,7 @@ class SocketClient(Inbox):
         self.connect_timeout = connect_timeout
         self.open_packet: dict[str, Any] = {}
         self.id = ""
+        self.pid = ""
         self.disconnected_by_server = False
         self._handlers: dict[str, Handler] = {}
         self._acks: dict[int, asyncio.Future[Any]] = {}
@@ -208,7 +209,8 @@ class SocketClient(Inbox):
             elif packet.startswith("44"):
                 raise ConnectRefused(msgspec.json.decode(packet[2:])["message"])
             elif packet.startswith("40"):
-                self.id = msgspec.json.decode(packet[2:])["sid"]
+                answer = msgspec.json.decode(packet[2:])
+                self.id, self.pid = answer["sid"], answer.get("pid", "")
                 return
             else:
                 raise AssertionError(f"before the CONNECT answer the server sent {packet!r}")

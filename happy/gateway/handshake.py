@@ -16,7 +16,10 @@ LONGEST_CLIENT = 100
 
 
 class Handshake(Struct, frozen=True):
-    """`explicit_user` is whether the client called itself user-scoped: only such clients suppress pushes."""
+    """`explicit_user` is whether the client called itself user-scoped: only such clients suppress pushes.
+
+    `pid` and `offset` are what a client sends that was here before, or empty.
+    """
 
     token: str
     scope: Scope
@@ -24,6 +27,8 @@ class Handshake(Struct, frozen=True):
     explicit_user: bool
     foreground: bool
     client: str
+    pid: str = ""
+    offset: str = ""
 
 
 class Refusal(Exception):
@@ -46,6 +51,8 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
         explicit_user=kind == "user-scoped",
         foreground=fields.get("appState") == "active",
         client=_client(fields.get("happyClient"), headers),
+        pid=_text(fields.get("pid")),
+        offset=_text(fields.get("offset")),
     )
 
 
@@ -70,6 +77,10 @@ def _target(value: object, refusal: str) -> str:
     if _is_falsy(value):
         raise Refusal(refusal)
     return str(value).replace("\0", "\ufffd")  # no database could even look for the former
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _is_falsy(value: object) -> bool:

@@ -13,7 +13,9 @@ from happy.domain.ports.pubsub import EventBus
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.engine import Ack, Socket, SocketClosed
 from happy.gateway.handshake import Handshake
+from happy.gateway.recovery import Past, Recovery
 
+RECOVERED = Update.name
 RANKS: dict[Scope, int] = {"machine": 2, "session": 1, "user": 0}
 
 
@@ -28,6 +30,7 @@ class Connection:
         "id",
         "is_user",
         "methods",
+        "past",
         "scope",
         "socket",
         "target",
@@ -44,6 +47,7 @@ class Connection:
         self.foreground = asked.explicit_user and asked.foreground
         self.methods: set[str] = set()
         self.calls = 0
+        self.past: Past | None = None
 
 
 SIGNAL = b"!"
@@ -63,7 +67,8 @@ class Frame(Struct, frozen=True, array_like=True):
 class Hub:
     """Implements the domain's `EventSink` and `LocalConnections`. Nothing but `request` ever waits."""
 
-    def __init__(self) -> None:
+    def __init__(self, recovery: Recovery | None = None) -> None:
+        self.recovery = recovery
         self._accounts: dict[AccountId, dict[ConnectionId, Connection]] = {}
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
         self._signals: dict[str, Callable[[AccountId, str], None]] = {}
@@ -123,8 +128,7 @@ class Hub:
         if self._bus is not None:
             header = self._encode(Frame(audience, skip))
             self._bus.publish(account_id, header + b"\n" + event.name.encode() + b"\n" + payload)
-        if account_id in self._accounts:
-            self._deliver(account_id, audience, skip, _packet(event.name, payload))
+        self._deliver(account_id, audience, skip, event.name, payload)
 
     def signal(self, account_id: AccountId, kind: str, text: str) -> None:
         """Tell the other nodes that have connections of the account something that no client hears."""
@@ -136,6 +140,8 @@ class Hub:
 
     def on_gap(self, account_id: AccountId) -> None:
         """Events were lost on their way here: who may lack them comes back and reads what there is."""
+        if self.recovery is not None:
+            self.recovery.interrupt(account_id)
         for connection in list(self._accounts.get(account_id, {}).values()):
             connection.socket.close()
 
@@ -147,12 +153,20 @@ class Hub:
             return None if handler is None else handler(account_id, text.decode())
         header, name, payload = frame.split(b"\n", 2)
         decoded = msgspec.json.decode(header, type=Frame)
-        return self._deliver(account_id, decoded.audience, decoded.skip, _packet(name.decode(), payload))
+        return self._deliver(account_id, decoded.audience, decoded.skip, name.decode(), payload)
 
     def _deliver(
-        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, packet: str
+        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, name: str, payload: bytes
     ) -> None:
-        for connection in list(self._accounts.get(account_id, {}).values()):
+        connections, recovery = self._accounts.get(account_id), self.recovery
+        # Only updates can be missed: an ephemeral that comes late is not true any more.
+        if recovery is not None and name == RECOVERED and (connections or recovery.awaits(account_id)):
+            packet = recovery.note(account_id, audience, skip, name, payload)
+        elif connections:
+            packet = _packet(name, payload)
+        else:
+            return
+        for connection in list((connections or {}).values()):
             if connection.id != skip and audience.includes(connection.scope, connection.target):
                 connection.socket.send_text(packet)
 

@@ -11,9 +11,11 @@ from happy.domain.ports.pubsub import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, MachineId, NodeId, SessionId
 from happy.gateway import handshake
 from happy.gateway.answers import answer
-from happy.gateway.engine import Ack, Refused, Socket
+from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
+from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.payloads import AppState, parse
+from happy.gateway.recovery import Past
 from happy.metrics import Metrics
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
@@ -56,6 +58,7 @@ class Gateway:
         self._activity = activity
         activity.share(hub)
         self._metrics = metrics or Metrics()
+        self._recovery = hub.recovery
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
         self._released: list[Released] = []
         self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
@@ -79,17 +82,50 @@ class Gateway:
             raise Refused(str(refusal)) from None
         except Unauthenticated:
             raise Refused(handshake.INVALID_TOKEN) from None
-        connection = Connection(socket, account_id, asked)
         self._stay(account_id)
+        past = await self._come_back(socket, account_id, asked)
+        connection = Connection(socket, account_id, asked)
+        connection.past = past
         try:
             await self._hub.watch(account_id)
             await self._arrived(connection)
         except BaseException:
+            self._lost(connection)
             await self._departed(connection)
             raise
+        self._take_up(connection, asked)
         socket.data = connection
         if not socket.closed:
             self._hub.add(connection)
+
+    async def _come_back(self, socket: Socket, account_id: AccountId, asked: Handshake) -> Past | None:
+        """A client that was lost a moment ago is the connection that it was."""
+        if self._recovery is None or not asked.pid:
+            return None
+        past = await self._recovery.claim(account_id, asked, socket.close)
+        if past is not None:
+            socket.id = past.connection_id
+        return past
+
+    def _take_up(self, connection: Connection, asked: Handshake) -> None:
+        """Send what was missed. Nothing else happens between this and being reached by events."""
+        recovery, socket = self._recovery, connection.socket
+        if recovery is None:
+            return
+        if connection.past is None:
+            connection.past = recovery.begin(connection.account_id, connection.id, asked, socket.close)
+        else:
+            for packet in recovery.resume(connection.past, asked):
+                socket.send_text(packet)
+        socket.private_id = connection.past.pid
+
+    def _lost(self, connection: Connection, *, reason: str = "") -> None:
+        if self._recovery is None or connection.past is None:
+            return
+        if reason == GOODBYE:
+            self._recovery.left(connection.past)
+        else:
+            self._recovery.lost(connection.past, connection.socket.confirmed)
 
     async def disconnected(self, socket: Socket, reason: str) -> None:
         """Called once per connected socket, after its last event."""
@@ -98,6 +134,7 @@ class Gateway:
         self._metrics.events.add("disconnect", *self._metrics.client(connection.client))
         methods = list(connection.methods)
         self._hub.remove(connection)
+        self._lost(connection, reason=reason)
         for released in self._released:
             work = released(connection, methods)
             if work is not None:
@@ -117,10 +154,14 @@ class Gateway:
         account_id, holder = connection.account_id, self._holder(connection)
         if not self._hub.watches(account_id):
             self._leave_later(account_id)
-        if connection.scope == "machine":
-            await self._activity.machine_disconnected(account_id, MachineId(connection.target), holder)
-        elif connection.foreground:
-            await self._presence.release(account_id, FOREGROUND, holder)
+        try:
+            if connection.scope == "machine":
+                await self._activity.machine_disconnected(account_id, MachineId(connection.target), holder)
+            elif connection.foreground:
+                await self._presence.release(account_id, FOREGROUND, holder)
+        finally:  # whoever comes back as this connection waits for its end
+            if self._recovery is not None and connection.past is not None:
+                self._recovery.release(connection.past)
 
     def _holder(self, connection: Connection) -> Holder:
         return Holder(self._node_id, connection.id)
@@ -131,15 +172,21 @@ class Gateway:
             leaving.cancel()
 
     def _leave_later(self, account_id: AccountId) -> None:
-        """A phone that flaps should not make the bus subscribe again and again."""
+        """A phone that flaps should not make the bus subscribe again and again, and wants what it missed."""
         self._stay(account_id)
         loop = asyncio.get_running_loop()
         self._leaving[account_id] = loop.call_later(LINGER_SECONDS, self._leave, account_id)
 
     def _leave(self, account_id: AccountId) -> None:
         del self._leaving[account_id]
-        if not self._hub.watches(account_id):
-            self._hub.unwatch(account_id)
+        if self._hub.watches(account_id):
+            return
+        if self._recovery is not None and self._recovery.awaits(account_id):
+            self._leave_later(account_id)
+            return
+        self._hub.unwatch(account_id)
+        if self._recovery is not None:
+            self._recovery.forget(account_id)
 
     def close(self) -> None:
         """Forget the accounts that were to be left; the bus closes by itself."""

@@ -71,11 +71,32 @@ class Collector:
         for table, count in gauges.records.items():
             records.add_metric((APP, table), count)
         yield records
+        yield from self._engine()
         for measured in vars(self._metrics).values():
             if isinstance(measured, Counter):
                 yield _counter(measured)
             elif isinstance(measured, Histogram):
                 yield _histogram(measured)
+
+    def _engine(self) -> Iterator["Metric"]:
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+        gauges = self._metrics.gauges
+        for name, text, value in (
+            ("realtime_transports_open", "Open transports of realtime connections", gauges.engine_open()),
+            ("realtime_history_bytes", "Updates kept for clients that come back", gauges.history_bytes()),
+        ):
+            family = GaugeMetricFamily(name, text, labels=("app",))
+            family.add_metric((APP,), value)
+            yield family
+        for name, label, counts in (
+            ("realtime_transports_opened", "transport", gauges.engine_opened()),
+            ("realtime_transports_closed", "reason", gauges.engine_closed()),
+        ):
+            counter = CounterMetricFamily(name, _help(name), labels=("app", label))
+            for value_of_label, count in counts.items():
+                counter.add_metric((APP, value_of_label), count)
+            yield counter
 
 
 def _counter(counter: Counter) -> "Metric":

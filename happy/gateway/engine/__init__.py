@@ -5,8 +5,9 @@ one client.
 """
 
 from happy.gateway.engine.application import Application, Refused, SocketClosed
+from happy.gateway.engine.client import GOODBYE
 from happy.gateway.engine.server import Server
 from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.socket import Ack, Socket
 
-__all__ = ["Ack", "Application", "EngineSettings", "Refused", "Server", "Socket", "SocketClosed"]
+__all__ = ["GOODBYE", "Ack", "Application", "EngineSettings", "Refused", "Server", "Socket", "SocketClosed"]

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from happy.gateway.engine.runtime import Runtime
 
 
+GOODBYE = "client namespace disconnect"
+"""The reason for the end of a socket whose client wanted it."""
+
+
 class Client:
     """At most one socket at a time; without one for too long, the connection is closed."""
 
@@ -140,7 +144,7 @@ class Client:
         self.socket = None
         if not self._connection.closed:
             self._expect_connect()
-        return self._runtime.application.disconnected(socket, "client namespace disconnect")
+        return self._runtime.application.disconnected(socket, GOODBYE)
 
     def gone(self) -> None:
         """The connection closed: nothing can be sent any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ class Connection:
         "_client",
         "_finished",
         "_loop",
+        "_pinged",
         "_queue",
         "_queued_bytes",
         "_readers",
@@ -41,6 +43,7 @@ class Connection:
         "_timer",
         "broken",
         "closed",
+        "confirmed",
         "headers",
         "heard",
         "probe",
@@ -60,6 +63,8 @@ class Connection:
         self.reason = ""
         self.heard = False  # anything since the last ping
         self.trusted = False  # the application has let this client in
+        self.confirmed = 0.0  # when the last ping that was answered was sent
+        self._pinged = 0.0
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
         self._client = Client(self, runtime)
@@ -173,6 +178,7 @@ class Connection:
 
     def _control(self, packet: str) -> None:
         if packet == packets.PONG:
+            self.confirmed = self._pinged
             self._timer.cancel()
             self._timer = self._loop.call_later(self._runtime.settings.ping_interval, self._ping)
         elif packet == packets.CLOSE:
@@ -184,6 +190,7 @@ class Connection:
 
     def _ping(self) -> None:
         self.heard = False
+        self._pinged = time.monotonic()
         self._timer = self._loop.call_later(self._runtime.settings.ping_timeout, self._pong_is_due)
         self.send(packets.PING)
 

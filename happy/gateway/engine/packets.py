@@ -217,8 +217,10 @@ def encode_ack(ack: int, args: bytes) -> str:
     return f"{ACK}{ack}[{args.decode()}]"
 
 
-def encode_connect(socket_id: str) -> str:
-    return f'{CONNECT}{{"sid":"{socket_id}"}}'
+def encode_connect(socket_id: str, private_id: str = "") -> str:
+    """With a private id, the client takes part in connection state recovery."""
+    private = f',"pid":"{private_id}"' if private_id else ""
+    return f'{CONNECT}{{"sid":"{socket_id}"{private}}}'
 
 
 def encode_connect_error(namespace: str, message: str) -> str:

@@ -32,10 +32,21 @@ class Ack:
 class Socket:
     """One client. Sending never waits and never raises; an overfull queue closes the connection."""
 
-    __slots__ = ("_held", "_last_request", "_requests", "closed", "connection", "data", "id", "joined")
+    __slots__ = (
+        "_held",
+        "_last_request",
+        "_requests",
+        "closed",
+        "connection",
+        "data",
+        "id",
+        "joined",
+        "private_id",
+    )
 
     def __init__(self, socket_id: str, connection: Connection) -> None:
-        self.id = socket_id
+        self.id = socket_id  # the application may change it, and the next one, while the socket connects
+        self.private_id = ""  # what the client has to show to be known again
         self.connection = connection
         self.data: Any = None  # belongs to the application
         self.closed = False
@@ -77,6 +88,11 @@ class Socket:
         self.send_text(encode_event(name, payload, number))
         return future
 
+    @property
+    def confirmed(self) -> float:
+        """What was sent before this moment (of `time.monotonic`) has reached the client."""
+        return self.connection.confirmed
+
     def close(self) -> None:
         """Close the transport, without a DISCONNECT packet: the client will come back."""
         self.connection.close("server close")
@@ -85,7 +101,7 @@ class Socket:
         """Answer the client's CONNECT; called by the engine when the application has accepted."""
         self.joined = True
         held, self._held = self._held, None
-        self.send_text(encode_connect(self.id))
+        self.send_text(encode_connect(self.id, self.private_id))
         for packet in held or ():
             self.send_text(packet)
 

@@ -13,51 +13,7 @@ from tests.e2e.official import NodeClient, OfficialSocket
 from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Running, until
 from tests.node import node
-
-
-class Proxy:
-    """Passes bytes on in pieces of random size, late; `cut` drops every connection."""
-
-    def __init__(self, target: int, seed: int) -> None:
-        self.target = target
-        self.url = ""
-        self._random = random.Random(seed)
-        self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
-
-    async def __aenter__(self) -> "Proxy":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        assert self._server is not None
-        self._server.close()
-        self.cut()
-        await asyncio.sleep(0.05)
-
-    def cut(self) -> None:
-        for writer in list(self._writers):
-            writer.transport.abort()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
-        self._writers |= {writer, far_writer}
-        await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
-        self._writers -= {writer, far_writer}
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(2000):
-                while data:
-                    size = self._random.choice([1, 2, 3, 5, 50, 2000])
-                    writer.write(data[:size])
-                    data = data[size:]
-                    await asyncio.sleep(self._random.choice([0, 0, 0, 0.001]))
-        except (OSError, RuntimeError):  # uvloop's word for a transport that was aborted
-            pass
-        finally:
-            writer.close()
+from tests.proxy import Proxy
 
 
 @pytest.fixture

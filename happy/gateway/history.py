@@ -1,0 +1,186 @@
+"""The updates of the last minutes, kept in memory for clients that lost their connection."""
+
+import secrets
+import sys
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
+
+from happy.domain.events import Audience, Scope
+from happy.domain.values import AccountId, ConnectionId
+
+MOST_EVENTS = 2_048
+"""Of one account: a replay must fit into the send queue of a connection."""
+
+ENTRY_BYTES = 200
+"""What an event costs besides its packet."""
+
+LONGEST_NUMBER = 18
+
+
+class HistoryLimits(Struct, frozen=True, kw_only=True):
+    """`keep_seconds` covers the time until a loss is noticed, too."""
+
+    keep_seconds: float = 240.0
+    account_bytes: int = 1_000_000
+    total_bytes: int = 64_000_000
+
+
+class Reader(NamedTuple):
+    """Who missed something. It has all up to `position` for certain, and all sent before `confirmed`."""
+
+    account_id: AccountId
+    connection_id: ConnectionId
+    scope: Scope
+    target: str
+    position: int
+    confirmed: float
+
+
+class History(Protocol):
+    """What was sent to an account; one that all nodes share would be another implementation."""
+
+    @property
+    def position(self) -> int:
+        """The number of the newest event."""
+        ...
+
+    def number(self, offset: str) -> int | None:
+        """The number of an event, from what its packet says; None if this history did not write that."""
+        ...
+
+    def append(
+        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, name: str, payload: bytes
+    ) -> str:
+        """Keep an event; the packet to be sent now, which names its offset."""
+        ...
+
+    def missed(self, reader: Reader) -> list[str] | None:
+        """The packets for this reader in order, None if some of them may be gone."""
+        ...
+
+    def interrupt(self, account_id: AccountId) -> None:
+        """Events of the account were lost before they came here: nobody can be given everything."""
+        ...
+
+    def forget(self, account_id: AccountId) -> None:
+        """Nobody can ask for this account's events any more."""
+        ...
+
+
+class _Entry(NamedTuple):
+    number: int
+    at: float
+    audience: Audience
+    skip: ConnectionId | None
+    packet: str
+    size: int
+
+
+class _Account:
+    """The events of one account, and up to where older ones are gone."""
+
+    __slots__ = ("entries", "gone", "gone_at", "size")
+
+    def __init__(self) -> None:
+        self.entries: deque[_Entry] = deque()
+        self.size = 0
+        self.gone = 0
+        self.gone_at = 0.0
+
+
+class MemoryHistory:
+    """Implements `History` for one process. When the total is reached, the quietest account is dropped."""
+
+    def __init__(self, limits: HistoryLimits, now: Callable[[], float] = time.monotonic) -> None:
+        self.size = 0
+        self._limits = limits
+        self._now = now
+        self._number = 0
+        # Clients may come with an offset of another node, or of the time before a restart.
+        self._tag = secrets.token_urlsafe(6)
+        self._accounts: dict[AccountId, _Account] = {}
+        self._filled: OrderedDict[AccountId, _Account] = OrderedDict()  # the quietest first
+
+    @property
+    def position(self) -> int:
+        return self._number
+
+    def number(self, offset: str) -> int | None:
+        tag, _, digits = offset.partition(".")
+        fits = tag == self._tag and digits.isascii() and digits.isdecimal() and len(digits) <= LONGEST_NUMBER
+        return int(digits) if fits else None
+
+    def append(
+        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, name: str, payload: bytes
+    ) -> str:
+        self._number += 1
+        packet = f'2["{name}",{payload.decode()},"{self._tag}.{self._number}"]'
+        size = sys.getsizeof(packet) + ENTRY_BYTES
+        account = self._accounts.get(account_id)
+        if account is None:
+            account = self._accounts[account_id] = _Account()
+        now = self._now()
+        account.entries.append(_Entry(self._number, now, audience, skip, packet, size))
+        account.size += size
+        self.size += size
+        self._filled[account_id] = account
+        self._filled.move_to_end(account_id)
+        self._trim(account_id, account, now)
+        return packet
+
+    def missed(self, reader: Reader) -> list[str] | None:
+        account = self._accounts.get(reader.account_id)
+        if account is None:
+            return []
+        if reader.position < account.gone and reader.confirmed <= account.gone_at:
+            return None
+        return [
+            entry.packet
+            for entry in account.entries
+            if entry.number > reader.position
+            and entry.at >= reader.confirmed
+            and entry.skip != reader.connection_id
+            and entry.audience.includes(reader.scope, reader.target)
+        ]
+
+    def interrupt(self, account_id: AccountId) -> None:
+        self._number += 1
+        account = self._accounts.setdefault(account_id, _Account())
+        self._drop_all(account_id, account)
+        account.gone, account.gone_at = self._number, self._now()
+
+    def forget(self, account_id: AccountId) -> None:
+        account = self._accounts.pop(account_id, None)
+        if account is not None:
+            self._drop_all(account_id, account)
+
+    def _trim(self, account_id: AccountId, account: _Account, now: float) -> None:
+        limits, oldest = self._limits, now - self._limits.keep_seconds
+        while (
+            account.size > limits.account_bytes
+            or len(account.entries) > MOST_EVENTS
+            or (account.entries and account.entries[0].at < oldest)
+        ):
+            self._drop_first(account)
+        if not account.entries:
+            self._filled.pop(account_id, None)
+        while self._filled:
+            quietest, other = next(iter(self._filled.items()))
+            if self.size <= limits.total_bytes and other.entries[-1].at >= oldest:
+                break
+            self._drop_all(quietest, other)
+
+    def _drop_first(self, account: _Account) -> None:
+        entry = account.entries.popleft()
+        account.size -= entry.size
+        self.size -= entry.size
+        account.gone, account.gone_at = entry.number, entry.at
+
+    def _drop_all(self, account_id: AccountId, account: _Account) -> None:
+        while account.entries:
+            self._drop_first(account)
+        self._filled.pop(account_id, None)

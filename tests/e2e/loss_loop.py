@@ -1,0 +1,159 @@
+"""The official client loses its link at random moments while others write: it must not miss a thing.
+
+    python -m tests.e2e.loss_loop --losses 200 --seed 7 --transports websocket
+
+What a phone was told, without reading anything over HTTP, is compared with the database's order. Every loss
+is a TCP connection that is cut wherever it is: between packets, in the middle of one, during a handshake.
+Without upgrades: the library notices a loss in the middle of one only by its ping time-out, a minute later.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import random
+import shutil
+import sys
+from collections.abc import AsyncIterator
+
+from msgspec import Struct
+
+from tests.api_client import ApiClient
+from tests.e2e.official import NodeClient, OfficialSocket
+from tests.e2e.server import Server, temporary_home
+from tests.proxy import Proxy
+
+WRITERS = 10
+SESSIONS = 3
+AGAIN = 0.3
+PIECES = (100, 5_000, 60_000)
+END_SECONDS = 30.0
+
+
+class Outcome(Struct):
+    """The messages of each session, in the database's order and in that of arrival."""
+
+    written: dict[str, list[str]]
+    told: dict[str, list[str]]
+    connects: int
+    recovered: int
+
+    def problems(self) -> list[str]:
+        return [
+            f"{session}: {len(self.told.get(session, []))} messages were told, {len(ids)} were written"
+            for session, ids in self.written.items()
+            if self.told.get(session, []) != ids
+        ]
+
+    @property
+    def total(self) -> int:
+        return sum(map(len, self.written.values()))
+
+
+async def run(url: str, *, losses: int, seed: int, transports: list[str]) -> Outcome:
+    """Write, and cut the reader's link `losses` times."""
+    dice = random.Random(seed)
+    async with (
+        ApiClient.signed_in(url) as api,
+        Proxy(int(url.rpartition(":")[2]), seed, sizes=PIECES) as proxy,
+        NodeClient() as client,
+    ):
+        sessions = [str((await api.create_session())["id"]) for _ in range(SESSIONS)]
+        options = {
+            "transports": transports,
+            "reconnectionDelay": 1,
+            "reconnectionDelayMax": 50,
+            "timeout": 1000,
+        }
+        phone = client.socket(proxy.url, token=api.token, clientType="user-scoped").with_options(**options)
+        async with phone:
+            async with writers(api, sessions, dice):
+                for _ in range(losses):
+                    await lose(phone, proxy, dice)
+            return await judge(api, phone, sessions)
+
+
+async def lose(phone: OfficialSocket, proxy: Proxy, dice: random.Random) -> None:
+    """Cut the link, now and then also while the client comes back, and wait until it is back."""
+    before = lives(phone, "disconnect")
+    while lives(phone, "disconnect") == before:  # a polling client notices only if it is asking just then
+        await asyncio.sleep(dice.uniform(0, 0.12))
+        proxy.cut()
+        await asyncio.sleep(0.02)
+    while dice.random() < AGAIN:
+        await asyncio.sleep(dice.uniform(0, 0.02))
+        proxy.cut()
+    async with asyncio.timeout(END_SECONDS):
+        while not is_back(phone):  # noqa: ASYNC110 - a test, not a server
+            await asyncio.sleep(0.005)
+
+
+def is_back(phone: OfficialSocket) -> bool:
+    """The library tells of a disconnect also when it was not connected again yet: the last word counts."""
+    told = [life.kind for life in phone.lives if life.kind in {"connect", "disconnect"}]
+    return told[-1:] == ["connect"]
+
+
+def lives(phone: OfficialSocket, kind: str) -> int:
+    return sum(life.kind == kind for life in phone.lives)
+
+
+@contextlib.asynccontextmanager
+async def writers(api: ApiClient, sessions: list[str], dice: random.Random) -> AsyncIterator[None]:
+    """Ten at once append to the sessions until the end of the block."""
+    stop = asyncio.Event()
+
+    async def write(name: int) -> None:
+        number = 0
+        while not stop.is_set():
+            texts = [f"{name}-{number}-{'x' * dice.randrange(2000)}" for _ in range(dice.randint(1, 3))]
+            await api.post_messages(dice.choice(sessions), texts)
+            number += 1
+            await asyncio.sleep(dice.uniform(0, 0.1))
+
+    async with asyncio.TaskGroup() as group:
+        for name in range(WRITERS):
+            group.create_task(write(name))
+        yield
+        stop.set()
+
+
+async def judge(api: ApiClient, phone: OfficialSocket, sessions: list[str]) -> Outcome:
+    """Wait until the phone knows of as many messages as there are, then a little for what is too much."""
+    written = {session: [str(row["id"]) for row in await api.messages(session)] for session in sessions}
+    expected = sum(map(len, written.values()))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(END_SECONDS):
+            while len(phone.updates("new-message")) < expected:  # noqa: ASYNC110 - a test, not a server
+                await asyncio.sleep(0.05)
+    await asyncio.sleep(0.3)
+    told: dict[str, list[str]] = {}
+    for body in phone.updates("new-message"):
+        told.setdefault(body["sid"], []).append(body["message"]["id"])
+    returns = [life.detail["recovered"] for life in phone.lives if life.kind == "connect"]
+    return Outcome(written, told, len(returns), returns.count(True))
+
+
+async def _main(losses: int, seed: int, transports: list[str]) -> int:
+    home = temporary_home()
+    try:
+        async with Server(home) as server:
+            outcome = await run(server.url, losses=losses, seed=seed, transports=transports)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+    problems = outcome.problems()
+    print(
+        f"{'-'.join(transports)}, seed {seed}: {losses} losses, {outcome.connects} reconnects, "
+        f"{outcome.recovered} recovered, {outcome.total} messages, {len(problems)} problems"
+    )
+    for problem in problems:
+        print(f"  {problem}")
+    return 1 if problems or outcome.recovered < outcome.connects else 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--losses", type=int, default=200)
+    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
+    parser.add_argument("--transports", default="websocket", help="with commas between")
+    given = parser.parse_args()
+    sys.exit(asyncio.run(_main(given.losses, given.seed, given.transports.split(","))))

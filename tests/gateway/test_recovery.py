@@ -1,0 +1,266 @@
+"""Connection state recovery as clients see it on the wire (Socket.IO 4.6 and later)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import pytest
+
+from tests.api_client import ApiClient
+from tests.gateway.talk import now, register, unread
+from tests.http.server import RunningServer, run_server
+from tests.socket_client import SocketClient
+
+
+class Device(SocketClient):
+    """Comes back as the official client does: with its private id and its last offset."""
+
+    @classmethod
+    def of(cls, api: ApiClient, **auth: Any) -> "Device":
+        return cls(api.url, {"token": api.token, "clientType": "user-scoped", **auth})
+
+    def again(self, offset: str | None = None, **changed: Any) -> "Device":
+        last = offset or next((event.args[1] for event in self.events[::-1] if event.name == "update"), None)
+        auth = {**self.auth, "pid": self.pid, **({"offset": last} if last else {}), **changed}
+        return Device(self.url.replace("ws", "http", 1).partition("/v1/")[0], auth)
+
+
+def contents(socket: SocketClient) -> list[str]:
+    return [body["message"]["content"]["c"] for body in socket.updates("new-message")]
+
+
+async def settled(api: ApiClient, *sockets: SocketClient) -> None:
+    """Everything sent so far has arrived; a lost socket was noticed."""
+    await unread(*sockets)
+    await api.get("/v1/account/profile")
+
+
+@pytest.fixture
+def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server that waits a second for those who come back, and keeps little for them."""
+    variables = {"HAPPY_RECOVERY_SECONDS": "1", "HAPPY_RECOVERY_ACCOUNT_BYTES": "20000"}
+    with run_server(tmp_path_factory.mktemp("short"), variables) as running:
+        yield running
+
+
+@pytest.fixture
+async def short_api(short: RunningServer) -> AsyncIterator[ApiClient]:
+    async with ApiClient.signed_in(short.url) as client:
+        yield client
+
+
+async def test_a_lost_client_gets_what_it_missed_once_and_in_order(api: ApiClient, sid: str) -> None:
+    async with Device.of(api) as phone:
+        await api.post_messages(sid, ["before"])
+        await settled(api, phone)
+        await phone.drop()
+    await api.post_messages(sid, ["missed 1", "missed 2"])
+    async with phone.again() as back:
+        await api.post_messages(sid, ["after"])
+        await settled(api, back)
+
+        assert (back.id, back.pid) == (phone.id, phone.pid)
+        assert contents(back) == ["missed 1", "missed 2", "after"]
+
+
+async def test_what_was_on_its_way_is_sent_again(api: ApiClient, sid: str) -> None:
+    """The last offset decides: the server may have written what the client never read."""
+    async with Device.of(api) as phone:
+        await api.post_messages(sid, ["1", "2", "3", "4"])
+        await settled(api, phone)
+        read = phone.events[1].args[1]
+        await phone.drop()
+    async with phone.again(read) as back:
+        await settled(api, back)
+
+        assert contents(back) == ["3", "4"]
+
+
+async def test_without_an_offset_everything_since_the_first_connect_is_missed(
+    api: ApiClient, sid: str
+) -> None:
+    await api.post_messages(sid, ["before"])
+    async with Device.of(api) as phone:
+        await phone.drop()
+    await api.post_messages(sid, ["first"])
+    async with phone.again() as back:
+        await settled(api, back)
+
+        assert contents(back) == ["first"]
+
+
+async def test_an_offset_of_a_former_life_does_not_count(api: ApiClient, sid: str) -> None:
+    """The library sends its last offset with the new private id, though it knows nothing of that life."""
+    async with Device.of(api) as phone:
+        await api.post_messages(sid, ["1"])
+        await settled(api, phone)
+    await api.post_messages(sid, ["2"])
+    async with phone.again() as fresh:
+        assert fresh.pid != phone.pid
+        await fresh.drop()
+    await api.post_messages(sid, ["3"])
+    async with fresh.again(phone.events[0].args[1]) as back:
+        await settled(api, back)
+
+        assert back.pid == fresh.pid
+        assert contents(back) == ["3"]
+
+
+async def test_ephemerals_are_not_repeated(api: ApiClient, sid: str) -> None:
+    async with Device.of(api) as phone:
+        await phone.drop()
+    async with Device.of(api) as other:
+        await other.emit("session-alive", {"sid": sid, "time": now()})
+        await settled(api, other)
+    async with phone.again() as back:
+        assert back.id == phone.id
+        assert await unread(back) == []
+
+
+async def test_a_client_that_says_goodbye_is_forgotten(api: ApiClient, sid: str) -> None:
+    async with Device.of(api) as phone:
+        await settled(api, phone)
+    await api.post_messages(sid, ["missed"])
+    async with phone.again() as back:
+        assert back.id != phone.id
+        assert back.pid != phone.pid
+        assert await unread(back) == []
+
+
+async def test_the_sender_does_not_get_its_own_message_back(api: ApiClient, sid: str) -> None:
+    """Neither what it sent before the loss, nor, being the same connection, after it."""
+    async with Device.of(api, clientType="session-scoped", sessionId=sid) as session, Device.of(api) as phone:
+        await session.emit("message", {"sid": sid, "message": "own"})
+        await settled(api, session, phone)
+        await session.drop()
+        async with session.again() as back:
+            await back.emit("message", {"sid": sid, "message": "own too"})
+            await api.post_messages(sid, ["posted"])
+            await settled(api, back, phone)
+
+            assert contents(back) == ["posted"]
+    assert contents(phone) == ["own", "own too", "posted"]
+
+
+@pytest.mark.parametrize(
+    "changed", [{"clientType": "session-scoped", "sessionId": "s"}, {"clientType": "machine-scoped"}]
+)
+async def test_a_private_id_opens_no_other_scope(
+    api: ApiClient, sid: str, mid: str, changed: dict[str, str]
+) -> None:
+    async with Device.of(api) as phone:
+        await phone.drop()
+    await api.post_messages(sid, ["missed"])
+    async with phone.again(machineId=mid, **changed) as other:
+        assert other.id != phone.id
+        assert await unread(other) == []
+    async with phone.again() as back:
+        await settled(api, back)
+
+        assert back.id == phone.id
+        assert contents(back) == ["missed"]
+
+
+async def test_a_private_id_opens_no_other_account(api: ApiClient, stranger: ApiClient, sid: str) -> None:
+    async with Device.of(api) as phone:
+        await phone.drop()
+    await api.post_messages(sid, ["missed"])
+    async with phone.again(token=stranger.token) as thief:
+        assert thief.id != phone.id
+        assert await unread(thief) == []
+
+
+@pytest.mark.parametrize("pid", ["", "unknown", 5, None, {"a": 1}, "x" * 10_000])
+async def test_a_strange_private_id_is_a_first_visit(api: ApiClient, pid: object) -> None:
+    async with Device.of(api, pid=pid, offset=[pid]) as phone:
+        assert phone.pid
+        assert phone.pid != pid
+
+
+async def test_who_comes_back_before_the_loss_is_noticed_takes_over(api: ApiClient, sid: str) -> None:
+    """The old link may look alive for a minute."""
+    async with Device.of(api) as phone:
+        await api.post_messages(sid, ["1"])
+        await settled(api, phone)
+        async with phone.again() as back:
+            await phone.wait_closed()
+            await api.post_messages(sid, ["2"])
+            await settled(api, back)
+
+            assert back.id == phone.id
+            assert contents(back) == ["2"]
+
+
+async def test_many_coming_back_at_once_leave_one_connection(api: ApiClient, sid: str) -> None:
+    async with Device.of(api) as phone:
+        crowd = [phone.again() for _ in range(10)]
+        await asyncio.gather(*(device.connect() for device in crowd))
+        await api.post_messages(sid, ["once"])
+        await asyncio.sleep(0.1)
+
+        left = [device for device in crowd if not device.closed.is_set()]
+        assert [contents(device) for device in left] == [["once"]]
+        for device in crowd:
+            await device.close()
+
+
+async def test_a_machine_is_announced_offline_and_online_again(api: ApiClient, mid: str) -> None:
+    async with Device.of(api) as phone:
+        async with Device.of(api, clientType="machine-scoped", machineId=mid) as daemon:
+            await daemon.drop()
+        async with daemon.again() as back:
+            seen = [await phone.next_ephemeral("machine-activity") for _ in range(3)]
+
+            assert back.id == daemon.id
+            assert [event["active"] for event in seen] == [True, False, True]
+
+
+async def test_calls_are_served_after_the_client_has_registered_again(api: ApiClient, sid: str) -> None:
+    async with Device.of(api) as phone:
+        async with Device.of(api, clientType="session-scoped", sessionId=sid) as session:
+            await register(session, f"{sid}:bash")
+            await session.drop()
+        async with session.again() as back:
+            back.answer("rpc-request", lambda _: "done")
+            await register(back, f"{sid}:bash")
+            answer = await phone.call("rpc-call", {"method": f"{sid}:bash", "params": ""})
+
+            assert answer == {"ok": True, "result": "done"}
+
+
+async def test_after_the_window_everything_begins_anew(short_api: ApiClient) -> None:
+    sid = (await short_api.create_session())["id"]
+    async with Device.of(short_api) as phone:
+        await phone.drop()
+    await asyncio.sleep(1.2)
+    await short_api.post_messages(sid, ["missed"])
+    async with phone.again() as back:
+        assert back.id != phone.id
+        assert back.pid != phone.pid
+        assert await unread(back) == []
+
+
+async def test_who_missed_too_much_is_told_so(short_api: ApiClient) -> None:
+    sid = (await short_api.create_session())["id"]
+    async with Device.of(short_api) as phone:
+        await phone.drop()
+    for number in range(5):
+        await short_api.post_messages(sid, [f"{number}" + "x" * 5_000])
+    async with phone.again() as back:
+        assert back.id != phone.id
+        assert back.pid != phone.pid
+        assert await unread(back) == []
+        await short_api.post_messages(sid, ["next"])
+        await settled(short_api, back)
+        assert contents(back) == ["next"]
+
+
+async def test_it_can_be_switched_off(tmp_path: Any) -> None:
+    with run_server(tmp_path, {"HAPPY_RECOVERY_SECONDS": "0"}) as running:
+        async with ApiClient.signed_in(running.url) as api, Device.of(api) as phone:
+            sid = (await api.create_session())["id"]
+            await api.post_messages(sid, ["1"])
+            await settled(api, phone)
+
+            assert phone.pid == ""
+            assert [len(event.args) for event in phone.events] == [1, 1]
