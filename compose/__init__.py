@@ -1,0 +1,1 @@
+"""Running the server: container files, and what `make run-full` does."""
