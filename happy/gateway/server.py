@@ -135,11 +135,13 @@ class Gateway:
         methods = list(connection.methods)
         self._hub.remove(connection)
         self._lost(connection, reason=reason)
-        for released in self._released:
-            work = released(connection, methods)
-            if work is not None:
-                await work
-        await self._departed(connection)
+        try:
+            for released in self._released:
+                work = released(connection, methods)
+                if work is not None:
+                    await work
+        finally:
+            await self._departed(connection)
 
     async def _arrived(self, connection: Connection) -> None:
         account_id, target = connection.account_id, connection.target

@@ -4,7 +4,7 @@
 
 What a phone was told, without reading anything over HTTP, is compared with the database's order. Every loss
 is a TCP connection that is cut wherever it is: between packets, in the middle of one, during a handshake.
-Without upgrades: the library notices a loss in the middle of one only by its ping time-out, a minute later.
+Without upgrades: a loss in the middle of one may go unnoticed until a time-out of the client.
 """
 
 import argparse
