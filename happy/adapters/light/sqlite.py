@@ -20,8 +20,8 @@ from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
 
-READERS = 2
-"""A slow read must not hold up all others; more threads only take the interpreter from each other per row."""
+READERS = 1
+"""Threads that read at once take the interpreter from one another at every row; all reads are short."""
 
 BUSY_TIMEOUT = 5_000
 Synchronous = Literal["NORMAL", "FULL"]
