@@ -28,7 +28,7 @@ async def start(url: str) -> None:
     """What `serve` asks before anything else."""
     connection = await asyncpg.connect(url)
     try:
-        await schema.require_head(connection, parse(url))
+        await schema.ensure_head(connection, parse(url))
     finally:
         await connection.close()
 
@@ -138,7 +138,17 @@ async def test_serving_names_the_command_that_helps(new_postgres: NewDatabase) -
         await start(url)
     await build(url)
     with pytest.raises(StartupError, match="no schema of this server yet: run `happy-server migrate`"):
-        await start(url)
+        await schema.verify(url)
+
+
+async def test_serving_takes_it_over_by_itself(new_postgres: NewDatabase) -> None:
+    url = await new_postgres()
+    await build(url)
+    rows = await contents(url)
+    await asyncio.gather(*(start(url) for _ in range(3)))
+    await schema.verify(url)
+
+    assert rows.items() <= (await contents(url)).items()
 
 
 async def test_a_newer_schema_is_left_alone(new_postgres: NewDatabase) -> None:

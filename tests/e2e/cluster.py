@@ -35,18 +35,23 @@ async def _on_server(statement: str) -> None:
     await connection.close()
 
 
-@asynccontextmanager
-async def new_database() -> AsyncIterator[str]:
-    """An empty database with the schema, gone afterwards."""
-    name = f"happy_test_{secrets.token_hex(8)}"
-    await _on_server(f"CREATE DATABASE {name}")
-    url = urlsplit(POSTGRES)._replace(path=f"/{name}").geturl()
+async def _migrate(url: str) -> None:
     environ = {"PATH": os.environ["PATH"], "DATABASE_URL": url, "HANDY_MASTER_SECRET": "x"}
     command = [sys.executable, "-m", "happy", "migrate", "--flavor", "full"]
     await asyncio.to_thread(
         subprocess.run, command, env=environ, cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL
     )
+
+
+@asynccontextmanager
+async def new_database(*, migrated: bool = True) -> AsyncIterator[str]:
+    """An empty database, with the schema or quite empty, gone afterwards."""
+    name = f"happy_test_{secrets.token_hex(8)}"
+    await _on_server(f"CREATE DATABASE {name}")
+    url = urlsplit(POSTGRES)._replace(path=f"/{name}").geturl()
     try:
+        if migrated:
+            await _migrate(url)
         yield url
     finally:
         await _on_server(f"DROP DATABASE {name} WITH (FORCE)")

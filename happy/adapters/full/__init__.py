@@ -41,13 +41,13 @@ async def open_checked_redis(url: str, node_id: NodeId) -> AsyncIterator[Redis]:
 
 @asynccontextmanager
 async def open_checked_store(settings: Full) -> AsyncIterator[PostgresStore]:
-    """The store, once the database is reached and has the schema of this version."""
+    """The store, once the database is reached and has, or was given, the schema of this version."""
     address = parse(settings.database_url)
     async with AsyncExitStack() as stack:
         with schema.explained(address):
             store = await stack.enter_async_context(open_store(settings.database_url, PoolSettings()))
             async with store.connection() as connection:
-                await schema.require_head(connection, address)
+                await schema.ensure_head(connection, address)
         yield store
 
 

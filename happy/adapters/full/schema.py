@@ -1,5 +1,6 @@
 """Brings a PostgreSQL database to the schema of this version, or says what it has instead."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,8 +21,25 @@ VERSION = "SELECT max(version_num) FROM alembic_version"
 MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(1751216240)"
 """The lock of schema/migrations/env.py, taken before anything is looked at."""
 
-REFERENCE = "happy_reference"
+OF_ANOTHER_SERVER = """
+SELECT to_regclass('alembic_version') IS NULL AND to_regclass('"Account"') IS NOT NULL
+   AND to_regclass('"SessionMessage"') IS NOT NULL
+"""
 Result = TypeVar("Result")
+
+
+log = logging.getLogger(__name__)
+
+
+async def ensure_head(connection: Any, address: Address) -> None:
+    """At the start a database of another server of this protocol is taken over, others are not changed.
+
+    Raises StartupError, with the command that helps, unless the schema is the one of this version then.
+    """
+    if await connection.fetchval(OF_ANOTHER_SERVER):
+        log.info("taking over the database of another server", extra={"database": address.place})
+        await _in_transaction(address, lambda ours: _take_over(ours, address))
+    await require_head(connection, address)
 
 
 async def require_head(connection: Any, address: Address) -> None:
@@ -77,20 +95,24 @@ def _too_new(address: Address, revision: str) -> StartupError:
 
 
 def _bring_up_to_date(connection: "Connection", address: Address) -> None:
-    from happy.adapters.full import adoption
     from schema import migrate
-    from schema.tables import metadata
 
     connection.exec_driver_sql(MIGRATION_LOCK)
     revision = _revision(connection)
     if revision is not None and revision not in REVISIONS:
         raise _too_new(address, revision)
     if revision is None:
-        schema = str(connection.exec_driver_sql("SELECT quote_ident(current_schema())").scalar())
-        found = adoption.tables(connection, schema)
-        if found.keys() & metadata.tables.keys():
-            _adopt(connection, address, schema)
+        _adopt(connection, address)
     if revision != HEAD:
+        migrate.upgrade(connection)
+
+
+def _take_over(connection: "Connection", address: Address) -> None:
+    from schema import migrate
+
+    connection.exec_driver_sql(MIGRATION_LOCK)
+    if _revision(connection) is None:  # else another replica was faster
+        _adopt(connection, address)
         migrate.upgrade(connection)
 
 
@@ -101,12 +123,18 @@ def _revision(connection: "Connection") -> str | None:
     return None if found is None else str(found)
 
 
-def _adopt(connection: "Connection", address: Address, schema: str) -> None:
+def _adopt(connection: "Connection", address: Address) -> None:
+    """Check and stamp a database that has tables of this protocol; leave an empty one as it is."""
     from happy.adapters.full import adoption
     from schema import migrate
+    from schema.tables import metadata
 
+    schema = _schema(connection)
+    found = adoption.tables(connection, schema)
+    if not found.keys() & metadata.tables.keys():
+        return
     try:
-        adoption.check(adoption.tables(connection, schema), _expected(connection))
+        adoption.check(found, _expected(connection))
     except adoption.SchemaMismatch as error:
         raise adoption.SchemaMismatch(
             f"the database {address.place} is none of this protocol ({error}): choose another database"
@@ -115,19 +143,26 @@ def _adopt(connection: "Connection", address: Address, schema: str) -> None:
     migrate.stamp(connection, BASE)
 
 
+def _schema(connection: "Connection") -> str:
+    return str(connection.exec_driver_sql("SELECT quote_ident(current_schema())").scalar())
+
+
 def _expected(connection: "Connection") -> Any:
-    """What such a database looks like: built by the first migration beside it, and gone again."""
+    """What such a database looks like: temporary tables of the first migration, and gone again."""
     from happy.adapters.full import adoption
     from schema import migrate
 
     reference = connection.begin_nested()
-    connection.exec_driver_sql(f"CREATE SCHEMA {REFERENCE}")
-    connection.exec_driver_sql(f"SET LOCAL search_path = {REFERENCE}")
+    connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
     migrate.upgrade(connection, BASE)
-    expected = adoption.tables(connection, REFERENCE)
+    expected = adoption.tables(connection, _temporary(connection))
     reference.rollback()
     expected.pop("alembic_version")
     return expected
+
+
+def _temporary(connection: "Connection") -> str:
+    return str(connection.exec_driver_sql("SELECT pg_my_temp_schema()::regnamespace").scalar())
 
 
 async def _in_transaction(address: Address, action: Callable[["Connection"], Result]) -> Result:
@@ -166,6 +201,10 @@ def explained(address: Address) -> Iterator[None]:
         driver = getattr(error, "orig", None)
         if driver is None:
             raise
-        raise StartupError(
-            f"cannot use the database {address.place}: {driver.__cause__ or driver}"
-        ) from error
+        cause = driver.__cause__ or driver
+        if isinstance(cause, asyncpg.InsufficientPrivilegeError):
+            raise StartupError(
+                f"no right to change the database {address.place} ({cause}):"
+                " run `happy-server migrate` once, with the user that owns the tables in DATABASE_URL"
+            ) from error
+        raise StartupError(f"cannot use the database {address.place}: {cause}") from error
