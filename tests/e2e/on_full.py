@@ -11,7 +11,7 @@ from tests.e2e.cluster import REDIS, new_database
 ONLY_LIGHT = ("tests/e2e/test_start.py", "tests/e2e/test_kill_loop.py")
 """About files in a data directory, or opening the database from outside."""
 
-ELSEWHERE = ("tests/e2e/test_cluster.py", "tests/e2e/test_takeover.py")
+ELSEWHERE = tuple(f"tests/e2e/test_{name}.py" for name in ("cluster", "takeover", "health", "overload"))
 """On databases of their own, and part of every run."""
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 from zlib import crc32
 
 from happy.adapters.full.batch import Job, Outcome
@@ -15,9 +16,16 @@ LANES = 2
 MOST_JOBS = 64
 MOST_MESSAGES = 512
 MOST_WAITING = 1024
+WAIT_SECONDS = 5.0
+"""Who has waited longer when his turn comes is refused: those behind him would wait longer still."""
 
 Commit = Callable[[list[Job]], Awaitable[list[Outcome]]]
-Waiting = tuple[Job, "asyncio.Future[Appended]"]
+
+
+class Waiting(NamedTuple):
+    job: Job
+    done: "asyncio.Future[Appended]"
+    since: float
 
 
 class Appender:
@@ -25,7 +33,7 @@ class Appender:
         self._lanes = [Lane(commit) for _ in range(LANES)]
 
     async def append(self, job: Job) -> Appended:
-        """Raises NotFound, and Unavailable at once when too many wait already."""
+        """Raises NotFound, and Unavailable: at once when too many wait already, later after a long wait."""
         return await self._lanes[crc32(job.session_id.encode()) % LANES].append(job)
 
     async def drain(self) -> None:
@@ -46,7 +54,7 @@ class Lane:
             raise Unavailable("too many messages are waiting for the database")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Appended] = loop.create_future()
-        self._waiting.append((job, done))
+        self._waiting.append(Waiting(job, done, loop.time()))
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
         return await done
@@ -57,20 +65,26 @@ class Lane:
 
     async def _work(self) -> None:
         while self._waiting:
-            await self._run(self._next_batch())
+            if batch := self._next_batch():
+                await self._run(batch)
 
     def _next_batch(self) -> list[Waiting]:
         batch: list[Waiting] = []
         messages = 0
+        in_time = asyncio.get_running_loop().time() - WAIT_SECONDS
         while self._waiting and len(batch) < MOST_JOBS and messages < MOST_MESSAGES:
-            batch.append(self._waiting.popleft())
-            messages += len(batch[-1][0].drafts)
+            waiting = self._waiting.popleft()
+            if waiting.since < in_time:
+                _fail([waiting], Unavailable("the database did not answer in time"))
+                continue
+            batch.append(waiting)
+            messages += len(waiting.job.drafts)
         return batch
 
     async def _run(self, batch: list[Waiting]) -> None:
         """Commit a batch; after a conflict each job by itself, so that none takes its neighbours with it."""
         try:
-            outcomes = await self._commit([job for job, _ in batch])
+            outcomes = await self._commit([waiting.job for waiting in batch])
         except asyncio.CancelledError:
             _fail(batch, Unavailable("the server is stopping"))
             raise
@@ -83,8 +97,8 @@ class Lane:
             for waiting in batch:
                 await self._run([waiting])
         else:
-            for (_, done), outcome in zip(batch, outcomes, strict=True):
-                _resolve(done, outcome)
+            for waiting, outcome in zip(batch, outcomes, strict=True):
+                _resolve(waiting.done, outcome)
 
 
 def _resolve(done: "asyncio.Future[Appended]", outcome: Outcome) -> None:
@@ -97,6 +111,6 @@ def _resolve(done: "asyncio.Future[Appended]", outcome: Outcome) -> None:
 
 
 def _fail(batch: list[Waiting], error: Exception) -> None:
-    for _, done in batch:
-        if not done.done():
-            done.set_exception(error)
+    for waiting in batch:
+        if not waiting.done.done():
+            waiting.done.set_exception(error)
