@@ -124,6 +124,7 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         services = build_services(adapters, outbound, hub, activity, keys, clock)
         ready = Readiness(adapters.store.ping)
         services = replace(services, store_ping=ready)
+        metrics.gauges.link = adapters.link_state
         if settings.remote_debug_log:
             services = replace(services, developer_log=DeveloperLog(clock))
         remote = RemoteCalls(hub, adapters.link, adapters.presence, CALL_SECONDS) if adapters.shared else None
@@ -196,6 +197,7 @@ def build_services(
             require_subscription=outbound.require_subscription,
         ),
         store_ping=store.ping,
+        link_state=adapters.link_state,
         files=None if adapters.files.direct else adapters.files,
         developer_log=None,
     )

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Labels = tuple[str, ...]
 Series = Iterable[tuple[Labels, float]]
@@ -65,6 +65,16 @@ class Bounded:
         return value
 
 
+class LinkState(NamedTuple):
+    """How this node and the others hear of each other."""
+
+    up: bool
+    lag_seconds: float
+    """How old the oldest is that was not exchanged yet."""
+    breaks: int
+    """Since the start."""
+
+
 @dataclass(slots=True)
 class Gauges:
     """Numbers that are looked up when somebody asks."""
@@ -83,6 +93,9 @@ class Gauges:
 
     history_bytes: Callable[[], float] = float
     """Memory of the updates that are kept for clients that lost their connection."""
+
+    link: Callable[[], LinkState] | None = None
+    """The link to other nodes, where there can be any."""
 
     records: dict[str, int] = field(default_factory=dict)
     """Rows by table, as of the last count."""

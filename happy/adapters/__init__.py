@@ -1,10 +1,12 @@
 """What a flavor hands to the composition root."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.pubsub import EventBus, NodeLink, Presence
 from happy.domain.ports.repository import Store
+from happy.metrics import LinkState
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +20,5 @@ class Adapters:
     files: FileStore
     shared: bool = False
     """Whether other nodes may serve the same accounts."""
+    link_state: Callable[[], LinkState] | None = None
+    """How the link to them is doing; answers without asking anybody."""

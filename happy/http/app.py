@@ -33,7 +33,7 @@ from happy.http.ui import WebUi
 from happy.http.usage import UsageEndpoints
 from happy.http.version import version_endpoints
 from happy.http.voice import VoiceEndpoints
-from happy.metrics import Metrics
+from happy.metrics import LinkState, Metrics
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.artifacts import ArtifactService
@@ -58,7 +58,8 @@ from happy.services.voice import VoiceService
 class Services:
     """What the endpoints call.
 
-    `files` is None when clients read them from somewhere else, `developer_log` when they may not write one.
+    `link_state` is None where there is one node, `files` when clients read them from somewhere else,
+    `developer_log` when they may not write one.
     """
 
     identity: IdentityService
@@ -80,6 +81,7 @@ class Services:
     vendors: VendorService
     voice: VoiceService
     store_ping: Callable[[], Awaitable[None]]
+    link_state: Callable[[], LinkState] | None
     files: FileStore | None
     developer_log: DeveloperLog | None
 
@@ -119,7 +121,7 @@ def endpoints(services: Services, public_url: str | None) -> list[Endpoint]:
         *ConnectEndpoints(services.vendors).endpoints(),
         *VoiceEndpoints(services.voice).endpoints(),
         *version_endpoints(),
-        *SystemEndpoints(services.store_ping).endpoints(),
+        *SystemEndpoints(services.store_ping, services.link_state).endpoints(),
         *(FileEndpoints(services.files).endpoints() if services.files else ()),
         *(DeveloperLogEndpoints(services.developer_log).endpoints() if services.developer_log else ()),
     ]

@@ -72,6 +72,7 @@ class Collector:
             records.add_metric((APP, table), count)
         yield records
         yield from self._engine()
+        yield from self._link()
         for measured in vars(self._metrics).values():
             if isinstance(measured, Counter):
                 yield _counter(measured)
@@ -97,6 +98,27 @@ class Collector:
             for value_of_label, count in counts.items():
                 counter.add_metric((APP, value_of_label), count)
             yield counter
+
+    def _link(self) -> Iterator["Metric"]:
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+        if self._metrics.gauges.link is None:
+            return
+        state = self._metrics.gauges.link()
+        for name, text, value in (
+            (
+                "redis_stream_lag_ms",
+                "Age of the oldest command Redis has not confirmed; while it is away, for how long",
+                state.lag_seconds * 1000,
+            ),
+            ("redis_link_up", "Whether events cross replicas", float(state.up)),
+        ):
+            gauge = GaugeMetricFamily(name, text, labels=("app",))
+            gauge.add_metric((APP,), value)
+            yield gauge
+        breaks = CounterMetricFamily("redis_link_breaks", "How often Redis was lost", labels=("app",))
+        breaks.add_metric((APP,), state.breaks)
+        yield breaks
 
 
 def _counter(counter: Counter) -> "Metric":

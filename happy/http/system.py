@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from happy.domain.errors import Stopping
 from happy.http.answers import TEXT, Answer, json_answer
 from happy.http.endpoint import Endpoint
+from happy.metrics import LinkState
 
 BANNER = "Welcome to Happy Server!"
 """Clients recognise a server by this text."""
@@ -25,11 +26,16 @@ class Health(Struct):
     timestamp: str
     service: str = "happy-server"
     error: str | UnsetType = UNSET
+    redis: Literal["unavailable"] | UnsetType = UNSET
+    """No reason to send clients elsewhere: each node serves its own, and no other node is better off."""
 
 
 class SystemEndpoints:
-    def __init__(self, store_ping: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, store_ping: Callable[[], Awaitable[None]], link_state: Callable[[], LinkState] | None
+    ) -> None:
         self._ping = store_ping
+        self._link_state = link_state
 
     def endpoints(self) -> list[Endpoint]:
         return [
@@ -41,15 +47,24 @@ class SystemEndpoints:
         return Answer(200, BANNER.encode(), TEXT)
 
     async def health(self) -> Answer:
+        away = self._link_state is not None and not self._link_state().up
+        redis: Literal["unavailable"] | UnsetType = "unavailable" if away else UNSET
+        error = await self._problem()
+        if error is not None:
+            return json_answer(503, Health("error", now(), error=error, redis=redis))
+        return json_answer(200, Health("ok", now(), redis=redis))
+
+    async def _problem(self) -> str | None:
+        """Why balancers are to send clients elsewhere."""
         try:
             async with asyncio.timeout(PATIENCE):
                 await self._ping()
-        except Stopping as stopping:  # balancers are to send clients elsewhere
-            return json_answer(503, Health("error", now(), error=str(stopping)))
+        except Stopping as stopping:
+            return str(stopping)
         except Exception:
             log.warning("the database does not answer", exc_info=True)
-            return json_answer(503, Health("error", now(), error="Database connectivity failed"))
-        return json_answer(200, Health("ok", now()))
+            return "Database connectivity failed"
+        return None
 
 
 def now() -> str:

@@ -23,10 +23,10 @@ class Replica(Server):
 
     def __init__(self, home: Path, variables: Mapping[str, str]) -> None:
         super().__init__(home, flavor="full")
-        self._variables = variables
+        self.variables = variables
 
     def _environment(self) -> dict[str, str]:
-        return {**super()._environment(), "DATA_DIR": str(self.home), **self._variables}
+        return {**super()._environment(), "DATA_DIR": str(self.home), **self.variables}
 
 
 async def _on_server(statement: str) -> None:

@@ -25,7 +25,9 @@ async def open_adapters(settings: Full, node_id: NodeId) -> AsyncIterator[Adapte
             yield Adapters(store, LocalBus(), LocalLink(node_id), LocalPresence(), files)
             return
         async with open_checked_redis(settings.redis_url, node_id) as redis:
-            yield Adapters(store, redis.bus, redis.nodes, redis.presence, files, shared=True)
+            yield Adapters(
+                store, redis.bus, redis.nodes, redis.presence, files, shared=True, link_state=redis.state
+            )
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from happy.adapters.full.redis_link import RedisLink
 from happy.adapters.full.redis_presence import RedisPresence
 from happy.domain.ports.pubsub import OnMessage
 from happy.domain.values import NodeId
+from happy.metrics import LinkState
 
 
 class RedisNodes:
@@ -35,6 +36,9 @@ class Redis(Struct, frozen=True):
     nodes: RedisNodes
     presence: RedisPresence
     link: RedisLink
+
+    def state(self) -> LinkState:
+        return LinkState(self.link.up, self.link.lag, self.link.breaks)
 
 
 @asynccontextmanager

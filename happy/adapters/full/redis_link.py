@@ -56,6 +56,7 @@ class RedisLink:
         self.tick: Callable[[], Awaitable[object]] = _nothing
         self.up = False
         self.broke_at = time.time()
+        self.breaks = 0
         self._waiting: deque[Entry] = deque()
         self._waiting_bytes = 0
         self._first: deque[Entry] = deque()
@@ -65,6 +66,14 @@ class RedisLink:
         self._work = asyncio.Event()
 
     # For everybody
+
+    @property
+    def lag(self) -> float:
+        """How long, in s, the oldest command has not been confirmed; while Redis is away, how long it is."""
+        if not self.up:
+            return time.time() - self.broke_at
+        now = time.monotonic()
+        return now - min([queue[0].since for queue in (self._in_flight, self._waiting) if queue], default=now)
 
     def send(self, *parts: Part, subject: str | None = None, again: tuple[Part, ...] | None = None) -> None:
         """Sent in order, through outages too. Past the bounds of memory the oldest are dropped and reported.
@@ -177,6 +186,7 @@ class RedisLink:
         was_up, self.up = self.up, False
         if was_up:
             self.broke_at = time.time()
+            self.breaks += 1
         kept = [entry for entry in self._in_flight if entry.done is None]
         for entry in [*self._in_flight, *self._first, *self._waiting]:
             if entry.done is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from happy.domain.errors import Unavailable
@@ -35,7 +36,7 @@ class Entry:
         self.done = done
         self.subject = subject
         self.again = again
-        self.since = 0.0
+        self.since = time.monotonic()
 
 
 def pack(parts: tuple[Part, ...]) -> bytes:
