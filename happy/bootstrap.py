@@ -21,6 +21,7 @@ from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, NodeId
 from happy.gateway.artifacts import ArtifactEvents
+from happy.gateway.elsewhere import Elsewhere
 from happy.gateway.engine import EngineSettings
 from happy.gateway.engine import Server as Engine
 from happy.gateway.hub import Hub
@@ -114,7 +115,7 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         adapters = await stack.enter_async_context(open_adapters(settings, node_id, clock))
         keys = crypto.derive(secret_of(settings))
         metrics = Metrics()
-        hub = Hub(build_recovery(settings.recovery, metrics))
+        hub = Hub(build_recovery(settings.recovery, metrics, elsewhere(adapters, keys, settings)))
         hub.attach(adapters.bus)
         await asyncio.to_thread(lambda: keys.tokens)  # half of the start is spent on deriving this key
         activity = Activity(adapters.store, hub, adapters.presence, clock, metrics)
@@ -127,7 +128,8 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         metrics.gauges.link = adapters.link_state
         if settings.remote_debug_log:
             services = replace(services, developer_log=DeveloperLog(clock))
-        remote = RemoteCalls(hub, adapters.link, adapters.presence, CALL_SECONDS) if adapters.shared else None
+        shared = adapters.history is not None
+        remote = RemoteCalls(hub, adapters.link, adapters.presence, CALL_SECONDS) if shared else None
         rpc = RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics, remote=remote), remote)
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
@@ -150,6 +152,13 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         yield Application(dispatch(engine, http), build_metrics_app(metrics), engine, activity, ready)
 
 
+def elsewhere(adapters: Adapters, keys: crypto.Keyring, settings: Light | Full) -> Elsewhere | None:
+    """What clients of other nodes missed, where there are other nodes."""
+    if adapters.history is None:
+        return None
+    return Elsewhere(adapters.history, keys.proof("private ids"), settings.recovery.seconds)
+
+
 def watch(engine: Engine, hub: Hub, metrics: Metrics) -> None:
     """Let operators see connections and transports."""
     metrics.gauges.connections = lambda: connections_by_client(hub, metrics)
@@ -167,7 +176,7 @@ def build_services(
     clock: Clock,
 ) -> Services:
     """Every use case, over the ports of one flavor."""
-    store, names = adapters.store, AttachmentNames(keys.attachment_names)
+    store, names = adapters.store, AttachmentNames(keys.proof("attachment names"))
     unit_of_work = UnitOfWork(store, hub, clock)
     avatars = AvatarService(store, outbound.avatars, adapters.files)
     states, app = GithubStates(store, keys, clock), outbound.github_app

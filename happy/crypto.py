@@ -238,10 +238,9 @@ class Keyring:
     def at_rest(self) -> AtRest:
         return self._at_rest()
 
-    @property
-    def attachment_names(self) -> bytes:
-        """The key that proves which names of attachments are ours."""
-        return hmac.digest(self._secret, b"happy attachment names", "sha256")
+    def proof(self, usage: str) -> bytes:
+        """The key that proves that something of this kind is ours: `attachment names`, `private ids`."""
+        return hmac.digest(self._secret, f"happy {usage}".encode(), "sha256")
 
     def voice_user_id(self, account_id: str) -> str:
         """The name under which the voice provider knows an account, without knowing the account."""

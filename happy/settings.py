@@ -99,6 +99,11 @@ class RecoverySettings(Struct, frozen=True, kw_only=True):
     account_bytes: int = 1_000_000
     total_bytes: int = 64_000_000
 
+    @property
+    def kept_seconds(self) -> int:
+        """A lost link is noticed within a minute; large packets that are on their way may delay that."""
+        return self.seconds + 120
+
 
 class Common(Struct, frozen=True, kw_only=True):
     """What both flavors need to know."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from happy.domain.ports.filestore import FileStore
-from happy.domain.ports.pubsub import EventBus, NodeLink, Presence
+from happy.domain.ports.pubsub import EventBus, NodeLink, Presence, SharedHistory
 from happy.domain.ports.repository import Store
 from happy.metrics import LinkState
 
@@ -18,7 +18,7 @@ class Adapters:
     link: NodeLink
     presence: Presence
     files: FileStore
-    shared: bool = False
-    """Whether other nodes may serve the same accounts."""
+    history: SharedHistory | None = None
+    """None: no other node serves the same accounts."""
     link_state: Callable[[], LinkState] | None = None
     """How the link to them is doing; answers without asking anybody."""

@@ -5,11 +5,13 @@ import sys
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from msgspec import Struct
 
 from happy.domain.events import Audience, Scope
+from happy.domain.ports.pubsub import Origin
+from happy.domain.positions import Position
 from happy.domain.values import AccountId, ConnectionId
 
 MOST_EVENTS = 2_048
@@ -30,7 +32,10 @@ class HistoryLimits(Struct, frozen=True, kw_only=True):
 
 
 class Reader(NamedTuple):
-    """Who missed something. It has all up to `position` for certain, and all sent before `confirmed`."""
+    """Who missed something. It has all up to `position` for certain, and all sent before `confirmed`.
+
+    `heard` is what it heard elsewhere, or None.
+    """
 
     account_id: AccountId
     connection_id: ConnectionId
@@ -38,37 +43,19 @@ class Reader(NamedTuple):
     target: str
     position: int
     confirmed: float
+    heard: Position | None = None
 
 
-class History(Protocol):
-    """What was sent to an account; one that all nodes share would be another implementation."""
+class Event(NamedTuple):
+    """An event as it is sent and kept."""
 
-    @property
-    def position(self) -> int:
-        """The number of the newest event."""
-        ...
-
-    def number(self, offset: str) -> int | None:
-        """The number of an event, from what its packet says; None if this history did not write that."""
-        ...
-
-    def append(
-        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, name: str, payload: bytes
-    ) -> str:
-        """Keep an event; the packet to be sent now, which names its offset."""
-        ...
-
-    def missed(self, reader: Reader) -> list[str] | None:
-        """The packets for this reader in order, None if some of them may be gone."""
-        ...
-
-    def interrupt(self, account_id: AccountId) -> None:
-        """Events of the account were lost before they came here: nobody can be given everything."""
-        ...
-
-    def forget(self, account_id: AccountId) -> None:
-        """Nobody can ask for this account's events any more."""
-        ...
+    audience: Audience
+    skip: ConnectionId | None
+    name: str
+    payload: bytes
+    origin: Origin | None = None
+    mark: str = ""
+    """How far the account was heard with this event, for other nodes."""
 
 
 class _Entry(NamedTuple):
@@ -76,8 +63,18 @@ class _Entry(NamedTuple):
     at: float
     audience: Audience
     skip: ConnectionId | None
+    origin: Origin | None
     packet: str
     size: int
+
+    def is_for(self, reader: Reader) -> bool:
+        return (
+            self.number > reader.position
+            and self.at >= reader.confirmed
+            and self.skip != reader.connection_id
+            and self.audience.includes(reader.scope, reader.target)
+            and not (reader.heard and self.origin and reader.heard.covers(None, *self.origin))
+        )
 
 
 class _Account:
@@ -92,8 +89,8 @@ class _Account:
         self.gone_at = 0.0
 
 
-class MemoryHistory:
-    """Implements `History` for one process. When the total is reached, the quietest account is dropped."""
+class History:
+    """What was sent to accounts. When the total is reached, the quietest account is dropped."""
 
     def __init__(self, limits: HistoryLimits, now: Callable[[], float] = time.monotonic) -> None:
         self.size = 0
@@ -101,30 +98,33 @@ class MemoryHistory:
         self._now = now
         self._number = 0
         # Clients may come with an offset of another node, or of the time before a restart.
-        self._tag = secrets.token_urlsafe(6)
+        self._tag = secrets.token_hex(4)
         self._accounts: dict[AccountId, _Account] = {}
         self._filled: OrderedDict[AccountId, _Account] = OrderedDict()  # the quietest first
 
     @property
     def position(self) -> int:
+        """The number of the newest event."""
         return self._number
 
     def number(self, offset: str) -> int | None:
-        tag, _, digits = offset.partition(".")
+        """The number of an event, from what its packet says; None if this history did not write that."""
+        tag, _, digits = offset.partition("-")[0].partition(".")
         fits = tag == self._tag and digits.isascii() and digits.isdecimal() and len(digits) <= LONGEST_NUMBER
         return int(digits) if fits else None
 
-    def append(
-        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, name: str, payload: bytes
-    ) -> str:
+    def append(self, account_id: AccountId, event: Event) -> str:
+        """Keep an event; the packet to be sent now, which names its offset."""
         self._number += 1
-        packet = f'2["{name}",{payload.decode()},"{self._tag}.{self._number}"]'
+        shared = f"-{event.mark}" if event.mark else ""
+        packet = f'2["{event.name}",{event.payload.decode()},"{self._tag}.{self._number}{shared}"]'
         size = sys.getsizeof(packet) + ENTRY_BYTES
         account = self._accounts.get(account_id)
         if account is None:
             account = self._accounts[account_id] = _Account()
         now = self._now()
-        account.entries.append(_Entry(self._number, now, audience, skip, packet, size))
+        entry = _Entry(self._number, now, event.audience, event.skip, event.origin, packet, size)
+        account.entries.append(entry)
         account.size += size
         self.size += size
         self._filled[account_id] = account
@@ -133,27 +133,31 @@ class MemoryHistory:
         return packet
 
     def missed(self, reader: Reader) -> list[str] | None:
+        """The packets for this reader in order, None if some of them may be gone."""
         account = self._accounts.get(reader.account_id)
         if account is None:
             return []
         if reader.position < account.gone and reader.confirmed <= account.gone_at:
             return None
-        return [
-            entry.packet
-            for entry in account.entries
-            if entry.number > reader.position
-            and entry.at >= reader.confirmed
-            and entry.skip != reader.connection_id
-            and entry.audience.includes(reader.scope, reader.target)
-        ]
+        return [entry.packet for entry in account.entries if entry.is_for(reader)]
+
+    def mark_before(self, account_id: AccountId, moment: float) -> str | None:
+        """How far the account was heard before `moment`: empty if unknown, None for all up to now."""
+        account = self._accounts.get(account_id)
+        if account is None or (not account.entries and account.gone_at < moment):
+            return None
+        sent = (entry.packet for entry in reversed(account.entries) if entry.at < moment)
+        return shared_part(offset_of(next(sent, "")))
 
     def interrupt(self, account_id: AccountId) -> None:
+        """Events of the account were lost before they came here: nobody can be given everything."""
         self._number += 1
         account = self._accounts.setdefault(account_id, _Account())
         self._drop_all(account_id, account)
         account.gone, account.gone_at = self._number, self._now()
 
     def forget(self, account_id: AccountId) -> None:
+        """Nobody can ask for this account's events any more."""
         account = self._accounts.pop(account_id, None)
         if account is not None:
             self._drop_all(account_id, account)
@@ -184,3 +188,13 @@ class MemoryHistory:
         while account.entries:
             self._drop_first(account)
         self._filled.pop(account_id, None)
+
+
+def offset_of(packet: str) -> str:
+    """What a client sends back of a packet: its last argument."""
+    return packet[:-2].rpartition('"')[2]
+
+
+def shared_part(offset: str) -> str:
+    """What an offset says to all nodes."""
+    return offset.partition("-")[2]

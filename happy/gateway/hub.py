@@ -2,18 +2,24 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-from msgspec import Struct
 
 from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Scope, Update
-from happy.domain.ports.pubsub import EventBus
+from happy.domain.ports.pubsub import EventBus, Origin
 from happy.domain.values import AccountId, ConnectionId
+from happy.gateway import frame as frames
 from happy.gateway.engine import Ack, Socket, SocketClosed
+from happy.gateway.frame import Frame
 from happy.gateway.handshake import Handshake
-from happy.gateway.recovery import Past, Recovery
+from happy.gateway.history import Event
+from happy.gateway.recovery import Recovery
+
+if TYPE_CHECKING:
+    from happy.domain.positions import Position
+    from happy.gateway.past import Past
 
 RECOVERED = Update.name
 RANKS: dict[Scope, int] = {"machine": 2, "session": 1, "user": 0}
@@ -27,6 +33,7 @@ class Connection:
         "calls",
         "client",
         "foreground",
+        "heard",
         "id",
         "is_user",
         "methods",
@@ -48,20 +55,16 @@ class Connection:
         self.methods: set[str] = set()
         self.calls = 0
         self.past: Past | None = None
+        self.heard: Position | None = None  # on another node; it must not hear that again
 
+    def hears(self, event: Event) -> bool:
+        if self.id == event.skip or not event.audience.includes(self.scope, self.target):
+            return False
+        return not (self.heard and event.origin and self.heard.covers(None, *event.origin))
 
-SIGNAL = b"!"
-"""How frames begin that are for nodes alone."""
 
 Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]
 """What one event does: it gets the first argument, and a callback if the client wants an answer."""
-
-
-class Frame(Struct, frozen=True, array_like=True):
-    """What other nodes need to deliver an encoded packet."""
-
-    audience: Audience
-    skip: ConnectionId | None
 
 
 class Hub:
@@ -124,16 +127,15 @@ class Hub:
         *,
         skip: ConnectionId | None = None,
     ) -> None:
-        payload = self._encode(event)
+        frame = Frame(audience, skip, event.name, self._encode(event))
         if self._bus is not None:
-            header = self._encode(Frame(audience, skip))
-            self._bus.publish(account_id, header + b"\n" + event.name.encode() + b"\n" + payload)
-        self._deliver(account_id, audience, skip, event.name, payload)
+            self._bus.publish(account_id, frames.encode(frame))
+        self._deliver(account_id, Event(*frame))
 
     def signal(self, account_id: AccountId, kind: str, text: str) -> None:
         """Tell the other nodes that have connections of the account something that no client hears."""
         if self._bus is not None:
-            self._bus.publish(account_id, SIGNAL + kind.encode() + b"\n" + text.encode())
+            self._bus.publish(account_id, frames.encode_signal(kind, text))
 
     def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
         self._signals[kind] = handler
@@ -145,29 +147,26 @@ class Hub:
         for connection in list(self._accounts.get(account_id, {}).values()):
             connection.socket.close()
 
-    def on_frame(self, account_id: AccountId, frame: bytes) -> None:
+    def on_frame(self, account_id: AccountId, frame: bytes, origin: Origin) -> None:
         """Deliver what another node published; its payload is not looked at."""
-        if frame.startswith(SIGNAL):
-            kind, text = frame[len(SIGNAL) :].split(b"\n", 1)
-            handler = self._signals.get(kind.decode())
-            return None if handler is None else handler(account_id, text.decode())
-        header, name, payload = frame.split(b"\n", 2)
-        decoded = msgspec.json.decode(header, type=Frame)
-        return self._deliver(account_id, decoded.audience, decoded.skip, name.decode(), payload)
+        if frame.startswith(frames.SIGNAL):
+            kind, text = frames.decode_signal(frame)
+            if (handler := self._signals.get(kind)) is not None:
+                handler(account_id, text)
+        else:
+            self._deliver(account_id, Event(*frames.decode(frame), origin))
 
-    def _deliver(
-        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, name: str, payload: bytes
-    ) -> None:
+    def _deliver(self, account_id: AccountId, event: Event) -> None:
         connections, recovery = self._accounts.get(account_id), self.recovery
         # Only updates can be missed: an ephemeral that comes late is not true any more.
-        if recovery is not None and name == RECOVERED and (connections or recovery.awaits(account_id)):
-            packet = recovery.note(account_id, audience, skip, name, payload)
+        if recovery is not None and event.name == RECOVERED and (connections or recovery.awaits(account_id)):
+            packet = recovery.note(account_id, event)
         elif connections:
-            packet = _packet(name, payload)
+            packet = _packet(event.name, event.payload)
         else:
             return
         for connection in list((connections or {}).values()):
-            if connection.id != skip and audience.includes(connection.scope, connection.target):
+            if connection.hears(event):
                 connection.socket.send_text(packet)
 
     # Remote procedure calls

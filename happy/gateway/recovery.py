@@ -5,16 +5,15 @@ import secrets
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
+from weakref import WeakValueDictionary
 
-from happy.domain.events import Audience, Scope
 from happy.domain.values import AccountId, ConnectionId
+from happy.gateway.elsewhere import Elsewhere, Lost
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import History, HistoryLimits, MemoryHistory, Reader
+from happy.gateway.history import Event, History, HistoryLimits, Reader
+from happy.gateway.past import Past
 from happy.metrics import Metrics
 from happy.settings import RecoverySettings
-
-NOTICED_SECONDS = 120
-"""A lost link is noticed within an interval and a time-out of the ping, if large packets do not delay it."""
 
 TAKEOVER_SECONDS = 5.0
 """How long a client that is back waits for the end of its former connection."""
@@ -23,43 +22,8 @@ MOST_LOST = 50_000
 """Clients that are waited for at a time."""
 
 
-class Past:
-    """What a client keeps when it loses its connection. `pid` is its secret, the connection's id is not."""
-
-    __slots__ = (
-        "account_id",
-        "close",
-        "confirmed",
-        "connection_id",
-        "freed",
-        "lost_at",
-        "pid",
-        "scope",
-        "start",
-        "target",
-    )
-
-    def __init__(
-        self, account_id: AccountId, connection_id: ConnectionId, scope: Scope, target: str, start: int
-    ) -> None:
-        self.pid = secrets.token_urlsafe(15)
-        self.account_id = account_id
-        self.connection_id = connection_id
-        self.scope = scope
-        self.target = target
-        self.start = start  # what was published before is not its business
-        self.confirmed = 0.0  # what was sent before this moment has arrived
-        self.lost_at: float | None = None
-        self.close: Callable[[], None] | None = None  # ends the connection that has this past now
-        self.freed: asyncio.Event | None = None  # set when no connection has it
-
-    def belongs_to(self, account_id: AccountId, asked: Handshake) -> bool:
-        """Whoever comes back must be who left."""
-        return (self.account_id, self.scope, self.target) == (account_id, asked.scope, asked.target)
-
-
 class Recovery:
-    """Pasts of connections here, and of lost ones for `window` seconds."""
+    """Pasts of connections here, and of lost ones for `window` seconds; others are found `elsewhere`."""
 
     def __init__(
         self,
@@ -67,25 +31,29 @@ class Recovery:
         window: float,
         metrics: Metrics | None = None,
         now: Callable[[], float] = time.monotonic,
+        elsewhere: Elsewhere | None = None,
     ) -> None:
         self.window = window
         self._history = history
         self._metrics = metrics or Metrics()
         self._now = now
+        self._elsewhere = elsewhere
         self._pasts: dict[str, Past] = {}
+        self._by_connection: dict[ConnectionId, Past] = {}
         self._lost: OrderedDict[str, Past] = OrderedDict()  # the longest gone first
         self._awaited: Counter[AccountId] = Counter()
+        self._claims: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def awaits(self, account_id: AccountId) -> bool:
         """Whether a lost client of the account may still come back."""
         self._expire()
         return account_id in self._awaited
 
-    def note(
-        self, account_id: AccountId, audience: Audience, skip: ConnectionId | None, name: str, payload: bytes
-    ) -> str:
+    def note(self, account_id: AccountId, event: Event) -> str:
         """Keep an event for those who miss it; the packet to be sent."""
-        return self._history.append(account_id, audience, skip, name, payload)
+        if self._elsewhere is not None:
+            event = event._replace(mark=self._elsewhere.mark(account_id))
+        return self._history.append(account_id, event)
 
     def interrupt(self, account_id: AccountId) -> None:
         """Events of the account were lost on their way here: its clients must read again."""
@@ -98,71 +66,119 @@ class Recovery:
     # Coming
 
     def begin(
-        self,
-        account_id: AccountId,
-        connection_id: ConnectionId,
-        asked: Handshake,
-        close: Callable[[], None],
+        self, account_id: AccountId, connection_id: ConnectionId, asked: Handshake, close: Callable[[], None]
     ) -> Past:
         """The past of a connection that has none; `close` ends it if its client comes once more."""
-        past = Past(account_id, connection_id, asked.scope, asked.target, self._history.position)
+        past = Past("", account_id, connection_id, asked.scope, asked.target)
         past.close = close
-        self._pasts[past.pid] = past
+        self._start(past)
         return past
+
+    def _start(self, past: Past) -> None:
+        """From here on its client misses nothing, and it knows that by a new private id."""
+        past.start, past.visitor = self._history.position, False
+        past.pid = secrets.token_urlsafe(15)
+        if self._elsewhere is not None:
+            past.pid = self._elsewhere.private_id(
+                past.account_id, past.connection_id, past.scope, past.target
+            )
+        self._remember(past)
 
     async def claim(self, account_id: AccountId, asked: Handshake, close: Callable[[], None]) -> Past | None:
-        """The past of a client that is back; its former connection, if there is one still, has ended.
+        """The past of a client that is back; its former connection here, if there is one still, has ended.
 
-        The caller calls `release` when the connection is over. `close` ends it if the client comes once more.
+        The account is watched. The caller calls `release` when the connection is over. `close` ends it if the
+        client comes once more.
         """
-        past = self._find(account_id, asked)
-        if past is None:
-            self._count("unknown" if asked.pid else None)
+        if not asked.pid:
             return None
-        try:
-            async with asyncio.timeout(TAKEOVER_SECONDS):
-                while past.close is not None:
-                    past.close()
-                    past.freed = past.freed or asyncio.Event()
-                    await past.freed.wait()
-        except TimeoutError:
-            self._count("unknown")
-            return None
-        if self._find(account_id, asked) is not past:  # it left in order after all
-            self._count("unknown")
-            return None
+        lock = self._claims.setdefault(asked.pid, asyncio.Lock())
+        async with lock:  # a client that tries several times at once gets in by the last one
+            past, result = await self._claim(account_id, asked)
+            if past is None:
+                self._metrics.recoveries.add(result)
+                return None
+            self._found(past)
+            past.close = close
+            if self._elsewhere is not None:
+                self._elsewhere.returned(past.connection_id)
+            return past
+
+    async def _claim(self, account_id: AccountId, asked: Handshake) -> tuple[Past | None, str]:
+        former = self._find(account_id, asked)
+        if former is not None:
+            try:
+                async with asyncio.timeout(TAKEOVER_SECONDS):
+                    await former.until_free()
+            except TimeoutError:
+                return None, "unknown"
+            if self._find(account_id, asked) is not former and not former.moved:  # it left in order after all
+                return None, "unknown"
+            if self._is_local(former, asked):
+                return self._claim_here(former, asked)
+        if self._elsewhere is None:
+            return None, "unknown"
+        return await self._claim_elsewhere(self._elsewhere, account_id, asked)
+
+    def _is_local(self, past: Past, asked: Handshake) -> bool:
+        """Whether the history of this node tells what the client missed."""
+        if self._elsewhere is None:
+            return True
+        if past.moved:
+            return False
+        return self._history.number(asked.offset) is not None if asked.offset else not past.visitor
+
+    def _claim_here(self, past: Past, asked: Handshake) -> tuple[Past | None, str]:
         if self._missed(past, asked) is None:
-            self._count("overflow")
             self._drop(past)
-            return None
-        self._found(past)
-        past.close = close
-        return past
+            return None, "overflow"
+        return past, ""
+
+    async def _claim_elsewhere(
+        self, elsewhere: Elsewhere, account_id: AccountId, asked: Handshake
+    ) -> tuple[Past | None, str]:
+        self._awaited[account_id] += 1  # what is heard from now on is kept for this client
+        try:
+            visit = await elsewhere.find(account_id, asked, self._history)
+        except Lost:
+            visit, result = None, "overflow"
+        else:
+            result = "unknown"
+        if visit is None:
+            self._await_less(account_id)
+            return None, result
+        past = Past(asked.pid, account_id, visit.connection_id, asked.scope, asked.target)
+        past.start, past.visitor, past.visit = visit.start, True, visit
+        self._remember(past)
+        return past, ""
 
     def resume(self, past: Past, asked: Handshake) -> list[str]:
         """What the client missed up to now. If that is gone, a new id of the past tells the client."""
         packets = self._missed(past, asked)
+        if past.visit is not None:
+            self._told(past)
         if packets is not None:
-            self._count("recovered")
+            self._metrics.recoveries.add("recovered")
             return packets
-        self._count("overflow")
+        self._metrics.recoveries.add("overflow")
         self._drop(past)
-        past.pid = secrets.token_urlsafe(15)
-        past.start = self._history.position
-        self._pasts[past.pid] = past
+        self._start(past)
         return []
 
     def _missed(self, past: Past, asked: Handshake) -> list[str] | None:
         told = self._history.number(asked.offset) or 0
+        visit = past.visit
         reader = Reader(
             past.account_id,
             past.connection_id,
             past.scope,
             past.target,
-            max(past.start, told),
-            past.confirmed,
+            past.start if visit else max(past.start, told),
+            0.0 if visit else past.confirmed,
+            visit.heard if visit else None,
         )
-        return self._history.missed(reader)
+        packets = self._history.missed(reader)
+        return packets if visit is None or packets is None else visit.packets + packets
 
     def _find(self, account_id: AccountId, asked: Handshake) -> Past | None:
         self._expire()
@@ -173,23 +189,45 @@ class Recovery:
 
     def lost(self, past: Past, confirmed: float) -> None:
         """The connection is gone, and the client may come back. It has what was sent before `confirmed`."""
+        if past.moved:
+            return
         past.confirmed = max(past.confirmed, confirmed)
         if past.pid not in self._lost:
             past.lost_at = self._now()
             self._lost[past.pid] = past
             self._awaited[past.account_id] += 1
+        if self._elsewhere is not None:
+            self._elsewhere.lost(past.connection_id, self._told_for_certain(self._elsewhere, past))
         self._expire()
+
+    def _told_for_certain(self, elsewhere: Elsewhere, past: Past) -> str:
+        """How far the client has heard, whatever its last offset is: it may be quiet in a busy account."""
+        if not past.confirmed:
+            return ""
+        mark = self._history.mark_before(past.account_id, past.confirmed)
+        return elsewhere.mark(past.account_id) if mark is None else mark
 
     def left(self, past: Past) -> None:
         """The client said goodbye."""
         self._drop(past)
+        if self._elsewhere is not None:
+            self._elsewhere.left(past.connection_id)
+
+    def moved(self, account_id: AccountId, connection_id: ConnectionId) -> None:
+        """Another node has the client now; a connection that it may still have here is closed."""
+        past = self._by_connection.get(connection_id)
+        if past is None or past.account_id != account_id:
+            return
+        past.moved = True
+        self._drop(past)
+        if past.close is not None:
+            past.close()
 
     def release(self, past: Past) -> None:
         """The connection that had this past is over in every respect."""
-        past.close = None
-        if past.freed is not None:
-            past.freed.set()
-            past.freed = None
+        if past.visit is not None:
+            self._told(past)
+        past.release()
 
     def _expire(self) -> None:
         oldest = self._now() - self.window
@@ -199,32 +237,46 @@ class Recovery:
                 break
             self._drop(past)
 
+    def _remember(self, past: Past) -> None:
+        former = self._pasts.get(past.pid)
+        if former is not None and former is not past:
+            self._drop(former)
+        self._pasts[past.pid] = self._by_connection[past.connection_id] = past
+
+    def _told(self, past: Past) -> None:
+        past.visit, past.start = None, self._history.position
+        self._await_less(past.account_id)
+
     def _found(self, past: Past) -> None:
         if self._lost.pop(past.pid, None) is None:
             return
         past.lost_at = None
-        self._awaited[past.account_id] -= 1
-        if not self._awaited[past.account_id]:
-            del self._awaited[past.account_id]
+        self._await_less(past.account_id)
+
+    def _await_less(self, account_id: AccountId) -> None:
+        self._awaited[account_id] -= 1
+        if not self._awaited[account_id]:
+            del self._awaited[account_id]
 
     def _drop(self, past: Past) -> None:
         self._found(past)
-        self._pasts.pop(past.pid, None)
+        if self._pasts.get(past.pid) is past:
+            del self._pasts[past.pid]
+        if self._by_connection.get(past.connection_id) is past:
+            del self._by_connection[past.connection_id]
 
-    def _count(self, result: str | None) -> None:
-        if result is not None:
-            self._metrics.recoveries.add(result)
 
-
-def build_recovery(settings: RecoverySettings, metrics: Metrics) -> Recovery | None:
+def build_recovery(
+    settings: RecoverySettings, metrics: Metrics, elsewhere: Elsewhere | None = None
+) -> Recovery | None:
     """Connection state recovery, unless it is switched off."""
     if not settings.seconds:
         return None
     limits = HistoryLimits(
-        keep_seconds=settings.seconds + NOTICED_SECONDS,
+        keep_seconds=settings.kept_seconds,
         account_bytes=settings.account_bytes,
         total_bytes=settings.total_bytes,
     )
-    history = MemoryHistory(limits)
+    history = History(limits)
     metrics.gauges.history_bytes = lambda: history.size
-    return Recovery(history, settings.seconds, metrics)
+    return Recovery(history, settings.seconds, metrics, elsewhere=elsewhere)

@@ -8,14 +8,14 @@ import msgspec
 
 from happy.domain.errors import Unauthenticated
 from happy.domain.ports.pubsub import FOREGROUND, Holder, Presence
-from happy.domain.values import AccountId, MachineId, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, MachineId, NodeId, SessionId
 from happy.gateway import handshake
 from happy.gateway.answers import answer
 from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Handler, Hub
+from happy.gateway.past import Past
 from happy.gateway.payloads import AppState, parse
-from happy.gateway.recovery import Past
 from happy.metrics import Metrics
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
@@ -33,6 +33,9 @@ COUNTED = frozenset(
     }
 )
 """Events that operators watch."""
+
+RETURNED = "returned"
+"""The signal that a client of another node has come to this one."""
 
 Released = Callable[[Connection, list[str]], Awaitable[None] | None]
 
@@ -59,6 +62,7 @@ class Gateway:
         activity.share(hub)
         self._metrics = metrics or Metrics()
         self._recovery = hub.recovery
+        hub.on_signal(RETURNED, self._returned)
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
         self._released: list[Released] = []
         self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
@@ -82,12 +86,10 @@ class Gateway:
             raise Refused(str(refusal)) from None
         except Unauthenticated:
             raise Refused(handshake.INVALID_TOKEN) from None
-        self._stay(account_id)
         past = await self._come_back(socket, account_id, asked)
         connection = Connection(socket, account_id, asked)
         connection.past = past
         try:
-            await self._hub.watch(account_id)
             await self._arrived(connection)
         except BaseException:
             self._lost(connection)
@@ -99,12 +101,20 @@ class Gateway:
             self._hub.add(connection)
 
     async def _come_back(self, socket: Socket, account_id: AccountId, asked: Handshake) -> Past | None:
-        """A client that was lost a moment ago is the connection that it was."""
-        if self._recovery is None or not asked.pid:
-            return None
-        past = await self._recovery.claim(account_id, asked, socket.close)
+        """Hear the account. A client that was lost a moment ago is the connection that it was."""
+        self._stay(account_id)
+        try:
+            await self._hub.watch(account_id)
+            if self._recovery is None:
+                return None
+            past = await self._recovery.claim(account_id, asked, socket.close)
+        except BaseException:
+            self._leave_if_quiet(account_id)
+            raise
         if past is not None:
             socket.id = past.connection_id
+        if past is not None and past.visit is not None:
+            self._hub.signal(account_id, RETURNED, past.connection_id)
         return past
 
     def _take_up(self, connection: Connection, asked: Handshake) -> None:
@@ -115,9 +125,16 @@ class Gateway:
         if connection.past is None:
             connection.past = recovery.begin(connection.account_id, connection.id, asked, socket.close)
         else:
+            visit = connection.past.visit
+            connection.heard = None if visit is None else visit.heard
             for packet in recovery.resume(connection.past, asked):
                 socket.send_text(packet)
         socket.private_id = connection.past.pid
+
+    def _returned(self, account_id: AccountId, connection_id: str) -> None:
+        """A client that was connected here is connected to another node."""
+        if self._recovery is not None:
+            self._recovery.moved(account_id, ConnectionId(connection_id))
 
     def _lost(self, connection: Connection, *, reason: str = "") -> None:
         if self._recovery is None or connection.past is None:
@@ -154,8 +171,7 @@ class Gateway:
 
     async def _departed(self, connection: Connection) -> None:
         account_id, holder = connection.account_id, self._holder(connection)
-        if not self._hub.watches(account_id):
-            self._leave_later(account_id)
+        self._leave_if_quiet(account_id)
         try:
             if connection.scope == "machine":
                 await self._activity.machine_disconnected(account_id, MachineId(connection.target), holder)
@@ -172,6 +188,10 @@ class Gateway:
         leaving = self._leaving.pop(account_id, None)
         if leaving is not None:
             leaving.cancel()
+
+    def _leave_if_quiet(self, account_id: AccountId) -> None:
+        if not self._hub.watches(account_id):
+            self._leave_later(account_id)
 
     def _leave_later(self, account_id: AccountId) -> None:
         """A phone that flaps should not make the bus subscribe again and again, and wants what it missed."""

@@ -70,6 +70,6 @@ async def open_node(url: str = REDIS) -> AsyncIterator[Node]:
     """A node on Redis that writes down what reaches it."""
     async with open_redis(url, NodeId(secrets.token_hex(8))) as redis:
         node = Node(redis.bus, redis.nodes, redis.presence)
-        redis.bus.listen(lambda account, frame: node.frames.append((account, frame)), node.gaps.append)
+        redis.bus.listen(lambda account, frame, _: node.frames.append((account, frame)), node.gaps.append)
         redis.nodes.listen(lambda sender, payload: node.messages.append((sender, payload)))
         yield node

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from happy.adapters.full import redis_bus, redis_link
+from happy.adapters.full.redis_frames import Keeping
 from happy.domain.ports.pubsub import Holder
 from happy.domain.values import AccountId, ConnectionId
 from tests.contract.flavors import Node, open_node
@@ -15,6 +16,7 @@ from tests.own_redis import OwnRedis, Wire, own_redis
 
 pytestmark = pytest.mark.services
 ACCOUNT, OTHER = AccountId("account"), AccountId("other")
+KEPT = Keeping()
 
 
 @pytest.fixture
@@ -136,7 +138,7 @@ async def test_a_gap_larger_than_the_history_is_reported_for_exactly_that_accoun
         send(sender, 0)
         await until(lambda: heard(node) == [0])
         await wire.cut()
-        send(sender, *range(1, 2 * redis_bus.HISTORY + 200))
+        send(sender, *range(1, 2 * KEPT.frames + 200))
         send(sender, 1, account=OTHER)
         await until(lambda: not redis_is_behind(sender))
         await wire.mend()
@@ -153,7 +155,7 @@ def redis_is_behind(node: Node) -> bool:
 
 
 async def test_a_frame_too_large_to_keep_is_a_gap_for_who_missed_it(redis: OwnRedis, sender: Node) -> None:
-    large = b"7" * (redis_bus.KEPT_BYTES + 1)
+    large = b"7" * (KEPT.bytes + 1)
     async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
         sender.bus.publish(ACCOUNT, large)
         await until(lambda: len(node.frames) == 1)

@@ -7,26 +7,10 @@ from typing import Any
 import pytest
 
 from tests.api_client import ApiClient
+from tests.device import Device, contents
 from tests.gateway.talk import now, register, unread
 from tests.http.server import RunningServer, run_server
 from tests.socket_client import SocketClient
-
-
-class Device(SocketClient):
-    """Comes back as the official client does: with its private id and its last offset."""
-
-    @classmethod
-    def of(cls, api: ApiClient, **auth: Any) -> "Device":
-        return cls(api.url, {"token": api.token, "clientType": "user-scoped", **auth})
-
-    def again(self, offset: str | None = None, **changed: Any) -> "Device":
-        last = offset or next((event.args[1] for event in self.events[::-1] if event.name == "update"), None)
-        auth = {**self.auth, "pid": self.pid, **({"offset": last} if last else {}), **changed}
-        return Device(self.url.replace("ws", "http", 1).partition("/v1/")[0], auth)
-
-
-def contents(socket: SocketClient) -> list[str]:
-    return [body["message"]["content"]["c"] for body in socket.updates("new-message")]
 
 
 async def settled(api: ApiClient, *sockets: SocketClient) -> None:

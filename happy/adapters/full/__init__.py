@@ -10,11 +10,14 @@ from happy.adapters.full import schema
 from happy.adapters.full.address import parse
 from happy.adapters.full.postgres import PoolSettings, PostgresStore, open_store
 from happy.adapters.full.redis import Redis, open_redis
+from happy.adapters.full.redis_frames import Keeping
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.filestore import FileStore
 from happy.domain.values import NodeId
 from happy.settings import S3, Full
+
+LEAST_KEPT_SECONDS = 120
 
 
 @asynccontextmanager
@@ -24,17 +27,30 @@ async def open_adapters(settings: Full, node_id: NodeId) -> AsyncIterator[Adapte
         if settings.redis_url is None:
             yield Adapters(store, LocalBus(), LocalLink(node_id), LocalPresence(), files)
             return
-        async with open_checked_redis(settings.redis_url, node_id) as redis:
+        async with open_checked_redis(settings.redis_url, node_id, keeping_of(settings)) as redis:
             yield Adapters(
-                store, redis.bus, redis.nodes, redis.presence, files, shared=True, link_state=redis.state
+                store,
+                redis.bus,
+                redis.nodes,
+                redis.presence,
+                files,
+                history=redis.history,
+                link_state=redis.state,
             )
 
 
+def keeping_of(settings: Full) -> Keeping:
+    """Redis keeps what a node of the light flavor keeps by itself; nodes need it too when no client does."""
+    recovery = settings.recovery
+    seconds = recovery.kept_seconds if recovery.seconds else LEAST_KEPT_SECONDS
+    return Keeping(seconds=seconds, bytes=recovery.account_bytes, total_bytes=recovery.total_bytes)
+
+
 @asynccontextmanager
-async def open_checked_redis(url: str, node_id: NodeId) -> AsyncIterator[Redis]:
+async def open_checked_redis(url: str, node_id: NodeId, keeping: Keeping) -> AsyncIterator[Redis]:
     async with AsyncExitStack() as stack:
         try:
-            redis = await stack.enter_async_context(open_redis(url, node_id))
+            redis = await stack.enter_async_context(open_redis(url, node_id, keeping))
         except (Unavailable, ValueError) as error:
             place = url.rpartition("@")[2].removeprefix("redis://").removeprefix("rediss://")
             raise StartupError(f"cannot use Redis at {place}: {error}") from None

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from happy.adapters.full.redis_bus import RedisBus
+from happy.adapters.full.redis_frames import Keeping
+from happy.adapters.full.redis_history import RedisHistory
 from happy.adapters.full.redis_link import RedisLink
 from happy.adapters.full.redis_presence import RedisPresence
 from happy.domain.ports.pubsub import OnMessage
@@ -35,6 +37,7 @@ class Redis(Struct, frozen=True):
     bus: RedisBus
     nodes: RedisNodes
     presence: RedisPresence
+    history: RedisHistory
     link: RedisLink
 
     def state(self) -> LinkState:
@@ -42,10 +45,11 @@ class Redis(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_redis(url: str, node_id: NodeId) -> AsyncIterator[Redis]:
+async def open_redis(url: str, node_id: NodeId, keeping: Keeping | None = None) -> AsyncIterator[Redis]:
     """Raises Unavailable when Redis cannot be reached now; later it may come and go."""
     link = RedisLink(url)
-    bus, presence = RedisBus(link, node_id), RedisPresence(link, node_id)
+    keeping = keeping or Keeping()
+    bus, presence = RedisBus(link, node_id, keeping), RedisPresence(link, node_id)
 
     async def restore() -> bool:
         await presence.restore()
@@ -58,5 +62,6 @@ async def open_redis(url: str, node_id: NodeId) -> AsyncIterator[Redis]:
     link.restore, link.tick = restore, tick
     link.subscriptions.on_push, link.on_drop = bus.on_push, bus.report_gap
     async with link.open():
-        yield Redis(bus, RedisNodes(bus, presence, link.prefix), presence, link)
+        nodes, history = RedisNodes(bus, presence, link.prefix), RedisHistory(link, bus, keeping.seconds)
+        yield Redis(bus, nodes, presence, history, link)
         await presence.leave()

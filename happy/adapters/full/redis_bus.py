@@ -11,19 +11,12 @@ import struct
 import time
 from typing import Any
 
+from happy.adapters.full.redis_frames import Keeping, Kept, RedisFrames
 from happy.adapters.full.redis_link import RedisLink
-from happy.adapters.full.redis_scripts import PUBLISH, RECOVER
 from happy.adapters.full.redis_wire import Broken
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import OnFrame, OnGap, OnMessage
+from happy.domain.ports.pubsub import OnFrame, OnGap, OnMessage, Origin
 from happy.domain.values import AccountId, NodeId
-
-HISTORY = 256
-"""How many frames of an account are kept at least."""
-
-HISTORY_SECONDS = 120
-KEPT_BYTES = 64 * 1024
-"""Larger frames are not kept: whoever misses one starts over."""
 
 MARGIN_SECONDS = 10
 CHUNK = 500
@@ -47,14 +40,14 @@ class Followed:
 
 
 class RedisBus:
-    def __init__(self, link: RedisLink, node_id: NodeId) -> None:
+    def __init__(self, link: RedisLink, node_id: NodeId, keeping: Keeping | None = None) -> None:
         self.node_id = node_id
+        self.number = 0  # of what this node published last
+        self.epoch: str | None = None  # changes when Redis has lost its memory
+        self.frames = RedisFrames(link.prefix, keeping or Keeping())
         self._link = link
         self._prefix = link.prefix
         self._me = node_id.encode()
-        self._number = 0
-        self._publish = self._recover = b""
-        self._epoch: bytes | None = None
         self._server: list[bytes] = []
         self._check_until = 0.0
         self._followed: dict[AccountId, Followed] = {}
@@ -74,9 +67,9 @@ class RedisBus:
     def publish(self, account_id: AccountId, frame: bytes) -> None:
         number, at = self._next(), int(time.time() * 1000)
         self._link.send(
-            *self._publication(account_id, HEADER.pack(self._me, number, at, FRAME) + frame),
+            *self.frames.publication(account_id, HEADER.pack(self._me, number, at, FRAME) + frame),
             subject=account_id,
-            again=self._publication(account_id, HEADER.pack(self._me, number, at, AGAIN) + frame),
+            again=self.frames.publication(account_id, HEADER.pack(self._me, number, at, AGAIN) + frame),
         )
 
     def send(self, to: NodeId, payload: bytes) -> None:
@@ -95,20 +88,11 @@ class RedisBus:
         """What was to be published for the account had to be dropped."""
         log.warning("events for an account were dropped because Redis was away for long")
         header = HEADER.pack(self._me, self._next(), 0, GAP)
-        self._link.send(*self._publication(AccountId(account_id), header))
+        self._link.send(*self.frames.publication(AccountId(account_id), header))
 
     def _next(self) -> int:
-        self._number += 1
-        return self._number
-
-    def _publication(self, account_id: AccountId, message: bytes) -> tuple[str | bytes | int, ...]:
-        kept = "1" if len(message) <= KEPT_BYTES else "0"
-        keys = (f"{self._prefix}n:{account_id}", f"{self._prefix}h:{account_id}")
-        options = (self._channel(account_id), message, HISTORY, HISTORY_SECONDS * 1000, kept)
-        return ("EVALSHA", self._publish, 2, *keys, *options)
-
-    def _channel(self, account_id: AccountId) -> str:
-        return f"{self._prefix}e:{account_id}"
+        self.number += 1
+        return self.number
 
     def _node_channel(self, node_id: NodeId) -> str:
         return f"{self._prefix}m:{node_id}"
@@ -127,17 +111,22 @@ class RedisBus:
 
     async def _subscribe(self, account_id: AccountId, followed: Followed) -> None:
         try:
-            await self._link.subscriptions.subscribe(self._channel(account_id))
-            top = await self._link.ask("GET", f"{self._prefix}n:{account_id}")
+            await self._link.subscriptions.subscribe(self.frames.channel(account_id))
+            top = await self.frames.top(self._link.ask, account_id)
         except Unavailable:
             return  # it is restored with all others
         if followed.offset is None:
-            followed.offset = int(top or 0)
+            followed.offset = top
             self._release(account_id, followed)
 
     def unwatch(self, account_id: AccountId) -> None:
         if self._followed.pop(account_id, None) is not None and self._link.up:
-            self._link.subscriptions.unsubscribe(self._channel(account_id))
+            self._link.subscriptions.unsubscribe(self.frames.channel(account_id))
+
+    def heard(self, account_id: AccountId) -> int | None:
+        """Up to which place all of a watched account was heard here, None while that is not known."""
+        followed = self._followed.get(account_id)
+        return None if followed is None or followed.held_back is not None else followed.offset
 
     # In
 
@@ -176,7 +165,7 @@ class RedisBus:
         if kind == GAP:
             self._on_gap(account_id)
         elif kind == FRAME or at >= followed.since:
-            self._on_frame(account_id, message[HEADER.size :])
+            self._on_frame(account_id, message[HEADER.size :], Origin(NodeId(sender.decode()), number))
 
     def _release(self, account_id: AccountId, followed: Followed) -> None:
         held_back, followed.held_back = followed.held_back, None
@@ -190,8 +179,7 @@ class RedisBus:
         ask = self._link.ask_first
         for followed in self._followed.values():
             followed.held_back = []
-        self._publish = await ask("SCRIPT", "LOAD", PUBLISH)
-        self._recover = await ask("SCRIPT", "LOAD", RECOVER)
+        await self.frames.load(ask)
         await self._link.subscriptions.subscribe(self._node_channel(self.node_id))
         replaced, lost = await self._is_another(), await self._memory_was_lost()
         if lost:
@@ -199,7 +187,7 @@ class RedisBus:
             await self.check_lateness()
         done: set[AccountId] = set()
         while missing := [account_id for account_id in self._followed if account_id not in done][:CHUNK]:
-            await self._link.subscriptions.subscribe(*map(self._channel, missing))
+            await self._link.subscriptions.subscribe(*map(self.frames.channel, missing))
             await asyncio.gather(*(self._catch_up(account_id, lost=lost) for account_id in missing))
             done.update(missing)  # others may have joined meanwhile
         return replaced
@@ -214,40 +202,40 @@ class RedisBus:
 
     async def _memory_was_lost(self) -> bool:
         ask, key = self._link.ask_first, f"{self._prefix}epoch"
-        await ask("SET", key, secrets.token_hex(8), "NX")
-        known, self._epoch = self._epoch, await ask("GET", key)
-        return known is not None and known != self._epoch
+        await ask("SET", key, secrets.token_hex(4), "NX")
+        epoch: bytes = await ask("GET", key)
+        known, self.epoch = self.epoch, epoch.decode()
+        return known is not None and known != self.epoch
 
     async def _catch_up(self, account_id: AccountId, *, lost: bool) -> None:
         followed = self._followed.get(account_id)
         if followed is None:
             return
-        keys = (f"{self._prefix}n:{account_id}", f"{self._prefix}h:{account_id}")
         offset = 0 if lost else followed.offset or 0
-        top, first, before, entries = await self._link.ask_first("EVALSHA", self._recover, 2, *keys, offset)
-        complete = self._is_complete(followed, int(top), int(first.split(b"-")[0]), int(before), lost=lost)
+        kept = await self.frames.after(self._link.ask_first, account_id, offset)
+        complete = self._is_complete(followed, kept, lost=lost)
+        if not complete or not all(message for _, message in kept.frames):
+            self._on_gap(account_id)  # ahead of what is there, so that nobody seems to have heard the rest
         joined = followed.offset is None
-        for place, (_, _, _, message) in entries:
-            complete = complete and bool(message)
-            followed.offset = int(place.split(b"-")[0])
+        for place, message in kept.frames:
+            followed.offset = place
             if message and (not joined or HEADER.unpack_from(message)[2] >= followed.since):
                 self._deliver(account_id, followed, message)
-        followed.offset = max(int(top), 0 if lost else followed.offset or 0)
+        followed.offset = max(kept.top, 0 if lost else followed.offset or 0)
         self._release(account_id, followed)
-        if not complete:
-            self._on_gap(account_id)
 
-    def _is_complete(self, followed: Followed, top: int, first: int, before: int, *, lost: bool) -> bool:
+    def _is_complete(self, followed: Followed, kept: Kept, *, lost: bool) -> bool:
         """Whether the history reaches back to what was heard last."""
-        in_time = time.time() - self._link.broke_at < HISTORY_SECONDS - MARGIN_SECONDS
+        kept_for = self.frames.keeping.seconds - MARGIN_SECONDS
+        in_time = time.time() - self._link.broke_at < kept_for
         offset = followed.offset
         if lost or offset is None:  # the others send what Redis forgot, or never had, again
             return in_time or lost
-        if top == offset:
+        if kept.top == offset:
             return True
-        if first == 0 or before == 0:  # nothing was published for long, and perhaps something since
-            return in_time
-        return before <= offset
+        if kept.first == 0:  # what followed is gone
+            return False
+        return kept.before <= offset if kept.before else in_time  # 0: nothing was published for long before
 
     # Redis has lost its memory
 
@@ -256,9 +244,9 @@ class RedisBus:
 
         What that one published then is gone, and too old to be sent again: all connections here start over.
         """
-        if time.monotonic() > self._check_until or self._epoch is None:
+        if time.monotonic() > self._check_until or self.epoch is None:
             return
-        key, broke_at = f"{self._prefix}breaks:{self._epoch.decode()}", self._link.broke_at
+        key, broke_at = f"{self._prefix}breaks:{self.epoch}", self._link.broke_at
         await self._link.ask_first("HSET", key, self.node_id, str(broke_at))
         await self._link.ask_first("EXPIRE", key, 600)
         found: list[Any] = await self._link.ask_first("HVALS", key)

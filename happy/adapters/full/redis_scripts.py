@@ -3,37 +3,72 @@
 from typing import Final
 
 PUBLISH: Final = """
-local id, before = redis.call('INCR', KEYS[1]), 0
-if id == 1 then
-  local t = redis.call('TIME')
-  id = t[1] * 1000000 + t[2]
-  redis.call('SET', KEYS[1], string.format('%.0f', id))
-  redis.call('DEL', KEYS[2])
-else
-  before = id - 1
-end
-local place, kept = string.format('%.0f', id), ''
-if ARGV[5] == '1' then kept = ARGV[2] end
-before = string.format('%.0f', before)
-redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], place .. '-0', 'b', before, 'm', kept)
-redis.call('PEXPIRE', KEYS[1], ARGV[4])
-redis.call('PEXPIRE', KEYS[2], ARGV[4])
-return redis.call('PUBLISH', ARGV[1], place .. ' ' .. before .. ' ' .. ARGV[2])
-"""
-"""Number a frame, keep it for a while (its body if the last argument says so) and publish it.
+local state, history, quiet, sizes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local channel, account, frame = ARGV[1], ARGV[2], ARGV[3]
+local most, limit, total = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-A history that has expired begins again with a number higher than all before: the time in microseconds.
+local place, before = redis.call('HINCRBY', state, 'place', 1), 0
+if place == 1 then
+  place = time[1] * 1000000 + time[2]
+  redis.call('HSET', state, 'place', string.format('%.0f', place))
+  redis.call('DEL', history)
+else
+  before = place - 1
+end
+local name = string.format('%.0f', place)
+before = string.format('%.0f', before)
+
+local kept = frame
+if #kept > limit then kept = '' end
+local size = #kept + 150
+local bytes = redis.call('HINCRBY', state, 'bytes', size)
+local first = tonumber(redis.call('HGET', state, 'first') or 0)
+if redis.call('EXISTS', history) == 0 then first = bytes - size end
+local start = string.format('%.0f', bytes - size)
+redis.call('XADD', history, 'MAXLEN', '~', most, name .. '-0', 'b', before, 'm', kept, 's', start)
+local count = redis.call('XLEN', history)
+while bytes - first > limit and count > 1 do
+  count = math.max(1, math.floor(count * 0.9 * limit / (bytes - first)))
+  redis.call('XTRIM', history, 'MAXLEN', count)
+  first = tonumber(redis.call('XRANGE', history, '-', '+', 'COUNT', 1)[1][2][6])
+end
+redis.call('HSET', state, 'first', string.format('%.0f', first))
+redis.call('PEXPIRE', state, ARGV[8])
+redis.call('PEXPIRE', history, ARGV[7])
+
+local held = bytes - first
+local sum = redis.call('HINCRBY', sizes, '', held - (redis.call('HGET', sizes, account) or 0))
+redis.call('HSET', sizes, account, held)
+redis.call('ZADD', quiet, now, account)
+local longest = redis.call('ZRANGE', quiet, 0, 0, 'WITHSCORES')
+while longest[1] ~= account and (sum > total or tonumber(longest[2]) < now - ARGV[7]) do
+  redis.call('DEL', ARGV[9] .. longest[1])
+  sum = redis.call('HINCRBY', sizes, '', -redis.call('HGET', sizes, longest[1]))
+  redis.call('HDEL', sizes, longest[1])
+  redis.call('ZREM', quiet, longest[1])
+  longest = redis.call('ZRANGE', quiet, 0, 0, 'WITHSCORES')
+end
+return redis.call('PUBLISH', channel, name .. ' ' .. before .. ' ' .. frame)
+"""
+"""Give a frame its place, keep it for a while unless it is too large, and publish it.
+
+Arguments: channel, account, frame; bounds of the history in frames, in bytes, and in bytes of all accounts;
+how long it and the last place live in ms; how keys of histories begin. When the total is reached, the history
+of the account that has been quiet for longest goes. The first place, and the one after a long silence, is the
+time in microseconds: higher than all before.
 """
 
 RECOVER: Final = """
-local top = redis.call('GET', KEYS[1])
+local top = redis.call('HGET', KEYS[1], 'place')
 if not top then return {'0', '0', '0', {}} end
 local first = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', 1)
 if not first[1] or top == ARGV[1] then return {top, '0', '0', {}} end
 local entries = redis.call('XRANGE', KEYS[2], '(' .. ARGV[1] .. '-0', '+')
 return {top, first[1][1], first[1][2][2], entries}
 """
-"""The newest number, the first entry still there with the number before it, and all after a number."""
+"""The last place, the first frame still there and the place before it, and all frames after a place."""
 
 HOLDERS: Final = """
 local found, all, alive = {}, redis.call('HGETALL', KEYS[1]), {}

@@ -1,12 +1,13 @@
 """What reaches connections: events to an account, messages to one node, and who is connected where."""
 
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Struct
 
 from happy.domain.events import Audience, Ephemeral, Update
+from happy.domain.positions import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId
 
 FOREGROUND: Final = "foreground"
@@ -40,10 +41,17 @@ class Signals(Protocol):
         ...
 
 
+class Origin(NamedTuple):
+    """Who published an event, and the publisher's number for it: numbers of one node only grow."""
+
+    node_id: NodeId
+    number: int
+
+
 class OnFrame(Protocol):
     """Called inline for every frame from another node; it must not block."""
 
-    def __call__(self, account_id: AccountId, frame: bytes) -> None: ...
+    def __call__(self, account_id: AccountId, frame: bytes, origin: Origin) -> None: ...
 
 
 class OnMessage(Protocol):
@@ -78,6 +86,50 @@ class EventBus(Protocol):
 
     def unwatch(self, account_id: AccountId) -> None:
         """Frames need not arrive any more. Returns at once."""
+        ...
+
+
+class Kept(Struct, frozen=True):
+    """An event that was published a while ago. Everything up to `place` precedes it.
+
+    `ahead`: connections of its node heard it before others' events that are in front of it.
+    """
+
+    place: int
+    origin: Origin
+    frame: bytes
+    ahead: bool
+
+
+class SharedHistory(Protocol):
+    """What all nodes know of the last minutes: events, and connections that ended."""
+
+    def position(self, account_id: AccountId) -> Position | None:
+        """How far the connections of a watched account have heard; None while that cannot be said."""
+        ...
+
+    def mark(self, account_id: AccountId) -> str:
+        """The text of that position, or an empty one."""
+        ...
+
+    async def since(self, account_id: AccountId, position: Position, *, unbroken: bool) -> list[Kept] | None:
+        """What connections here heard after `position`, in order; None if some of it may be gone.
+
+        What is heard here from now on is left out, even if on its way. The account is watched. `unbroken`
+        says that whoever asks was connected within the last hour. Raises Unavailable.
+        """
+        ...
+
+    def ended(self, connection_id: ConnectionId, note: bytes) -> None:
+        """Remember how a connection ended, for as long as its client may come back. Returns at once."""
+        ...
+
+    def returned(self, connection_id: ConnectionId) -> None:
+        """Forget how it ended: it goes on. Returns at once."""
+        ...
+
+    async def ending(self, connection_id: ConnectionId) -> bytes | None:
+        """How a connection ended, None if nobody noticed. Raises Unavailable."""
         ...
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from happy.domain.events import TO_USER, Audience, Scope, to_machine, to_session
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
-from happy.gateway.history import MOST_EVENTS, HistoryLimits, MemoryHistory, Reader
+from happy.gateway.history import MOST_EVENTS, Event, History, HistoryLimits, Reader, offset_of
 
 OWNER, OTHER = AccountId("owner"), AccountId("other")
 PHONE = ConnectionId("phone")
@@ -25,26 +25,22 @@ def clock() -> Clock:
     return Clock()
 
 
-def history_of(clock: Clock, **limits: Any) -> MemoryHistory:
-    return MemoryHistory(HistoryLimits(**limits), clock)
+def history_of(clock: Clock, **limits: Any) -> History:
+    return History(HistoryLimits(**limits), clock)
 
 
 def add(
-    history: MemoryHistory,
+    history: History,
     *names: str,
     owner: AccountId = OWNER,
     audience: Audience = TO_USER,
     skip: ConnectionId | None = None,
 ) -> list[str]:
-    return [history.append(owner, audience, skip, "update", f'"{name}"'.encode()) for name in names]
+    return [history.append(owner, Event(audience, skip, "update", f'"{name}"'.encode())) for name in names]
 
 
 def reader(position: int = 0, confirmed: float = 0.0, scope: Scope = "user", target: str = "") -> Reader:
     return Reader(OWNER, PHONE, scope, target, position, confirmed)
-
-
-def offset_of(packet: str) -> str:
-    return packet.rpartition(",")[2].strip('"]')
 
 
 def test_a_packet_ends_with_its_offset(clock: Clock) -> None:

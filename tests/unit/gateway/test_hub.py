@@ -18,7 +18,8 @@ from happy.domain.events import (
     to_machine,
     to_session,
 )
-from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
+from happy.domain.ports.pubsub import Origin
+from happy.domain.values import AccountId, ConnectionId, MachineId, NodeId, SessionId
 from happy.gateway.engine import SocketClosed
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Hub
@@ -151,7 +152,7 @@ async def test_another_node_delivers_the_same_bytes_to_the_same_audience(
     ]
     hub.publish(OWNER, UPDATE, to_session(SessionId("s")), skip=skip)
     ((account_id, frame),) = bus.frames
-    elsewhere.on_frame(account_id, frame)
+    elsewhere.on_frame(account_id, frame, Origin(NodeId("node"), 1))
 
     assert [[] if skip else here.sent, here.sent, []] == [socket.sent for socket in there]
     assert 1 == len(here.sent)

@@ -1,0 +1,79 @@
+"""The frames of accounts as Redis keeps them: in one order, for some minutes, within bounds."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+
+from happy.adapters.full.redis_scripts import PUBLISH, RECOVER
+from happy.domain.values import AccountId
+
+PLACE_SECONDS = 3600
+"""How long the last place of a silent account is known: much longer than anybody is waited for."""
+
+Ask = Callable[..., Awaitable[Any]]
+
+
+class Keeping(Struct, frozen=True, kw_only=True):
+    """What Redis keeps of each account for nodes and clients that were away."""
+
+    seconds: int = 240
+    frames: int = 2_048
+    bytes: int = 1_000_000
+    total_bytes: int = 64_000_000
+
+
+class Kept(NamedTuple):
+    """The last place of all, the first frame that is left and the place before it, and frames with theirs.
+
+    A frame that was too large to be kept is empty.
+    """
+
+    top: int
+    first: int
+    before: int
+    frames: list[tuple[int, bytes]]
+
+
+class RedisFrames:
+    """Commands that publish frames, and questions for them."""
+
+    def __init__(self, prefix: str, keeping: Keeping) -> None:
+        self.keeping = keeping
+        self._prefix = prefix
+        self._publish = self._recover = b""
+
+    async def load(self, ask: Ask) -> None:
+        """Give Redis the scripts; it may be another one than before."""
+        self._publish = await ask("SCRIPT", "LOAD", PUBLISH)
+        self._recover = await ask("SCRIPT", "LOAD", RECOVER)
+
+    def channel(self, account_id: AccountId) -> str:
+        return f"{self._prefix}e:{account_id}"
+
+    def publication(self, account_id: AccountId, frame: bytes) -> tuple[str | bytes | int, ...]:
+        """The command that publishes a frame."""
+        keeping, prefix = self.keeping, self._prefix
+        keys = (*self._keys(account_id), f"{prefix}quiet", f"{prefix}sizes")
+        bounds = (keeping.frames, keeping.bytes, keeping.total_bytes)
+        lives = (keeping.seconds * 1000, PLACE_SECONDS * 1000, f"{prefix}h:")
+        what = (self.channel(account_id), account_id, frame)
+        return ("EVALSHA", self._publish, len(keys), *keys, *what, *bounds, *lives)
+
+    async def top(self, ask: Ask, account_id: AccountId) -> int:
+        """The last place of an account, 0 if nothing was published for long."""
+        return int(await ask("HGET", self._keys(account_id)[0], "place") or 0)
+
+    async def after(self, ask: Ask, account_id: AccountId, place: int) -> Kept:
+        """What was published after `place`, as far as it is still there."""
+        top, first, before, entries = await ask("EVALSHA", self._recover, 2, *self._keys(account_id), place)
+        frames = [(_place(name), fields[3]) for name, fields in entries]
+        return Kept(int(top), _place(first), int(before), frames)
+
+    def _keys(self, account_id: AccountId) -> tuple[str, str]:
+        return f"{self._prefix}t:{account_id}", f"{self._prefix}h:{account_id}"
+
+
+def _place(name: bytes) -> int:
+    """The place in the name of a stream's entry."""
+    return int(name.partition(b"-")[0])

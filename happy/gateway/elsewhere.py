@@ -1,0 +1,170 @@
+"""Clients that were connected to another node: who they were, and what they missed since."""
+
+import hmac
+import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Iterator
+from functools import reduce
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.errors import Unavailable
+from happy.domain.events import Scope, Update
+from happy.domain.ports.pubsub import Kept, SharedHistory
+from happy.domain.positions import Position, parse
+from happy.domain.values import AccountId, ConnectionId
+from happy.gateway import frame
+from happy.gateway.handshake import Handshake
+from happy.gateway.history import History, shared_part
+
+PROOF_BYTES = 16
+FRESH_SECONDS = 3000
+"""So long after its first connection, nothing that a client missed can have been forgotten unnoticed."""
+
+
+class Identity(Struct, frozen=True, array_like=True):
+    """What a private id says. Every node of the cluster can read it, nobody else can make one."""
+
+    connection_id: ConnectionId
+    scope: Scope
+    target: str
+    began: str
+    issued: int
+
+
+class Ending(Struct, frozen=True, array_like=True):
+    """How a connection ended. `lost_at` is Unix time in s, None after a goodbye."""
+
+    lost_at: float | None
+    told: str = ""
+
+
+class Visit(Struct, frozen=True):
+    """A client that may take up where it was: its packets up to `start`, and what it heard without them."""
+
+    connection_id: ConnectionId
+    packets: list[str]
+    start: int
+    heard: Position
+
+
+class Lost(Exception):
+    """Some of what the client missed may be gone."""
+
+
+class Elsewhere:
+    """`window` is how long a client may have been away, in s."""
+
+    def __init__(
+        self, history: SharedHistory, key: bytes, window: float, now: Callable[[], float] = time.time
+    ) -> None:
+        self.mark = history.mark
+        self.returned = history.returned
+        self._history = history
+        self._key = key
+        self._window = window
+        self._now = now
+
+    # Private ids
+
+    def private_id(
+        self, account_id: AccountId, connection_id: ConnectionId, scope: Scope, target: str
+    ) -> str:
+        """The id by which any node knows the client again; it holds how far the account was heard now."""
+        began = self._history.mark(account_id)
+        identity = Identity(connection_id, scope, target, began, int(self._now()))
+        body = msgspec.json.encode(identity)
+        return f"{_text(body)}.{_text(self._proof(account_id, body))}"
+
+    def _identity(self, account_id: AccountId, asked: Handshake) -> Identity | None:
+        """Whoever comes back must be who left."""
+        encoded, _, proof = asked.pid.partition(".")
+        try:
+            body = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        except (Base64Error, ValueError):
+            return None
+        if not hmac.compare_digest(_text(self._proof(account_id, body)).encode(), proof.encode()):
+            return None
+        identity = msgspec.json.decode(body, type=Identity)
+        same = (identity.scope, identity.target) == (asked.scope, asked.target)
+        return identity if same else None
+
+    def _proof(self, account_id: AccountId, body: bytes) -> bytes:
+        return hmac.digest(self._key, account_id.encode() + b"\0" + body, "sha256")[:PROOF_BYTES]
+
+    # Endings
+
+    def left(self, connection_id: ConnectionId) -> None:
+        """The client said goodbye."""
+        self._history.ended(connection_id, msgspec.json.encode(Ending(None)))
+
+    def lost(self, connection_id: ConnectionId, told: str) -> None:
+        """The link broke; the client has heard at least what came before `told`."""
+        self._history.ended(connection_id, msgspec.json.encode(Ending(self._now(), told)))
+
+    # Coming
+
+    async def find(self, account_id: AccountId, asked: Handshake, kept_here: History) -> Visit | None:
+        """What a client missed, up to some event here; None if it is a stranger or was away for too long.
+
+        The account is watched, and what is heard is being kept already. Raises Lost.
+        """
+        identity = self._identity(account_id, asked)
+        if identity is None:
+            return None
+        try:
+            ending = await self._ending(identity)
+            if ending is not None and self._is_over(ending):
+                return None
+            heard = self._heard(account_id, identity, asked, ending)
+            unbroken = ending is not None or self._now() - identity.issued < FRESH_SECONDS
+            start = kept_here.position  # nothing happens between this and the question
+            kept = await self._history.since(account_id, heard, unbroken=unbroken)
+        except Unavailable:
+            raise Lost from None
+        if kept is None:
+            raise Lost
+        return Visit(identity.connection_id, list(_packets(kept, heard, identity)), start, heard)
+
+    async def _ending(self, identity: Identity) -> Ending | None:
+        note = await self._history.ending(identity.connection_id)
+        return None if note is None else msgspec.json.decode(note, type=Ending)
+
+    def _is_over(self, ending: Ending) -> bool:
+        return ending.lost_at is None or self._now() - ending.lost_at > self._window
+
+    def _heard(
+        self, account_id: AccountId, identity: Identity, asked: Handshake, ending: Ending | None
+    ) -> Position:
+        """How far the client heard: before its first connection, by its offset, by pings it answered."""
+        offset = shared_part(asked.offset)
+        here = self._history.position(account_id)
+        if here is None or (asked.offset and not offset):
+            raise Lost
+        told = [parse(text) for text in (offset, identity.began, ending.told if ending else "")]
+        current = [position for position in told if position is not None and position.epoch == here.epoch]
+        if not current:
+            raise Lost
+        return reduce(Position.joined, current)
+
+
+def _packets(kept: list[Kept], heard: Position, identity: Identity) -> Iterator[str]:
+    """The packets that the client missed. Each says how far it has heard with it."""
+    place, known = heard.place, dict(heard.known)
+    for event in kept:
+        place = max(place, event.place)
+        if event.ahead:
+            known[event.origin.node_id] = event.origin.number
+        if heard.covers(None, *event.origin) or event.frame.startswith(frame.SIGNAL):
+            continue
+        audience, skip, name, payload = frame.decode(event.frame)
+        if name != Update.name or skip == identity.connection_id:
+            continue
+        if audience.includes(identity.scope, identity.target):
+            yield f'2["{name}",{payload.decode()},"-{Position(heard.epoch, place, known).text()}"]'
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,224 @@
+"""What all nodes know of the last minutes, and within which bounds Redis keeps it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from happy.adapters.full.redis import Redis, open_redis
+from happy.adapters.full.redis_frames import Keeping
+from happy.domain.errors import Unavailable
+from happy.domain.positions import Position
+from happy.domain.values import AccountId, ConnectionId, NodeId
+from tests.own_redis import OwnRedis, own_redis
+
+pytestmark = pytest.mark.services
+ACCOUNT = AccountId("account")
+HERE, THERE = NodeId("a" * 16), NodeId("b" * 16)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    with own_redis(tmp_path) as running:
+        yield running
+
+
+class Cluster:
+    """Nodes on one Redis. `heard` is what the first of them was told by the bus."""
+
+    def __init__(self, url: str, stack: AsyncExitStack) -> None:
+        self._url = url
+        self._stack = stack
+        self.heard: list[bytes] = []
+
+    async def node(self, node_id: NodeId = HERE, account: AccountId = ACCOUNT, **bounds: int) -> Redis:
+        redis = await self._stack.enter_async_context(open_redis(self._url, node_id, Keeping(**bounds)))
+        redis.bus.listen(lambda _account, frame, _origin: self.heard.append(frame), lambda _account: None)
+        await redis.bus.watch(account)
+        return redis
+
+
+@pytest.fixture
+async def cluster(redis: OwnRedis) -> AsyncIterator[Cluster]:
+    async with AsyncExitStack() as stack:
+        yield Cluster(redis.url, stack)
+
+
+def publish(node: Redis, *frames: str, account: AccountId = ACCOUNT) -> None:
+    for frame in frames:
+        node.bus.publish(account, frame.encode())
+
+
+async def position(node: Redis, account: AccountId = ACCOUNT) -> Position:
+    """How far the node has heard, once what it published has a place."""
+    await node.link.ask("PING")
+    await asyncio.sleep(0.05)
+    found = node.history.position(account)
+    assert found is not None
+    return found
+
+
+async def since(node: Redis, told: Position, *, unbroken: bool = True) -> list[str] | None:
+    await node.link.ask("PING")
+    await asyncio.sleep(0.05)
+    kept = await node.history.since(ACCOUNT, told, unbroken=unbroken)
+    return None if kept is None else [event.frame.decode() for event in kept]
+
+
+async def test_what_was_published_after_a_position_is_there_in_order(cluster: Cluster) -> None:
+    here, there = await cluster.node(HERE), await cluster.node(THERE)
+    start = await position(here)
+    publish(here, "1", "2")
+    middle = await position(there)
+    publish(there, "3")
+
+    assert ["1", "2", "3"] == await since(here, start)
+    assert ["3"] == await since(here, middle)
+    assert [] == await since(there, await position(here))
+
+
+async def test_a_node_that_comes_later_knows_it_too(cluster: Cluster) -> None:
+    here = await cluster.node(HERE)
+    start = await position(here)
+    publish(here, "1")
+    later = await cluster.node(THERE)
+
+    assert ["1"] == await since(later, start)
+
+
+async def test_a_mark_is_the_text_of_a_position(cluster: Cluster) -> None:
+    here = await cluster.node(HERE)
+    publish(here, "1")
+    told = await position(here)
+
+    assert told.text() == here.history.mark(ACCOUNT)
+    assert here.history.mark(AccountId("not watched")) == ""
+    assert here.history.position(AccountId("not watched")) is None
+
+
+async def test_what_was_heard_before_it_had_a_place_is_said_by_number(cluster: Cluster) -> None:
+    here, there = await cluster.node(HERE), await cluster.node(THERE)
+    start = await position(there)
+    publish(here, "1", "2")
+    early = here.history.position(ACCOUNT)  # its connections have heard both, Redis of neither
+    assert early is not None
+    assert early.place == start.place
+    await position(here)
+    kept = await there.history.since(ACCOUNT, start, unbroken=True)
+    assert kept is not None
+
+    assert [early.covers(None, *event.origin) for event in kept] == [True, True]
+    assert [start.covers(None, *event.origin) for event in kept] == [False, False]
+
+
+@pytest.mark.parametrize("unbroken", [True, False])
+async def test_silence_from_the_start_is_believed_to_who_was_there(cluster: Cluster, unbroken: bool) -> None:
+    here = await cluster.node(HERE)
+    start = await position(here)
+    assert start.place == 0
+    assert [] == await since(here, start, unbroken=unbroken)
+    publish(here, "1")
+
+    assert (["1"] if unbroken else None) == await since(here, start, unbroken=unbroken)
+
+
+async def test_beyond_the_bounds_of_an_account_nobody_is_given_a_part(cluster: Cluster) -> None:
+    here = await cluster.node(HERE, bytes=5_000)
+    start = await position(here)
+    marks = []
+    for number in range(20):
+        publish(here, f"{number}" + "x" * 500)
+        marks.append(await position(here))
+
+    assert await since(here, start) is None
+    assert await since(here, marks[5]) is None
+    assert len(await since(here, marks[-4]) or []) == 3
+    used = await here.link.ask("MEMORY", "USAGE", f"{here.link.prefix}h:{ACCOUNT}")
+    assert used < 10_000
+
+
+async def test_a_frame_beyond_the_bound_is_published_and_not_kept(cluster: Cluster) -> None:
+    here, there = await cluster.node(HERE, bytes=5_000), await cluster.node(THERE)
+    start = await position(here)
+    publish(here, "x" * 6_000)
+    after = await position(there)
+
+    assert [6_000] == [len(frame) for frame in cluster.heard]
+    assert await since(here, start) is None
+    assert [] == await since(here, after)
+
+
+async def test_the_quietest_account_goes_when_the_total_is_reached(cluster: Cluster) -> None:
+    quiet, busy = ACCOUNT, AccountId("busy")
+    here = await cluster.node(HERE, total_bytes=20_000)
+    start = await position(here)
+    publish(here, "1")
+    end = await position(here)
+    publish(here, *["x" * 1_000] * 30, account=busy)
+
+    assert await since(here, start) is None
+    assert [] == await since(here, end)
+    publish(here, "2", account=quiet)
+    assert ["2"] == await since(here, end)
+    sizes = await here.link.ask("HGETALL", f"{here.link.prefix}sizes")
+    told = {name.decode(): int(size) for name, size in zip(sizes[::2], sizes[1::2], strict=True)}
+    assert told[""] == sum(size for name, size in told.items() if name)
+
+
+async def test_what_has_expired_does_not_count(cluster: Cluster) -> None:
+    here = await cluster.node(HERE, seconds=1)
+    publish(here, "1" * 1_000)
+    await asyncio.sleep(1.2)
+    publish(here, "2", account=AccountId("other"))
+    sizes: list[Any] = await here.link.ask("HGETALL", f"{here.link.prefix}sizes")
+
+    told = dict(zip(sizes[::2], sizes[1::2], strict=True))
+
+    assert {b"", b"other"} == told.keys()
+    assert told[b""] == told[b"other"]
+    assert int(told[b""]) < 300
+
+
+async def test_positions_of_a_redis_that_forgot_everything_say_nothing(
+    cluster: Cluster, redis: OwnRedis
+) -> None:
+    here = await cluster.node(HERE)
+    publish(here, "1")
+    told = await position(here)
+    redis.stop()
+    redis.start()
+    async with asyncio.timeout(10):
+        while here.bus.epoch == told.epoch or not here.link.up:  # noqa: ASYNC110 - it looks from outside
+            await asyncio.sleep(0.02)
+
+    assert await since(here, told) is None
+
+
+async def test_how_a_connection_ended_is_known_until_it_goes_on(cluster: Cluster) -> None:
+    here, there = await cluster.node(HERE), await cluster.node(THERE)
+    connection = ConnectionId("connection")
+    assert await there.history.ending(connection) is None
+    here.history.ended(connection, b"note")
+    await here.link.ask("PING")
+    assert b"note" == await there.history.ending(connection)
+    there.history.returned(connection)
+    await there.link.ask("PING")
+
+    assert await here.history.ending(connection) is None
+
+
+async def test_without_redis_nothing_can_be_said(cluster: Cluster, redis: OwnRedis) -> None:
+    here = await cluster.node(HERE)
+    told = await position(here)
+    redis.stop()
+    async with asyncio.timeout(10):
+        while here.link.up:  # noqa: ASYNC110 - it looks from outside
+            await asyncio.sleep(0.02)
+
+    with pytest.raises(Unavailable):
+        await here.history.since(ACCOUNT, told, unbroken=True)
+    with pytest.raises(Unavailable):
+        await here.history.ending(ConnectionId("connection"))

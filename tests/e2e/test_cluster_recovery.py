@@ -1,0 +1,267 @@
+"""A client that lost its connection takes up where it was at another replica."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.api_client import ApiClient
+from tests.device import Device, contents
+from tests.e2e.cluster import Replica, cluster
+from tests.socket_client import SocketClient
+
+pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
+Pair = tuple[ApiClient, ApiClient]
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def replicas(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[Replica]]:
+    async with cluster(tmp_path_factory.mktemp("recovery"), 2) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pair(replicas: list[Replica]) -> AsyncIterator[Pair]:
+    """The same new account on both replicas."""
+    async with (
+        ApiClient.signed_in(replicas[0].url) as one,
+        ApiClient(replicas[1].url, token=one.token) as other,
+    ):
+        yield one, other
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def sid(pair: Pair) -> str:
+    return str((await pair[0].create_session())["id"])
+
+
+async def told(socket: SocketClient, *expected: str) -> None:
+    """What the socket heard of in this life, once all of it and a little more time has come."""
+    async with asyncio.timeout(5):
+        while len(contents(socket)) < len(expected):  # noqa: ASYNC110 - a test, not a server
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.1)
+    assert contents(socket) == list(expected)
+
+
+async def test_it_gets_what_it_missed_once_and_in_order(pair: Pair, sid: str) -> None:
+    one, other = pair
+    async with Device.of(one) as phone:
+        await one.post_messages(sid, ["before"])
+        await told(phone, "before")
+        await phone.drop()
+    await one.post_messages(sid, ["missed 1"])
+    await other.post_messages(sid, ["missed 2"])
+    async with phone.again(at=other.url) as back:
+        await one.post_messages(sid, ["after 1"])
+        await told(back, "missed 1", "missed 2", "after 1")
+        await other.post_messages(sid, ["after 2"])
+        await told(back, "missed 1", "missed 2", "after 1", "after 2")
+
+        assert (back.id, back.pid) == (phone.id, phone.pid)
+
+
+async def test_what_was_on_its_way_is_sent_again(pair: Pair, sid: str) -> None:
+    one, other = pair
+    async with Device.of(one) as phone:
+        await one.post_messages(sid, ["1", "2", "3"])
+        await other.post_messages(sid, ["4"])
+        await told(phone, "1", "2", "3", "4")
+        read = phone.events[1].args[1]
+        await phone.drop()
+    async with phone.again(read, at=other.url) as back:
+        await told(back, "3", "4")
+
+
+async def test_without_an_offset_it_gets_everything_since_its_first_connect(pair: Pair, sid: str) -> None:
+    one, other = pair
+    await one.post_messages(sid, ["before"])
+    async with Device.of(one) as phone:
+        await phone.drop()
+    await one.post_messages(sid, ["first"])
+    async with phone.again(at=other.url) as back:
+        await told(back, "first")
+
+
+async def test_it_may_go_back_and_forth(pair: Pair, sid: str) -> None:
+    one, other = pair
+    device = Device.of(one)
+    for turn in range(6):
+        here, there = pair if turn % 2 else (other, one)
+        async with device as current:
+            await here.post_messages(sid, [f"{turn} here"])
+            await there.post_messages(sid, [f"{turn} there"])
+            missed = [f"missed {turn - 1}"] if turn else []
+            expected = [*missed, f"{turn} here", f"{turn} there"]
+            async with asyncio.timeout(5):
+                while len(contents(current)) < len(expected):  # noqa: ASYNC110 - a test, not a server
+                    await asyncio.sleep(0.01)
+            assert sorted(contents(current)) == sorted(expected)
+            await current.drop()
+        await there.post_messages(sid, [f"missed {turn}"])
+        device = current.again(at=here.url)
+
+
+async def test_a_loss_in_the_middle_of_the_replay_repeats_only_the_rest(pair: Pair, sid: str) -> None:
+    one, other = pair
+    async with Device.of(one) as phone:
+        await phone.drop()
+    await one.post_messages(sid, ["1", "2"])
+    await other.post_messages(sid, ["3", "4"])
+    async with phone.again(at=other.url) as back:
+        await told(back, "1", "2", "3", "4")
+        offsets = [event.args[1] for event in back.events]
+        await back.drop()
+    for place, offset in enumerate(offsets):
+        for api in (one, other):
+            async with back.again(offset, at=api.url) as again:
+                await told(again, *["1", "2", "3", "4"][place + 1 :])
+                await again.drop()
+
+
+async def test_events_of_others_do_not_count_as_its_own(pair: Pair, sid: str) -> None:
+    """A quiet session of a busy account recovers by its first offset or by none."""
+    one, other = pair
+    quiet = str((await one.create_session())["id"])
+    async with Device.of(one, clientType="session-scoped", sessionId=quiet) as session:
+        await one.post_messages(sid, [f"noise {number}" for number in range(50)])
+        await session.drop()
+    await other.post_messages(quiet, ["for it"])
+    await other.post_messages(sid, ["more noise"])
+    async with session.again(at=other.url) as back:
+        await told(back, "for it")
+
+
+async def test_its_own_messages_are_not_echoed_to_it(pair: Pair, sid: str) -> None:
+    one, other = pair
+    async with (
+        Device.of(one, clientType="session-scoped", sessionId=sid) as session,
+        other.user_socket() as phone,
+    ):
+        await session.emit("message", {"sid": sid, "message": "own"})
+        await told(phone, "own")
+        await session.drop()
+        async with session.again(at=other.url) as back:
+            await back.emit("message", {"sid": sid, "message": "own too"})
+            await phone.next_event("update")
+            await phone.next_event("update")
+            await one.post_messages(sid, ["posted"])
+            await told(back, "posted")
+        await told(phone, "own", "own too", "posted")
+
+
+async def test_after_a_goodbye_it_is_a_stranger_everywhere(pair: Pair, sid: str) -> None:
+    one, other = pair
+    async with Device.of(one) as phone:
+        pass
+    await asyncio.sleep(0.1)
+    await one.post_messages(sid, ["missed"])
+    async with phone.again(at=other.url) as back:
+        await told(back)
+
+        assert back.pid != phone.pid
+        assert back.id != phone.id
+
+
+@pytest.mark.parametrize("changed", [{"clientType": "session-scoped", "sessionId": "s"}, {"token": None}])
+async def test_a_private_id_opens_nothing_else(pair: Pair, sid: str, changed: dict[str, str | None]) -> None:
+    one, other = pair
+    async with Device.of(one) as phone, ApiClient.signed_in(one.url) as stranger:
+        await phone.drop()
+        await one.post_messages(sid, ["missed"])
+        given = {key: value or stranger.token for key, value in changed.items()}
+        async with phone.again(at=other.url, **given) as thief:
+            await told(thief)
+            assert thief.id != phone.id
+
+
+async def test_a_private_id_that_was_changed_is_not_known(pair: Pair, sid: str) -> None:
+    one, other = pair
+    async with Device.of(one) as phone:
+        await phone.drop()
+    await one.post_messages(sid, ["missed"])
+    body, _, proof = phone.pid.partition(".")
+    for pid in (f"{body[:-2]}AA.{proof}", f"{body}.{proof[:-2]}AA", f"{body}.", body, ".", "%.%"):
+        async with phone.again(at=other.url, pid=pid) as thief:
+            await told(thief)
+            assert thief.id != phone.id
+
+
+async def test_a_connection_that_seems_alive_elsewhere_ends(pair: Pair, sid: str) -> None:
+    one, other = pair
+    async with Device.of(one) as phone:
+        await one.post_messages(sid, ["1"])
+        await told(phone, "1")
+        async with phone.again(at=other.url) as back:
+            await phone.wait_closed()
+            await one.post_messages(sid, ["2"])
+            await told(back, "2")
+
+            assert back.id == phone.id
+            assert contents(phone) == ["1"]
+
+
+async def test_it_serves_calls_after_it_has_registered_again(pair: Pair) -> None:
+    one, other = pair
+    machine = str((await one.register_machine())["id"])
+    auth = {"clientType": "machine-scoped", "machineId": machine}
+    async with Device.of(one, **auth) as daemon, one.user_socket() as phone:
+        await daemon.emit("rpc-register", {"method": "m:echo"})
+        await daemon.next_event("rpc-registered")
+        await daemon.drop()
+        async with daemon.again(at=other.url) as back:
+            back.answer("rpc-request", lambda _: "back")
+            await back.emit("rpc-register", {"method": "m:echo"})
+
+            assert {"ok": True, "result": "back"} == await phone.call("rpc-call", {"method": "m:echo"})
+
+
+async def test_the_window_and_the_bound_hold_everywhere(tmp_path: Path) -> None:
+    variables = {"HAPPY_RECOVERY_SECONDS": "1", "HAPPY_RECOVERY_ACCOUNT_BYTES": "20000"}
+    async with (
+        cluster(tmp_path, 2, variables=variables) as (first, second),
+        ApiClient.signed_in(first.url) as one,
+        ApiClient(second.url, token=one.token) as other,
+    ):
+        sid = str((await one.create_session())["id"])
+        async with Device.of(one) as late, Device.of(one) as slow:
+            await late.drop()
+            await asyncio.sleep(1.2)
+            await one.post_messages(sid, ["missed"])
+            async with late.again(at=other.url) as back:
+                await told(back)
+                assert back.pid != late.pid
+            await told(slow, "missed")
+            await slow.drop()
+        for _ in range(5):
+            await one.post_messages(sid, ["x" * 5_000])
+        async with slow.again(at=other.url) as back:
+            await told(back)
+            assert back.pid != slow.pid
+
+
+async def test_a_killed_replica_costs_its_clients_nothing(tmp_path: Path) -> None:
+    async with (
+        cluster(tmp_path, 2) as (first, second),
+        ApiClient.signed_in(first.url) as one,
+        ApiClient(second.url, token=one.token) as other,
+    ):
+        sid = str((await one.create_session())["id"])
+        async with Device.of(one) as phone:
+            await other.post_messages(sid, ["1"])
+            await told(phone, "1")
+            first.kill()
+            await phone.wait_closed()
+            await other.post_messages(sid, ["2"])
+            async with phone.again(at=other.url) as back:
+                await other.post_messages(sid, ["3"])
+                await told(back, "2", "3")
+                await back.drop()
+            await other.post_messages(sid, ["4"])
+            await first.start()
+            async with back.again(at=one.url) as again:
+                await told(again, "4")
+
+                assert again.id == phone.id

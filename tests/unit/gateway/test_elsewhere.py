@@ -1,0 +1,198 @@
+"""Where the history of all nodes and what is heard live meet, nothing is told twice and nothing left out."""
+
+from collections.abc import Callable
+
+import pytest
+
+from happy.domain.errors import Unavailable
+from happy.domain.events import TO_USER, Audience, to_session
+from happy.domain.ports.pubsub import Kept, Origin
+from happy.domain.positions import Position
+from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
+from happy.gateway import frame
+from happy.gateway.elsewhere import Elsewhere
+from happy.gateway.frame import Frame
+from happy.gateway.handshake import Handshake
+from happy.gateway.history import Event, History, HistoryLimits
+from happy.gateway.past import Past
+from happy.gateway.recovery import Recovery
+
+OWNER, PHONE = AccountId("owner"), ConnectionId("phone")
+HERE, THERE = NodeId("0a" * 8), NodeId("0b" * 8)
+NOTHING: Callable[[], None] = lambda: None  # noqa: E731 - what is done by default
+
+
+class FakeShared:
+    """Implements `SharedHistory`; things may happen while it is asked."""
+
+    def __init__(self) -> None:
+        self.place = 0
+        self.kept: list[Kept] | None = []
+        self.notes: dict[ConnectionId, bytes] = {}
+        self.before_ending = self.before_answer = NOTHING
+        self.up = True
+
+    def position(self, account_id: AccountId) -> Position | None:
+        assert account_id == OWNER
+        return Position("1f", self.place, {HERE: 0}) if self.up else None
+
+    def mark(self, account_id: AccountId) -> str:
+        position = self.position(account_id)
+        return position.text() if position else ""
+
+    async def since(self, account_id: AccountId, position: Position, *, unbroken: bool) -> list[Kept] | None:
+        assert (account_id, unbroken) == (OWNER, True)
+        answer = self.kept and [event for event in self.kept if event.place > position.place]
+        self.before_answer()
+        return answer
+
+    def ended(self, connection_id: ConnectionId, note: bytes) -> None:
+        self.notes[connection_id] = note
+
+    def returned(self, connection_id: ConnectionId) -> None:
+        self.notes.pop(connection_id, None)
+
+    async def ending(self, connection_id: ConnectionId) -> bytes | None:
+        self.before_ending()
+        if not self.up:
+            raise Unavailable("away")
+        return self.notes.get(connection_id)
+
+
+class World:
+    """One account on two nodes. The client was on the first and comes to the second."""
+
+    def __init__(self) -> None:
+        self.shared = FakeShared()
+        self.now = 1_000.0
+        self.before = self._recovery()
+        self.after = self._recovery()
+
+    def _recovery(self) -> Recovery:
+        elsewhere = Elsewhere(self.shared, b"key", 120, lambda: self.now)
+        return Recovery(History(HistoryLimits()), 120, elsewhere=elsewhere)
+
+    def asked(self, pid: str = "", offset: str = "") -> Handshake:
+        return Handshake(
+            "token", "user", "", explicit_user=True, foreground=False, client="", pid=pid, offset=offset
+        )
+
+    def begin(self) -> Past:
+        return self.before.begin(OWNER, PHONE, self.asked(), NOTHING)
+
+    def publish(self, name: str, number: int, audience: Audience = TO_USER) -> None:
+        """By the first node; the second one hears it."""
+        self.shared.place += 1
+        origin = Origin(THERE, number)
+        payload = f'"{name}"'.encode()
+        assert self.shared.kept is not None
+        raw = frame.encode(Frame(audience, None, "update", payload))
+        self.shared.kept.append(Kept(self.shared.place, origin, raw, ahead=False))
+        if self.after.awaits(OWNER):
+            self.after.note(OWNER, Event(audience, None, "update", payload, origin))
+
+    async def come(self, pid: str, offset: str = "") -> list[str] | None:
+        past = await self.after.claim(OWNER, self.asked(pid, offset), NOTHING)
+        if past is None:
+            return None
+        packets = self.after.resume(past, self.asked(pid, offset))
+        return [packet.split('"')[3] for packet in packets]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_what_happens_while_it_asks_is_told_once(world: World) -> None:
+    pid = world.begin().pid
+    world.publish("1", 1)
+    world.shared.before_ending = lambda: world.publish("2", 2)
+    world.shared.before_answer = lambda: world.publish("3", 3)
+
+    assert ["1", "2", "3"] == await world.come(pid)
+    assert not world.after.awaits(OWNER)
+
+
+async def test_what_the_other_node_had_told_already_is_not_told_when_it_arrives_late(world: World) -> None:
+    pid = world.begin().pid
+    world.publish("1", 1)
+    offset = f"aa.1-1f.1.{THERE}.2"
+
+    def late() -> None:
+        world.publish("2", 2)
+        world.publish("3", 3)
+
+    world.shared.before_answer = late
+
+    assert ["3"] == await world.come(pid, offset)
+
+
+async def test_an_offset_without_a_position_is_not_guessed_at(world: World) -> None:
+    pid = world.begin().pid
+    world.publish("1", 1)
+
+    assert await world.come(pid, "aa.1") is None
+    assert ["1"] == await world.come(pid)
+
+
+async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None:
+    pid = world.begin().pid
+    world.publish("1", 1)
+    world.publish("2", 2, to_session(SessionId("s")))
+    assert world.shared.kept is not None
+    world.shared.kept.append(Kept(2, Origin(THERE, 3), frame.encode_signal("kind", "text"), ahead=False))
+
+    assert ["1", "2"] == await world.come(pid)
+
+
+async def test_a_note_of_how_it_ended_is_believed(world: World) -> None:
+    past = world.begin()
+    world.before.lost(past, 0.0)
+    world.now += 121
+    assert await world.come(past.pid) is None
+    world.now -= 2
+    assert [] == await world.come(past.pid)
+    assert world.shared.notes == {}
+
+
+async def test_who_said_goodbye_is_a_stranger(world: World) -> None:
+    past = world.begin()
+    world.before.left(past)
+
+    assert await world.come(past.pid) is None
+
+
+async def test_without_the_history_of_all_nothing_is_guessed(world: World) -> None:
+    pid = world.begin().pid
+    world.shared.kept = None
+    assert await world.come(pid) is None
+    world.shared.up = False
+    assert await world.come(pid) is None
+    assert not world.after.awaits(OWNER)
+
+
+async def test_one_who_moved_away_leaves_nothing_behind(world: World) -> None:
+    past = world.begin()
+    closed: list[str] = []
+    past.close = lambda: closed.append("closed")
+    world.before.moved(AccountId("another"), PHONE)
+    assert closed == []
+    world.before.moved(OWNER, PHONE)
+    world.before.lost(past, 0.0)
+
+    assert closed == ["closed"]
+    assert world.shared.notes == {}
+    assert not world.before.awaits(OWNER)
+
+
+async def test_a_client_that_comes_back_to_where_it_was_needs_nobody_else(world: World) -> None:
+    past = world.begin()
+    world.before.lost(past, 0.0)
+    world.before.note(OWNER, Event(TO_USER, None, "update", b'"1"'))
+    world.before.release(past)
+    world.shared.up = False
+    again = await world.before.claim(OWNER, world.asked(past.pid), NOTHING)
+
+    assert again is past
+    assert len(world.before.resume(past, world.asked(past.pid))) == 1

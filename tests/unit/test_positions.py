@@ -1,0 +1,45 @@
+"""How far somebody has heard, as text that clients carry from node to node."""
+
+import pytest
+
+from happy.domain.positions import LONGEST, Position, parse
+from happy.domain.values import NodeId
+
+ONE, OTHER = NodeId("0a" * 8), NodeId("0b" * 8)
+
+
+@pytest.mark.parametrize("known", [{}, {ONE: 1}, {ONE: 255, OTHER: 2**40}])
+def test_a_position_survives_its_text(known: dict[NodeId, int]) -> None:
+    position = Position("1f", 1_790_000_000_000_000, known)
+
+    assert position == parse(position.text())
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "1f", "1f.", "1f.g", "1f.1.0a", "1f.1.0a.", "xy.1", "1f.1 ", "²", "1f." + "1" * LONGEST]
+)
+def test_a_strange_text_is_no_position(text: str) -> None:
+    assert parse(text) is None
+
+
+def test_a_position_covers_by_place_and_by_number() -> None:
+    position = Position("1f", 10, {ONE: 5})
+
+    assert position.covers(10, OTHER, 99)
+    assert not position.covers(11, OTHER, 99)
+    assert position.covers(11, ONE, 5)
+    assert not position.covers(11, ONE, 6)
+    assert position.covers(None, ONE, 5)
+    assert not position.covers(None, OTHER, 1)
+
+
+def test_two_positions_cover_more_together() -> None:
+    joined = Position("1f", 10, {ONE: 5}).joined(Position("1f", 8, {ONE: 6, OTHER: 1}))
+
+    assert Position("1f", 10, {ONE: 6, OTHER: 1}) == joined
+
+
+def test_a_position_of_another_epoch_adds_nothing() -> None:
+    position = Position("1f", 10, {ONE: 5})
+
+    assert position == position.joined(Position("2f", 80, {ONE: 60})) == position.joined(None)
