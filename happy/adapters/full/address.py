@@ -4,6 +4,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from msgspec import Struct
 
+from happy.domain.errors import StartupError
+
 # Parameters that other clients of PostgreSQL understand, and that its own protocol does not.
 FOREIGN = frozenset(
     {"connection_limit", "pool_timeout", "socket_timeout", "connect_timeout", "sslaccept", "sslidentity"}
@@ -36,13 +38,22 @@ class Address(Struct, frozen=True):
 
 
 def parse(url: str) -> Address:
-    """Understands `schema`, `pgbouncer` and `connection_limit` as well, which only other clients know."""
+    """Understands `schema`, `pgbouncer` and `connection_limit` as well, which only other clients know.
+
+    Raises StartupError for a schema that a pooler would not be told of.
+    """
     parts = urlsplit(url)
     given = parse_qsl(parts.query)
     options = dict(given)
     kept = [(name, value) for name, value in given if name not in FOREIGN | {"schema", "pgbouncer"}]
+    behind_pooler = options.get("pgbouncer", "").lower() in YES
+    if behind_pooler and options.get("schema", "public") != "public":
+        raise StartupError(
+            "DATABASE_URL: schema= is a setting of the session, which pgbouncer=true leaves out:"
+            " give the user of the database that search_path instead (ALTER ROLE ... SET search_path)"
+        )
     return Address(
         url=parts._replace(scheme="postgresql", query=urlencode(kept)).geturl(),
         schema=options.get("schema"),
-        behind_pooler=options.get("pgbouncer", "").lower() in YES,
+        behind_pooler=behind_pooler,
     )

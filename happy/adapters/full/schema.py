@@ -1,6 +1,7 @@
 """Brings a PostgreSQL database to the schema of this version, or says what it has instead."""
 
 import logging
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 BASE = REVISIONS[0]  # what other servers' databases look like
 CONNECT_SECONDS = 10.0
-VERSION_TABLE = "SELECT to_regclass('alembic_version') IS NOT NULL"
+VERSION_TABLE = (
+    "SELECT count(*) > 0 FROM pg_class WHERE relname = 'alembic_version' AND pg_table_is_visible(oid)"
+)
+"""Not `to_regclass`: a server session that a pooler hands on may remember from before that there was none."""
+
 VERSION = "SELECT max(version_num) FROM alembic_version"
 MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(1751216240)"
 """The lock of schema/migrations/env.py, taken before anything is looked at."""
@@ -79,7 +84,7 @@ async def verify(url: str) -> None:
             raise StartupError(f"the database {address.place} differs from schema {HEAD}: {error}") from error
 
     with explained(address):
-        connection = await asyncpg.connect(address.url, timeout=CONNECT_SECONDS)
+        connection = await _connect(address)
         try:
             await require_head(connection, address)
         finally:
@@ -172,12 +177,9 @@ async def _in_transaction(address: Address, action: Callable[["Connection"], Res
     engine = create_async_engine(
         make_url(address.url).set(drivername="postgresql+asyncpg", query={}),
         poolclass=pool.NullPool,
-        async_creator=lambda: asyncpg.connect(
-            address.url,
-            timeout=CONNECT_SECONDS,
-            statement_cache_size=0,
-            server_settings=address.server_settings,
-        ),
+        async_creator=lambda: _connect(address),
+        # Several of us may be behind one pooler, whose server sessions keep what they have prepared.
+        connect_args={"prepared_statement_name_func": lambda: f"happy_{secrets.token_hex(8)}"},
     )
     with explained(address):
         try:
@@ -185,6 +187,15 @@ async def _in_transaction(address: Address, action: Callable[["Connection"], Res
                 return await connection.run_sync(action)
         finally:
             await engine.dispose()
+
+
+async def _connect(address: Address) -> Any:
+    return await asyncpg.connect(
+        address.url,
+        timeout=CONNECT_SECONDS,
+        statement_cache_size=0,
+        server_settings=address.server_settings,
+    )
 
 
 @contextmanager
@@ -195,16 +206,21 @@ def explained(address: Address) -> Iterator[None]:
     except StartupError:
         raise
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable) as error:
-        reason = str(error.__cause__ or error) or "no answer"
-        raise StartupError(f"cannot use the database {address.place}: {reason}") from error
+        raise StartupError(_explanation(error.__cause__ or error, address)) from error
     except Exception as error:
         driver = getattr(error, "orig", None)
         if driver is None:
             raise
-        cause = driver.__cause__ or driver
-        if isinstance(cause, asyncpg.InsufficientPrivilegeError):
-            raise StartupError(
-                f"no right to change the database {address.place} ({cause}):"
-                " run `happy-server migrate` once, with the user that owns the tables in DATABASE_URL"
-            ) from error
-        raise StartupError(f"cannot use the database {address.place}: {cause}") from error
+        raise StartupError(_explanation(driver.__cause__ or driver, address)) from error
+
+
+def _explanation(error: BaseException, address: Address) -> str:
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return (
+            f"no right to change the database {address.place} ({error}):"
+            " run `happy-server migrate` once, with the user that owns the tables in DATABASE_URL"
+        )
+    text = f"cannot use the database {address.place}: {str(error) or 'no answer'}"
+    if "unsupported startup parameter" in text:
+        text += ": behind a pooler, add pgbouncer=true to DATABASE_URL"
+    return text
