@@ -15,6 +15,15 @@ class LocalBus:
     def publish(self, account_id: AccountId, frame: bytes) -> None:
         pass
 
+    def expect(self, account_id: AccountId) -> None:
+        pass
+
+    def settle(self, account_id: AccountId) -> None:
+        pass
+
+    def break_off(self, account_id: AccountId) -> None:
+        pass
+
     async def watch(self, account_id: AccountId) -> None:
         pass
 

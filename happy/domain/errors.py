@@ -36,6 +36,10 @@ class Unavailable(HappyError):
     """A backing service did not answer."""
 
 
+class Uncertain(Unavailable):
+    """A backing service did not answer; it may have done what it was asked."""
+
+
 class Stopping(Unavailable):
     """The server is stopping."""
 

@@ -132,6 +132,19 @@ class Hub:
             self._bus.publish(account_id, frames.encode(frame))
         self._deliver(account_id, Event(*frame))
 
+    def expect(self, account_id: AccountId) -> None:
+        if self._bus is not None:
+            self._bus.expect(account_id)
+
+    def settle(self, account_id: AccountId) -> None:
+        if self._bus is not None:
+            self._bus.settle(account_id)
+
+    def doubt(self, account_id: AccountId) -> None:
+        if self._bus is not None:
+            self._bus.break_off(account_id)
+        self.on_gap(account_id)
+
     def signal(self, account_id: AccountId, kind: str, text: str) -> None:
         """Tell the other nodes that have connections of the account something that no client hears."""
         if self._bus is not None:

@@ -1,7 +1,9 @@
 """Append messages to a session and page through them (contract 01 section 5)."""
 
+from asyncio import CancelledError
 from collections.abc import Sequence
 
+from happy.domain.errors import Uncertain
 from happy.domain.events import NewMessage, Update, to_session
 from happy.domain.ids import new_id, update_id
 from happy.domain.ports.clock import Clock
@@ -33,8 +35,15 @@ class MessageService:
         `skip` is the connection that must not hear its own message. Raises NotFound.
         """
         now = self._clock()
-        appended = await self._log.append(account_id, session_id, _drafts(contents, now), now)
-        self._announce(account_id, session_id, appended, now, skip)
+        self._sink.expect(account_id)
+        try:
+            appended = await self._log.append(account_id, session_id, _drafts(contents, now), now)
+            self._announce(account_id, session_id, appended, now, skip)
+        except (Uncertain, CancelledError):
+            self._sink.doubt(account_id)
+            raise
+        finally:
+            self._sink.settle(account_id)
         return sorted(appended.existing + appended.created, key=lambda message: message.seq)
 
     def _announce(

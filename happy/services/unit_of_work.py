@@ -1,8 +1,10 @@
 """A transaction, the updates recorded in it, and their publication after the commit."""
 
-from collections.abc import Awaitable, Callable
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Set
 from typing import TypeVar
 
+from happy.domain.errors import Uncertain
 from happy.domain.events import Audience, Body, Update
 from happy.domain.ids import update_id
 from happy.domain.ports.clock import Clock
@@ -21,6 +23,11 @@ class Changes:
         self.tx = tx
         self.now = now
         self._recorded: dict[AccountId, list[tuple[Audience, Body]]] = {}
+
+    @property
+    def accounts(self) -> Set[AccountId]:
+        """Those that something is announced to."""
+        return self._recorded.keys()
 
     def record(self, account_id: AccountId, audience: Audience, body: Body) -> None:
         """Announce `body` once the transaction has committed."""
@@ -49,13 +56,25 @@ class UnitOfWork:
     ) -> T:
         """The use case awaits nothing but `changes.tx`: it may run in another thread, or twice."""
         now = self._clock()
+        expected: set[AccountId] = set()
 
         async def body(tx: Transaction) -> tuple[T, list[Announcement]]:
             changes = Changes(tx, now)
             result = await use_case(changes)
+            for account_id in changes.accounts - expected:
+                self._sink.expect(account_id)
+            expected.update(changes.accounts)
             return result, await changes.stamp()
 
-        result, announcements = await self._store.write(body)
-        for account_id, audience, update in announcements:
-            self._sink.publish(account_id, update, audience, skip=skip)
+        try:
+            result, announcements = await self._store.write(body)
+            for account_id, audience, update in announcements:
+                self._sink.publish(account_id, update, audience, skip=skip)
+        except (Uncertain, CancelledError):
+            for account_id in expected:
+                self._sink.doubt(account_id)
+            raise
+        finally:
+            for account_id in expected:
+                self._sink.settle(account_id)
         return result

@@ -15,7 +15,7 @@ from happy.adapters.full.redis import open_redis
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
-from happy.domain.ports.pubsub import EventBus, NodeLink, Presence
+from happy.domain.ports.pubsub import EventBus, NodeLink, Presence, SharedHistory
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, NodeId
 from tests.seeds import NOW
@@ -34,6 +34,7 @@ class Node:
     bus: EventBus
     link: NodeLink
     presence: Presence
+    history: SharedHistory | None = None
     frames: list[tuple[AccountId, bytes]] = field(default_factory=list)
     messages: list[tuple[NodeId, bytes]] = field(default_factory=list)
     gaps: list[AccountId] = field(default_factory=list)
@@ -69,7 +70,7 @@ async def open_nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
 async def open_node(url: str = REDIS) -> AsyncIterator[Node]:
     """A node on Redis that writes down what reaches it."""
     async with open_redis(url, NodeId(secrets.token_hex(8))) as redis:
-        node = Node(redis.bus, redis.nodes, redis.presence)
+        node = Node(redis.bus, redis.nodes, redis.presence, redis.history)
         redis.bus.listen(lambda account, frame, _: node.frames.append((account, frame)), node.gaps.append)
         redis.nodes.listen(lambda sender, payload: node.messages.append((sender, payload)))
         yield node

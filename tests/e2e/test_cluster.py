@@ -151,6 +151,25 @@ async def test_a_call_right_after_a_kill_waits_for_the_daemon_to_come_back(tmp_p
                 assert {"ok": True, "result": "back"} == await call
 
 
+async def test_nobody_is_left_without_what_a_killed_replica_had_stored(tmp_path: Path) -> None:
+    """It may be killed between its commit and the announcement: who may lack something starts over."""
+    async with (
+        cluster(tmp_path, 2) as (first, second),
+        ApiClient.signed_in(first.url) as one,
+        ApiClient(second.url, token=one.token) as other,
+        ApiClient.signed_in(second.url) as stranger,
+    ):
+        session = str((await one.create_session())["id"])
+        async with other.user_socket() as phone, stranger.user_socket() as bystander:
+            await one.post_messages(session, ["the last"])
+            first.kill()
+            async with asyncio.timeout(10):
+                while not (phone.closed.is_set() or phone.updates("new-message")):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+
+            assert not bystander.closed.is_set()
+
+
 async def test_a_machine_goes_offline_though_a_killed_replica_still_claims_it(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, 2) as (first, second),

@@ -252,6 +252,7 @@ async def test_a_killed_replica_costs_its_clients_nothing(tmp_path: Path) -> Non
         async with Device.of(one) as phone:
             await other.post_messages(sid, ["1"])
             await told(phone, "1")
+            await asyncio.sleep(1.5)  # the first replica has published all that it committed, and said so
             first.kill()
             await phone.wait_closed()
             await other.post_messages(sid, ["2"])

@@ -15,7 +15,7 @@ from happy.adapters.full.batch import Job, Outcome, append_all
 from happy.adapters.sql import accounts, messages
 from happy.adapters.sql.statement import Statement
 from happy.adapters.sql.transaction import SqlTransaction
-from happy.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from happy.domain.errors import Conflict, Invalid, NotFound, Unavailable, Uncertain
 from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
@@ -148,8 +148,19 @@ class PostgresStore:
                 raise Unavailable("too many conflicting changes") from error
 
     async def _attempt(self, body: Body[T]) -> T:
-        async with self.connection() as connection, connection.transaction():
-            return await Alone(body, PostgresExecutor(connection))
+        return await self.commit(lambda connection: Alone(body, PostgresExecutor(connection)))
+
+    async def commit(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Do `work` in a transaction. Raises Uncertain when the end of it was not heard."""
+        done: list[T] = []
+        try:
+            async with self.connection() as connection, connection.transaction():
+                done.append(await work(connection))
+        except Unavailable as error:
+            if done:
+                raise Uncertain from error
+            raise
+        return done[0]
 
     async def drain(self) -> None:
         """Let those finish who asked before the end."""
@@ -190,20 +201,24 @@ class PostgresMessageLog:
 
     async def _commit(self, jobs: list[Job]) -> list[Outcome]:
         if len(jobs) > 1:
-            async with self._store.connection() as connection, connection.transaction():
-                return await append_all(PostgresExecutor(connection), jobs)
+            return await self._store.commit(lambda connection: append_all(PostgresExecutor(connection), jobs))
         return [await self._append(jobs[0])]
 
     async def _append(self, job: Job) -> Outcome:
         """One statement, and so one round trip."""
         for pause in RETRY_PAUSES:
+            asked = False
             try:
                 async with self._store.connection() as connection:
-                    return await append(
-                        PostgresExecutor(connection), job.account_id, job.session_id, job.drafts, job.now
-                    )
+                    asked = True
+                    run = PostgresExecutor(connection)
+                    return await append(run, job.account_id, job.session_id, job.drafts, job.now)
             except NotFound as error:
                 return error
+            except Unavailable as error:
+                if asked:
+                    raise Uncertain from error
+                raise
             except (Conflict, *RETRYABLE):
                 await asyncio.sleep(pause)
         raise Unavailable("too many conflicting changes")

@@ -58,10 +58,12 @@ async def open_redis(url: str, node_id: NodeId, keeping: Keeping | None = None) 
     async def tick() -> None:
         await presence.tick()
         await bus.check_lateness()
+        await bus.look_for_dead()
 
     link.restore, link.tick = restore, tick
-    link.subscriptions.on_push, link.on_drop = bus.on_push, bus.report_gap
+    link.subscriptions.on_push, link.on_drop = bus.on_push, bus.report_drop
     async with link.open():
         nodes, history = RedisNodes(bus, presence, link.prefix), RedisHistory(link, bus, keeping.seconds)
         yield Redis(bus, nodes, presence, history, link)
         await presence.leave()
+        bus.unpublished.leave()

@@ -13,6 +13,7 @@ from typing import Any
 
 from happy.adapters.full.redis_frames import Keeping, Kept, RedisFrames
 from happy.adapters.full.redis_link import RedisLink
+from happy.adapters.full.redis_unpublished import RedisUnpublished
 from happy.adapters.full.redis_wire import Broken
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import OnFrame, OnGap, OnMessage, Origin
@@ -52,6 +53,8 @@ class RedisBus:
         self._check_until = 0.0
         self._followed: dict[AccountId, Followed] = {}
         self._told: dict[bytes, int] = {}
+        self.unpublished = RedisUnpublished(link, node_id)
+        self.expect, self.settle = self.unpublished.expect, self.unpublished.settle
         self._on_frame: OnFrame = _ignore()
         self._on_gap: OnGap = _ignore()
         self._on_message: OnMessage = _ignore()
@@ -84,11 +87,14 @@ class RedisBus:
         header = HEADER.pack(self._me, self._next(), 0, FRAME)
         return ("PUBLISH", self._node_channel(to), header + payload)
 
-    def report_gap(self, account_id: str) -> None:
+    def report_drop(self, account_id: str) -> None:
         """What was to be published for the account had to be dropped."""
         log.warning("events for an account were dropped because Redis was away for long")
+        self.break_off(AccountId(account_id))
+
+    def break_off(self, account_id: AccountId) -> None:
         header = HEADER.pack(self._me, self._next(), 0, GAP)
-        self._link.send(*self.frames.publication(AccountId(account_id), header))
+        self._link.send(*self.frames.publication(account_id, header))
 
     def _next(self) -> int:
         self.number += 1
@@ -180,6 +186,7 @@ class RedisBus:
         for followed in self._followed.values():
             followed.held_back = []
         await self.frames.load(ask)
+        await self.unpublished.restore()
         await self._link.subscriptions.subscribe(self._node_channel(self.node_id))
         replaced, lost = await self._is_another(), await self._memory_was_lost()
         if lost:
@@ -236,6 +243,14 @@ class RedisBus:
         if kept.first == 0:  # what followed is gone
             return False
         return kept.before <= offset if kept.before else in_time  # 0: nothing was published for long before
+
+    # Another node has gone
+
+    async def look_for_dead(self) -> None:
+        """Connections start over where a node that was killed may not have published everything."""
+        for account_id in await self.unpublished.tick():
+            if account_id in self._followed:
+                self._on_gap(account_id)
 
     # Redis has lost its memory
 

@@ -41,19 +41,17 @@ class RedisHistory:
         if self._bus.epoch != position.epoch:
             return None
         kept = await self._bus.frames.after(self._link.ask, account_id, position.place)
-        if not _reaches_back(kept, position.place, unbroken=unbroken):
+        complete = _reaches_back(kept, position.place, unbroken=unbroken) and all(map(_is_whole, kept.frames))
+        if not complete or await self._is_owed(account_id, position):
             return None
-        found = []
-        for place, message in kept.frames:
-            if not message:
-                return None
-            sender, number, _, kind = HEADER.unpack_from(message)
-            if kind == GAP:
-                return None
-            origin, ahead = Origin(NodeId(sender.decode()), number), place > heard
-            if not ahead or origin.node_id == self._bus.node_id:
-                found.append(Kept(min(place, heard), origin, message[HEADER.size :], ahead))
-        return found
+        found = (_kept(place, message, heard) for place, message in kept.frames)
+        return [event for event in found if not event.ahead or event.origin.node_id == self._bus.node_id]
+
+    async def _is_owed(self, account_id: AccountId, position: Position) -> bool:
+        """Whether a node that the client was connected to was killed before it published everything."""
+        nodes = (node_id for node_id in position.known if node_id != self._bus.node_id)
+        owed = [await self._bus.unpublished.has_marked(node_id, account_id) for node_id in nodes]
+        return any(owed)
 
     def ended(self, connection_id: ConnectionId, note: bytes) -> None:
         self._link.send("SET", self._key(connection_id), note, "EX", self._seconds)
@@ -67,6 +65,17 @@ class RedisHistory:
 
     def _key(self, connection_id: ConnectionId) -> str:
         return f"{self._prefix}l:{connection_id}"
+
+
+def _is_whole(frame: tuple[int, bytes]) -> bool:
+    """Frames that are too large are not kept, and some say that others were lost."""
+    return bool(frame[1]) and HEADER.unpack_from(frame[1])[3] != GAP
+
+
+def _kept(place: int, message: bytes, heard: int) -> Kept:
+    sender, number, _, _ = HEADER.unpack_from(message)
+    origin = Origin(NodeId(sender.decode()), number)
+    return Kept(min(place, heard), origin, message[HEADER.size :], ahead=place > heard)
 
 
 def _reaches_back(kept: frames.Kept, place: int, *, unbroken: bool) -> bool:

@@ -91,3 +91,22 @@ return found
 
 A node that was killed stops listening at once, long before its lease lapses.
 """
+
+ALIVE: Final = """
+redis.call('ZADD', KEYS[1], ARGV[3], ARGV[1])
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
+redis.call('EXPIRE', KEYS[2], ARGV[5])
+redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3] - ARGV[5])
+local silent = {}
+for _, node in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if node ~= ARGV[1] and redis.call('PUBSUB', 'NUMSUB', ARGV[2] .. node)[2] == 0 then
+    silent[#silent + 1] = node
+  end
+end
+return silent
+"""
+"""Say that a node is alive, drop its old marks, and name the nodes that do not listen.
+
+Arguments: the node, how channels of nodes begin, now and the time before which marks are old, in s, and how
+long a node that is gone is remembered.
+"""

@@ -28,6 +28,22 @@ class EventSink(Protocol):
         """Deliver `event` to every connection of `audience` on every node. Returns at once."""
         ...
 
+    def expect(self, account_id: AccountId) -> None:
+        """Events of the account are about to be committed; comes before every commit. Returns at once.
+
+        Should this node be killed before it publishes them, connections on other nodes start over. Where
+        there are no other nodes, it may be called in any thread.
+        """
+        ...
+
+    def settle(self, account_id: AccountId) -> None:
+        """What was expected has been published, or will never be. Returns at once."""
+        ...
+
+    def doubt(self, account_id: AccountId) -> None:
+        """Nobody knows whether events were committed: all connections start over. Returns at once."""
+        ...
+
 
 class Signals(Protocol):
     """What nodes tell each other about an account, and no client hears."""
@@ -78,6 +94,18 @@ class EventBus(Protocol):
 
     def publish(self, account_id: AccountId, frame: bytes) -> None:
         """Queue `frame` and return at once."""
+        ...
+
+    def expect(self, account_id: AccountId) -> None:
+        """Should this node be killed before it publishes what it commits now, others report a gap."""
+        ...
+
+    def settle(self, account_id: AccountId) -> None:
+        """It has published that, or never will. Comes once for every `expect`."""
+        ...
+
+    def break_off(self, account_id: AccountId) -> None:
+        """Other nodes that watch the account report a gap. Returns at once."""
         ...
 
     async def watch(self, account_id: AccountId) -> None:

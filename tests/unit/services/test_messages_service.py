@@ -1,10 +1,11 @@
 """Appending messages and announcing each of them once (contract 01 section 5)."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from happy.domain.errors import NotFound
+from happy.domain.errors import NotFound, Unavailable, Uncertain
 from happy.domain.events import to_session
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, ConnectionId, SessionId
@@ -124,3 +125,25 @@ async def test_the_legacy_page_holds_the_newest_150(world: World, session: Sessi
     newest = await world.messages.newest(session.account_id, session.id)
 
     assert list(range(152, 2, -1)) == [message.seq for message in newest]
+
+
+@pytest.mark.parametrize(
+    ("error", "doubted"), [(Uncertain, True), (asyncio.CancelledError, True), (Unavailable, False)]
+)
+async def test_an_append_whose_end_is_unknown_makes_connections_start_over(
+    world: World,
+    session: Session,
+    monkeypatch: pytest.MonkeyPatch,
+    error: type[BaseException],
+    *,
+    doubted: bool,
+) -> None:
+    async def cut(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(world.store.messages, "append", cut)
+    with pytest.raises(error):
+        await append(world, session, ("a", "text"))
+
+    assert [session.account_id] == world.sink.expected == world.sink.settled
+    assert [session.account_id] * doubted == world.sink.doubted

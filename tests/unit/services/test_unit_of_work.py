@@ -1,10 +1,11 @@
 """Updates are numbered in their transaction and published after it."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
-from happy.domain.errors import NotFound, Unavailable
+from happy.domain.errors import NotFound, Unavailable, Uncertain
 from happy.domain.events import TO_USER, DeleteSession, NewMessage, Update, to_session
 from happy.domain.values import AccountId, ConnectionId, SessionId
 from happy.services.unit_of_work import Changes
@@ -128,3 +129,35 @@ async def test_updates_of_one_account_are_published_in_the_order_of_their_number
 
     assert list(range(1, 81)) == [update.seq for update in updates]
     assert list(range(1, 61)) == messages
+
+
+async def test_accounts_are_named_before_the_commit_that_announces_something(
+    world: World, owner: AccountId
+) -> None:
+    async def use_case(changes: Changes) -> None:
+        changes.record(owner, TO_USER, DeleteSession(SID))
+
+    await world.unit_of_work.run(use_case)
+
+    assert ([owner], [owner], []) == (world.sink.expected, world.sink.settled, world.sink.doubted)
+
+
+@pytest.mark.parametrize("error", [Uncertain, asyncio.CancelledError])
+async def test_a_commit_whose_end_is_unknown_makes_connections_start_over(
+    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    write = world.store.write
+
+    async def cut(body: Any) -> None:
+        await write(body)
+        raise error
+
+    async def use_case(changes: Changes) -> None:
+        changes.record(owner, TO_USER, DeleteSession(SID))
+
+    monkeypatch.setattr(world.store, "write", cut)
+    with pytest.raises(error):
+        await world.unit_of_work.run(use_case)
+
+    assert [owner] == world.sink.doubted == world.sink.settled
+    assert [] == world.sink.take()

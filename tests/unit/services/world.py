@@ -51,6 +51,18 @@ class Sink:
 
     def __init__(self) -> None:
         self.published: list[Published] = []
+        self.expected: list[AccountId] = []
+        self.settled: list[AccountId] = []
+        self.doubted: list[AccountId] = []
+
+    def expect(self, account_id: AccountId) -> None:
+        self.expected.append(account_id)
+
+    def settle(self, account_id: AccountId) -> None:
+        self.settled.append(account_id)
+
+    def doubt(self, account_id: AccountId) -> None:
+        self.doubted.append(account_id)
 
     def publish(
         self,
