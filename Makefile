@@ -14,7 +14,7 @@ $(shell rm -f $(PY) $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-light run-light run-full test test-full check format lint types layers schema-drift fix bench schema migration \
+.PHONY: help install install-light run-light run-full test check format lint types layers schema-drift fix bench schema migration \
 	lock test-client kill-loop clean
 
 help: ## list the targets
@@ -34,11 +34,13 @@ run-full: $(FULL) ## the server for many: PostgreSQL, Redis, S3 (settings: docs/
 
 # ---- test and check --------------------------------------------------------------------------------------
 
-test: $(DEV) ## the tests; one of them: make test t="tests/unit/test_crypto.py -k token"
-	@exec $(PY) -m pytest $(t)
+# The full flavor's tests are those that need PostgreSQL and Redis; all others are the light one's.
+SELECTED_light := -m "not services"
+SELECTED_full := -m services
 
-test-full: $(DEV) ## the end-to-end tests on PostgreSQL and Redis (HAPPY_TEST_POSTGRES, HAPPY_TEST_REDIS)
-	@exec $(PY) -m tests.e2e.on_full $(t)
+test: $(DEV) ## the tests; some of them: make test flavor=light (or full), make test t="tests/unit -k token"
+	$(if $(filter-out light full,$(flavor)),$(error flavor: expected light or full))
+	@exec $(PY) -m pytest $(SELECTED_$(flavor)) $(t)
 
 check: format lint types layers schema-drift ## what must hold before a commit
 

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
+from tests.services import missing
 
 SOCKET_IO_CLIENT = ("socket.io-client", "4.8.1")
 MISSING = "Node.js and npm are needed for the tests with real clients, and are not installed"
@@ -19,11 +19,9 @@ def node_is_there() -> bool:
 def node() -> str:
     """The path of `node`; without Node the test is skipped, in CI it fails."""
     found = shutil.which("node")
-    if found is not None and node_is_there():
-        return found
-    if os.environ.get("CI") == "true":
-        pytest.fail(MISSING, pytrace=False)
-    pytest.skip(f"SKIPPED, NOT PROVEN: {MISSING}")
+    if found is None or not node_is_there():
+        missing(MISSING)
+    return found
 
 
 def installed(package: str, version: str) -> Path:

@@ -11,9 +11,8 @@ from pathlib import Path
 from socket import create_connection
 from typing import Self
 
-import pytest
-
 from tests.e2e.server import free_port
+from tests.services import missing
 
 
 class OwnRedis:
@@ -28,7 +27,7 @@ class OwnRedis:
     def start(self) -> None:
         binary = shutil.which("redis-server")
         if binary is None:
-            pytest.skip("NO redis-server TO START")
+            missing("redis-server is not installed")
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         command = [binary, *options, "--dir", str(self._folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

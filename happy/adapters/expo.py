@@ -1,8 +1,8 @@
 """Push notifications through Expo (contract 05 section 8)."""
 
-import asyncio
 import logging
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -39,8 +39,9 @@ class _Answer(Struct, frozen=True):
 
 
 class ExpoPush:
-    def __init__(self, web: WebClient, base_url: str) -> None:
+    def __init__(self, web: WebClient, base_url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._web = web
+        self._clock = clock
         self._url = base_url + PATH
 
     async def send(self, notification: Notification, tokens: Sequence[str], seconds: float) -> list[Ticket]:
@@ -49,12 +50,11 @@ class ExpoPush:
             return [Ticket(TOO_BIG)] * len(tokens)
         shared = (notification.title, notification.body, msgspec.Raw(data))
         messages = [_Message(token, *shared) for token in tokens]
-        clock = asyncio.get_running_loop().time
-        deadline = clock() + seconds
+        deadline = self._clock() + seconds
         tickets: list[Ticket] = []
         for start in range(0, len(messages), BATCH):
             batch = messages[start : start + BATCH]
-            tickets += await self._send_batch(batch, deadline - clock())
+            tickets += await self._send_batch(batch, deadline - self._clock())
         return tickets
 
     async def _send_batch(self, batch: Sequence[_Message], seconds: float) -> list[Ticket]:

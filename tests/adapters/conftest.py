@@ -1,11 +1,11 @@
-"""An upstream server, and a client that is quick to give up on it."""
+"""An upstream server, and a client that gives up soon on one that says nothing."""
 
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from happy.adapters.web_client import WebClient
-from tests.upstreams import Upstream
+from tests.upstreams import Answer, Upstream
 
 
 @pytest.fixture(scope="session")
@@ -22,7 +22,16 @@ def upstream(_running_upstream: Upstream) -> Iterator[Upstream]:
 
 
 @pytest.fixture
-async def web() -> AsyncIterator[WebClient]:
-    client = WebClient(seconds=0.5)
+def patience(request: pytest.FixtureRequest) -> float:
+    """Seconds. There is no hurry, however busy this machine is, but with an answer that never ends."""
+    callspec = getattr(request.node, "callspec", None)
+    answer = None if callspec is None else callspec.params.get("answer")
+    endless = isinstance(answer, Answer) and (answer.hang or answer.drip is not None)
+    return 0.5 if endless else 30
+
+
+@pytest.fixture
+async def web(patience: float) -> AsyncIterator[WebClient]:
+    client = WebClient(seconds=patience)
     yield client
     await client.close()

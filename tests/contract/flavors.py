@@ -1,14 +1,11 @@
 """How to open the adapters of each flavor, empty, for the suites that hold them to the ports."""
 
 import asyncio
-import os
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
-import pytest
 
 from happy.adapters.full.postgres import open_store as open_postgres
 from happy.adapters.full.redis import open_redis
@@ -19,9 +16,7 @@ from happy.domain.ports.pubsub import EventBus, NodeLink, Presence, SharedHistor
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, NodeId
 from tests.seeds import NOW
-
-REDIS = os.environ.get("HAPPY_TEST_REDIS", "redis://127.0.0.1:6379")
-FLAVORS = ("light", pytest.param("full", marks=pytest.mark.services))
+from tests.services import REDIS
 
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 """Opens the test's own database; more than once gives further connections to the same one."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import secrets
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from happy.domain.errors import NotFound
+from happy.domain.errors import Invalid, NotFound
 from happy.domain.ports.repository import Store
 from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis, SessionId
@@ -265,3 +266,13 @@ async def test_only_the_owner_reads(store: Store, session: Session) -> None:
             await log.before(who, target, 10, 10)
         with pytest.raises(NotFound):
             await log.newest(who, target, 10)
+
+
+async def test_a_local_id_that_no_index_takes_is_its_own_messages_trouble(
+    store: Store, session: Session, flavor: str
+) -> None:
+    appends = [append(store, session, local_id) for local_id in ("a", secrets.token_hex(5_000), "c")]
+    _, long, _ = await asyncio.gather(*appends, return_exceptions=True)
+
+    assert (Appended if flavor == "light" else Invalid) is type(long)
+    assert {"a", "c"} <= {message.local_id for message in await everything(store, session)}

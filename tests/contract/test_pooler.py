@@ -14,14 +14,15 @@ from happy.domain.errors import StartupError, Unavailable
 from tests import seeds
 from tests.contract.existing_postgres import build, contents
 from tests.own_pgbouncer import own_pgbouncer
+from tests.services import POSTGRES
 
 pytestmark = pytest.mark.services
 NewDatabase = Callable[[], Awaitable[str]]
 
 
 @pytest.fixture(scope="module")
-def pooler(postgres_server: str) -> Iterator[int]:
-    with own_pgbouncer(postgres_server) as port:
+def pooler() -> Iterator[int]:
+    with own_pgbouncer(POSTGRES) as port:
         yield port
 
 

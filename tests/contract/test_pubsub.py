@@ -1,5 +1,7 @@
 """The event bus, the link between nodes, and presence. Cross-node cases run where a flavor has two nodes."""
 
+import secrets
+
 import pytest
 
 from happy.domain.ports.pubsub import Holder
@@ -7,7 +9,8 @@ from happy.domain.values import AccountId, ConnectionId, NodeId
 from tests.contract.flavors import Node
 
 Nodes = tuple[Node, Node]
-ACCOUNT, OTHER = AccountId("account"), AccountId("other")
+# Others may be running these tests, on the same Redis, at the same time.
+ACCOUNT, OTHER = (AccountId(f"{name}-{secrets.token_hex(8)}") for name in ("account", "other"))
 
 
 def holder(node: Node, connection: str) -> Holder:
@@ -94,7 +97,9 @@ async def test_releasing_what_is_not_held_does_nothing(nodes: Nodes) -> None:
     assert [holder(node, "1")] == list(await node.presence.holders(ACCOUNT, "name"))
 
 
-@pytest.mark.parametrize(("account", "name"), [(OTHER, "name"), (ACCOUNT, "other name")])
+@pytest.mark.parametrize(
+    ("account", "name"), [(OTHER, "name"), (ACCOUNT, "other name")], ids=["account", "name"]
+)
 async def test_claims_are_per_account_and_name(nodes: Nodes, account: AccountId, name: str) -> None:
     node, _ = nodes
     await node.presence.claim(ACCOUNT, "name", holder(node, "1"))

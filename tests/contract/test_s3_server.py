@@ -12,6 +12,7 @@ from tests.contract.conftest import _empty
 from tests.http.server import serve_in_thread
 from tests.object_store import ObjectStore, form, full_settings
 
+pytestmark = pytest.mark.services
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 

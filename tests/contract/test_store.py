@@ -1,11 +1,12 @@
 """The store: what a unit of work may rely on, whatever database runs it."""
 
 import asyncio
+import secrets
 from functools import partial
 
 import pytest
 
-from happy.domain.errors import Conflict, HappyError, NotFound, Unavailable
+from happy.domain.errors import Conflict, HappyError, Invalid, NotFound, Unavailable
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.values import AccountId
 from tests import seeds
@@ -231,6 +232,16 @@ async def test_what_was_written_is_seen_through_other_connections(open_store: Op
         session = await seeds.session(store, owner)
 
         assert session == await other.read(lambda tx: tx.sessions.get(owner, session.id))
+
+
+async def test_a_key_that_no_index_takes_is_refused_as_input(store: Store, flavor: str) -> None:
+    owner = await seeds.account(store)
+    session = seeds.some_session(owner, tag=secrets.token_hex(5_000))
+    if flavor == "light":  # where an index takes any
+        assert await store.write(lambda tx: tx.sessions.add(session))
+        return
+    with pytest.raises(Invalid):
+        await store.write(lambda tx: tx.sessions.add(session))
 
 
 async def test_two_stores_on_one_database_take_turns(open_store: OpenStore) -> None:

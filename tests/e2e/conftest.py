@@ -1,6 +1,5 @@
-"""One server and one Node process for all tests of this folder, a new account for each test."""
+"""One server of each flavor and one Node process for all tests of this folder, new accounts for each."""
 
-import os
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from tests.api_client import ApiClient
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.server import Server
 from tests.node import node
-
-FLAVOR = os.environ.get("HAPPY_TEST_FLAVOR", "light")
+from tests.places import OpenPlace, Place
 
 
 class Account:
@@ -39,6 +37,10 @@ class Account:
         return self._client.socket(self.api.url, token=self.api.token, **auth)
 
 
+def server_on(place: Place, home: Path) -> Server:
+    return Server(home, flavor=place.flavor, variables=place.variables)
+
+
 @pytest.fixture(scope="session")
 def _node_is_there() -> None:
     """Ask before a server is started for nothing."""
@@ -46,15 +48,16 @@ def _node_is_there() -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    async with Server(tmp_path_factory.mktemp("server"), flavor=FLAVOR) as running:
-        yield running
+async def server(open_place: OpenPlace, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    with open_place() as place:
+        async with server_on(place, tmp_path_factory.mktemp("server")) as running:
+            yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def own_server(tmp_path: Path) -> AsyncIterator[Server]:
+async def own_server(place: Place, tmp_path: Path) -> AsyncIterator[Server]:
     """A server of the test's own, to kill and start again."""
-    async with Server(tmp_path / "home", flavor=FLAVOR) as running:
+    async with server_on(place, tmp_path / "home") as running:
         yield running
 
 

@@ -5,18 +5,22 @@
 
 import argparse
 import asyncio
+import contextlib
 import random
 import shutil
 import sqlite3
 import sys
 import tempfile
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+from tests import databases
 from tests.api_client import ApiClient
 from tests.e2e.kill_ledger import Ledger
 from tests.e2e.kill_writers import Writer, metadata_writer, post_writer, socket_writer
 from tests.e2e.server import Server, temporary_home
+from tests.places import full_variables
 
 SESSIONS = 6
 POST_WRITERS = 5
@@ -73,33 +77,44 @@ def _database_problems(server: Server) -> list[str]:
     return [] if answer == [("ok",)] else [f"integrity_check: {answer}"]
 
 
+@contextlib.asynccontextmanager
+async def _server(flavor: str) -> AsyncIterator[Server]:
+    """One that has nothing yet; its home is left to look at."""
+    home = temporary_home()
+    if flavor == "light":
+        yield Server(home)
+        return
+    async with databases.new_database() as url:
+        yield Server(home, flavor=flavor, variables=full_variables(url, home))
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=20)
     parser.add_argument("--seed", type=int, default=None, help="repeat a run; the default is the time")
-    parser.add_argument("--flavor", default="light")
+    parser.add_argument("--flavor", choices=["light", "full"], default="light")
     return parser.parse_args()
 
 
 async def main() -> int:
     arguments = _arguments()
     seed = int(time.time()) if arguments.seed is None else arguments.seed
-    home = temporary_home()
-    server = Server(home, flavor=arguments.flavor)
-    try:
-        ledger, problems = await run(server, rounds=arguments.rounds, seed=seed)
-        final = _database_problems(server) if await server.stop() == 0 else ["SIGTERM: exit code is not 0"]
-        problems += final
-        print(f"{arguments.rounds} kills, seed {seed}: {ledger.summary()}")
-        for problem in problems[:50]:
-            print(f"  LOST: {problem}")
-        if problems:
-            print(f"the server's log is {server.log}")
-        return 1 if problems else 0
-    finally:
-        server.kill()
-        if "problems" in locals() and not problems:
-            shutil.rmtree(home)
+    async with _server(arguments.flavor) as server:
+        try:
+            ledger, problems = await run(server, rounds=arguments.rounds, seed=seed)
+            if await server.stop() != 0:
+                problems.append("SIGTERM: the exit code is not 0")
+            problems += _database_problems(server)
+        finally:
+            server.kill()
+    print(f"{arguments.rounds} kills, seed {seed}: {ledger.summary()}")
+    for problem in problems[:50]:
+        print(f"  LOST: {problem}")
+    if problems:
+        print(f"the server's log is {server.log}")
+        return 1
+    shutil.rmtree(server.home)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,36 +1,54 @@
 """A server process of its own: started on an empty home, killed and started again at will."""
 
 import asyncio
+import contextlib
 import os
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
 import httpx
 
+from happy.settings import DATABASE_NAME
+
 REPOSITORY = Path(__file__).resolve().parents[2]
-START_TIMEOUT = 20.0
-STOP_TIMEOUT = 10.0
-# What a full server needs is named by whoever runs the tests; the database must be empty.
-FULL_VARIABLES = ("DATABASE_URL", "REDIS_URL", "HANDY_MASTER_SECRET", "HAPPY_SHUTDOWN_SECONDS")
+LISTENING = range(10_000, 32_000)
+"""Below the ports that systems choose from by themselves."""
+
+START_TIMEOUT = 60.0
+STOP_TIMEOUT = 30.0
+LIGHT_DATA = "HAPPY_SERVER_LIGHT_DATA_DIR"
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """One that no outgoing connection is given while the server that listens there is away."""
+    while True:
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            port = secrets.choice(LISTENING)
+            probe.bind(("0.0.0.0", port))
+            return port
 
 
 class Server:
-    """One server on one port with one data directory; both survive `kill` and `start`."""
+    """One server on one port; what it keeps at home, or where `variables` say, outlives the process."""
 
-    def __init__(self, home: Path, *, flavor: str = "light", port: int | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *,
+        flavor: str = "light",
+        variables: Mapping[str, str] | None = None,
+        port: int | None = None,
+    ) -> None:
         self.home = home
         self.flavor = flavor
+        self.variables = dict(variables or {})
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = home / "server.log"
@@ -39,7 +57,7 @@ class Server:
     @property
     def database(self) -> Path:
         """The light flavor's database file."""
-        return self.home / ".happy" / "server-light" / "happy-server-light.sqlite"
+        return Path(self.variables.get(LIGHT_DATA, self.home / ".happy" / "server-light")) / DATABASE_NAME
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -85,16 +103,13 @@ class Server:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 
     def _environment(self) -> dict[str, str]:
-        given = {
-            name: os.environ[name] for name in FULL_VARIABLES if self.flavor == "full" and name in os.environ
-        }
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
             "PORT": str(self.port),
             "METRICS_ENABLED": "false",
             "PYTHONUNBUFFERED": "1",
-            **given,
+            **self.variables,
         }
 
     async def _wait_until_healthy(self) -> None:

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from tests.e2e import kill_loop
-from tests.e2e.conftest import FLAVOR
-from tests.e2e.server import Server
+from tests.e2e.conftest import server_on
+from tests.places import Place
 
 
-async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(tmp_path: Path) -> None:
-    server = Server(tmp_path / "home", flavor=FLAVOR)
+async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(place: Place, tmp_path: Path) -> None:
+    server = server_on(place, tmp_path / "home")
     try:
         ledger, problems = await kill_loop.run(server, rounds=3, seed=2)
     finally:

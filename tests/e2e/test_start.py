@@ -1,4 +1,4 @@
-"""The first start as a person meets it, and what keeps a server from starting: one line, and no change."""
+"""The first start of the light server as a person meets it, and what keeps it from starting: one line."""
 
 import os
 import re
@@ -14,10 +14,6 @@ import pytest
 
 from tests.api_client import ApiClient
 from tests.e2e.server import REPOSITORY, Server, free_port
-
-pytestmark = pytest.mark.skipif(
-    os.environ.get("HAPPY_TEST_FLAVOR", "light") != "light", reason="about the light flavor's first start"
-)
 
 
 def refused(home: Path, **variables: str) -> str:

@@ -19,8 +19,10 @@ from schema.history import HEAD
 from tests.api_client import ApiClient
 from tests.contract import existing_account as account
 from tests.contract.existing_postgres import build, contents, definitions
-from tests.e2e.cluster import REDIS, Replica, new_database
+from tests.databases import new_database
+from tests.e2e.cluster import Replica
 from tests.e2e.server import REPOSITORY, free_port
+from tests.services import REDIS
 
 pytestmark = pytest.mark.services
 COMMAND = "run `happy-server migrate`"

@@ -20,6 +20,7 @@ from happy.http.developer_log import PATH as DEVELOPER_LOG
 from happy.http.openapi import document
 from tests.api_client import ApiClient
 from tests.http.server import RunningServer, run_server
+from tests.places import OpenPlace
 
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "10"))
 NOWHERE = "http://127.0.0.1:9"
@@ -68,9 +69,9 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(open_place: OpenPlace) -> Iterator[RunningServer]:
     variables = {"HAPPY_EXPO_URL": NOWHERE, "DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING": "1"}
-    with run_server(tmp_path_factory.mktemp("fuzz"), variables) as running:
+    with open_place() as place, run_server(place, variables) as running:
         yield running
 
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from tests.api_client import ApiClient
 from tests.gateway.talk import register
 from tests.http.server import RunningServer, run_server
+from tests.places import OpenPlace
 
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "60"))
 SESSION, MACHINE, ARTIFACT = (str(uuid.UUID(int=number, version=4)) for number in (1, 2, 3))
@@ -86,8 +87,8 @@ def emits(draw: st.DrawFn) -> tuple[str, list[Any], int | None]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with run_server(tmp_path_factory.mktemp("fuzz"), grace_seconds=0.01) as running:
+def server(open_place: OpenPlace) -> Iterator[RunningServer]:
+    with open_place() as place, run_server(place, grace_seconds=0.01) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""One server for all tests of this folder, new accounts for each test."""
+"""One server of each flavor for all tests of this folder, new accounts for each test."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -6,18 +6,19 @@ import pytest
 
 from tests.api_client import ApiClient
 from tests.http.server import RunningServer, run_server
+from tests.places import OpenPlace
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with run_server(tmp_path_factory.mktemp("gateway")) as running:
+def server(open_place: OpenPlace) -> Iterator[RunningServer]:
+    with open_place() as place, run_server(place) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def hasty_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def hasty_server(open_place: OpenPlace) -> Iterator[RunningServer]:
     """A server that gives a method hardly any time to come back."""
-    with run_server(tmp_path_factory.mktemp("hasty"), grace_seconds=0.05) as running:
+    with open_place() as place, run_server(place, grace_seconds=0.05) as running:
         yield running
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from happy.adapters.full.postgres import PostgresStore
+from happy.adapters.full.redis_presence import RedisPresence
 from happy.adapters.light.sqlite import SqliteStore
 from happy.adapters.local import LocalPresence
 from happy.domain.errors import Unavailable
@@ -19,6 +21,8 @@ NO_TOKEN = "Missing authentication token"
 NO_SESSION = "Session ID required for session-scoped clients"
 NO_MACHINE = "Machine ID required for machine-scoped clients"
 BAD_TOKEN = "Invalid authentication token"
+STORES = {"light": SqliteStore, "full": PostgresStore}
+PRESENCES = {"light": LocalPresence, "full": RedisPresence}
 SESSION, MACHINE = {"clientType": "session-scoped"}, {"clientType": "machine-scoped"}
 
 
@@ -96,7 +100,7 @@ async def fail(*_: object) -> None:
 
 @pytest.mark.parametrize("scope", ["user-scoped", "machine-scoped"])
 async def test_a_passing_fault_closes_the_transport_and_is_no_refusal(
-    api: ApiClient, mid: str, scope: str, monkeypatch: pytest.MonkeyPatch
+    api: ApiClient, mid: str, scope: str, flavor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # contract 07: a connect error stops the reconnection of clients for good
     client = SocketClient.open(api.url, token=api.token, client_type=scope, machine_id=mid)
@@ -106,7 +110,7 @@ async def test_a_passing_fault_closes_the_transport_and_is_no_refusal(
         await fresh.http.aclose()
         client.auth["token"] = fresh.token
     with monkeypatch.context() as broken:
-        broken.setattr(SqliteStore, "query", fail)
+        broken.setattr(STORES[flavor], "read", fail)
         with pytest.raises(Disconnected):
             await client.connect()
 
@@ -125,22 +129,22 @@ class Foreground:
 
 
 @pytest.fixture
-def foreground(monkeypatch: pytest.MonkeyPatch) -> Foreground:
-    seen = Foreground()
-    claim, release = LocalPresence.claim, LocalPresence.release
+def foreground(flavor: str, monkeypatch: pytest.MonkeyPatch) -> Foreground:
+    seen, presence = Foreground(), PRESENCES[flavor]
+    claim, release = presence.claim, presence.release
 
-    async def claiming(self: LocalPresence, account_id: AccountId, name: str, holder: Holder) -> None:
+    async def claiming(self: Any, account_id: AccountId, name: str, holder: Holder) -> None:
         await claim(self, account_id, name, holder)
         if name == "foreground":
             seen.ids.add(holder.connection_id)
 
-    async def releasing(self: LocalPresence, account_id: AccountId, name: str, holder: Holder) -> None:
+    async def releasing(self: Any, account_id: AccountId, name: str, holder: Holder) -> None:
         await release(self, account_id, name, holder)
         if name == "foreground":
             seen.ids.discard(holder.connection_id)
 
-    monkeypatch.setattr(LocalPresence, "claim", claiming)
-    monkeypatch.setattr(LocalPresence, "release", releasing)
+    monkeypatch.setattr(presence, "claim", claiming)
+    monkeypatch.setattr(presence, "release", releasing)
     return seen
 
 

@@ -2,19 +2,20 @@
 
 import asyncio
 import logging
-import sqlite3
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.domain.errors import Unavailable
 from happy.services.rpc import GRACE_SECONDS
+from schema.tables import machines, sessions
 from tests.api_client import ApiClient
 from tests.gateway.talk import MINUTE, now, register, settle, stored_session, unread
 from tests.http.server import RunningServer, run_server
+from tests.places import Place
+from tests.rows import open_rows
 from tests.socket_client import ConnectRefused, SocketClient
 
 # -- A: availability ---------------------------------------------------------------------------------------
@@ -62,16 +63,16 @@ async def test_a4_an_update_that_could_not_be_numbered_ended_the_process(
     assert {"result": "success", "version": 1, "agentState": "new"} == again
 
 
-async def test_a5_the_process_never_ended(tmp_path: Path) -> None:
+async def test_a5_the_process_never_ended(place: Place) -> None:
     def live_and_end() -> None:
-        with run_server(tmp_path):
+        with run_server(place):
             pass
 
     await asyncio.wait_for(asyncio.to_thread(live_and_end), 30)
 
 
-async def test_a6_the_last_heartbeats_were_lost_because_the_database_was_closed_first(tmp_path: Path) -> None:
-    with run_server(tmp_path) as server:
+async def test_a6_the_last_heartbeats_were_lost_because_the_database_was_closed_first(place: Place) -> None:
+    with run_server(place) as server:
         async with ApiClient.signed_in(server.url) as api:
             machine = (await api.register_machine())["id"]
             daemon = api.machine_socket(machine)
@@ -82,8 +83,8 @@ async def test_a6_the_last_heartbeats_were_lost_because_the_database_was_closed_
     await daemon.wait_closed()
 
     assert not daemon.disconnected_by_server  # contract 07: that would stop its reconnection for good
-    with closing(sqlite3.connect(server.settings.database)) as db:
-        assert [(1, at)] == db.execute('SELECT active, "lastActiveAt" FROM "Machine"').fetchall()
+    async with open_rows(server.settings) as rows:
+        assert [(True, at)] == await rows(sa.select(machines.c.active, machines.c.last_active_at))
 
 
 async def test_a12_a_message_of_more_than_a_megabyte_cost_the_connection(api: ApiClient, sid: str) -> None:
@@ -266,8 +267,8 @@ async def test_c20_thinking_was_passed_on_as_it_came(
 # -- E: presence and calls ---------------------------------------------------------------------------------
 
 
-async def test_e1_a_restarted_session_stayed_inactive(tmp_path: Path) -> None:
-    with run_server(tmp_path) as server:
+async def test_e1_a_restarted_session_stayed_inactive(place: Place) -> None:
+    with run_server(place) as server:
         async with ApiClient.signed_in(server.url) as api:
             sid = (await api.create_session("tag"))["id"]
             await api.post(f"/v1/sessions/{sid}/archive")
@@ -278,10 +279,10 @@ async def test_e1_a_restarted_session_stayed_inactive(tmp_path: Path) -> None:
                 await asyncio.sleep(0.01)  # the clock must have moved on since the session was archived
                 await session.emit("session-alive", {"sid": sid, "time": now()})
                 await settle(session)
-    with closing(sqlite3.connect(server.settings.database)) as db:
-        ((active,),) = db.execute('SELECT active FROM "Session"').fetchall()
+    async with open_rows(server.settings) as rows:
+        ((active,),) = await rows(sa.select(sessions.c.active))
 
-    assert (False, 1) == (stopped["active"], active)
+    assert (False, True) == (stopped["active"], active)
 
 
 @pytest.mark.parametrize("behind", [11 * MINUTE, 10**12, 10**18])

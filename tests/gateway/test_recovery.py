@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
 
@@ -10,6 +9,7 @@ from tests.api_client import ApiClient
 from tests.device import Device, contents
 from tests.gateway.talk import now, register, unread
 from tests.http.server import RunningServer, run_server
+from tests.places import Place
 from tests.socket_client import SocketClient
 
 
@@ -20,10 +20,10 @@ async def settled(api: ApiClient, *sockets: SocketClient) -> None:
 
 
 @pytest.fixture
-def short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def short(place: Place) -> Iterator[RunningServer]:
     """A server that waits a second for those who come back, and keeps little for them."""
     variables = {"HAPPY_RECOVERY_SECONDS": "1", "HAPPY_RECOVERY_ACCOUNT_BYTES": "20000"}
-    with run_server(tmp_path_factory.mktemp("short"), variables) as running:
+    with run_server(place, variables) as running:
         yield running
 
 
@@ -239,8 +239,8 @@ async def test_who_missed_too_much_is_told_so(short_api: ApiClient) -> None:
         assert contents(back) == ["next"]
 
 
-async def test_it_can_be_switched_off(tmp_path: Any) -> None:
-    with run_server(tmp_path, {"HAPPY_RECOVERY_SECONDS": "0"}) as running:
+async def test_it_can_be_switched_off(place: Place) -> None:
+    with run_server(place, {"HAPPY_RECOVERY_SECONDS": "0"}) as running:
         async with ApiClient.signed_in(running.url) as api, Device.of(api) as phone:
             sid = (await api.create_session())["id"]
             await api.post_messages(sid, ["1"])

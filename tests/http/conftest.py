@@ -1,20 +1,20 @@
-"""One server for all tests of this folder, new accounts for each test."""
+"""One server of each flavor for all tests of this folder, new accounts for each test."""
 
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing
 
 import pytest
 
 from tests.api_client import ApiClient
 from tests.http.raw import RawAnswer, exchange
 from tests.http.server import RunningServer, run_server
+from tests.places import OpenPlace
+from tests.rows import Rows, open_rows
 from tests.upstreams import Upstream, everything_at
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
-    with run_server(tmp_path_factory.mktemp("http")) as running:
+def server(open_place: OpenPlace) -> Iterator[RunningServer]:
+    with open_place() as place, run_server(place) as running:
         yield running
 
 
@@ -59,10 +59,9 @@ def raw(server: RunningServer, api: ApiClient) -> Raw:
 
 
 @pytest.fixture
-def database(server: RunningServer) -> Iterator[sqlite3.Connection]:
-    """The server's own database, to age or to inspect rows."""
-    with closing(sqlite3.connect(server.settings.database, isolation_level=None, timeout=5)) as connection:
-        yield connection
+async def rows(server: RunningServer) -> AsyncIterator[Rows]:
+    async with open_rows(server.settings) as opened:
+        yield opened
 
 
 @pytest.fixture
@@ -88,9 +87,7 @@ def upstream(_running_upstream: Upstream) -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def outside_server(
-    tmp_path_factory: pytest.TempPathFactory, _running_upstream: Upstream
-) -> Iterator[RunningServer]:
+def outside_server(open_place: OpenPlace, _running_upstream: Upstream) -> Iterator[RunningServer]:
     """A server that takes `upstream` for every outside service."""
-    with run_server(tmp_path_factory.mktemp("outside"), everything_at(_running_upstream)) as running:
+    with open_place() as place, run_server(place, everything_at(_running_upstream)) as running:
         yield running

@@ -1,4 +1,4 @@
-"""The whole light server in a thread of this process: real connections, a start in well under a second."""
+"""The whole server in a thread of this process: real connections, a start in well under a second."""
 
 import asyncio
 import threading
@@ -13,32 +13,29 @@ import uvloop
 from happy.bootstrap import open_application
 from happy.serving import WebServer, bind, configuration, metrics_port
 from happy.settings import Full, Light, load
-
-SECRET = "a secret for tests"
+from tests.places import Place
 
 
 class RunningServer(NamedTuple):
     url: str
     port: int
-    settings: Light
+    settings: Light | Full
+
+    @property
+    def files(self) -> Path:
+        """The folder of the files that clients uploaded."""
+        folder = self.settings.files_dir if isinstance(self.settings, Light) else self.settings.files
+        assert isinstance(folder, Path), "in an object store"
+        return folder
 
 
 @contextmanager
 def run_server(
-    home: Path, variables: Mapping[str, str] | None = None, **options: Any
+    place: Place, variables: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[RunningServer]:
-    """Serve until the end of the block, on a free port and the database in `home`.
-
-    The options are those of `open_application`.
-    """
-    environ = {
-        "HAPPY_SERVER_LIGHT_DATA_DIR": str(home),
-        "HANDY_MASTER_SECRET": SECRET,
-        "METRICS_ENABLED": "false",
-        **(variables or {}),
-    }
-    settings = load(environ, flavor="light")
-    assert isinstance(settings, Light)
+    """Serve until the end of the block, on a free port. The options are those of `open_application`."""
+    environ = {"METRICS_ENABLED": "false", **place.variables, **(variables or {})}
+    settings = load(environ, flavor=place.flavor)
     with serve_in_thread(settings, options) as port:
         yield RunningServer(f"http://127.0.0.1:{port}", port, settings)
 

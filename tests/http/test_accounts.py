@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-import sqlite3
 import time
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from schema.tables import accounts, service_account_tokens
 from tests.api_client import ApiClient
 from tests.http.server import RunningServer
 from tests.http.test_pairing import claims
+from tests.rows import Rows
 
 SETTINGS = "/v1/account/settings"
 
@@ -39,20 +41,17 @@ async def test_a_new_account_has_an_empty_profile(api: ApiClient) -> None:
 
 
 async def test_a_profile_shows_names_avatar_with_its_address_and_connected_services(
-    server: RunningServer, api: ApiClient, database: sqlite3.Connection
+    server: RunningServer, api: ApiClient, rows: Rows
 ) -> None:
     mine = account_id(api)
     avatar = {"path": "public/users/x/a b.jpg", "width": 1, "height": 2, "thumbhash": "t"}
-    database.execute(
-        'UPDATE "Account" SET "firstName" = ?, "lastName" = ?, "username" = ?, "avatar" = ? WHERE id = ?',
-        ["Ada", "Lovelace", f"ada {mine}", json.dumps(avatar), mine],
-    )
+    names = {"first_name": "Ada", "last_name": "Lovelace", "username": f"ada {mine}"}
+    described = sa.update(accounts).where(accounts.c.id == mine)
+    await rows(described.values(**names, avatar=json.dumps(avatar)))
     for position, vendor in enumerate(["openai", "anthropic"]):
-        database.execute(
-            'INSERT INTO "ServiceAccountToken" (id, "accountId", vendor, token, "createdAt", "updatedAt") '
-            "VALUES (?, ?, ?, x'00', ?, ?)",
-            [f"{position}{mine}", mine, vendor, position, position],
-        )
+        moments = {"created_at": position, "updated_at": position}
+        token = {"id": f"{position}{mine}", "account_id": mine, "vendor": vendor, "token": b"\0", **moments}
+        await rows(sa.insert(service_account_tokens).values(token))
 
     profile = await api.get("/v1/account/profile")
 

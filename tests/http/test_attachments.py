@@ -200,7 +200,7 @@ async def test_sixty_one_requests_in_a_minute_are_one_too_many(
 
 async def test_files_go_with_their_session(api: ApiClient, session: str, server: RunningServer) -> None:
     file = await stored(api, session)
-    on_disk = server.settings.files_dir / file["ref"]
+    on_disk = server.files / file["ref"]
     assert on_disk.is_file()
 
     await api.delete(f"/v1/sessions/{session}")

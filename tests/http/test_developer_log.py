@@ -13,6 +13,7 @@ from happy.services import developer_log
 from happy.services.developer_log import ENTRIES_PER_MINUTE, LONGEST, MOST, DeveloperLog
 from tests.api_client import ApiClient
 from tests.http.server import run_server
+from tests.places import Place
 
 PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
 VARIABLE = "DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"
@@ -52,9 +53,9 @@ def test_an_entry_keeps_its_level(level: str, expected: int, caplog: pytest.LogC
     )
 
 
-async def test_b16_anybody_could_fill_the_disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+async def test_b16_anybody_could_fill_the_disk(place: Place, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    with run_server(tmp_path, {VARIABLE: "1"}) as server:
+    with run_server(place, {VARIABLE: "1"}) as server:
         async with ApiClient(server.url) as client:
             raw = {"any": ["thing"]}
             done = await client.post(PATH, entry(platform="ios", messageRawObject=raw))

@@ -11,6 +11,7 @@ import pytest
 from happy import __version__
 from tests.api_client import ApiClient
 from tests.http.server import run_server
+from tests.places import Place
 
 INDEX = re.compile(r"^\| \d+ \| (\w+) `([^`]+)`")
 
@@ -103,17 +104,17 @@ async def test_the_page_needs_nothing_from_elsewhere(anonymous: ApiClient) -> No
     assert set() == set(re.findall(r'href="#([^"]+)"', answer.text)) - anchors
 
 
-async def test_the_documentation_can_be_switched_off(tmp_path: Path) -> None:
-    with run_server(tmp_path, {"HAPPY_DOCS": "false"}) as server:
+async def test_the_documentation_can_be_switched_off(place: Place) -> None:
+    with run_server(place, {"HAPPY_DOCS": "false"}) as server:
         async with ApiClient(server.url) as client:
             for path in ("/docs", "/docs/openapi.json"):
                 assert "Not found" == (await client.get(path, expect=404))["error"]
 
 
-async def test_the_web_app_does_not_hide_the_documentation(tmp_path: Path) -> None:
+async def test_the_web_app_does_not_hide_the_documentation(place: Place, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<html><head></head></html>")
     variables = {"HAPPY_SERVER_UI_DIR": str(tmp_path)}
-    with run_server(tmp_path, variables) as server:
+    with run_server(place, variables) as server:
         async with ApiClient(server.url) as client:
             page = await client.request("GET", "/docs", headers={"accept": "text/html"})
 

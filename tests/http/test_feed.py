@@ -1,7 +1,6 @@
 """The feed: pages, cursors, and the notices in it (contract 01 sections 13.7 and 13.8)."""
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from happy import bootstrap
 from happy.domain.values import Millis
 from tests.api_client import ApiClient
 from tests.http.server import RunningServer, run_server
+from tests.places import Place
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -139,9 +139,9 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 @pytest.fixture
-async def pair(wait: object, tmp_path: Path) -> AsyncIterator[tuple[ApiClient, ApiClient]]:
+async def pair(wait: object, place: Place) -> AsyncIterator[tuple[ApiClient, ApiClient]]:
     """Two accounts on a server of their own, whose clock `wait` moves."""
-    with run_server(tmp_path) as server:
+    with run_server(place) as server:
         async with ApiClient.signed_in(server.url) as one, ApiClient.signed_in(server.url) as other:
             yield one, other
 

@@ -3,17 +3,20 @@
 import hmac
 import itertools
 import json
-import sqlite3
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
 from happy.crypto import derive
+from schema.tables import github_users, uploaded_files
 from tests.api_client import ApiClient
-from tests.http.server import SECRET, RunningServer
+from tests.http.server import RunningServer
 from tests.pictures import jpeg, png
+from tests.places import SECRET
+from tests.rows import Rows
 from tests.upstreams import Answer, Upstream
 
 CALLBACK = "/v1/connect/github/callback"
@@ -27,12 +30,10 @@ def server(outside_server: RunningServer) -> RunningServer:
     return outside_server
 
 
-@pytest.fixture
-def database(server: RunningServer) -> Any:
-    connection = sqlite3.connect(server.settings.database, isolation_level=None, timeout=5)
-    connection.row_factory = sqlite3.Row
-    yield connection
-    connection.close()
+async def stored(rows: Rows, user: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """Profile and token of a GitHub user, if there is one."""
+    columns = github_users.c
+    return await rows(sa.select(columns.profile, columns.token).where(columns.id == str(user["id"])))
 
 
 class GithubSide:
@@ -283,17 +284,15 @@ async def test_linking_is_nobody_elses_event(api: ApiClient, stranger: ApiClient
 
 
 async def test_the_access_token_is_sealed_for_this_account(
-    api: ApiClient, github: GithubSide, database: sqlite3.Connection
+    api: ApiClient, github: GithubSide, rows: Rows
 ) -> None:
     user = github.user()
     await link(api)
     account_id = (await profile_of(api))["id"]
-    row = database.execute('SELECT * FROM "GithubUser" WHERE id = ?', (str(user["id"]),)).fetchone()
+    ((profile, token),) = await stored(rows, user)
 
-    assert user == json.loads(row["profile"])
-    assert "gho_secret" == derive(SECRET).at_rest.unseal(
-        ("user", account_id, "github", "token"), row["token"]
-    )
+    assert user == json.loads(profile)
+    assert "gho_secret" == derive(SECRET).at_rest.unseal(("user", account_id, "github", "token"), token)
 
 
 @pytest.mark.parametrize(
@@ -334,7 +333,7 @@ async def test_whoever_has_no_name_and_no_picture_is_linked_without(
 
 
 async def test_a_picture_is_fetched_once_for_everybody(
-    api: ApiClient, stranger: ApiClient, github: GithubSide, database: sqlite3.Connection
+    api: ApiClient, stranger: ApiClient, github: GithubSide, rows: Rows
 ) -> None:
     url = github.user()["avatar_url"]
     await link(api)
@@ -343,13 +342,12 @@ async def test_a_picture_is_fetched_once_for_everybody(
 
     assert 1 == len(github.upstream.asked("/avatars/u/1"))
     assert (await profile_of(api))["avatar"] == (await profile_of(stranger))["avatar"]
-    (row,) = database.execute('SELECT * FROM "UploadedFile" WHERE "reuseKey" = ?', (f"image-url:{url}",))
-    assert (40, 20) == (row["width"], row["height"])
+    file = uploaded_files.c
+    same = file.reuse_key == f"image-url:{url}"
+    assert [(40, 20)] == await rows(sa.select(file.width, file.height).where(same))
 
 
-async def test_linking_again_refreshes_everything(
-    api: ApiClient, github: GithubSide, database: sqlite3.Connection
-) -> None:
+async def test_linking_again_refreshes_everything(api: ApiClient, github: GithubSide, rows: Rows) -> None:
     user = github.user()
     await link(api)
     renamed = github.user(id=user["id"], login=user["login"] + "-new", name="Countess")
@@ -363,13 +361,13 @@ async def test_linking_again_refreshes_everything(
         profile["lastName"],
     )
     assert renamed == profile["github"]
-    ((token,),) = database.execute('SELECT token FROM "GithubUser" WHERE id = ?', (str(user["id"]),))
+    ((_, token),) = await stored(rows, user)
     path = ("user", profile["id"], "github", "token")
     assert "gho_new" == derive(SECRET).at_rest.unseal(path, token)
 
 
 async def test_another_github_user_takes_the_place_of_the_first(
-    api: ApiClient, github: GithubSide, database: sqlite3.Connection
+    api: ApiClient, github: GithubSide, rows: Rows
 ) -> None:
     first = github.user()
     await link(api)
@@ -377,7 +375,7 @@ async def test_another_github_user_takes_the_place_of_the_first(
     await link(api)
 
     assert second == (await profile_of(api))["github"]
-    assert [] == database.execute('SELECT * FROM "GithubUser" WHERE id = ?', (str(first["id"]),)).fetchall()
+    assert [] == await stored(rows, first)
 
 
 async def test_a_github_user_moves_to_the_account_that_signs_in_last(
@@ -430,9 +428,7 @@ async def test_a_login_that_somebody_still_has_by_mistake_moves_too(
 # -- unlinking
 
 
-async def test_unlinking_keeps_names_and_picture(
-    api: ApiClient, github: GithubSide, database: sqlite3.Connection
-) -> None:
+async def test_unlinking_keeps_names_and_picture(api: ApiClient, github: GithubSide, rows: Rows) -> None:
     user = github.user()
     await link(api)
     before = await profile_of(api)
@@ -443,7 +439,7 @@ async def test_unlinking_keeps_names_and_picture(
     assert {"t": "update-account", "id": before["id"], "github": None, "username": None} == body
     after = await profile_of(api)
     assert {**before, "github": None, "username": None, "timestamp": 0} == {**after, "timestamp": 0}
-    assert [] == database.execute('SELECT * FROM "GithubUser" WHERE id = ?', (str(user["id"]),)).fetchall()
+    assert [] == await stored(rows, user)
 
 
 async def test_unlinking_what_is_not_linked_is_fine_and_silent(api: ApiClient) -> None:

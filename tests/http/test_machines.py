@@ -1,13 +1,14 @@
 """Machines (contract 01 section 7)."""
 
 import asyncio
-import sqlite3
 import time
 from typing import Any
 
 import pytest
 
+from schema.tables import machines
 from tests.api_client import ApiClient, b64
+from tests.rows import Rows, move
 
 MISSING = {"error": "Machine not found"}
 REGISTERED = {
@@ -122,15 +123,10 @@ async def test_a_machine_may_have_no_key(api: ApiClient, key: str | None) -> Non
     assert (await api.post("/v1/machines", body))["machine"]["dataEncryptionKey"] is None
 
 
-async def test_the_list_is_a_bare_array_with_the_last_active_first(
-    api: ApiClient, database: sqlite3.Connection
-) -> None:
+async def test_the_list_is_a_bare_array_with_the_last_active_first(api: ApiClient, rows: Rows) -> None:
     ids = [(await api.register_machine())["id"] for _ in range(3)]
     for minutes, machine_id in enumerate([ids[1], ids[2], ids[0]]):
-        database.execute(
-            'UPDATE "Machine" SET "lastActiveAt" = "lastActiveAt" - ? WHERE id = ?',
-            [minutes * 60_000, machine_id],
-        )
+        await move(rows, machines.c.last_active_at, -minutes * 60_000, machines.c.id == machine_id)
 
     assert [ids[1], ids[2], ids[0]] == [machine["id"] for machine in await api.get("/v1/machines")]
 

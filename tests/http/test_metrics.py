@@ -1,7 +1,6 @@
 """The metrics port (contract 05 section 6, 01 section 18)."""
 
 import re
-import socket
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -9,20 +8,15 @@ import pytest
 
 from happy.metrics import Bounded, Metrics
 from tests.api_client import ApiClient
+from tests.e2e.server import free_port
 from tests.http.server import RunningServer, run_server
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+from tests.places import OpenPlace
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+def server(open_place: OpenPlace) -> Iterator[RunningServer]:
     variables = {"METRICS_ENABLED": "true", "METRICS_PORT": str(free_port())}
-    with run_server(tmp_path_factory.mktemp("metrics"), variables) as running:
+    with open_place() as place, run_server(place, variables) as running:
         yield running
 
 

@@ -3,18 +3,20 @@
 import base64
 import json
 import os
-import sqlite3
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from nacl.signing import SigningKey
 
+from schema.tables import account_auth_requests, accounts, terminal_auth_requests
 from tests.api_client import ApiClient, b64, sign_in_body
+from tests.rows import Rows, move
 
 MINUTE = 60_000
 KINDS = [
-    ("/v1/auth/request", "/v1/auth/response", "TerminalAuthRequest"),
-    ("/v1/auth/account/request", "/v1/auth/account/response", "AccountAuthRequest"),
+    ("/v1/auth/request", "/v1/auth/response", terminal_auth_requests),
+    ("/v1/auth/account/request", "/v1/auth/account/response", account_auth_requests),
 ]
 each_kind = pytest.mark.parametrize(("ask", "approve", "table"), KINDS)
 
@@ -30,20 +32,18 @@ def claims(token: str) -> dict[str, Any]:
     return found
 
 
-def age(database: sqlite3.Connection, table: str, key: str, minutes: int) -> None:
-    stored = base64.b64decode(key).hex().upper()
-    database.execute(
-        f'UPDATE "{table}" SET "updatedAt" = "updatedAt" - ? WHERE "publicKey" = ?',
-        [minutes * MINUTE, stored],
-    )
+async def age(rows: Rows, table: sa.Table, key: str, minutes: int) -> None:
+    await move(rows, table.c.updated_at, -minutes * MINUTE, table.c.public_key == stored(key))
+
+
+def stored(key: str) -> str:
+    return base64.b64decode(key).hex().upper()
 
 
 # -- sign-in -------------------------------------------------------------------------------------------
 
 
-async def test_signing_in_creates_the_account_of_the_key_once(
-    anonymous: ApiClient, database: sqlite3.Connection
-) -> None:
+async def test_signing_in_creates_the_account_of_the_key_once(anonymous: ApiClient, rows: Rows) -> None:
     key = SigningKey.generate()
 
     first = await anonymous.post("/v1/auth", sign_in_body(key))
@@ -53,10 +53,10 @@ async def test_signing_in_creates_the_account_of_the_key_once(
     assert first["success"] is True
     assert first["token"] != second["token"]
     assert claims(first["token"])["sub"] == claims(second["token"])["sub"]
-    stored = database.execute(
-        'SELECT "publicKey" FROM "Account" WHERE id = ?', [claims(first["token"])["sub"]]
+    mine = accounts.c.id == claims(first["token"])["sub"]
+    assert [(bytes(key.verify_key).hex().upper(),)] == await rows(
+        sa.select(accounts.c.public_key).where(mine)
     )
-    assert bytes(key.verify_key).hex().upper() == stored.fetchone()[0]
 
 
 async def test_a_challenge_may_be_empty_and_base64_unpadded(anonymous: ApiClient) -> None:
@@ -116,7 +116,7 @@ async def test_every_field_of_a_sign_in_is_required_and_a_text(anonymous: ApiCli
 
 @each_kind
 async def test_a_device_asks_again_until_somebody_approves(
-    api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: str
+    api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     key = new_key()
 
@@ -130,7 +130,7 @@ async def test_a_device_asks_again_until_somebody_approves(
 
 @each_kind
 async def test_the_token_a_device_picks_up_is_one_of_the_approving_account(
-    server_url: str, api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: str
+    server_url: str, api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     key = new_key()
     session = await api.create_session()
@@ -144,7 +144,7 @@ async def test_the_token_a_device_picks_up_is_one_of_the_approving_account(
 
 
 async def test_only_the_token_of_a_terminal_names_its_request(
-    api: ApiClient, anonymous: ApiClient, database: sqlite3.Connection
+    api: ApiClient, anonymous: ApiClient, rows: Rows
 ) -> None:
     names = []
     key = new_key()
@@ -153,16 +153,15 @@ async def test_only_the_token_of_a_terminal_names_its_request(
         await api.post(approve, {"publicKey": key, "response": "r"})
         names.append(claims((await anonymous.post(ask, {"publicKey": key}))["token"]).get("session"))
 
-    stored = database.execute(
-        'SELECT id FROM "TerminalAuthRequest" WHERE "publicKey" = ?', [base64.b64decode(key).hex().upper()]
-    )
-    assert [stored.fetchone()[0], None] == names
+    request = terminal_auth_requests.c
+    ((asked,),) = await rows(sa.select(request.id).where(request.public_key == stored(key)))
+    assert [asked, None] == names
 
 
 @each_kind
 @pytest.mark.parametrize("key", ["", b64(b"x" * 31), b64(b"x" * 33)])
 async def test_a_key_of_the_wrong_size_is_refused(
-    api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: str, key: str
+    api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table, key: str
 ) -> None:
     refused = {"error": "Invalid public key"}
 
@@ -172,7 +171,7 @@ async def test_a_key_of_the_wrong_size_is_refused(
 
 @each_kind
 async def test_an_undecodable_key_is_a_client_error_instead_of_a_500(
-    api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: str
+    api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     await anonymous.post(ask, {"publicKey": "!!!!"}, expect=400)
     await api.post(approve, {"publicKey": "!!!!", "response": "r"}, expect=400)
@@ -181,28 +180,28 @@ async def test_an_undecodable_key_is_a_client_error_instead_of_a_500(
 
 @each_kind
 async def test_an_answered_request_stops_handing_out_tokens_some_minutes_after_the_answer(
-    api: ApiClient, anonymous: ApiClient, database: sqlite3.Connection, ask: str, approve: str, table: str
+    api: ApiClient, anonymous: ApiClient, rows: Rows, ask: str, approve: str, table: sa.Table
 ) -> None:
     """06 B2: a screenshot of the code was worth a token for ever."""
     key = new_key()
     await anonymous.post(ask, {"publicKey": key})
     await api.post(approve, {"publicKey": key, "response": "r"})
-    age(database, table, key, 9)
+    await age(rows, table, key, 9)
     assert "authorized" == (await anonymous.post(ask, {"publicKey": key}))["state"]
 
-    age(database, table, key, 2)
+    await age(rows, table, key, 2)
 
     assert {"state": "requested"} == await anonymous.post(ask, {"publicKey": key})
 
 
 @each_kind
 async def test_a_request_that_nobody_answered_expires(
-    api: ApiClient, anonymous: ApiClient, database: sqlite3.Connection, ask: str, approve: str, table: str
+    api: ApiClient, anonymous: ApiClient, rows: Rows, ask: str, approve: str, table: sa.Table
 ) -> None:
     """06 B2."""
     key = new_key()
     await anonymous.post(ask, {"publicKey": key})
-    age(database, table, key, 61)
+    await age(rows, table, key, 61)
 
     await api.post(approve, {"publicKey": key, "response": "r"}, expect=404)
 
@@ -259,7 +258,7 @@ async def test_supports_v2_is_a_boolean(anonymous: ApiClient) -> None:
 
 @each_kind
 async def test_an_unknown_request_cannot_be_approved(
-    api: ApiClient, ask: str, approve: str, table: str
+    api: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     answer = await api.post(approve, {"publicKey": new_key(), "response": "r"}, expect=404)
 
@@ -268,7 +267,7 @@ async def test_an_unknown_request_cannot_be_approved(
 
 @each_kind
 async def test_the_first_answer_stays(
-    api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: str
+    api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     key = new_key()
     await anonymous.post(ask, {"publicKey": key})
@@ -281,7 +280,7 @@ async def test_the_first_answer_stays(
 
 @each_kind
 async def test_a_second_account_is_told_that_somebody_else_was_first(
-    api: ApiClient, stranger: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: str
+    api: ApiClient, stranger: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     """06 B3: the person whose terminal was bound to another account was told success."""
     key = new_key()
@@ -295,7 +294,7 @@ async def test_a_second_account_is_told_that_somebody_else_was_first(
 
 @each_kind
 async def test_an_empty_answer_leaves_the_request_open_for_anybody(
-    api: ApiClient, stranger: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: str
+    api: ApiClient, stranger: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     key = new_key()
     await anonymous.post(ask, {"publicKey": key})

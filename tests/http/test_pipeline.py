@@ -6,7 +6,8 @@ from happy.crypto import derive
 from tests.api_client import ApiClient
 from tests.http.conftest import Raw
 from tests.http.raw import RawConnection
-from tests.http.server import SECRET, RunningServer
+from tests.http.server import RunningServer
+from tests.places import SECRET
 
 MISSING = {"error": "Missing authorization header"}
 INVALID = {"error": "Invalid token"}

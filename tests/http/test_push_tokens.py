@@ -1,11 +1,13 @@
 """Push tokens (contract 01 section 14)."""
 
-import sqlite3
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from schema.tables import push_tokens
 from tests.api_client import ApiClient
+from tests.rows import Rows
 
 PATH = "/v1/push-tokens"
 
@@ -35,13 +37,11 @@ async def test_registering_again_makes_no_second_entry_and_keeps_the_first_date(
     assert first["updatedAt"] <= second["updatedAt"]
 
 
-async def test_the_newest_token_comes_first(api: ApiClient, database: sqlite3.Connection) -> None:
+async def test_the_newest_token_comes_first(api: ApiClient, rows: Rows) -> None:
     for number, token in enumerate(("new", "old", "middle")):
         await api.post(PATH, {"token": token})
-        database.execute(
-            'UPDATE "AccountPushToken" SET "createdAt" = ? WHERE token = ? AND id = ?',
-            [[3, 1, 2][number], token, (await api.get(PATH))["tokens"][0]["id"]],
-        )
+        registered = push_tokens.c.id == (await api.get(PATH))["tokens"][0]["id"]
+        await rows(sa.update(push_tokens).where(registered).values(created_at=[3, 1, 2][number]))
 
     assert ["new", "middle", "old"] == await listed(api)
 

@@ -1,13 +1,15 @@
 """Sessions (contract 01 section 4)."""
 
 import asyncio
-import sqlite3
 import time
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from schema.tables import session_messages, sessions
 from tests.api_client import ApiClient, b64
+from tests.rows import Rows, move
 
 MINUTE = 60_000
 LISTED = {
@@ -180,11 +182,11 @@ async def test_a_new_account_has_no_sessions_and_sees_nobody_elses(
 
 
 async def test_the_list_begins_with_the_most_recently_updated_and_ends_after_150(
-    api: ApiClient, database: sqlite3.Connection
+    api: ApiClient, rows: Rows
 ) -> None:
     created = await tags(api, 152)
-    database.execute('UPDATE "Session" SET "updatedAt" = "updatedAt" + 60000 WHERE id = ?', [created[0]])
-    database.execute('UPDATE "Session" SET "updatedAt" = "updatedAt" - 60000 WHERE id = ?', [created[-1]])
+    await move(rows, sessions.c.updated_at, MINUTE, sessions.c.id == created[0])
+    await move(rows, sessions.c.updated_at, -MINUTE, sessions.c.id == created[-1])
 
     listed = ids(await api.get("/v1/sessions"))
 
@@ -193,13 +195,12 @@ async def test_the_list_begins_with_the_most_recently_updated_and_ends_after_150
 
 
 async def test_the_active_list_leaves_out_stopped_sessions_and_those_not_seen_for_15_minutes(
-    api: ApiClient, database: sqlite3.Connection
+    api: ApiClient, rows: Rows
 ) -> None:
     late, recent, silent, stopped = await tags(api, 4)
     for session_id, minutes in [(late, 0), (recent, 14), (silent, 15)]:
-        database.execute(
-            'UPDATE "Session" SET "lastActiveAt" = ? WHERE id = ?', [now() - minutes * MINUTE, session_id]
-        )
+        seen = sa.update(sessions).where(sessions.c.id == session_id)
+        await rows(seen.values(last_active_at=now() - minutes * MINUTE))
     await api.post(f"/v1/sessions/{stopped}/archive")
 
     assert [late, recent] == ids(await api.get("/v2/sessions/active"))
@@ -245,11 +246,11 @@ async def test_a_cursor_of_another_form_is_refused(api: ApiClient, cursor: str) 
 
 
 async def test_changed_since_keeps_what_was_updated_later_and_changes_no_order(
-    api: ApiClient, database: sqlite3.Connection
+    api: ApiClient, rows: Rows
 ) -> None:
     created = await tags(api, 3)
     for number, session_id in enumerate(created):
-        database.execute('UPDATE "Session" SET "updatedAt" = ? WHERE id = ?', [1000 - number, session_id])
+        await rows(sa.update(sessions).where(sessions.c.id == session_id).values(updated_at=1000 - number))
 
     assert created[1::-1] == ids(await api.get("/v2/sessions", changedSince=998))
     assert [] == ids(await api.get("/v2/sessions", changedSince=1000))
@@ -306,9 +307,7 @@ async def test_a_stranger_who_archives_or_deletes_cannot_mute_heartbeats(
 # -- delete --------------------------------------------------------------------------------------------
 
 
-async def test_deleting_removes_the_session_with_everything_in_it(
-    api: ApiClient, database: sqlite3.Connection
-) -> None:
+async def test_deleting_removes_the_session_with_everything_in_it(api: ApiClient, rows: Rows) -> None:
     session_id = (await api.create_session("tag"))["id"]
     await api.post_messages(session_id, ["a", "b"])
     async with api.user_socket() as socket:
@@ -316,8 +315,8 @@ async def test_deleting_removes_the_session_with_everything_in_it(
 
         assert session_id == (await socket.next_update("delete-session"))["sid"]
     assert [] == ids(await api.get("/v1/sessions"))
-    rows = database.execute('SELECT count(*) FROM "SessionMessage" WHERE "sessionId" = ?', [session_id])
-    assert 0 == rows.fetchone()[0]
+    messages = session_messages.c
+    assert [] == await rows(sa.select(messages.id).where(messages.session_id == session_id))
     assert session_id != (await api.create_session("tag"))["id"]
 
 

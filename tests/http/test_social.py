@@ -3,15 +3,16 @@
 import asyncio
 import contextlib
 import json
-import sqlite3
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from schema.tables import accounts, github_users
 from tests.api_client import ApiClient
-from tests.http.server import RunningServer
+from tests.rows import Rows
 
 WITHOUT_A_NAME = {"firstName": "", "lastName": None, "avatar": None, "username": "", "bio": None}
 
@@ -42,19 +43,13 @@ async def status(api: ApiClient, uid: str) -> str:
     return str((await api.get(f"/v1/user/{uid}"))["user"]["status"])
 
 
-def describe(
-    server: RunningServer, account_id: str, github: dict[str, Any] | None = None, **columns: str
-) -> None:
+async def describe(rows: Rows, account_id: str, github: dict[str, Any] | None = None, **columns: str) -> None:
     """Give an account the profile that linking with GitHub leaves."""
-    with contextlib.closing(sqlite3.connect(server.settings.database, timeout=10)) as db, db:
-        if github is not None:
-            db.execute(
-                'INSERT INTO "GithubUser" (id, profile, "createdAt", "updatedAt") VALUES (?, ?, 0, 0)',
-                (account_id, json.dumps(github)),
-            )
-            columns["githubUserId"] = account_id
-        for name, value in columns.items():
-            db.execute(f'UPDATE "Account" SET "{name}" = ? WHERE id = ?', (value, account_id))
+    if github is not None:
+        linked = {"id": account_id, "profile": json.dumps(github), "created_at": 0, "updated_at": 0}
+        await rows(sa.insert(github_users).values(linked))
+        columns["github_user_id"] = account_id
+    await rows(sa.update(accounts).where(accounts.c.id == account_id).values(**columns))
 
 
 # Profiles
@@ -65,17 +60,15 @@ async def test_a_profile_has_every_field(api: ApiClient, me: str, you: str) -> N
     assert {"user": {"id": me, **WITHOUT_A_NAME, "status": "none"}} == await api.get(f"/v1/user/{me}")
 
 
-async def test_a_linked_profile_shows_name_picture_and_bio(
-    server: RunningServer, api: ApiClient, you: str
-) -> None:
+async def test_a_linked_profile_shows_name_picture_and_bio(rows: Rows, api: ApiClient, you: str) -> None:
     picture = {"path": "public/users/a.png", "width": 20, "height": 30, "thumbhash": "abc"}
     name = f"ada-{uuid.uuid4().hex}"
-    describe(
-        server,
+    await describe(
+        rows,
         you,
         {"login": "ignored", "bio": "Numbers"},
-        firstName="Ada",
-        lastName="Lovelace",
+        first_name="Ada",
+        last_name="Lovelace",
         username=name,
         avatar=json.dumps(picture),
     )
@@ -97,9 +90,9 @@ async def test_a_linked_profile_shows_name_picture_and_bio(
 
 @pytest.mark.parametrize("github", [{"login": "octocat", "bio": ""}, {"login": "octocat", "bio": None}])
 async def test_the_github_login_stands_in_for_a_username_and_an_empty_bio_is_none(
-    server: RunningServer, api: ApiClient, you: str, github: dict[str, Any]
+    rows: Rows, api: ApiClient, you: str, github: dict[str, Any]
 ) -> None:
-    describe(server, you, github, avatar="null")
+    await describe(rows, you, github, avatar="null")
     user = (await api.get(f"/v1/user/{you}"))["user"]
 
     assert ("octocat", None, None) == (user["username"], user["bio"], user["avatar"])
@@ -114,11 +107,11 @@ async def test_an_unknown_user_is_not_found(api: ApiClient, uid: str) -> None:
 
 
 async def test_search_finds_users_by_the_beginning_of_their_name_in_any_case(
-    server: RunningServer, api: ApiClient, stranger: ApiClient, me: str, you: str
+    rows: Rows, api: ApiClient, stranger: ApiClient, me: str, you: str
 ) -> None:
     tag = uuid.uuid4().hex
-    describe(server, me, username=f"{tag}B")
-    describe(server, you, username=f"{tag}A")
+    await describe(rows, me, username=f"{tag}B")
+    await describe(rows, you, username=f"{tag}A")
     await add(stranger, me)
     found = (await api.get("/v1/user/search", query=tag.upper()))["users"]
 
@@ -130,21 +123,19 @@ async def test_search_finds_users_by_the_beginning_of_their_name_in_any_case(
 
 
 @pytest.mark.parametrize("wildcards", ["%", "_", "%_", "\\", "*"])
-async def test_search_has_no_wildcards(
-    server: RunningServer, api: ApiClient, you: str, wildcards: str
-) -> None:
+async def test_search_has_no_wildcards(rows: Rows, api: ApiClient, you: str, wildcards: str) -> None:
     tag = uuid.uuid4().hex
-    describe(server, you, username=tag)
+    await describe(rows, you, username=tag)
 
     assert {"users": []} == await api.get("/v1/user/search", query=wildcards)
     assert {"users": []} == await api.get("/v1/user/search", query=tag[:-1] + wildcards)
 
 
-async def test_search_answers_ten_and_an_empty_query_too(server: RunningServer, api: ApiClient) -> None:
+async def test_search_answers_ten_and_an_empty_query_too(rows: Rows, api: ApiClient) -> None:
     tag = uuid.uuid4().hex
     for number in range(11):
-        async with ApiClient.signed_in(server.url) as other:
-            describe(server, await id_of(other), username=f"{tag}{10 - number:02}")
+        async with ApiClient.signed_in(api.url) as other:
+            await describe(rows, await id_of(other), username=f"{tag}{10 - number:02}")
     found = (await api.get("/v1/user/search", query=tag))["users"]
 
     assert [f"{tag}{number:02}" for number in range(10)] == [user["username"] for user in found]
@@ -227,9 +218,9 @@ async def test_a_move_needs_a_user_id(api: ApiClient, path: str, body: Any) -> N
 
 
 async def test_friends_lists_what_is_open_or_agreed(
-    server: RunningServer, api: ApiClient, stranger: ApiClient, me: str, you: str
+    api: ApiClient, stranger: ApiClient, me: str, you: str
 ) -> None:
-    async with ApiClient.signed_in(server.url) as third, ApiClient.signed_in(server.url) as fourth:
+    async with ApiClient.signed_in(api.url) as third, ApiClient.signed_in(api.url) as fourth:
         asked, former = await id_of(third), await id_of(fourth)
         await add(stranger, me)
         await add(api, you)

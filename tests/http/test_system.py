@@ -29,7 +29,7 @@ async def test_health_says_ok_and_what_time_it_is(anonymous: ApiClient) -> None:
 
 @pytest.fixture
 def stored(server: RunningServer) -> RunningServer:
-    files = server.settings.files_dir
+    files = server.files
     for name in ("public/a/one.png", "public/two.JPG", "public/three.webp", "public/x y/ü.gif", "public/none",
                  "public/big.jpeg", "sessions/s/attachments/secret.enc", "public/empty.png"):  # fmt: skip
         path = files / name

@@ -1,13 +1,15 @@
 """Vendor tokens (contract 01 section 12.5)."""
 
-import sqlite3
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from happy.crypto import derive
+from schema.tables import service_account_tokens
 from tests.api_client import ApiClient
-from tests.http.server import SECRET
+from tests.places import SECRET
+from tests.rows import Rows
 
 VENDORS = ["openai", "anthropic", "gemini"]
 TOKEN = '{"access_token":"sk-tëst ☃"}'
@@ -107,28 +109,22 @@ async def test_strangers_are_refused(anonymous: ApiClient, method: str, path: st
     assert 401 == (await anonymous.request(method, path)).status_code
 
 
-async def test_what_is_stored_is_sealed_for_this_account_and_vendor(
-    api: ApiClient, database: sqlite3.Connection
-) -> None:
+async def test_what_is_stored_is_sealed_for_this_account_and_vendor(api: ApiClient, rows: Rows) -> None:
     account_id = (await api.get("/v1/account/profile"))["id"]
     await register(api, "anthropic", TOKEN)
-    ((sealed,),) = database.execute(
-        'SELECT token FROM "ServiceAccountToken" WHERE "accountId" = ?', (account_id,)
-    )
+    stored = service_account_tokens.c
+    ((sealed,),) = await rows(sa.select(stored.token).where(stored.account_id == account_id))
 
     assert b"sk-" not in sealed
     path = ("user", account_id, "vendors", "anthropic", "token")
     assert TOKEN == derive(SECRET).at_rest.unseal(path, sealed)
 
 
-async def test_a_token_sealed_with_another_secret_is_an_internal_error(
-    api: ApiClient, database: sqlite3.Connection
-) -> None:
+async def test_a_token_sealed_with_another_secret_is_an_internal_error(api: ApiClient, rows: Rows) -> None:
     account_id = (await api.get("/v1/account/profile"))["id"]
     await register(api, "openai", "token")
-    database.execute(
-        'UPDATE "ServiceAccountToken" SET token = ? WHERE "accountId" = ?', (bytes(60), account_id)
-    )
+    mine = service_account_tokens.c.account_id == account_id
+    await rows(sa.update(service_account_tokens).where(mine).values(token=bytes(60)))
 
     for path in ("/v1/connect/openai/token", "/v1/connect/tokens"):
         response = await api.request("GET", path)

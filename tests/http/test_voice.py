@@ -9,7 +9,8 @@ import pytest
 
 from happy.crypto import derive
 from tests.api_client import ApiClient
-from tests.http.server import SECRET, RunningServer, run_server
+from tests.http.server import RunningServer, run_server
+from tests.places import SECRET, OpenPlace, Place
 from tests.upstreams import Answer, Upstream, everything_at
 
 CONVERSATIONS = "/elevenlabs/v1/convai/conversations"
@@ -22,12 +23,10 @@ def server(outside_server: RunningServer) -> RunningServer:
 
 
 @pytest.fixture(scope="module")
-def _keyless(
-    tmp_path_factory: pytest.TempPathFactory, _running_upstream: Upstream
-) -> Iterator[RunningServer]:
+def _keyless(open_place: OpenPlace, _running_upstream: Upstream) -> Iterator[RunningServer]:
     variables = everything_at(_running_upstream)
     del variables["REVENUECAT_API_KEY"]
-    with run_server(tmp_path_factory.mktemp("keyless"), variables) as running:
+    with open_place() as place, run_server(place, variables) as running:
         yield running
 
 
@@ -242,12 +241,12 @@ async def test_where_nobody_sells_subscriptions_nobody_needs_one(
 
 
 async def test_a_subscription_can_be_required_all_the_same(
-    upstream: Upstream, voice: VoiceSide, tmp_path: Any
+    upstream: Upstream, voice: VoiceSide, place: Place
 ) -> None:
     variables = {**everything_at(upstream), "HAPPY_VOICE_REQUIRE_SUBSCRIPTION": "true"}
     del variables["REVENUECAT_API_KEY"]
     voice.used(5000)
-    with run_server(tmp_path, variables) as running:
+    with run_server(place, variables) as running:
         async with ApiClient.signed_in(running.url) as api:
             assert {"error": "REVENUECAT_API_KEY not configured"} == await start(api, expect=500)
             assert 1200 == (await usage(api))["limitSeconds"]

@@ -2,18 +2,20 @@
 
 import base64
 import json
-import sqlite3
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from schema.tables import accounts, github_users
 from tests import shapes
 from tests.api_client import ApiClient, b64
 from tests.gateway.talk import now, settle
 from tests.http.server import RunningServer
+from tests.rows import Rows
 from tests.shapes import boolean, integer, maybe, ms, null, text
 from tests.socket_client import SocketClient
 
@@ -119,10 +121,10 @@ async def test_a_new_account_starts_with_nothing(app: WebApp) -> None:
 
 
 async def test_an_account_in_use_starts_with_everything(
-    app: WebApp, api: ApiClient, stranger: ApiClient, database: sqlite3.Connection
+    app: WebApp, api: ApiClient, stranger: ApiClient, rows: Rows
 ) -> None:
     ids = await furnish(api, stranger)
-    link_github(database, app.account_id)
+    await link_github(rows, app.account_id)
     answers = await app.read()
 
     found = {session["id"]: session for session in answers["/v1/sessions"]["sessions"]}
@@ -222,13 +224,13 @@ async def take_away(api: ApiClient, ids: dict[str, str]) -> None:
     await api.delete(f"/v1/artifacts/{ids['artifact']}")
 
 
-def link_github(database: sqlite3.Connection, account_id: str) -> None:
+async def link_github(rows: Rows, account_id: str) -> None:
     """A profile as GitHub gives it of somebody who tells neither name nor email (contract 06 D16)."""
-    database.execute(
-        'INSERT INTO "GithubUser" (id, profile, "updatedAt") VALUES (?, ?, 0)',
-        (account_id, json.dumps(GITHUB)),
+    await rows(
+        sa.insert(github_users).values(id=account_id, profile=json.dumps(GITHUB), created_at=0, updated_at=0)
     )
-    database.execute('UPDATE "Account" SET "githubUserId" = ?, username = ? WHERE id = ?', (account_id,) * 3)
+    mine = sa.update(accounts).where(accounts.c.id == account_id)
+    await rows(mine.values(github_user_id=account_id, username=account_id))
 
 
 @pytest.mark.parametrize(

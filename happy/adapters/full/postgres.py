@@ -61,7 +61,8 @@ def map_errors() -> Iterator[None]:
         raise NotFound from error
     except asyncpg.IntegrityConstraintViolationError as error:
         raise Conflict from error
-    except asyncpg.DataError as error:  # a NUL character, a number out of range
+    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
+        # a NUL character, a number out of range, a key that is too long for an index
         raise Invalid from error
     except OUT_OF_REACH as error:
         raise Unavailable("the database did not answer") from error

@@ -1,0 +1,48 @@
+"""The flavors, and places for their servers."""
+
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
+from tests import databases, services
+from tests.places import FLAVORS, OpenPlace, Place, full_place, light_place
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Before any fixture: a test that needs the services, and cannot have them, says so."""
+    if item.get_closest_marker("services") is not None and (problem := services.problem()) is not None:
+        services.missing(problem)
+
+
+@pytest.fixture(scope="session", params=FLAVORS)
+def flavor(request: pytest.FixtureRequest) -> str:
+    """Whoever asks for it, himself or through another fixture, runs once on each."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def postgres_template() -> Iterator[str]:
+    """A database with the schema and no rows, to be copied, never connected to."""
+    url = services.result_of(databases.create_migrated())
+    yield url
+    services.result_of(databases.drop(url))
+
+
+@pytest.fixture(scope="session")
+def open_place(
+    flavor: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> OpenPlace:
+    """For fixtures whose servers live longer than a test."""
+    if flavor == "full":
+        template = request.getfixturevalue("postgres_template")
+        return lambda: full_place(tmp_path_factory.mktemp("full"), template)
+    return lambda: contextlib.nullcontext(light_place(tmp_path_factory.mktemp("light")))
+
+
+@pytest.fixture
+def place(open_place: OpenPlace) -> Iterator[Place]:
+    """A place of the test's own."""
+    with open_place() as opened:
+        yield opened
