@@ -23,7 +23,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from tests import shapes
 
 PATH = "/v1/updates/?EIO=4&transport=websocket"
-TIMEOUT = 5.0
+TIMEOUT = 20.0
+"""Seconds after which a test gives up: far more than a busy machine takes."""
 
 
 class ConnectRefused(Exception):

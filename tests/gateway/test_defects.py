@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from happy.services.rpc import GRACE_SECONDS
 from schema.tables import machines, sessions
 from tests.api_client import ApiClient
 from tests.gateway.talk import MINUTE, now, register, settle, stored_session, unread
-from tests.http.server import RunningServer, run_server
+from tests.http.server import RunningServer, run_beside, run_server
 from tests.places import Place
 from tests.rows import open_rows
 from tests.socket_client import ConnectRefused, SocketClient
@@ -72,15 +73,15 @@ async def test_a5_the_process_never_ended(place: Place) -> None:
 
 
 async def test_a6_the_last_heartbeats_were_lost_because_the_database_was_closed_first(place: Place) -> None:
-    with run_server(place) as server:
-        async with ApiClient.signed_in(server.url) as api:
+    async with AsyncExitStack() as clients:
+        async with run_beside(place) as server:
+            api = await clients.enter_async_context(ApiClient.signed_in(server.url))
             machine = (await api.register_machine())["id"]
-            daemon = api.machine_socket(machine)
-            await daemon.connect()
+            daemon = await clients.enter_async_context(api.machine_socket(machine))
             at = now()
             await daemon.emit("machine-alive", {"machineId": machine, "time": at})
             await settle(daemon)
-    await daemon.wait_closed()
+        await daemon.wait_closed()
 
     assert not daemon.disconnected_by_server  # contract 07: that would stop its reconnection for good
     async with open_rows(server.settings) as rows:

@@ -2,9 +2,9 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +38,14 @@ def run_server(
     settings = load(environ, flavor=place.flavor)
     with serve_in_thread(settings, options) as port:
         yield RunningServer(f"http://127.0.0.1:{port}", port, settings)
+
+
+@asynccontextmanager
+async def run_beside(place: Place) -> AsyncIterator[RunningServer]:
+    """The same for a test whose clients are still there when the server ends, and have to answer it."""
+    with ExitStack() as stack:
+        yield stack.enter_context(run_server(place))
+        await asyncio.to_thread(stack.close)
 
 
 @contextmanager
