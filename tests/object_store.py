@@ -1,23 +1,36 @@
-"""An object store on this machine, in a thread of the tests, with a new bucket for each that asks for one."""
+"""An object store with a new bucket for each test that asks for one: in a thread of the tests, or a real one.
 
+`HAPPY_TEST_S3=http://access:secret@127.0.0.1:7480` names a real one, whose buckets are emptied afterwards.
+"""
+
+import os
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import boto3
+import pytest
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from happy.settings import S3, Full, Secret, load
 
-ACCESS_KEY, SECRET_KEY = "tests", "a secret of the tests"
+REAL = urlsplit(os.environ.get("HAPPY_TEST_S3", ""))
+ACCESS_KEY = unquote(REAL.username or "tests")
+SECRET_KEY = unquote(REAL.password or "a secret of the tests")
 PUBLIC_URL = "http://files.example.org"
+
+enforces_policies = pytest.mark.skipif(
+    REAL.port is None, reason="the store in a thread enforces no policy: name a real one, HAPPY_TEST_S3"
+)
 
 
 class ObjectStore:
     def __init__(self, port: int) -> None:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
+        self._made: list[str] = []
         self.client: Any = boto3.client(
             "s3",
             endpoint_url=self.url,
@@ -46,7 +59,16 @@ class ObjectStore:
     def new_bucket(self) -> str:
         name = f"happy-{uuid.uuid4().hex}"
         self.client.create_bucket(Bucket=name)
+        self._made.append(name)
         return name
+
+    def empty(self) -> None:
+        """Delete every bucket that was made here."""
+        there = {found["Name"] for found in self.client.list_buckets()["Buckets"]}
+        for bucket in there.intersection(self._made):
+            for key in self.keys(bucket):
+                self.client.delete_object(Bucket=bucket, Key=key)
+            self.client.delete_bucket(Bucket=bucket)
 
     def keys(self, bucket: str) -> list[str]:
         return [found["Key"] for found in self.client.list_objects_v2(Bucket=bucket).get("Contents", ())]
@@ -61,6 +83,12 @@ def full_settings(database_url: str, variables: Mapping[str, str]) -> Full:
 
 @contextmanager
 def run_object_store() -> Iterator[ObjectStore]:
+    if REAL.port is not None:
+        real = ObjectStore(REAL.port)
+        yield real
+        real.empty()
+        real.client.close()
+        return
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     try:
