@@ -104,6 +104,7 @@ async def test_marks_come_back_after_redis_forgot_them(redis: OwnRedis, survivor
             while not (up(node) and up(survivor)):  # noqa: ASYNC110 - it looks from outside
                 await asyncio.sleep(0.02)
         await asyncio.sleep(0.3)
+        survivor.gaps.clear()  # on a busy machine the node may have seemed dead meanwhile
         await wire.cut()
         await until_gaps(survivor, ACCOUNT)
 
