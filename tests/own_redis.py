@@ -37,6 +37,14 @@ class OwnRedis:
             time.sleep(0.02)
         raise RuntimeError("redis-server does not answer")
 
+    async def command(self, *parts: str) -> bytes:
+        """One command, and its answer as it is on the wire."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write((" ".join(parts) + "\r\nQUIT\r\n").encode())
+        answer = await reader.read()
+        writer.close()
+        return answer
+
     def stop(self) -> None:
         if self._process is not None:
             self._process.kill()
@@ -81,6 +89,10 @@ class Wire:
 
     async def __aexit__(self, *_: object) -> None:
         await self.cut()
+
+    def leads_to(self, port: int) -> None:
+        """Connections from now on go there."""
+        self._to = port
 
     async def mend(self) -> None:
         self._server = await asyncio.start_server(self._join, "127.0.0.1", self.port)

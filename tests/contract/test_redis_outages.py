@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -193,6 +194,62 @@ async def test_what_redis_took_to_its_grave_is_sent_again(redis: OwnRedis, sende
         await until(lambda: heard(node) == [1])
 
         assert [] == node.gaps
+
+
+async def test_a_fail_over_costs_nothing(redis: OwnRedis, tmp_path: Path) -> None:
+    """The replica that takes over lacks what was confirmed last, and gives its place to something else."""
+    (folder := tmp_path / "replica").mkdir()
+    with own_redis(folder) as replica:
+        async with (
+            Wire(redis.port) as wire,
+            Wire(redis.port) as slow,
+            open_node(wire.url) as one,
+            open_node(slow.url) as other,
+            listener(wire.url, ACCOUNT) as node,
+        ):
+            await replica.command("REPLICAOF", "127.0.0.1", str(redis.port))
+            send(one, 1, 2)
+            await until(lambda: heard(node) == [1, 2])
+            async with asyncio.timeout(10):
+                while b"master_link_status:up" not in await replica.command("INFO", "replication"):  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(0.3)
+            await replica.command("REPLICAOF", "NO", "ONE")
+            send(one, 3)
+            await until(lambda: heard(node) == [1, 2, 3])
+            for line in (wire, slow):
+                line.leads_to(replica.port)
+                await line.cut()
+            await slow.mend()
+            send(other, 4)
+            await until(lambda: not redis_is_behind(other) and up(other))
+            await wire.mend()
+            await until(lambda: sorted(heard(node)) == [1, 2, 3, 4])
+            send(one, 5)
+            send(other, 6)
+            await until(lambda: sorted(heard(node)) == [1, 2, 3, 4, 5, 6])
+
+            assert [] == node.gaps
+
+
+def up(node: Node) -> bool:
+    link = node.bus._link  # type: ignore[attr-defined]
+    return bool(link.up)
+
+
+async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: Node) -> None:
+    assert sender.history is not None
+    await sender.bus.watch(ACCOUNT)
+    start = sender.history.position(ACCOUNT)
+    assert start is not None
+    send(sender, 1)
+    bus: Any = sender.bus
+    await bus._link.ask(*bus._publication(ACCOUNT, bus.number, 0, redis_bus.FRAME, b"1"))
+    send(sender, 2)
+    await bus._link.ask("PING")
+    kept = await sender.history.since(ACCOUNT, start, unbroken=True)
+
+    assert [b"1", b"2"] == [event.frame for event in kept or []]
 
 
 async def test_who_was_away_long_before_redis_forgot_starts_over(

@@ -6,7 +6,6 @@ reads it there. Where the history does not reach back, the connections of exactl
 
 import asyncio
 import logging
-import secrets
 import struct
 import time
 from typing import Any
@@ -24,6 +23,7 @@ CHUNK = 500
 LATE_SECONDS = 4.0
 HEADER = struct.Struct("!16sQqB")
 FRAME, AGAIN, GAP = range(3)
+EPOCH_LENGTH = 8
 
 log = logging.getLogger(__name__)
 
@@ -39,17 +39,21 @@ class Followed:
         self.since = int(time.time() * 1000)
         self.held_back: list[bytes] | None = []
 
+    def precedes(self, message: bytes) -> bool:
+        """Whether it was published before anybody listened here, as far as can be said without its place."""
+        sender, _, at, _ = HEADER.unpack_from(message)
+        return sender not in self.seen and at < self.since
+
 
 class RedisBus:
     def __init__(self, link: RedisLink, node_id: NodeId, keeping: Keeping | None = None) -> None:
         self.node_id = node_id
         self.number = 0  # of what this node published last
-        self.epoch: str | None = None  # changes when Redis has lost its memory
+        self.epoch: str | None = None  # another one with another Redis: places start anew
         self.frames = RedisFrames(link.prefix, keeping or Keeping())
         self._link = link
         self._prefix = link.prefix
         self._me = node_id.encode()
-        self._server: list[bytes] = []
         self._check_until = 0.0
         self._followed: dict[AccountId, Followed] = {}
         self._told: dict[bytes, int] = {}
@@ -70,9 +74,9 @@ class RedisBus:
     def publish(self, account_id: AccountId, frame: bytes) -> None:
         number, at = self._next(), int(time.time() * 1000)
         self._link.send(
-            *self.frames.publication(account_id, HEADER.pack(self._me, number, at, FRAME) + frame),
+            *self._publication(account_id, number, at, FRAME, frame),
             subject=account_id,
-            again=self.frames.publication(account_id, HEADER.pack(self._me, number, at, AGAIN) + frame),
+            again=self._publication(account_id, number, at, AGAIN, frame),
         )
 
     def send(self, to: NodeId, payload: bytes) -> None:
@@ -93,8 +97,13 @@ class RedisBus:
         self.break_off(AccountId(account_id))
 
     def break_off(self, account_id: AccountId) -> None:
-        header = HEADER.pack(self._me, self._next(), 0, GAP)
-        self._link.send(*self.frames.publication(account_id, header))
+        self._link.send(*self._publication(account_id, self._next(), 0, GAP, b""))
+
+    def _publication(
+        self, account_id: AccountId, number: int, at: int, kind: int, frame: bytes
+    ) -> tuple[str | bytes | int, ...]:
+        message = HEADER.pack(self._me, number, at, kind) + frame
+        return self.frames.publication(account_id, self.node_id, number, message)
 
     def _next(self) -> int:
         self.number += 1
@@ -181,14 +190,14 @@ class RedisBus:
     # Redis is there again
 
     async def restore(self) -> bool:
-        """Whether this may be another Redis, which need not know all that the one before confirmed."""
+        """Whether this is another Redis, which need not know all that the one before confirmed."""
         ask = self._link.ask_first
         for followed in self._followed.values():
             followed.held_back = []
         await self.frames.load(ask)
         await self.unpublished.restore()
         await self._link.subscriptions.subscribe(self._node_channel(self.node_id))
-        replaced, lost = await self._is_another(), await self._memory_was_lost()
+        lost = await self._is_another()
         if lost:
             self._check_until = time.monotonic() + LATE_SECONDS * 3
             await self.check_lateness()
@@ -197,22 +206,14 @@ class RedisBus:
             await self._link.subscriptions.subscribe(*map(self.frames.channel, missing))
             await asyncio.gather(*(self._catch_up(account_id, lost=lost) for account_id in missing))
             done.update(missing)  # others may have joined meanwhile
-        return replaced
+        return lost
 
     async def _is_another(self) -> bool:
+        """After a restart it has forgotten everything, after a fail-over perhaps the last moments."""
         info: bytes = await self._link.ask_first("INFO", "server")
-        known, self._server = (
-            self._server,
-            [line for line in info.splitlines() if line.startswith(b"run_id:")],
-        )
-        return known != self._server
-
-    async def _memory_was_lost(self) -> bool:
-        ask, key = self._link.ask_first, f"{self._prefix}epoch"
-        await ask("SET", key, secrets.token_hex(4), "NX")
-        epoch: bytes = await ask("GET", key)
-        known, self.epoch = self.epoch, epoch.decode()
-        return known is not None and known != self.epoch
+        run_id = next(line for line in info.splitlines() if line.startswith(b"run_id:"))
+        known, self.epoch = self.epoch, run_id.partition(b":")[2][:EPOCH_LENGTH].decode()
+        return known not in (None, self.epoch)
 
     async def _catch_up(self, account_id: AccountId, *, lost: bool) -> None:
         followed = self._followed.get(account_id)
@@ -223,10 +224,10 @@ class RedisBus:
         complete = self._is_complete(followed, kept, lost=lost)
         if not complete or not all(message for _, message in kept.frames):
             self._on_gap(account_id)  # ahead of what is there, so that nobody seems to have heard the rest
-        joined = followed.offset is None
+        anew = lost or followed.offset is None
         for place, message in kept.frames:
             followed.offset = place
-            if message and (not joined or HEADER.unpack_from(message)[2] >= followed.since):
+            if message and not (anew and followed.precedes(message)):
                 self._deliver(account_id, followed, message)
         followed.offset = max(kept.top, 0 if lost else followed.offset or 0)
         self._release(account_id, followed)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from happy.adapters.full.redis_scripts import PUBLISH, RECOVER
-from happy.domain.values import AccountId
+from happy.domain.values import AccountId, NodeId
 
 PLACE_SECONDS = 3600
 """How long the last place of a silent account is known: much longer than anybody is waited for."""
@@ -51,12 +51,15 @@ class RedisFrames:
     def channel(self, account_id: AccountId) -> str:
         return f"{self._prefix}e:{account_id}"
 
-    def publication(self, account_id: AccountId, frame: bytes) -> tuple[str | bytes | int, ...]:
-        """The command that publishes a frame."""
+    def publication(
+        self, account_id: AccountId, node_id: NodeId, number: int, frame: bytes
+    ) -> tuple[str | bytes | int, ...]:
+        """The command that publishes a frame; repeated, it does nothing. Numbers of one node only grow."""
         keeping, prefix = self.keeping, self._prefix
-        keys = (*self._keys(account_id), f"{prefix}quiet", f"{prefix}sizes")
+        last = f"{prefix}u:{account_id}:{node_id}"
+        keys = (*self._keys(account_id), f"{prefix}quiet", f"{prefix}sizes", last)
         bounds = (keeping.frames, keeping.bytes, keeping.total_bytes)
-        lives = (keeping.seconds * 1000, PLACE_SECONDS * 1000, f"{prefix}h:")
+        lives = (keeping.seconds * 1000, PLACE_SECONDS * 1000, f"{prefix}h:", number)
         what = (self.channel(account_id), account_id, frame)
         return ("EVALSHA", self._publish, len(keys), *keys, *what, *bounds, *lives)
 

@@ -6,6 +6,12 @@ PUBLISH: Final = """
 local state, history, quiet, sizes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local channel, account, frame = ARGV[1], ARGV[2], ARGV[3]
 local most, limit, total = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
+local number, before_this = ARGV[10], redis.call('SET', KEYS[5], ARGV[10], 'PX', ARGV[8], 'GET')
+if before_this and tonumber(before_this) >= tonumber(number) then
+  redis.call('SET', KEYS[5], before_this, 'PX', ARGV[8])
+  return 0
+end
+
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -55,9 +61,10 @@ return redis.call('PUBLISH', channel, name .. ' ' .. before .. ' ' .. frame)
 """Give a frame its place, keep it for a while unless it is too large, and publish it.
 
 Arguments: channel, account, frame; bounds of the history in frames, in bytes, and in bytes of all accounts;
-how long it and the last place live in ms; how keys of histories begin. When the total is reached, the history
-of the account that has been quiet for longest goes. The first place, and the one after a long silence, is the
-time in microseconds: higher than all before.
+how long it and the last place live in ms; how keys of histories begin; the number of the frame. One that its
+node published before is not published again. When the total is reached, the history of the account that has
+been quiet for longest goes. The first place, and the one after a long silence, is the time in microseconds:
+higher than all before.
 """
 
 RECOVER: Final = """

@@ -1,0 +1,112 @@
+"""The official client is sent from replica to replica while others write: it must not miss a thing.
+
+    python -m tests.e2e.roaming_loop --losses 200 --kills 0 --seed 7
+    python -m tests.e2e.roaming_loop --losses 200 --kills 20 --seed 7
+
+As in `loss_loop`, what a phone was told, without reading anything over HTTP, is compared with the database's
+order. Without kills every replica is written to, each session through one of them. With kills, the phone's
+replica is killed and started again. Writes then go through another one: what a replica stored in its last
+moment may be lost to its clients, who are told to read again, and this loop would count that as a loss.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import random
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.api_client import ApiClient
+from tests.e2e.cluster import Replica, cluster
+from tests.e2e.loss_loop import PIECES, SESSIONS, Outcome, judge, lives, lose, writers
+from tests.e2e.official import NodeClient, OfficialSocket
+from tests.proxy import Proxy
+
+REPLICAS = 3
+ROOM = {"HAPPY_RECOVERY_ACCOUNT_BYTES": "3000000"}
+"""On a busy machine a way back takes seconds, and the writers fill the usual room in them."""
+
+OPTIONS = {"transports": ["websocket"], "reconnectionDelay": 1, "reconnectionDelayMax": 50}
+
+
+async def run(folder: Path, *, losses: int, kills: int, seed: int) -> Outcome:
+    dice = random.Random(seed)
+    async with contextlib.AsyncExitStack() as stack:
+        replicas = await stack.enter_async_context(cluster(folder, REPLICAS, variables=ROOM))
+        apis = [await stack.enter_async_context(ApiClient.signed_in(replicas[0].url))]
+        for replica in replicas[1:]:
+            apis.append(await stack.enter_async_context(ApiClient(replica.url, token=apis[0].token)))
+        proxy = await stack.enter_async_context(Proxy(replicas[-1].port, seed, sizes=PIECES))
+        client = await stack.enter_async_context(NodeClient())
+        sessions = [str((await apis[0].create_session())["id"]) for _ in range(SESSIONS)]
+        phone = client.socket(proxy.url, token=apis[0].token, clientType="user-scoped")
+        await stack.enter_async_context(phone.with_options(**OPTIONS))
+        async with contextlib.AsyncExitStack() as writing:
+            for number, session in enumerate(sessions):
+                api = apis[0 if kills else number]
+                await writing.enter_async_context(writers(api, [session], dice))
+            await roam(phone, proxy, replicas, dice, deaths(losses, kills, dice))
+        return await judge(apis[0], phone, sessions)
+
+
+def deaths(losses: int, kills: int, dice: random.Random) -> list[bool]:
+    """In which of the losses the phone's replica dies."""
+    fates = [True] * kills + [False] * (losses - kills)
+    dice.shuffle(fates)
+    return fates
+
+
+async def roam(
+    phone: OfficialSocket,
+    proxy: Proxy,
+    replicas: Sequence[Replica],
+    dice: random.Random,
+    fates: Sequence[bool],
+) -> None:
+    """Cut the link again and again; the way back leads to any replica."""
+    at = replicas[-1]
+    for dies in fates:
+        if dies and at is replicas[0]:
+            at = await move(phone, proxy, replicas[1:], dice)
+        former, at = at, dice.choice([replica for replica in replicas if replica is not at or not dies])
+        proxy.target = at.port
+        if dies:
+            before = lives(phone, "disconnect")
+            former.kill()
+            while lives(phone, "disconnect") == before:  # noqa: ASYNC110 - a test, not a server
+                await asyncio.sleep(0.01)
+            await former.start()
+        await lose(phone, proxy, dice)
+
+
+async def move(
+    phone: OfficialSocket, proxy: Proxy, replicas: Sequence[Replica], dice: random.Random
+) -> Replica:
+    chosen = dice.choice(replicas)
+    proxy.target = chosen.port
+    await lose(phone, proxy, dice)
+    return chosen
+
+
+async def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.e2e.roaming_loop", description=__doc__)
+    parser.add_argument("--losses", type=int, default=200)
+    parser.add_argument("--kills", type=int, default=0, help="so many of the losses kill the replica")
+    parser.add_argument("--seed", type=int)
+    asked = parser.parse_args()
+    seed = random.randrange(2**32) if asked.seed is None else asked.seed
+    with tempfile.TemporaryDirectory(prefix="happy-roaming-") as folder:
+        outcome = await run(Path(folder), losses=asked.losses, kills=asked.kills, seed=seed)
+    print(
+        f"seed {seed}: {outcome.total} messages, {outcome.connects} returns, {outcome.recovered} recovered, "
+        f"{asked.kills} replicas killed"
+    )
+    for problem in outcome.problems():
+        print(f"  MISSED: {problem}")
+    return 1 if outcome.problems() else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main()))
