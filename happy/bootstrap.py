@@ -16,7 +16,6 @@ from happy.adapters import Adapters
 from happy.adapters.outbound import Outbound, build_outbound
 from happy.adapters.web_client import WebClient
 from happy.domain.attachments import AttachmentNames
-from happy.domain.errors import Stopping
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, NodeId
@@ -51,6 +50,7 @@ from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
+from happy.services.readiness import Readiness
 from happy.services.remote_calls import RemoteCalls
 from happy.services.rpc import CALL_SECONDS, GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
@@ -80,25 +80,11 @@ class Application:
     metrics: ASGIApp
     engine: Engine
     activity: Activity
-    ready: "Readiness"
+    ready: Readiness
 
     async def close_sockets(self, spread: float = 0.0) -> None:
         """Close every realtime connection so that its client reconnects, and take no new ones."""
         await self.engine.shutdown(within=SOCKETS_SECONDS, spread=spread)
-
-
-class Readiness:
-    """Whether clients should be sent here: the database answers, and the server is not about to end."""
-
-    def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
-        self._ping = ping
-        self.stopping = False
-
-    async def __call__(self) -> None:
-        """Raises Unavailable."""
-        if self.stopping:
-            raise Stopping
-        await self._ping()
 
 
 @asynccontextmanager
@@ -148,7 +134,14 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         engine = Engine(gateway, engine_settings)
         watch(engine, hub, metrics)
         await stack.enter_async_context(background(activity, services, adapters.store, metrics))
-        http = build_app(services, settings.public_url, web_ui(settings), metrics, docs=settings.docs)
+        http = build_app(
+            services,
+            settings.public_url,
+            web_ui(settings),
+            metrics,
+            docs=settings.docs,
+            leaving=lambda: ready.stopping,
+        )
         yield Application(dispatch(engine, http), build_metrics_app(metrics), engine, activity, ready)
 
 

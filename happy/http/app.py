@@ -93,12 +93,16 @@ def build_app(
     metrics: Metrics | None = None,
     *,
     docs: bool = True,
+    leaving: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
-    """The application for `http` scopes. `public_url` is where clients reach it, if that is known."""
+    """The application for `http` scopes. `public_url` is where clients reach it, if that is known.
+
+    While `leaving` says so, connections are not kept.
+    """
     declared = endpoints(services, public_url)
     handlers = [*declared, *(DocsEndpoints(declared).endpoints() if docs else ())]
     litestar = Litestar(handlers, request_class=ApiRequest, openapi_config=None, logging_config=None)
-    return Pipeline(litestar, services.identity, ui, metrics or Metrics())
+    return Pipeline(litestar, services.identity, ui, metrics or Metrics(), leaving)
 
 
 def endpoints(services: Services, public_url: str | None) -> list[Endpoint]:

@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from litestar import Litestar
@@ -23,6 +24,8 @@ from happy.services.identity import IdentityService
 KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
 """How long an idle connection stays open, in s. The server below must wait at least as long."""
 
+CLOSE = ((b"connection", b"close"),)
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 """The methods that metrics tell apart."""
 
@@ -36,17 +39,24 @@ class Pipeline:
     """
 
     def __init__(
-        self, litestar: Litestar, identity: IdentityService, ui: WebUi | None, metrics: Metrics
+        self,
+        litestar: Litestar,
+        identity: IdentityService,
+        ui: WebUi | None,
+        metrics: Metrics,
+        leaving: Callable[[], bool],
     ) -> None:
         self._litestar = litestar
         self._identity = identity
         self._ui = ui
         self._metrics = metrics
+        self._leaving = leaving
         self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        reply = Reply(send, _common_headers(scope, headers), bodiless=scope["method"] == "HEAD")
+        common = _common_headers(scope, headers, leaving=self._leaving())
+        reply = Reply(send, common, bodiless=scope["method"] == "HEAD")
         started = time.perf_counter()
         try:
             await self._respond(scope, headers, receive, reply)
@@ -141,8 +151,13 @@ class Pipeline:
             raise _query_refusal(endpoint.queries, error) from None
 
 
-def _common_headers(scope: Scope, headers: dict[bytes, bytes]) -> Headers:
-    """CORS first; a connection that the client wants closed is not announced as one that stays."""
+def _common_headers(scope: Scope, headers: dict[bytes, bytes], *, leaving: bool) -> Headers:
+    """CORS first; a connection that the client wants closed is not announced as one that stays.
+
+    A server that is about to end says so, or its clients would send into connections that it is closing.
+    """
+    if leaving:
+        return (cors.ALLOW_ORIGIN, *CLOSE)
     closing = scope.get("http_version") == "1.0" or headers.get(b"connection", b"").lower() == b"close"
     return (cors.ALLOW_ORIGIN,) if closing else (cors.ALLOW_ORIGIN, *KEEP_ALIVE)
 

@@ -195,8 +195,9 @@ async def test_a_replica_that_is_stopped_says_so_and_ends_in_time(tmp_path: Path
         stopping = asyncio.create_task(replica.stop())
         await asyncio.sleep(0.4)
         health = await api.get("/health", expect=503)
-        await api.get("/v1/sessions")  # requests are still answered
+        answer = await api.request("GET", "/v1/sessions")  # requests are still answered
         await phone.wait_closed(timeout=5)
 
         assert "The server is stopping" == health["error"]
+        assert (200, "close") == (answer.status_code, answer.headers["connection"])
         assert 0 == await stopping
