@@ -14,6 +14,8 @@ from happy.services.remote_calls import Absent, RemoteCalls
 
 GRACE_SECONDS = 15.0
 CALL_SECONDS = 30.0
+LOOK_AGAIN_SECONDS = 1.0
+"""Other nodes' claims can come back without a word, when what holds them was away."""
 
 NOT_AVAILABLE = "RPC method not available"
 SELF_CALL = "Cannot call RPC on the same socket"
@@ -50,6 +52,7 @@ class RpcService:
         self._patience = call_seconds
         self._metrics = metrics or Metrics()
         self._waiting: dict[tuple[AccountId, str], set[asyncio.Future[None]]] = defaultdict(set)
+        self._look_again = None if remote is None else LOOK_AGAIN_SECONDS
 
     async def call(
         self, account_id: AccountId, caller: ConnectionId, method: str, params: msgspec.Raw | None
@@ -157,7 +160,7 @@ class RpcService:
                         target = await self._locate(account_id, caller, method, stale)
                         if target is not None:
                             return target
-                        await waiter
+                        await asyncio.wait([waiter], timeout=self._look_again)
                     finally:
                         self._forget(key, waiter)
         except TimeoutError:

@@ -2,12 +2,16 @@
 
 import asyncio
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
 
 from happy.domain.errors import Unavailable
-from happy.domain.values import AccountId, ConnectionId
+from happy.domain.ports.pubsub import Holder
+from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.services import rpc as rpc_module
+from happy.services.remote_calls import Absent, RemoteCalls
 from happy.services.rpc import DISCONNECTED, NOT_AVAILABLE, SELF_CALL, TIMED_OUT, RpcFailed, RpcService
 
 OWNER, STRANGER = AccountId("owner"), AccountId("stranger")
@@ -119,6 +123,24 @@ async def test_a_call_goes_on_as_soon_as_the_method_is_registered(connections: C
 
     assert [False] * 3 == before
     assert [b"1"] * 3 == await asyncio.gather(*calls)
+    assert {} == rpc._waiting
+
+
+async def test_a_call_failed_though_a_claim_of_another_node_had_come_back_without_a_signal(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rpc_module, "LOOK_AGAIN_SECONDS", MOMENT)
+    there, gone = (
+        Holder(NodeId("there"), ConnectionId("target")),
+        Holder(NodeId("there"), ConnectionId("gone")),
+    )
+    remote = AsyncMock(spec=RemoteCalls, node_id=NodeId("here"))
+    remote.holders.side_effect = [[], [], [gone], [there]]
+    remote.call.side_effect = [Absent, msgspec.Raw(b"1")]
+    rpc = RpcService(connections, LONG, LONG, remote=remote)
+
+    assert b"1" == await call(rpc)
+    assert [there, OWNER, "m", None] == list(remote.call.await_args.args)
     assert {} == rpc._waiting
 
 
