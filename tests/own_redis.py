@@ -74,7 +74,7 @@ def own_redis(folder: Path) -> Iterator[OwnRedis]:
 
 
 class Wire:
-    """A way to a port that can be cut, and mended."""
+    """A way to a port that can be cut and mended, or hold back everything while it seems to be there."""
 
     def __init__(self, port: int) -> None:
         self._to = port
@@ -82,13 +82,17 @@ class Wire:
         self.url = f"redis://127.0.0.1:{self.port}"
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._flowing = asyncio.Event()
+        self._flowing.set()
 
     async def __aenter__(self) -> Self:
         await self.mend()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        self.release()
         await self.cut()
+        await asyncio.sleep(0.05)
 
     def leads_to(self, port: int) -> None:
         """Connections from now on go there."""
@@ -104,6 +108,13 @@ class Wire:
         for writer in list(self._writers):
             writer.transport.abort()
 
+    def hold(self) -> None:
+        """Nothing arrives any more, and nobody is told."""
+        self._flowing.clear()
+
+    def release(self) -> None:
+        self._flowing.set()
+
     async def _join(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._to)
@@ -111,13 +122,13 @@ class Wire:
             writer.transport.abort()
             return
         self._writers |= {writer, far_writer}
-        await asyncio.gather(_pump(reader, far_writer), _pump(far_reader, writer))
+        await asyncio.gather(self._pump(reader, far_writer), self._pump(far_reader, writer))
         self._writers -= {writer, far_writer}
 
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    writer.transport.abort()
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                await self._flowing.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()

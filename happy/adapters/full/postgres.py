@@ -1,8 +1,8 @@
 """The store on PostgreSQL: raw asyncpg, serialization retries, one statement per append."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 import asyncpg
@@ -12,10 +12,11 @@ from happy.adapters.full import address
 from happy.adapters.full.append import append
 from happy.adapters.full.appender import Appender
 from happy.adapters.full.batch import Job, Outcome, append_all
+from happy.adapters.full.postgres_errors import GIVE_UP_SECONDS, map_errors, transaction
 from happy.adapters.sql import accounts, messages
 from happy.adapters.sql.statement import Statement
 from happy.adapters.sql.transaction import SqlTransaction
-from happy.domain.errors import Conflict, Invalid, NotFound, Unavailable, Uncertain
+from happy.domain.errors import Conflict, NotFound, Unavailable, Uncertain
 from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
@@ -25,18 +26,6 @@ RETRY_PAUSES = (0.1, 0.2, 0.3)
 
 DRAIN_SECONDS = 2.0
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-OUT_OF_REACH = (
-    OSError,
-    TimeoutError,
-    asyncpg.InterfaceError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-    asyncpg.InsufficientResourcesError,
-)
 Row = TypeVar("Row")
 T = TypeVar("T")
 
@@ -50,22 +39,6 @@ class PoolSettings(Struct, frozen=True, kw_only=True):
     acquire: float = 5.0
     statement: float = 10.0
     statement_cache: int = 256
-
-
-@contextmanager
-def map_errors() -> Iterator[None]:
-    """Driver errors in the words of the core."""
-    try:
-        yield
-    except asyncpg.ForeignKeyViolationError as error:
-        raise NotFound from error
-    except asyncpg.IntegrityConstraintViolationError as error:
-        raise Conflict from error
-    except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
-        # a NUL character, a number out of range, a key that is too long for an index
-        raise Invalid from error
-    except OUT_OF_REACH as error:
-        raise Unavailable("the database did not answer") from error
 
 
 class PostgresExecutor:
@@ -155,7 +128,7 @@ class PostgresStore:
         """Do `work` in a transaction. Raises Uncertain when the end of it was not heard."""
         done: list[T] = []
         try:
-            async with self.connection() as connection, connection.transaction():
+            async with self.connection() as connection, transaction(connection):
                 done.append(await work(connection))
         except Unavailable as error:
             if done:
@@ -183,8 +156,12 @@ class PostgresStore:
         self._asking += 1
         try:
             with map_errors():
-                async with self._pool.acquire(timeout=self._settings.acquire) as connection:
+                connection = await self._pool.acquire(timeout=self._settings.acquire)
+                try:
                     yield connection
+                finally:
+                    with suppress(TimeoutError):  # it is closed then
+                        await self._pool.release(connection, timeout=GIVE_UP_SECONDS)
         finally:
             self._asking -= 1
 
