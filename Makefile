@@ -15,7 +15,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-light run-light run-full test check format lint types layers schema-drift fix bench schema migration \
-	lock test-client kill-loop clean
+	lock test-client kill-loop cluster-loop outage-loop roll-loop clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -72,6 +72,15 @@ test-client: $(DEV) ## the published command-line client against this server (ne
 
 kill-loop: $(DEV) ## 20 rounds of kill -9 under load, nothing acknowledged may be lost; seed=N repeats a run
 	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor))
+
+cluster-loop: $(DEV) ## 60 s of kill -9 among 3 replicas with 200 clients, nobody may miss or repeat a thing; seed=N
+	@exec $(PY) -m tests.e2e.cluster_loop $(if $(seed),--seed $(seed)) $(if $(seconds),--seconds $(seconds))
+
+outage-loop: $(DEV) ## PostgreSQL, Redis and both stopped, then silent for 10 s under load; seed=N, seconds=N
+	@exec $(PY) -m tests.e2e.outage_loop $(if $(seed),--seed $(seed)) $(if $(seconds),--seconds $(seconds))
+
+roll-loop: $(DEV) ## SIGTERM for one replica after the other under load, no request may fail; seed=N, rounds=N
+	@exec $(PY) -m tests.e2e.roll_loop $(if $(seed),--seed $(seed)) $(if $(rounds),--rounds $(rounds))
 
 # ---- schema ----------------------------------------------------------------------------------------------
 

@@ -30,7 +30,8 @@ async def wire(migrated_postgres: str) -> AsyncIterator[Wire]:
 @pytest.fixture
 async def store(wire: Wire, migrated_postgres: str) -> AsyncIterator[PostgresStore]:
     there = urlsplit(migrated_postgres)
-    url = there._replace(netloc=f"{there.username}@127.0.0.1:{wire.port}").geturl()
+    user = there.netloc.rpartition("@")[0]
+    url = there._replace(netloc=f"{user}@127.0.0.1:{wire.port}").geturl()
     async with open_store(url, ATTEMPT) as opened:
         yield opened
 

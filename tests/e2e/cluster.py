@@ -21,13 +21,22 @@ class Replica(Server):
 async def cluster(
     folder: Path, size: int, *, redis: str = REDIS, variables: Mapping[str, str] | None = None
 ) -> AsyncIterator[list[Replica]]:
-    async with new_database() as url:
-        given = {"DATABASE_URL": url, "REDIS_URL": redis, "HANDY_MASTER_SECRET": "a secret for tests"}
-        given |= variables or {}
-        replicas = [Replica(folder / f"replica-{number}", given) for number in range(size)]
-        try:
-            await asyncio.gather(*(replica.start() for replica in replicas))
-            yield replicas
-        finally:
-            for replica in replicas:
-                replica.kill()
+    """Replicas on a new database of the tests' server."""
+    async with new_database() as url, replicas_on(url, folder, size, redis, variables) as replicas:
+        yield replicas
+
+
+@asynccontextmanager
+async def replicas_on(
+    url: str, folder: Path, size: int, redis: str = REDIS, variables: Mapping[str, str] | None = None
+) -> AsyncIterator[list[Replica]]:
+    """Replicas on a database that has the schema."""
+    given = {"DATABASE_URL": url, "REDIS_URL": redis, "HANDY_MASTER_SECRET": "a secret for tests"}
+    given |= variables or {}
+    replicas = [Replica(folder / f"replica-{number}", given) for number in range(size)]
+    try:
+        await asyncio.gather(*(replica.start() for replica in replicas))
+        yield replicas
+    finally:
+        for replica in replicas:
+            replica.kill()

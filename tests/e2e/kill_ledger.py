@@ -1,4 +1,4 @@
-"""What the kill loop's clients were promised, and whether the server kept it."""
+"""What the clients of a loop were promised, and whether the server kept it."""
 
 from collections import Counter
 from typing import Any
@@ -14,9 +14,16 @@ class Ledger:
         self.promised: dict[str, set[str]] = {sid: set() for sid in sessions}
         self.unsure: dict[str, set[str]] = {sid: set() for sid in sessions}
         self.numbers: dict[tuple[str, str], int] = {}
-        self.metadata: dict[str, dict[int, str]] = {sid: {} for sid in sessions}
+        self.kept: dict[str, dict[tuple[str, int], str]] = {sid: {} for sid in sessions}
         self.refusals: Counter[str] = Counter()
+        self.breaks: Counter[str] = Counter()
+        self.unavailable = 0
+        self.slowest = 0.0
         self.retries = 0
+
+    @property
+    def versions(self) -> int:
+        return sum(len(versions) for versions in self.kept.values())
 
     def message_kept(self, session_id: str, content: str, seq: int | None = None) -> None:
         """A POST was answered 200 or an acknowledgement said ok; a POST also told the number."""
@@ -28,8 +35,14 @@ class Ledger:
         """The connection ended before the acknowledgement, and without a local id nobody may try again."""
         self.unsure[session_id].add(content)
 
-    def metadata_kept(self, session_id: str, version: int, value: str) -> None:
-        self.metadata[session_id][version] = value
+    def version_kept(self, session_id: str, part: str, version: int, value: str) -> None:
+        """`part` is `metadata` or `agentState`."""
+        self.kept[session_id][part, version] = value
+
+    def broken(self, how: str) -> None:
+        """A connection ended before the answer; the request is repeated."""
+        self.retries += 1
+        self.breaks[how] += 1
 
     def refused(self, what: str) -> None:
         """An answer no client should get from a server that is merely being killed."""
@@ -37,10 +50,9 @@ class Ledger:
 
     def summary(self) -> str:
         messages = sum(len(contents) for contents in self.promised.values())
-        versions = sum(len(versions) for versions in self.metadata.values())
         unsure = sum(len(contents) for contents in self.unsure.values())
         return (
-            f"{messages} messages and {versions} metadata versions acknowledged, {self.retries} retries, "
+            f"{messages} messages and {self.versions} versions acknowledged, {self.retries} retries, "
             f"{unsure} emits cut off before their answer"
         )
 
@@ -52,8 +64,10 @@ class Ledger:
         for sid in self.sessions:
             stored = await api.messages(sid)
             found += self._message_problems(sid, stored, listed[sid])
-            found += self._metadata_problems(sid, listed[sid])
-            updates += 1 + len(stored) + listed[sid]["metadataVersion"]
+            for part in ("metadata", "agentState"):
+                found += self._version_problems(sid, part, listed[sid])
+                updates += listed[sid][f"{part}Version"]
+            updates += 1 + len(stored)
         return found + await self._account_problems(api, updates)
 
     def _message_problems(self, sid: str, stored: list[dict[str, Any]], session: dict[str, Any]) -> list[str]:
@@ -76,13 +90,13 @@ class Ledger:
             if owner == sid and numbers.get(content) != seq
         ]
 
-    def _metadata_problems(self, sid: str, session: dict[str, Any]) -> list[str]:
-        version, value = session["metadataVersion"], session["metadata"]
-        kept = self.metadata[sid]
+    def _version_problems(self, sid: str, part: str, session: dict[str, Any]) -> list[str]:
+        version, value = session[f"{part}Version"], session[part]
+        kept = {number: kept for (of, number), kept in self.kept[sid].items() if of == part}
         if version < max(kept, default=0):
-            return [f"{sid}: metadata version {max(kept)} was acknowledged, {version} is there"]
+            return [f"{sid}: {part} version {max(kept)} was acknowledged, {version} is there"]
         if version in kept and kept[version] != value:
-            return [f"{sid}: metadata {kept[version]} was acknowledged as {version}, {value} is there"]
+            return [f"{sid}: {part} {kept[version]} was acknowledged as {version}, {value} is there"]
         return []
 
     async def _account_problems(self, api: ApiClient, updates: int) -> list[str]:

@@ -115,7 +115,7 @@ async def _update_metadata(socket: SocketClient, ledger: Ledger, session_id: str
     payload = {"sid": session_id, "metadata": value, "expectedVersion": version}
     answer = await socket.call("update-metadata", payload, timeout=10)
     if answer["result"] == "success":
-        ledger.metadata_kept(session_id, answer["version"], value)
+        ledger.version_kept(session_id, "metadata", answer["version"], value)
     elif answer["result"] != "version-mismatch" or answer["version"] != version + 1:
         ledger.refused(f"update-metadata at {version}: {answer}")
     return int(answer.get("version", version))

@@ -52,9 +52,13 @@ class NodeClient:
 
     def socket(self, url: str, **auth: Any) -> "OfficialSocket":
         """A socket for `async with`; `auth` as the client library takes it. See also `with_options`."""
-        socket = OfficialSocket(self, f"socket-{next(self._numbers)}", url, auth)
-        self._sockets[socket.name] = socket
-        return socket
+        return OfficialSocket(self, url, auth)
+
+    def adopt(self, socket: "OfficialSocket") -> str:
+        """A name for a socket, which is told from now on what happens to it."""
+        name = f"socket-{next(self._numbers)}"
+        self._sockets[name] = socket
+        return name
 
     async def request(self, op: str, **arguments: Any) -> Any:
         number = next(self._numbers)
@@ -97,9 +101,9 @@ class OfficialError(Exception):
 class OfficialSocket(Inbox):
     """One socket of the official client. `log` keeps events and acknowledgements in order of arrival."""
 
-    def __init__(self, client: NodeClient, name: str, url: str, auth: dict[str, Any]) -> None:
+    def __init__(self, client: NodeClient, url: str, auth: dict[str, Any]) -> None:
         super().__init__()
-        self.name = name
+        self.name = client.adopt(self)
         self.url = url
         self.id = ""
         self.transport = ""

@@ -1,0 +1,211 @@
+"""Many accounts with official clients in every scope behind one address, and their mixed traffic."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
+from typing import Any
+
+from tests.api_client import ApiClient
+from tests.e2e.calls import CallLog, keep_calling
+from tests.e2e.crowd_writers import Gate, Pace, emitter, poster, updater
+from tests.e2e.kill_ledger import Ledger
+from tests.e2e.official import NodeClient
+from tests.e2e.readers import Device, Reader, complete, lacking, outdated, wrong
+
+SESSIONS, PHONES = 6, 4
+AFTER = (0, 30, 300)
+"""After how many ms the daemons of a household answer calls. One more never does."""
+
+DEVICES = 2 * SESSIONS + len(AFTER) + 1 + PHONES
+"""Connections of one household: an agent and a watcher of every session, daemons, and phones."""
+
+BEAT_SECONDS = 2.0
+TOLD_SECONDS = 10.0
+"""How long after the last answer everybody has been told, or has read again, at the latest."""
+
+PARTS = ("metadata", "agentState")
+
+
+class Household:
+    """One account and its devices."""
+
+    def __init__(self, api: ApiClient, client: NodeClient, sessions: list[str], machines: list[str]) -> None:
+        self.api = api
+        self.ledger = Ledger(sessions)
+
+        def device(
+            methods: list[str], follows: list[str], after: int | None = None, **auth: str | None
+        ) -> Device:
+            made = Device(client, api.url, methods, after, token=api.token, **auth)
+            made.reader = Reader(api, follows, lists=len(follows) > 1)
+            return made
+
+        def in_session(session: str, *methods: str) -> Device:
+            return device(list(methods), [session], 0, clientType="session-scoped", sessionId=session)
+
+        def on_machine(machine: str, after: int | None) -> Device:
+            methods = [f"{machine}:bash", f"{machine}:readFile"]
+            return device(methods, [], after, clientType="machine-scoped", machineId=machine)
+
+        self.agents = {session: in_session(session, f"{session}:abort") for session in sessions}
+        self.watchers = [in_session(session) for session in sessions]
+        self.daemons = [on_machine(machine, after) for machine, after in zip(machines, AFTER, strict=True)]
+        self.silent = on_machine("a silent machine", None)
+        self.phones = [device([], sessions, clientType="user-scoped") for _ in range(PHONES)]
+
+    @property
+    def devices(self) -> list[Device]:
+        return [*self.agents.values(), *self.watchers, *self.daemons, self.silent, *self.phones]
+
+    def readers(self) -> Iterator[tuple[Device, Reader]]:
+        for device in self.devices:
+            assert device.reader is not None
+            yield device, device.reader
+
+    async def stored(self) -> dict[str, list[str]]:
+        """The ids of every session's messages, in the database's order."""
+        return {sid: [str(row["id"]) for row in await self.api.messages(sid)] for sid in self.ledger.sessions}
+
+    async def listed(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = (await self.api.get("/v1/sessions"))["sessions"]
+        return rows
+
+    def late(self, stored: Mapping[str, list[str]], listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+        """By client, what it was not told."""
+        for device, reader in self.readers():
+            messages, versions = sum(lacking(reader, stored).values()), outdated(reader, listed)
+            if messages or versions:
+                yield (
+                    f"{device.name}, {device.losses} times lost, was not told of {messages} messages "
+                    f"and {versions} versions"
+                )
+
+    async def problems(self) -> list[str]:
+        """Wait until everybody has everything; what still is not as promised."""
+        stored = await self.stored()
+        found: list[str] = []
+        for device, reader in self.readers():
+            await complete(reader, stored)
+            found += [
+                f"{device.name} lacks {count} of {sid}" for sid, count in lacking(reader, stored).items()
+            ]
+            found += wrong(reader, stored)
+            found += [f"{device.name} was told twice: {what}" for what in reader.told_twice]
+        return found + await self.ledger.problems(self.api)
+
+
+class Crowd:
+    """All households and what they do."""
+
+    def __init__(self, households: list[Household], seed: int, pace: Pace) -> None:
+        self.households = households
+        self.calls = CallLog()
+        self.gate = Gate()
+        self._chance = random.Random(seed)
+        self._pace = pace
+
+    @property
+    def devices(self) -> list[Device]:
+        return [device for household in self.households for device in household.devices]
+
+    @contextlib.asynccontextmanager
+    async def traffic(self) -> AsyncIterator[None]:
+        """Everything at once until the end of the block; what was begun is finished then."""
+        over = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            for household in self.households:
+                for work in self._works(household, over):
+                    group.create_task(work)
+            yield
+            over.set()
+            self.gate.open()
+            for household in self.households:
+                await household.silent.close()
+
+    def _works(self, household: Household, over: asyncio.Event) -> Iterator[Coroutine[Any, Any, None]]:
+        def own() -> random.Random:
+            return random.Random(self._chance.random())
+
+        ledger, gate, pace = household.ledger, self.gate, self._pace
+        for _ in range(pace.posters):
+            yield poster(household.api, ledger, gate, pace, own())(over)
+        for agent in household.agents.values():
+            yield beat(agent, over, own())
+        for agent in list(household.agents.values())[: pace.emitters]:
+            yield emitter(agent, ledger, gate, pace, own())(over)
+        for part, session in zip(PARTS, ledger.sessions, strict=False):
+            yield updater(household.agents[session], ledger, gate, pace, (session, part))(over)
+        targets = [*household.daemons, *household.agents.values()]
+        for phone in household.phones[: pace.callers]:
+            yield keep_calling(self.calls, phone, targets, over, own())
+        for phone in household.phones[: 2 * pace.patient]:
+            yield keep_calling(self.calls, phone, [household.silent], over, own())
+
+    async def late(self) -> list[str]:
+        """What clients still lack some time after the last answer, though nothing more is written."""
+        told = [(house, await house.stored(), await house.listed()) for house in self.households]
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + TOLD_SECONDS
+        while True:
+            found = [late for house, stored, listed in told for late in house.late(stored, listed)]
+            if not found or loop.time() > deadline:
+                return found
+            await asyncio.sleep(0.2)
+
+    async def nudge(self) -> None:
+        """One more message into every session: whoever lacks the one before notices."""
+        for household in self.households:
+            for session in household.ledger.sessions:
+                (row,) = await household.api.post_messages(session, [f"the end of {session}"])
+                household.ledger.message_kept(session, f"the end of {session}", row["seq"])
+
+    async def problems(self) -> list[str]:
+        found = self.calls.problems()
+        for household in self.households:
+            found += await household.problems()
+        return found
+
+    def summary(self) -> str:
+        kept = sum(len(texts) for house in self.households for texts in house.ledger.promised.values())
+        versions = sum(house.ledger.versions for house in self.households)
+        retries = sum(house.ledger.retries for house in self.households)
+        losses = sum(device.losses for device in self.devices)
+        refusals = sum(house.ledger.unavailable for house in self.households)
+        slowest = max(house.ledger.slowest for house in self.households)
+        reads = sum(reader.reads for house in self.households for _, reader in house.readers())
+        return (
+            f"{len(self.devices)} sockets, {losses} reconnects, {reads} pages read again; {kept} messages "
+            f"and {versions} versions acknowledged, {retries} retries, {refusals} refusals, slowest post "
+            f"{slowest:.1f} s; {self.calls.summary()}"
+        )
+
+
+async def beat(agent: Device, over: asyncio.Event, chance: random.Random) -> None:
+    """A sign of life every two seconds, as agents send it."""
+    (session,) = agent.reader.ids if agent.reader is not None else ()
+    await asyncio.sleep(chance.uniform(0, BEAT_SECONDS))
+    while not over.is_set():
+        if agent.online:
+            await agent.emit(
+                "session-alive", {"sid": session, "time": int(time.time() * 1000), "thinking": True}
+            )
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(over.wait(), BEAT_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def crowd(url: str, *, sockets: int, seed: int, pace: Pace | None = None) -> AsyncIterator[Crowd]:
+    """Connected, and quiet."""
+    async with contextlib.AsyncExitStack() as stack:
+        client = await stack.enter_async_context(NodeClient())
+        households = []
+        for _ in range(max(1, sockets // DEVICES)):
+            api = await stack.enter_async_context(ApiClient.signed_in(url))
+            sessions = [str((await api.create_session())["id"]) for _ in range(SESSIONS)]
+            machines = [str((await api.register_machine())["id"]) for _ in AFTER]
+            household = Household(api, client, sessions, machines)
+            households.append(household)
+            await asyncio.gather(*(device.connect() for device in household.devices))
+        yield Crowd(households, seed, pace or Pace())
