@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from happy.domain.errors import NotFound
+from happy.domain.errors import Invalid, NotFound
 from happy.domain.ports.clock import Clock
 from happy.domain.values import SessionId
 from happy.gateway.answers import answer, answer_swap
@@ -63,6 +63,8 @@ class SessionEvents:
             )
         except NotFound:
             return answer(ack, ok=False, error="Session not found")
+        except Invalid:  # a local id that no database takes
+            return answer(ack, ok=False, error="Invalid parameters")
         except BaseException:
             answer(ack, ok=False, error="Internal error")
             raise

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from happy.domain.errors import NotFound
+from happy.domain.errors import Invalid, NotFound
 from happy.domain.values import MachineId, SessionId
 from happy.gateway.answers import answer
 from happy.gateway.engine import Ack
@@ -39,6 +39,8 @@ class UsageEvents:
             )
         except NotFound:
             return answer(ack, success=False, error="Session not found")
+        except Invalid:  # a key that no database takes
+            return answer(ack, success=False, error="Invalid key")
         except BaseException:
             answer(ack, success=False, error="Failed to save usage report")
             raise
