@@ -87,7 +87,10 @@ class Elsewhere:
             return None
         if not hmac.compare_digest(_text(self._proof(account_id, body)).encode(), proof.encode()):
             return None
-        identity = msgspec.json.decode(body, type=Identity)
+        try:
+            identity = msgspec.json.decode(body, type=Identity)
+        except msgspec.ValidationError:  # of another version
+            return None
         same = (identity.scope, identity.target) == (asked.scope, asked.target)
         return identity if same else None
 
@@ -122,7 +125,7 @@ class Elsewhere:
             unbroken = ending is not None or self._now() - identity.issued < FRESH_SECONDS
             start = kept_here.position  # nothing happens between this and the question
             kept = await self._history.since(account_id, heard, unbroken=unbroken)
-        except Unavailable:
+        except (Unavailable, msgspec.ValidationError):
             raise Lost from None
         if kept is None:
             raise Lost

@@ -138,14 +138,15 @@ class Recovery:
         self, elsewhere: Elsewhere, account_id: AccountId, asked: Handshake
     ) -> tuple[Past | None, str]:
         self._awaited[account_id] += 1  # what is heard from now on is kept for this client
+        visit, result = None, "unknown"
         try:
             visit = await elsewhere.find(account_id, asked, self._history)
         except Lost:
-            visit, result = None, "overflow"
-        else:
-            result = "unknown"
+            result = "overflow"
+        finally:
+            if visit is None:
+                self._await_less(account_id)
         if visit is None:
-            self._await_less(account_id)
             return None, result
         past = Past(asked.pid, account_id, visit.connection_id, asked.scope, asked.target)
         past.start, past.visitor, past.visit = visit.start, True, visit

@@ -9,8 +9,8 @@ from happy.domain.events import TO_USER, Audience, to_session
 from happy.domain.ports.pubsub import Kept, Origin
 from happy.domain.positions import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
-from happy.gateway import frame
-from happy.gateway.elsewhere import Elsewhere
+from happy.gateway import elsewhere, frame
+from happy.gateway.elsewhere import Elsewhere, Ending
 from happy.gateway.frame import Frame
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import Event, History, HistoryLimits
@@ -69,8 +69,8 @@ class World:
         self.after = self._recovery()
 
     def _recovery(self) -> Recovery:
-        elsewhere = Elsewhere(self.shared, b"key", 120, lambda: self.now)
-        return Recovery(History(HistoryLimits()), 120, elsewhere=elsewhere)
+        others = Elsewhere(self.shared, b"key", 120, lambda: self.now)
+        return Recovery(History(HistoryLimits()), 120, elsewhere=others)
 
     def asked(self, pid: str = "", offset: str = "") -> Handshake:
         return Handshake(
@@ -168,6 +168,17 @@ async def test_without_the_history_of_all_nothing_is_guessed(world: World) -> No
     world.shared.kept = None
     assert await world.come(pid) is None
     world.shared.up = False
+    assert await world.come(pid) is None
+    assert not world.after.awaits(OWNER)
+
+
+async def test_an_id_or_a_note_of_another_version_is_not_understood(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pid = world.begin().pid
+    world.shared.notes[PHONE] = b'["?"]'
+    assert await world.come(pid) is None
+    monkeypatch.setattr(elsewhere, "Identity", Ending)
     assert await world.come(pid) is None
     assert not world.after.awaits(OWNER)
 
