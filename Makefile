@@ -15,7 +15,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-light run-light run-full test check format lint types layers schema-drift fix bench schema migration \
-	lock test-client kill-loop cluster-loop outage-loop roll-loop clean
+	lock test-client kill-loop cluster-loop outage-loop roll-loop roaming-loop clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,9 @@ outage-loop: $(DEV) ## PostgreSQL, Redis and both stopped, then silent for 10 s 
 
 roll-loop: $(DEV) ## SIGTERM for one replica after the other under load, no request may fail; seed=N, rounds=N
 	@exec $(PY) -m tests.e2e.roll_loop $(if $(seed),--seed $(seed)) $(if $(rounds),--rounds $(rounds))
+
+roaming-loop: $(DEV) ## one client is sent from replica to replica 200 times, 20 of them are killed; seed=N kills=N
+	@exec $(PY) -m tests.e2e.roaming_loop --kills $(or $(kills),20) $(if $(seed),--seed $(seed))
 
 # ---- schema ----------------------------------------------------------------------------------------------
 
