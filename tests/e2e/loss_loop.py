@@ -3,8 +3,8 @@
     python -m tests.e2e.loss_loop --losses 200 --seed 7 --transports websocket
 
 What a phone was told, without reading anything over HTTP, is compared with the database's order. Every loss
-is a TCP connection that is cut wherever it is: between packets, in the middle of one, during a handshake.
-Without upgrades: a loss in the middle of one may go unnoticed until a time-out of the client.
+is a TCP connection that is cut wherever it is: between packets, in the middle of one, during a handshake or
+an upgrade. The client has its own time-outs: a loss that it does not notice shows as slow.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import contextlib
 import random
 import shutil
 import sys
+import time
 from collections.abc import AsyncIterator
 
 from msgspec import Struct
@@ -27,6 +28,12 @@ SESSIONS = 3
 AGAIN = 0.3
 PIECES = (100, 5_000, 60_000)
 END_SECONDS = 30.0
+SLOW_SECONDS = 5.0
+MOST_SECONDS = 90.0
+"""A client that hears nothing gives up after 60 s."""
+
+MOST_MISSED = 300
+"""Messages that may be on their way: fewer than are kept for a client that was lost."""
 
 
 class Outcome(Struct):
@@ -36,6 +43,7 @@ class Outcome(Struct):
     told: dict[str, list[str]]
     connects: int
     recovered: int
+    slow: int  # losses from which the client came back late
 
     def problems(self) -> list[str]:
         return [
@@ -62,29 +70,28 @@ async def run(url: str, *, losses: int, seed: int, transports: list[str]) -> Out
             "transports": transports,
             "reconnectionDelay": 1,
             "reconnectionDelayMax": 50,
-            "timeout": 1000,
         }
         phone = client.socket(proxy.url, token=api.token, clientType="user-scoped").with_options(**options)
         async with phone:
-            async with writers(api, sessions, dice):
-                for _ in range(losses):
-                    await lose(phone, proxy, dice)
-            return await judge(api, phone, sessions)
+            async with writers(api, phone, sessions, dice):
+                took = [await lose(phone, proxy, dice) for _ in range(losses)]
+            return await judge(api, phone, sessions, slow=sum(seconds > SLOW_SECONDS for seconds in took))
 
 
-async def lose(phone: OfficialSocket, proxy: Proxy, dice: random.Random) -> None:
-    """Cut the link, now and then also while the client comes back, and wait until it is back."""
-    before = lives(phone, "disconnect")
-    while lives(phone, "disconnect") == before:  # a polling client notices only if it is asking just then
-        await asyncio.sleep(dice.uniform(0, 0.12))
-        proxy.cut()
-        await asyncio.sleep(0.02)
-    while dice.random() < AGAIN:
-        await asyncio.sleep(dice.uniform(0, 0.02))
-        proxy.cut()
-    async with asyncio.timeout(END_SECONDS):
+async def lose(phone: OfficialSocket, proxy: Proxy, dice: random.Random) -> float:
+    """Cut the link, now and then also while the client comes back, wait until it is; how long it took."""
+    start, before = time.monotonic(), lives(phone, "disconnect")
+    async with asyncio.timeout(MOST_SECONDS):
+        while lives(phone, "disconnect") == before:  # a polling client notices only if it is asking just then
+            await asyncio.sleep(dice.uniform(0, 0.12))
+            proxy.cut()
+            await asyncio.sleep(0.02)
+        while dice.random() < AGAIN:
+            await asyncio.sleep(dice.uniform(0, 0.02))
+            proxy.cut()
         while not is_back(phone):  # noqa: ASYNC110 - a test, not a server
             await asyncio.sleep(0.005)
+    return time.monotonic() - start
 
 
 def is_back(phone: OfficialSocket) -> bool:
@@ -98,15 +105,23 @@ def lives(phone: OfficialSocket, kind: str) -> int:
 
 
 @contextlib.asynccontextmanager
-async def writers(api: ApiClient, sessions: list[str], dice: random.Random) -> AsyncIterator[None]:
-    """Ten at once append to the sessions until the end of the block."""
+async def writers(
+    api: ApiClient, phone: OfficialSocket, sessions: list[str], dice: random.Random
+) -> AsyncIterator[None]:
+    """Ten at once append to the sessions until the end of the block; they wait for a phone far behind."""
     stop = asyncio.Event()
+    written = 0
 
     async def write(name: int) -> None:
+        nonlocal written
         number = 0
         while not stop.is_set():
+            if written - len(phone.events) > MOST_MISSED:
+                await asyncio.sleep(0.01)
+                continue
             texts = [f"{name}-{number}-{'x' * dice.randrange(2000)}" for _ in range(dice.randint(1, 3))]
             await api.post_messages(dice.choice(sessions), texts)
+            written += len(texts)
             number += 1
             await asyncio.sleep(dice.uniform(0, 0.1))
 
@@ -117,7 +132,7 @@ async def writers(api: ApiClient, sessions: list[str], dice: random.Random) -> A
         stop.set()
 
 
-async def judge(api: ApiClient, phone: OfficialSocket, sessions: list[str]) -> Outcome:
+async def judge(api: ApiClient, phone: OfficialSocket, sessions: list[str], *, slow: int) -> Outcome:
     """Wait until the phone knows of as many messages as there are, then a little for what is too much."""
     written = {session: [str(row["id"]) for row in await api.messages(session)] for session in sessions}
     expected = sum(map(len, written.values()))
@@ -130,7 +145,7 @@ async def judge(api: ApiClient, phone: OfficialSocket, sessions: list[str]) -> O
     for body in phone.updates("new-message"):
         told.setdefault(body["sid"], []).append(body["message"]["id"])
     returns = [life.detail["recovered"] for life in phone.lives if life.kind == "connect"]
-    return Outcome(written, told, len(returns), returns.count(True))
+    return Outcome(written, told, len(returns), returns.count(True), slow)
 
 
 async def _main(losses: int, seed: int, transports: list[str]) -> int:
@@ -143,7 +158,8 @@ async def _main(losses: int, seed: int, transports: list[str]) -> int:
     problems = outcome.problems()
     print(
         f"{'-'.join(transports)}, seed {seed}: {losses} losses, {outcome.connects} reconnects, "
-        f"{outcome.recovered} recovered, {outcome.total} messages, {len(problems)} problems"
+        f"{outcome.recovered} recovered, {outcome.slow} slow, {outcome.total} messages, "
+        f"{len(problems)} problems"
     )
     for problem in problems:
         print(f"  {problem}")

@@ -25,7 +25,8 @@ process.stdin.on("data", () => socket.io.engine.close());
 """
 
 
-@pytest.mark.parametrize("transports", [["websocket"], ["polling"]], ids="-".join)
+@pytest.mark.timeout(400)  # a client that notices nothing gives up after a minute
+@pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]], ids="-".join)
 async def test_a_client_that_loses_its_link_misses_nothing(server: Server, transports: list[str]) -> None:
     node()
     outcome = await loss_loop.run(server.url, losses=12, seed=5, transports=transports)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
@@ -11,6 +12,8 @@ from happy.gateway.engine.packets import ProtocolError
 from happy.gateway.engine.runtime import logger
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from happy.gateway.engine.asgi import Receive, Request
     from happy.gateway.engine.connection import Connection
 
@@ -18,10 +21,19 @@ TRANSPORT_ERROR = "transport error"
 RELEASE_AFTER = 0.1  # seconds that a poll may wait while the client tries the websocket
 
 
+class Trial(Enum):
+    """What becomes of polls while the client tries the websocket."""
+
+    NONE = auto()  # it does not
+    HELD = auto()  # none is answered
+    LAST = auto()  # the next is answered at once: it is small, and the packets will follow on the websocket
+    SOON = auto()  # the client polls nevertheless: it is kept for a moment only
+
+
 class PollingTransport:
     """At most one GET waits and one POST is processed at a time; a second one closes the session."""
 
-    __slots__ = ("_closing", "_posting", "_probed", "_waiting", "connection", "name", "ready")
+    __slots__ = ("_closing", "_on_poll", "_posting", "_trial", "_waiting", "connection", "name", "ready")
 
     def __init__(self) -> None:
         self.name = "polling"
@@ -29,7 +41,8 @@ class PollingTransport:
         self.connection: Connection | None = None
         self._waiting: asyncio.Future[bool] | None = None
         self._posting = False
-        self._probed = False
+        self._trial = Trial.NONE
+        self._on_poll: Callable[[], None] | None = None
         self._closing: list[str] | None = None  # the last payload
 
     def attach(self, connection: Connection) -> None:
@@ -42,15 +55,20 @@ class PollingTransport:
 
     def flush(self) -> None:
         """Let the waiting poll go with what is queued when it gets its turn."""
-        if self._waiting is not None and not self._waiting.done():
+        if self._waiting is not None and not self._waiting.done() and self._trial is not Trial.HELD:
             self._waiting.set_result(True)
 
     def close(self, *, abort: bool = False) -> None:  # noqa: ARG002 - there is no link to cut
-        """Release the waiting poll: after an upgrade with nothing, else with the queue and a close packet."""
+        """Release the waiting poll: after an upgrade with nothing, else with the queue or a close packet.
+
+        Never with both: the official client closes before it hands out the messages of the same payload, and
+        then hands them out after its next connect, when recovery has sent them once more.
+        """
         connection = self.connection
+        self._trial = Trial.NONE
         if connection is not None and self._waiting is not None:
             upgraded = connection.transport is not self
-            self._closing = [packets.NOOP] if upgraded else [*connection.take_all(), packets.CLOSE]
+            self._closing = [packets.NOOP] if upgraded else connection.take_all() or [packets.CLOSE]
             self.flush()
 
     def write_message(self, text: str) -> None:  # noqa: ARG002
@@ -76,19 +94,31 @@ class PollingTransport:
             connection.close(TRANSPORT_ERROR)
             await request.refuse(BAD_REQUEST)
             return
-        if not connection.has_queue and not await self._wait(request.receive):
+        if self._must_wait(connection) and not await self._wait(request.receive):
             connection.close(TRANSPORT_ERROR)
             return
-        payload = self._closing or connection.take_all() or [packets.NOOP]
-        await request.answer(200, packets.encode_payload(payload))
+        await request.answer(200, packets.encode_payload(self._closing or self._next(connection)))
+
+    def _must_wait(self, connection: Connection) -> bool:
+        if self._trial in {Trial.HELD, Trial.LAST}:
+            return self._trial is Trial.HELD
+        return not connection.has_queue
+
+    def _next(self, connection: Connection) -> list[str]:
+        """What a poll is answered with."""
+        if self._trial is Trial.LAST:
+            self._trial = Trial.SOON
+            return [packets.NOOP]
+        return connection.take_all() or [packets.NOOP]
 
     async def _wait(self, receive: Receive) -> bool:
         """Wait for something to send; False when the client hangs up."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[bool] = loop.create_future()
         self._waiting = waiting
+        self._tell()
         watch = loop.create_task(_hang_up(receive, waiting))
-        if self._probed:
+        if self._trial is Trial.SOON:
             loop.call_later(RELEASE_AFTER, self.flush)
         try:
             return await waiting
@@ -138,10 +168,28 @@ class PollingTransport:
 
     # Upgrade
 
-    def probed(self, *, active: bool) -> None:
-        """While the client tries the websocket its polls are released soon, so that it can switch over."""
-        self._probed = active
-        if active:
+    def hold(self, on_poll: Callable[[], None]) -> None:
+        """Answer no poll until `let_go` or `stay`; call back when one waits."""
+        self._trial = Trial.HELD
+        self._on_poll = on_poll
+        if self._waiting is not None and not self._waiting.done():
+            self._tell()
+
+    def _tell(self) -> None:
+        call, self._on_poll = self._on_poll, None
+        if call is not None:
+            call()
+
+    def let_go(self) -> None:
+        """The client waits for the answer of its poll before it switches over."""
+        self._trial = Trial.LAST
+        self.flush()
+
+    def stay(self) -> None:
+        """The trial is over."""
+        self._trial = Trial.NONE
+        self._on_poll = None
+        if self.connection is not None and self.connection.has_queue:
             self.flush()
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from happy.gateway.engine.asgi import Target
     from happy.gateway.engine.connection import Connection
@@ -34,6 +34,9 @@ class LinkedTransport(Transport, Protocol):
     """A websocket: it can begin as a trial and become the transport of a connection."""
 
     receiver: Receiver | None
+
+    def on_arrival(self, call: Callable[[], None]) -> None:
+        """Call this once when the peer has received everything that was written up to now."""
 
     def attach(self, connection: Connection) -> None:
         """Received packets go to this connection from now on, and its queue is sent here."""

@@ -8,18 +8,40 @@ from typing import TYPE_CHECKING
 from happy.gateway.engine.packets import PING, PONG, PROBE, UPGRADE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from happy.gateway.engine.connection import Connection
     from happy.gateway.engine.polling import PollingTransport
     from happy.gateway.engine.transport import LinkedTransport
+
+POLL_SECONDS = 0.3
+"""How long the answer to the probe waits for the client's poll to be here."""
+
+ARRIVAL_SECONDS = 1.0
+"""How long the answer to the poll waits for that to the probe to arrive."""
 
 
 class Probe:
     """Receives the packets of a websocket that a polling client tries, until it switches over to it.
 
     The session stays on polling if anything else than the two packets of the protocol arrives.
+
+    The official client switches over when its probe and then its last poll are answered. If the websocket
+    breaks between the two and the poll does not, it neither switches nor polls, and is deaf and mute until
+    its time-out of a minute. So the probe is answered while a poll is here, which breaks with the link; and
+    that poll is answered, with next to nothing, when the probe's answer has arrived.
     """
 
-    __slots__ = ("_answered", "_connection", "_polling", "_timer", "_transport", "broken")
+    __slots__ = (
+        "_answered",
+        "_asked",
+        "_connection",
+        "_patience",
+        "_polling",
+        "_timer",
+        "_transport",
+        "broken",
+    )
 
     def __init__(
         self, connection: Connection, polling: PollingTransport, transport: LinkedTransport, timeout: float
@@ -28,21 +50,36 @@ class Probe:
         self._connection = connection
         self._polling = polling
         self._transport = transport
+        self._asked = False
         self._answered = False
         self._timer = asyncio.get_running_loop().call_later(timeout, self._give_up)
+        self._patience: asyncio.TimerHandle | None = None
 
     def receive(self, packet: str | bytes) -> None:
         """Answer the probe, then take the upgrade."""
-        if not self._answered and packet == PING + PROBE:
-            self._answered = True
-            self._transport.write(PONG + PROBE)
-            self._polling.probed(active=True)
-        elif self._answered and packet == UPGRADE and not (self._connection.closed or self._polling.busy):
+        if not self._asked and packet == PING + PROBE:
+            self._asked = True
+            self._wait(POLL_SECONDS, self._answer)
+            self._polling.hold(self._answer)
+        elif self._asked and packet == UPGRADE and not (self._connection.closed or self._polling.busy):
+            self._answer()
             self._stop()
             self._transport.attach(self._connection)
             self._connection.upgrade(self._transport)
         else:
             self._give_up()
+
+    def _answer(self) -> None:
+        if not self._answered:
+            self._answered = True
+            self._transport.write(PONG + PROBE)
+            self._wait(ARRIVAL_SECONDS, self._arrived)
+            self._transport.on_arrival(self._arrived)
+
+    def _arrived(self) -> None:
+        if self._patience is not None:
+            self._lose_patience()
+            self._polling.let_go()
 
     def lost(self) -> None:
         """The websocket closed, or the session did."""
@@ -55,6 +92,16 @@ class Probe:
 
     def _stop(self) -> None:
         self._timer.cancel()
+        self._lose_patience()
         if self._connection.probe is self._transport:
             self._connection.probe = None
-            self._polling.probed(active=False)
+            self._polling.stay()
+
+    def _wait(self, seconds: float, call: Callable[[], None]) -> None:
+        self._lose_patience()
+        self._patience = asyncio.get_running_loop().call_later(seconds, call)
+
+    def _lose_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None

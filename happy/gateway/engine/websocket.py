@@ -8,21 +8,16 @@ or the peer reads slowly.
 from __future__ import annotations
 
 import asyncio
-import logging
-from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
-import msgspec
-from websockets.http11 import Request as UpgradeRequest
-from websockets.server import ServerProtocol
-
 from happy.gateway.engine import frames
-from happy.gateway.engine.asgi import Target
 from happy.gateway.engine.frames import FrameError, FrameReader
+from happy.gateway.engine.opening import shake_hands
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
+    from happy.gateway.engine.asgi import Target
     from happy.gateway.engine.connection import Connection
     from happy.gateway.engine.runtime import Runtime
     from happy.gateway.engine.transport import Door, Receiver
@@ -36,8 +31,6 @@ CLOSE_SECONDS = 5.0
 GOODBYE_SECONDS = 1.0
 """The same, when the server stops."""
 
-_QUIET = logging.Logger("handshake", logging.CRITICAL)  # noqa: LOG001 - no handler: handshakes are no news
-
 
 class WebSocketLink(asyncio.Protocol):
     """From the websocket handshake to the end of the TCP connection."""
@@ -47,6 +40,7 @@ class WebSocketLink(asyncio.Protocol):
         "_corked",
         "_door",
         "_lost",
+        "_on_pong",
         "_open_links",
         "_outgoing",
         "_outgoing_size",
@@ -78,6 +72,7 @@ class WebSocketLink(asyncio.Protocol):
         self._closing = False
         self._lost = False
         self._corked = False  # received packets are being processed; what they send is written after them
+        self._on_pong: Callable[[], None] | None = None
 
     # Callbacks of the event loop and of uvicorn
 
@@ -134,28 +129,27 @@ class WebSocketLink(asyncio.Protocol):
     # Handshake
 
     def _shake_hands(self, data: bytes) -> None:
-        http = ServerProtocol(logger=_QUIET)
-        http.receive_data(data)
-        request = next((event for event in http.events_received() if isinstance(event, UpgradeRequest)), None)
-        if request is None:
-            self._tcp.close()
+        opening = shake_hands(data, self._door)
+        if opening is not None and opening.accepted:
+            self._enter(opening.target, opening.answer)
             return
-        target = _target(request)
-        response = http.accept(request)
-        accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
-        if accepted and (refusal := self._door.refuse(target)) is not None:
-            status, error = refusal
-            response = http.reject(status, msgspec.json.encode(error).decode())
-            response.headers["Content-Type"] = "application/json"
-            accepted = False
-        http.send_response(response)
-        self._tcp.write(b"".join(http.data_to_send()))
-        if accepted:
-            self.ready = True
-            self._reader = FrameReader(self._runtime.settings.max_payload_untrusted)
-            self._door.enter(target, self)
-        else:
-            self._tcp.close()
+        if opening is not None:
+            self._tcp.write(opening.answer)
+        self._tcp.close()
+
+    def _enter(self, target: Target, answer: bytes) -> None:
+        """Answer the handshake and open the session with one write.
+
+        When a link breaks between the two, the official client does not notice, and waits for its time-out of
+        20 seconds.
+        """
+        self.ready = True
+        self._reader = FrameReader(self._runtime.settings.max_payload_untrusted)
+        self._corked = True
+        self._put(answer)
+        self._door.enter(target, self)
+        self._corked = False
+        self.push()
 
     def attach(self, connection: Connection) -> None:
         self.receiver = self.connection = connection
@@ -187,6 +181,9 @@ class WebSocketLink(asyncio.Protocol):
             self._peer_leaves(frames.frame(frames.CLOSE, payload[:2]))
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
             self._put(frames.frame(frames.PONG, payload))
+        elif opcode == frames.PONG and self._on_pong is not None:
+            call, self._on_pong = self._on_pong, None
+            call()
 
     def _peer_leaves(self, answer: bytes) -> None:
         """Say goodbye and close; the connection ends now, however long the peer takes to read that."""
@@ -261,6 +258,11 @@ class WebSocketLink(asyncio.Protocol):
         else:
             self._tcp.writelines(outgoing)
 
+    def on_arrival(self, call: Callable[[], None]) -> None:
+        """Ask with a ping of the websocket protocol, which all clients answer by themselves."""
+        self._on_pong = call
+        self._put(frames.frame(frames.PING, b""))
+
     def flush(self) -> None:
         while self.ready and self.connection is not None and (packet := self.connection.take()) is not None:
             self.write(packet)
@@ -285,12 +287,3 @@ class WebSocketLink(asyncio.Protocol):
         self.ready = False
         self._tcp.write(frames.close_frame(code))
         self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._tcp.abort)
-
-
-def _target(request: UpgradeRequest) -> Target:
-    path, _, query = request.path.partition("?")
-    headers = [
-        (name.encode("latin-1", "surrogateescape"), value.encode("latin-1", "surrogateescape"))
-        for name, value in request.headers.raw_items()
-    ]
-    return Target("GET", path, query, headers, is_websocket=True)

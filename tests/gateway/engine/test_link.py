@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from uvicorn.server import ServerState
 from websockets.frames import Frame, Opcode
 
 from happy.gateway.engine import Socket, frames
@@ -24,20 +25,7 @@ class Wire:
 
     async def upgrade(self, target: str = TARGET, **headers: str) -> str:
         """Ask for a websocket; the head of the answer."""
-        asked = {
-            "Host": "x",
-            "Connection": "Upgrade",
-            "Upgrade": "websocket",
-            "Sec-WebSocket-Version": "13",
-            "Sec-WebSocket-Key": base64.b64encode(b"0" * 16).decode(),
-        } | {name.replace("_", "-"): value for name, value in headers.items()}
-        lines = [
-            f"GET {target} HTTP/1.1",
-            *(f"{name}: {value}" for name, value in asked.items() if value),
-            "",
-            "",
-        ]
-        self.writer.write("\r\n".join(lines).encode())
+        self.writer.write(request_head(target, **headers))
         return (await self.reader.readuntil(b"\r\n\r\n")).decode()
 
     def send(self, opcode: int, payload: bytes, *, fin: bool = True) -> None:
@@ -61,6 +49,19 @@ class Wire:
         opcode, payload = await self.receive()
         assert opcode == frames.CLOSE
         return int.from_bytes(payload)
+
+
+def request_head(target: str = TARGET, **headers: str) -> bytes:
+    """A request for a websocket; a header given as empty is left out."""
+    asked = {
+        "Host": "x",
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": base64.b64encode(b"0" * 16).decode(),
+    } | {name.replace("_", "-"): value for name, value in headers.items()}
+    lines = [f"{name}: {value}" for name, value in asked.items() if value]
+    return "\r\n".join([f"GET {target} HTTP/1.1", *lines, "", ""]).encode()
 
 
 Dial = Callable[[], Awaitable[Wire]]
@@ -218,6 +219,36 @@ async def test_a_refused_handshake_says_why(server: Running, dial: Dial) -> None
 
     assert "application/json" in head
     assert await wire.reader.read() == b'{"code":5,"message":"Unsupported protocol version"}'
+
+
+async def test_the_handshake_is_answered_and_the_session_opened_in_one_piece(server: Running) -> None:
+    """A client whose link broke between the two waited for its time-out of 20 seconds."""
+    tape = Tape()
+    link = server.engine.websocket_protocol()(ServerState())  # type: ignore[call-arg]
+    link.connection_made(tape)
+    link.data_received(request_head())
+    link.connection_lost(None)
+
+    assert len(tape.written) == 1
+    assert tape.written[0].startswith(b"HTTP/1.1 101")
+    assert b'0{"sid":' in tape.written[0]
+
+
+class Tape(asyncio.Transport):
+    """A TCP transport that keeps what each call writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written: list[bytes] = []
+
+    def write(self, data: Any) -> None:
+        self.written.append(bytes(data))
+
+    def writelines(self, list_of_data: Any) -> None:
+        self.written.append(b"".join(list_of_data))
+
+    def is_closing(self) -> bool:
+        return False
 
 
 async def test_answers_to_packets_that_came_together_leave_together(server: Running, dial: Dial) -> None:

@@ -154,6 +154,19 @@ async def test_clients_find_a_restarted_server_by_themselves(
     await until(lambda: second.application.reasons() == ["client namespace disconnect"])
 
 
+async def test_what_was_sent_before_a_close_arrives_before_it(server: Running, client: NodeClient) -> None:
+    """In one payload with the close packet, the client would hand it out after its next connect."""
+    async with over(client, server, ["polling"]) as socket:
+        await asyncio.sleep(0.1)  # let the next poll arrive
+        held = server.application.sockets[0]
+        held.emit("last", b"1")
+        held.close()
+        await socket.next_event("last")
+
+        assert [life for life in socket.lives if life.kind == "connect"] == []
+        await socket.next_life("connect")
+
+
 async def test_pings_keep_the_client_and_their_absence_loses_it(serve: Serve, client: NodeClient) -> None:
     server = await serve(ping_interval=0.1, ping_timeout=0.1)
     async with over(client, server, ["websocket"]) as socket, over(client, server, ["polling"]) as poller:

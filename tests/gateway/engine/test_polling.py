@@ -131,7 +131,8 @@ async def test_a_socket_closed_by_the_server_releases_the_poll(server: Running) 
         held.emit("last", b"1")
         held.close()
 
-        assert await waiting == '42["last",1]\x1e1'
+        assert await waiting == '42["last",1]'
+        assert (await poller.request("GET")).json()["code"] == 1
     assert server.application.reasons() == ["server close"]
 
 

@@ -37,11 +37,69 @@ async def test_a_waiting_poll_is_released_for_the_upgrade(server: Running) -> No
         await asyncio.sleep(0.05)
         async with probe(poller) as socket:
             await socket.send("2probe")
-            assert await waiting == "6"
             assert await socket.receive() == "3probe"
+            assert await waiting == "6"
             assert await asyncio.wait_for(poller.get(), 1) == "6"  # a client that polled once more
             await socket.send("5")
             await until(lambda: server.engine.opened["upgrade"] == 1)
+
+
+async def test_the_last_poll_is_answered_when_the_answer_to_the_probe_has_arrived(server: Running) -> None:
+    """Else a link that breaks between the two leaves the official client deaf for a minute."""
+    async with Poller(server.url) as poller:
+        await poller.join()
+        async with probe(poller) as socket:
+            socket.websocket.transport.pause_reading()
+            await socket.send("2probe")
+            waiting = asyncio.create_task(poller.get())
+            server.application.sockets[0].emit("queued", b"1")
+            await asyncio.sleep(0.15)
+            assert not waiting.done()
+            socket.websocket.transport.resume_reading()
+
+            assert await socket.receive() == "3probe"
+            assert await waiting == "6"
+            await socket.send("5")
+            assert await socket.receive() == '42["queued",1]'
+
+
+async def test_a_probe_is_answered_while_a_poll_waits_or_after_a_moment(server: Running) -> None:
+    async with Poller(server.url) as poller:
+        await poller.join()
+        async with probe(poller) as socket:
+            await socket.send("2probe")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(socket.receive(), 0.15)
+            assert await asyncio.wait_for(socket.receive(), 1) == "3probe"
+
+
+async def test_a_client_whose_websocket_carries_nothing_stays_on_polling(
+    server: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("happy.gateway.engine.upgrade.ARRIVAL_SECONDS", 0.2)
+    async with Poller(server.url) as poller:
+        await poller.join()
+        async with probe(poller) as socket:
+            socket.websocket.transport.pause_reading()
+            await socket.send("2probe")
+            assert await poller.get() == "6"
+            await poller.post('421["echo",1]')
+            assert await poller.get() == "431[1]"
+            socket.abort()
+
+
+async def test_a_probe_that_breaks_before_its_answer_has_arrived_lets_the_poll_go(server: Running) -> None:
+    async with Poller(server.url) as poller:
+        await poller.join()
+        async with probe(poller) as socket:
+            socket.websocket.transport.pause_reading()
+            await socket.send("2probe")
+            waiting = asyncio.create_task(poller.get())
+            await asyncio.sleep(0.05)
+            server.application.sockets[0].emit("queued", b"1")
+            socket.abort()
+
+            assert await waiting == '42["queued",1]'
 
 
 async def test_a_poll_that_still_waits_at_the_upgrade_ends_empty(server: Running) -> None:
@@ -50,6 +108,7 @@ async def test_a_poll_that_still_waits_at_the_upgrade_ends_empty(server: Running
         async with probe(poller) as socket:
             await socket.send("2probe")
             await socket.receive()
+            assert await poller.get() == "6"
             waiting = asyncio.create_task(poller.get())
             await asyncio.sleep(0.03)
             await socket.send("5")
@@ -104,7 +163,7 @@ async def test_a_probe_that_vanishes_leaves_the_session_on_polling(server: Runni
 
 
 async def test_an_upgrade_that_is_not_completed_is_given_up(serve: Serve) -> None:
-    server = await serve(upgrade_timeout=0.1)
+    server = await serve(upgrade_timeout=0.5)
     async with Poller(server.url) as poller:
         await poller.join()
         async with probe(poller) as socket:
