@@ -8,7 +8,8 @@ from pathlib import Path
 
 from tests.services import missing
 
-SOCKET_IO_CLIENT = ("socket.io-client", "4.8.1")
+SOCKET_IO_CLIENT = ("socket.io-client", "4.8.4")
+OLDEST_SOCKET_IO_CLIENT = ("socket.io-client", "4.0.0")
 MISSING = "Node.js and npm are needed for the tests with real clients, and are not installed"
 
 

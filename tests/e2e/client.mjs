@@ -49,11 +49,20 @@ function answerWith(name, event, args, acknowledge) {
 
 async function call({ id, socket: name, event, args, timeout }) {
   try {
-    const value = await sockets.get(name).socket.timeout(timeout).emitWithAck(event, ...args);
+    const value = await asked(sockets.get(name).socket, event, args, timeout);
     send({ id, socket: name, ack: event, value: value === undefined ? null : value });
   } catch (error) {
     send({ id, error: error.message });
   }
+}
+
+function asked(socket, event, args, timeout) {
+  if (socket.emitWithAck) return socket.timeout(timeout).emitWithAck(event, ...args);
+  return new Promise((resolve, reject) => {
+    // The oldest client has neither time-outs nor promises.
+    setTimeout(() => reject(new Error("operation has timed out")), timeout).unref();
+    socket.emit(event, ...args, resolve);
+  });
 }
 
 function run(command) {

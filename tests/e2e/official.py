@@ -26,7 +26,8 @@ class Life(NamedTuple):
 class NodeClient:
     """One Node process with any number of sockets; `async with` starts and ends it."""
 
-    def __init__(self) -> None:
+    def __init__(self, package: tuple[str, str] = SOCKET_IO_CLIENT) -> None:
+        self._package = package
         self._numbers = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._sockets: dict[str, OfficialSocket] = {}
@@ -34,7 +35,7 @@ class NodeClient:
         self._reader: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        package = installed(*SOCKET_IO_CLIENT)
+        package = installed(*self._package)
         pipe = asyncio.subprocess.PIPE
         self._process = await asyncio.create_subprocess_exec(
             node(), str(SCRIPT), str(package), stdin=pipe, stdout=pipe, limit=LINE_LIMIT

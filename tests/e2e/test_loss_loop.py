@@ -9,7 +9,7 @@ import pytest
 from tests.e2e import loss_loop
 from tests.e2e.conftest import Account
 from tests.e2e.server import Server
-from tests.node import installed, node
+from tests.node import OLDEST_SOCKET_IO_CLIENT, installed, node
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -41,7 +41,7 @@ async def test_a_client_too_old_for_recovery_is_served_as_ever(account: Account,
     sid = (await account.api.create_session())["id"]
     script = tmp_path / "old.cjs"
     script.write_text(OLD)
-    package, pipe = installed("socket.io-client", "4.0.0"), subprocess.PIPE
+    package, pipe = installed(*OLDEST_SOCKET_IO_CLIENT), subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
         node(), str(script), str(package), account.api.url, account.api.token or "", stdin=pipe, stdout=pipe
     )

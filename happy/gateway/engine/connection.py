@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 OVERFLOW = "send queue overflow"
 PARSE_ERROR = "parse error"
 PING_TIMEOUT = "ping timeout"
+TRANSPORT_CLOSE = "transport close"
 
 
 class Connection:
@@ -153,6 +154,8 @@ class Connection:
                 return self._client.binary(packet)
             if packet[:1] == packets.MESSAGE:
                 return self._client.message(packet[1:])
+            if packet[:1] == packets.BINARY:  # of a client whose websocket carries text alone
+                return self._client.binary(packets.decode_binary(packet))
             self._control(packet)
         except ProtocolError as error:
             logger.info("connection %s: %s", self.sid, error)
@@ -182,7 +185,7 @@ class Connection:
             self._timer.cancel()
             self._timer = self._loop.call_later(self._runtime.settings.ping_interval, self._ping)
         elif packet == packets.CLOSE:
-            self.close("transport close")
+            self.close(TRANSPORT_CLOSE)
         elif packet not in {packets.NOOP, packets.UPGRADE}:
             raise ProtocolError("unexpected Engine.IO packet")
 
@@ -233,7 +236,7 @@ class Connection:
 
     def lost(self) -> None:
         """The link is gone, or its peer is leaving."""
-        self.close("transport close")
+        self.close(TRANSPORT_CLOSE)
 
     def reader_started(self) -> None:
         self._readers += 1

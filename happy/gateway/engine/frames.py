@@ -15,6 +15,8 @@ _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _HEADER, _MASK = 2, 4
 _MEDIUM_MAX = 0xFFFF
 _MAX_FRAGMENTS = 65_536  # of one message: empty ones cost memory too
+_CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})  # that may be sent
+_FREE_CODES = (3000, 4999)  # of libraries and applications
 _KNOWN = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 
 Message = tuple[int, bytes]
@@ -127,3 +129,17 @@ def frame(opcode: int, payload: bytes) -> bytes:
 
 def close_frame(code: int) -> bytes:
     return frame(CLOSE, code.to_bytes(2))
+
+
+def close_answer(payload: bytes) -> bytes:
+    """The frame that answers a close frame with this payload: its own code, if that is one."""
+    if not payload:
+        return frame(CLOSE, b"")
+    code = int.from_bytes(payload[:2]) if len(payload) > 1 else 0
+    if not (code in _CLOSE_CODES or _FREE_CODES[0] <= code <= _FREE_CODES[1]):
+        return close_frame(CLOSE_PROTOCOL)
+    try:
+        payload[2:].decode()
+    except UnicodeDecodeError:
+        return close_frame(CLOSE_NOT_UTF8)
+    return close_frame(code)

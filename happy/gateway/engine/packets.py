@@ -15,6 +15,7 @@ import msgspec
 
 # Engine.IO
 OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "0", "1", "2", "3", "4", "5", "6"
+BINARY = "b"  # begins a message in base64
 PROBE = "probe"
 SEPARATOR = "\x1e"
 MAX_PACKETS = 16_384  # in one polling payload: a body of separators must not become millions of objects
@@ -93,14 +94,15 @@ def decode_payload(body: bytes) -> list[str | bytes]:
         text = body.decode()
     except UnicodeDecodeError:
         raise ProtocolError("payload is not UTF-8") from None
-    return [_decode_binary(part) if part[:1] == "b" else part for part in text.split(SEPARATOR)]
+    return [decode_binary(part) if part[:1] == BINARY else part for part in text.split(SEPARATOR)]
 
 
 def encode_payload(packets: Iterable[str]) -> bytes:
     return SEPARATOR.join(packets).encode()
 
 
-def _decode_binary(part: str) -> bytes:
+def decode_binary(part: str) -> bytes:
+    """The data of a binary message that travels as text."""
     try:
         return base64.b64decode(part[1:], validate=True)
     except (binascii.Error, ValueError):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
 from happy.gateway.engine.asgi import BAD_REQUEST, HungUp, TooLarge
+from happy.gateway.engine.connection import TRANSPORT_CLOSE
 from happy.gateway.engine.packets import ProtocolError
 from happy.gateway.engine.runtime import logger
 
@@ -59,7 +60,7 @@ class PollingTransport:
             self._waiting.set_result(True)
 
     def close(self, *, abort: bool = False) -> None:  # noqa: ARG002 - there is no link to cut
-        """Release the waiting poll: after an upgrade with nothing, else with the queue or a close packet.
+        """Release the waiting poll: after an upgrade or a goodbye with nothing, else with queue or close.
 
         Never with both: the official client closes before it hands out the messages of the same payload, and
         then hands them out after its next connect, when recovery has sent them once more.
@@ -67,8 +68,10 @@ class PollingTransport:
         connection = self.connection
         self._trial = Trial.NONE
         if connection is not None and self._waiting is not None:
-            upgraded = connection.transport is not self
-            self._closing = [packets.NOOP] if upgraded else connection.take_all() or [packets.CLOSE]
+            if connection.transport is not self or connection.reason == TRANSPORT_CLOSE:
+                self._closing = [packets.NOOP]
+            else:
+                self._closing = connection.take_all() or [packets.CLOSE]
             self.flush()
 
     def write_message(self, text: str) -> None:  # noqa: ARG002

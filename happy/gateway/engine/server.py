@@ -69,7 +69,8 @@ class Server:
             return self._session_error(target, sid, transport)
         if target.method != "GET":
             return asgi.BAD_HANDSHAKE_METHOD
-        if target.is_websocket != (transport == "websocket"):
+        is_jsonp = bool(target.query("j"))  # it would read a script
+        if is_jsonp or target.is_websocket != (transport == "websocket"):
             return asgi.BAD_REQUEST
         return None if target.query("EIO") == VERSION else asgi.UNSUPPORTED_PROTOCOL
 

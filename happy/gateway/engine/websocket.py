@@ -178,7 +178,7 @@ class WebSocketLink(asyncio.Protocol):
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.CLOSE:
-            self._peer_leaves(frames.frame(frames.CLOSE, payload[:2]))
+            self._peer_leaves(frames.close_answer(payload))
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
             self._put(frames.frame(frames.PONG, payload))
         elif opcode == frames.PONG and self._on_pong is not None:

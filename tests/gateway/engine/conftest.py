@@ -8,7 +8,9 @@ import pytest
 import uvloop
 
 from happy.gateway.engine import EngineSettings
+from tests.e2e.official import NodeClient
 from tests.gateway.engine.harness import Recorder, Running
+from tests.node import OLDEST_SOCKET_IO_CLIENT, SOCKET_IO_CLIENT, node
 
 Serve = Callable[..., Awaitable[Running]]
 
@@ -36,3 +38,11 @@ async def serve() -> AsyncIterator[Serve]:
 async def server(serve: Serve) -> Running:
     """A server with the settings of production."""
     return await serve()
+
+
+@pytest.fixture(params=[SOCKET_IO_CLIENT, OLDEST_SOCKET_IO_CLIENT], ids=["newest", "oldest"])
+async def client(request: pytest.FixtureRequest) -> AsyncIterator[NodeClient]:
+    """The official client in a Node process."""
+    node()
+    async with NodeClient(request.param) as running:
+        yield running

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -12,15 +11,9 @@ from happy.gateway.engine import Ack, Socket
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Running, until
-from tests.node import node
 from tests.proxy import Proxy
 
-
-@pytest.fixture
-async def client() -> AsyncIterator[NodeClient]:
-    node()
-    async with NodeClient() as running:
-        yield running
+TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
 
 
 async def cut_until_noticed(proxy: Proxy, socket: OfficialSocket) -> None:
@@ -41,7 +34,7 @@ def count_up(server: Running) -> None:
     server.application.on["there"] = back
 
 
-@pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
 async def test_order_survives_any_cutting_of_the_stream(
     server: Running, client: NodeClient, transports: list[str]
 ) -> None:
@@ -57,7 +50,7 @@ async def test_order_survives_any_cutting_of_the_stream(
     assert [event.payload for event in socket.events] == list(range(200))
 
 
-@pytest.mark.parametrize("transports", [["websocket"], ["polling", "websocket"]], ids="-".join)
+@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
 async def test_a_client_comes_back_after_every_cut(
     serve: Serve, client: NodeClient, transports: list[str]
 ) -> None:

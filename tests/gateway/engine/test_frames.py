@@ -45,6 +45,24 @@ def test_a_close_frame_carries_its_code() -> None:
     assert frames.close_frame(1000) == b"\x88\x02\x03\xe8"
 
 
+@pytest.mark.parametrize(
+    ("payload", "answer"),
+    [
+        (b"", b""),
+        (b"\x03\xe8", b"\x03\xe8"),
+        (b"\x03\xe9going away", b"\x03\xe9"),
+        (b"\x0f\xa0", b"\x0f\xa0"),  # 4000, of an application
+        (b"\x03", b"\x03\xea"),  # half a code
+        (b"\x03\xe7", b"\x03\xea"),  # 999
+        (b"\x03\xed", b"\x03\xea"),  # 1005, which is never sent
+        (b"\x13\x88", b"\x03\xea"),  # 5000
+        (b"\x03\xe8\xff", b"\x03\xef"),  # a reason that is not text
+    ],
+)
+def test_a_close_frame_is_answered_with_its_code_if_that_is_one(payload: bytes, answer: bytes) -> None:
+    assert frames.close_answer(payload) == frames.frame(frames.CLOSE, answer)
+
+
 def test_fragments_are_joined_and_control_frames_pass_between_them() -> None:
     data = b"".join(
         [

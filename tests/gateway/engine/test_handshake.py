@@ -59,7 +59,9 @@ async def test_the_connect_answer_names_the_socket(server: Running) -> None:
         ("POST", "EIO=4&transport=polling", 2, "Bad handshake method"),
         ("PUT", "EIO=4&transport=polling", 2, "Bad handshake method"),
         ("GET", "EIO=4&transport=websocket", 3, "Bad request"),
+        ("GET", "EIO=4&transport=polling&j=0", 3, "Bad request"),
         ("GET", "EIO=3&transport=polling", 5, "Unsupported protocol version"),
+        ("GET", "EIO=abc&transport=polling", 5, "Unsupported protocol version"),
         ("GET", "transport=polling", 5, "Unsupported protocol version"),
     ],
 )
@@ -74,17 +76,29 @@ async def test_a_wrong_request_is_refused(
     assert server.engine.connection_count == 0
 
 
-@pytest.mark.parametrize("query", ["EIO=3&transport=websocket", "EIO=4", f"EIO=4&transport=websocket&{SID}"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "EIO=3&transport=websocket",
+        "EIO=abc&transport=websocket",
+        "transport=websocket",
+        "EIO=4",
+        "EIO=4&transport=abc",
+        "EIO=4&transport=polling",
+        f"EIO=4&transport=websocket&{SID}",
+    ],
+)
 async def test_a_wrong_websocket_handshake_is_refused(server: Running, query: str) -> None:
     with pytest.raises(Exception, match="HTTP 400"):
         async with RawWebSocket(server.url, query):
             pass
 
 
-async def test_methods_that_a_session_does_not_have_are_refused(server: Running) -> None:
+@pytest.mark.parametrize("method", ["DELETE", "PUT", "PATCH"])
+async def test_methods_that_a_session_does_not_have_are_refused(server: Running, method: str) -> None:
     async with Poller(server.url) as poller:
         await poller.open()
-        refused = await poller.request("DELETE")
+        refused = await poller.request(method)
 
     assert (refused.status_code, refused.json()["code"]) == (400, 3)
 

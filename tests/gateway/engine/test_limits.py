@@ -56,7 +56,7 @@ async def test_a_pong_behind_a_slow_event_is_waited_for(serve: Serve) -> None:
 
 
 async def test_a_poller_that_stops_polling_is_dropped(serve: Serve) -> None:
-    server = await serve(ping_interval=0.05, ping_timeout=0.1)
+    server = await serve(ping_interval=0.2, ping_timeout=0.3)
     async with Poller(server.url) as poller:
         await poller.join()
         await until(lambda: server.application.reasons() == ["ping timeout"])

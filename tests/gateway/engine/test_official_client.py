@@ -1,39 +1,18 @@
 """The official `socket.io-client`, the newest and the oldest of its protocol, over both transports."""
 
 import asyncio
-import subprocess
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from happy.gateway.engine import Ack, Socket
-from tests.e2e.official import NodeClient, OfficialSocket
+from tests.e2e.official import NodeClient, OfficialError, OfficialSocket
 from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Running, until
-from tests.node import installed, node
 from tests.socket_client import ConnectRefused
 
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
-OLDEST = """
-const { io } = require(process.argv[2] + "/node_modules/socket.io-client");
-const socket = io(process.argv[3], { path: "/v1/updates", transports: process.argv[4].split(","), auth: {} });
-socket.on("question", (asked, answer) => answer({ asked }));
-socket.on("connect", () => socket.emit("echo", { x: "é😀" }, (echoed) =>
-  socket.emit("ask", [1], (answered) => {
-    console.log(JSON.stringify([echoed, answered]));
-    socket.disconnect();
-  })));
-"""
-
-
-@pytest.fixture
-async def client() -> AsyncIterator[NodeClient]:
-    node()
-    async with NodeClient() as running:
-        yield running
 
 
 def over(client: NodeClient, server: Running, transports: list[str], **auth: Any) -> OfficialSocket:
@@ -115,7 +94,8 @@ async def test_a_refusal_is_final_for_the_client(
     server: Running, client: NodeClient, transports: list[str]
 ) -> None:
     socket = over(client, server, transports, refuse="Invalid authentication token")
-    with pytest.raises(ConnectRefused, match="Invalid authentication token"):
+    # The oldest client calls itself active after a refusal, and yet does not try again.
+    with pytest.raises((ConnectRefused, OfficialError), match="Invalid authentication token"):
         await socket.connect()
     await until(lambda: server.engine.connection_count == 0)
 
@@ -168,9 +148,9 @@ async def test_what_was_sent_before_a_close_arrives_before_it(server: Running, c
 
 
 async def test_pings_keep_the_client_and_their_absence_loses_it(serve: Serve, client: NodeClient) -> None:
-    server = await serve(ping_interval=0.1, ping_timeout=0.1)
+    server = await serve(ping_interval=0.2, ping_timeout=0.5)
     async with over(client, server, ["websocket"]) as socket, over(client, server, ["polling"]) as poller:
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(1)
         assert socket.lives == poller.lives == []
         assert await socket.call("echo", 1) == await poller.call("echo", 1) == 1
         server.application.sockets[0].connection._timer.cancel()
@@ -192,19 +172,3 @@ async def test_a_passing_fault_lets_the_client_try_again(
         await socket.drop()
         await socket.next_life("connect")
         assert await socket.call("echo", 1) == 1
-
-
-@pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)
-async def test_the_oldest_client_is_served_too(
-    server: Running, tmp_path: Path, transports: list[str]
-) -> None:
-    package = installed("socket.io-client", "4.0.0")
-    server.application.on["ask"] = ask_back
-    script = tmp_path / "oldest.cjs"
-    script.write_text(OLDEST)
-    process = await asyncio.create_subprocess_exec(
-        node(), str(script), str(package), server.url, ",".join(transports), stdout=subprocess.PIPE
-    )
-    output, _ = await asyncio.wait_for(process.communicate(), 10)
-
-    assert msgspec.json.decode(output) == [{"x": "é😀"}, {"asked": [1]}]

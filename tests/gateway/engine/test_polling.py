@@ -101,7 +101,7 @@ async def test_a_client_says_that_it_leaves(server: Running) -> None:
         waiting = asyncio.create_task(poller.get())
         await asyncio.sleep(0.05)
         assert await poller.post('42["session-end"]', "41", "1") == "ok"
-        assert await waiting == "1"
+        assert await waiting == "6"
 
     expected = ["connect", "session-end", "disconnected: client namespace disconnect"]
     assert server.application.log == expected

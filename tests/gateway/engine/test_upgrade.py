@@ -119,6 +119,20 @@ async def test_a_poll_that_still_waits_at_the_upgrade_ends_empty(server: Running
             assert await socket.receive() == '42["after",1]'
 
 
+async def test_an_upgrade_may_follow_its_probe_without_waiting(server: Running) -> None:
+    async with Poller(server.url) as poller:
+        await poller.join()
+        async with probe(poller) as socket:
+            await socket.send("2probe", "5", '421["echo",1]')
+            assert [await socket.receive() for _ in range(2)] == ["3probe", "431[1]"]
+            assert (await poller.request("GET")).status_code == 400
+            with pytest.raises(Exception, match="HTTP 400"):
+                async with probe(poller):
+                    pass
+            await socket.send('422["echo",2]')
+            assert await socket.receive() == "432[2]"
+
+
 async def test_what_is_queued_follows_on_the_websocket(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from happy.gateway.engine import Ack, Socket, SocketClosed
-from tests.gateway.engine.harness import RawWebSocket, Running, until
+from tests.gateway.engine.harness import Poller, RawWebSocket, Running, until
 
 
 async def test_events_are_handled_in_order_and_acknowledged(server: Running) -> None:
@@ -222,6 +222,24 @@ async def test_binary_arguments_arrive_as_base64(server: Running) -> None:
         future = server.application.sockets[0].request("question", b"1")
         await socket.receive()
         await socket.send('461-1[{"_placeholder":true,"num":0}]', b"hello")
+        assert await future == b'"aGVsbG8="'
+
+
+async def test_binary_may_come_as_text_from_a_client_that_cannot_send_it(server: Running) -> None:
+    async with RawWebSocket(server.url) as socket:
+        await socket.join()
+        await socket.send('451-7["echo",{"_placeholder":true,"num":0}]', "baGVsbG8=")
+        assert await socket.receive() == '437["aGVsbG8="]'
+        await socket.send("b***")
+        await socket.closed()
+
+
+async def test_an_answer_with_attachments_answers_a_request(server: Running) -> None:
+    async with Poller(server.url) as poller:
+        await poller.join()
+        future = server.application.sockets[0].request("question", b"1")
+        assert await poller.get() == '421["question",1]'
+        await poller.post('461-1[{"_placeholder":true,"num":0}]', "baGVsbG8=")
         assert await future == b'"aGVsbG8="'
 
 
