@@ -12,6 +12,7 @@ import uvicorn
 
 from happy.bootstrap import Application, ASGIApp, open_application
 from happy.domain.errors import StartupError
+from happy.http.heads import BoundedHttp
 from happy.settings import Full, Light
 
 BACKLOG = 2048
@@ -141,7 +142,7 @@ def _configuration(asgi: ASGIApp, websockets: type[asyncio.Protocol] | None = No
     return uvicorn.Config(
         asgi,
         loop="none",
-        http="httptools",
+        http=BoundedHttp,
         ws=websockets or "none",
         lifespan="off",
         log_config=None,

@@ -10,7 +10,7 @@ from happy.gateway.engine import packets
 from happy.gateway.engine.asgi import BAD_REQUEST, HungUp, TooLarge
 from happy.gateway.engine.connection import TRANSPORT_CLOSE
 from happy.gateway.engine.packets import ProtocolError
-from happy.gateway.engine.runtime import logger
+from happy.gateway.engine.runtime import Turn, logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,17 @@ class Trial(Enum):
 class PollingTransport:
     """At most one GET waits and one POST is processed at a time; a second one closes the session."""
 
-    __slots__ = ("_closing", "_on_poll", "_posting", "_trial", "_waiting", "connection", "name", "ready")
+    __slots__ = (
+        "_body",
+        "_closing",
+        "_on_poll",
+        "_posting",
+        "_trial",
+        "_waiting",
+        "connection",
+        "name",
+        "ready",
+    )
 
     def __init__(self) -> None:
         self.name = "polling"
@@ -42,6 +52,7 @@ class PollingTransport:
         self.connection: Connection | None = None
         self._waiting: asyncio.Future[bool] | None = None
         self._posting = False
+        self._body: asyncio.Task[bytes] | None = None  # is being read
         self._trial = Trial.NONE
         self._on_poll: Callable[[], None] | None = None
         self._closing: list[str] | None = None  # the last payload
@@ -67,6 +78,8 @@ class PollingTransport:
         """
         connection = self.connection
         self._trial = Trial.NONE
+        if self._body is not None:
+            self._body.cancel()
         if connection is not None and self._waiting is not None:
             if connection.transport is not self or connection.reason == TRANSPORT_CLOSE:
                 self._closing = [packets.NOOP]
@@ -140,11 +153,24 @@ class PollingTransport:
         finally:
             self._posting = False
 
+    async def _read(self, connection: Connection, request: Request) -> bytes:
+        """The body; a link that died in the middle of one must not keep a closed session from ending."""
+        self._body = asyncio.get_running_loop().create_task(request.body(connection.max_payload))
+        try:
+            return await self._body
+        except asyncio.CancelledError:
+            if connection.closed and self._body.cancelled():
+                raise HungUp from None
+            raise
+        finally:
+            self._body = None
+
     async def _receive(self, connection: Connection, request: Request) -> None:
         try:
-            received = packets.decode_payload(await request.body(connection.max_payload))
+            received = packets.decode_payload(await self._read(connection, request))
         except HungUp:
             connection.close(TRANSPORT_ERROR)
+            await request.refuse(BAD_REQUEST)
             return
         except TooLarge:
             connection.close(TRANSPORT_ERROR)
@@ -162,10 +188,14 @@ class PollingTransport:
             await request.answer(200, b"ok")
 
     async def _process(self, connection: Connection, received: list[str | bytes]) -> None:
+        turn = Turn()
         for packet in received:
             work = connection.receive(packet)
             if work is not None:
                 await connection.settle(work)
+            if turn.is_over():
+                await asyncio.sleep(0)
+                turn = Turn()
             if connection.broken:
                 return
 

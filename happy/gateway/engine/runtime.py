@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,27 @@ if TYPE_CHECKING:
     from happy.gateway.engine.websocket import WebSocketLink
 
 logger = logging.getLogger("happy.engine")
+
+
+TURN_SECONDS = 0.002
+"""How long the packets of one connection may keep the others waiting."""
+
+
+class Turn:
+    """A connection's turn of the event loop, from the end of its first packet."""
+
+    __slots__ = ("_end",)
+
+    def __init__(self) -> None:
+        self._end = 0.0
+
+    def is_over(self) -> bool:
+        """Asked after each packet."""
+        now = time.perf_counter()
+        if self._end:
+            return now > self._end
+        self._end = now + TURN_SECONDS
+        return False
 
 
 class Runtime:

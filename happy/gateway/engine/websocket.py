@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from happy.gateway.engine import frames
 from happy.gateway.engine.frames import FrameError, FrameReader
 from happy.gateway.engine.opening import shake_hands
+from happy.gateway.engine.runtime import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -38,6 +39,7 @@ class WebSocketLink(asyncio.Protocol):
     __slots__ = (
         "_closing",
         "_corked",
+        "_deaf",
         "_door",
         "_lost",
         "_on_pong",
@@ -70,6 +72,7 @@ class WebSocketLink(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._working = False  # a task waits for an event handler
         self._closing = False
+        self._deaf = False  # what is still to be read does not count
         self._lost = False
         self._corked = False  # received packets are being processed; what they send is written after them
         self._on_pong: Callable[[], None] | None = None
@@ -140,8 +143,7 @@ class WebSocketLink(asyncio.Protocol):
     def _enter(self, target: Target, answer: bytes) -> None:
         """Answer the handshake and open the session with one write.
 
-        When a link breaks between the two, the official client does not notice, and waits for its time-out of
-        20 seconds.
+        A link that breaks between the two leaves the official client waiting for its time-out of 20 s.
         """
         self.ready = True
         self._reader = FrameReader(self._runtime.settings.max_payload_untrusted)
@@ -157,17 +159,18 @@ class WebSocketLink(asyncio.Protocol):
     # Reading
 
     def _advance(self, reader: FrameReader) -> Awaitable[None] | None:
-        """Process what has arrived, up to a packet that has to be waited for."""
+        """Process what has arrived, up to a packet that has to be waited for, or until it is others' turn."""
         if self.connection is not None:
             reader.limit = self.connection.max_payload
+        turn = Turn()
         try:
             while (message := reader.next()) is not None:
                 opcode, payload = message
-                if self._closing or opcode >= frames.CLOSE:
+                if self._deaf or opcode >= frames.CLOSE:
                     self._control(opcode, payload)
                 elif self.receiver is not None:
                     packet = payload.decode() if opcode == frames.TEXT else payload
-                    work = self.receiver.receive(packet)
+                    work = self.receiver.receive(packet) or self._rest(turn)
                     if work is not None:
                         return work
         except FrameError as error:
@@ -176,8 +179,12 @@ class WebSocketLink(asyncio.Protocol):
             self._fail(frames.CLOSE_NOT_UTF8)
         return None
 
+    def _rest(self, turn: Turn) -> Awaitable[None] | None:
+        return asyncio.sleep(0) if self.connection is not None and turn.is_over() else None
+
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.CLOSE:
+            self._deaf = True
             self._peer_leaves(frames.close_answer(payload))
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
             self._put(frames.frame(frames.PONG, payload))
@@ -218,8 +225,12 @@ class WebSocketLink(asyncio.Protocol):
     async def _work(self, connection: Connection, work: Awaitable[None] | None) -> None:
         """Wait for a handler, then process what had arrived in the meantime."""
         try:
+            turn = Turn()
             while work is not None and self._reader is not None:
                 await connection.settle(work)
+                if turn.is_over():  # handlers that need not wait for anything do not let others in
+                    await asyncio.sleep(0)
+                    turn = Turn()
                 work = self._advance(self._reader)
         finally:
             self._working = False
@@ -273,7 +284,7 @@ class WebSocketLink(asyncio.Protocol):
         if self._lost:
             return
         if abort:
-            self._closing = True
+            self._closing = self._deaf = True
             self.ready = False
             self._tcp.abort()
         else:
@@ -282,7 +293,7 @@ class WebSocketLink(asyncio.Protocol):
     def _close(self, code: int) -> None:
         if self._closing or self._lost:
             return
-        self._closing = True
+        self._closing = self._deaf = True
         self.push()
         self.ready = False
         self._tcp.write(frames.close_frame(code))

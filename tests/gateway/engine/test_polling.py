@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Poller, Running, until
 
 
@@ -134,6 +135,20 @@ async def test_a_socket_closed_by_the_server_releases_the_poll(server: Running) 
         assert await waiting == '42["last",1]'
         assert (await poller.request("GET")).json()["code"] == 1
     assert server.application.reasons() == ["server close"]
+
+
+async def test_a_post_whose_link_died_unnoticed_does_not_outlive_its_session(serve: Serve) -> None:
+    """The application learned of the end of such a client when its TCP connection ended: perhaps never."""
+    server = await serve(ping_interval=0.2, ping_timeout=0.3)
+    async with Poller(server.url) as poller:
+        await poller.join()
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        target = f"/v1/updates/?EIO=4&transport=polling&sid={poller.sid}"
+        writer.write(f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n42".encode())
+        await until(lambda: server.application.reasons() == ["ping timeout"])
+
+        assert (await reader.readline()).startswith(b"HTTP/1.1 400 ")
+        writer.close()
 
 
 async def test_a_post_that_breaks_off_ends_the_session(server: Running) -> None:

@@ -1,0 +1,83 @@
+"""One client that sends as fast as it can does not keep the others waiting."""
+
+import asyncio
+import itertools
+import time
+from typing import Any
+
+import pytest
+from websockets.frames import Frame, Opcode
+
+from happy.gateway.engine import Ack, Socket
+from tests.gateway.engine.harness import Poller, RawWebSocket, Running, until
+
+BURST = 300
+COST = 0.001  # seconds
+
+
+def occupy(server: Running) -> list[int]:
+    """An event that keeps the event loop busy; the packets handled so far, at each of the others' events."""
+    seen: list[int] = []
+
+    def work(*_: Any) -> None:
+        end = time.perf_counter() + COST
+        while time.perf_counter() < end:
+            pass
+
+    def look(socket: Socket, args: list[Any], ack: Ack | None) -> None:
+        seen.append(len(server.application.events))
+        assert ack is not None
+        ack(b"")
+
+    async def work_inside(*_: Any) -> None:
+        """A handler that could wait, and need not."""
+        work()
+
+    server.application.on |= {"work": work, "work-inside": work_inside, "look": look}
+    return seen
+
+
+@pytest.mark.parametrize("name", ["work", "work-inside"])
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_a_burst_of_one_client_lets_others_have_their_turn(
+    server: Running, transport: str, name: str
+) -> None:
+    seen = occupy(server)
+    async with (
+        RawWebSocket(server.url) as greedy,
+        Poller(server.url) as poller,
+        RawWebSocket(server.url) as other,
+    ):
+        await greedy.join()
+        await poller.join()
+        await other.join()
+        packets = [f'42["{name}"]'] * BURST
+        if transport == "websocket":
+            greedy.websocket.transport.write(_frames(packets))
+        else:
+            posting = asyncio.create_task(poller.post(*packets))
+        while len(seen) < 10:
+            await other.send('421["look"]')
+            await other.receive()
+        await until(lambda: server.application.names().count(name) == BURST)
+        if transport == "polling":
+            await posting
+
+    assert seen[-1] < BURST
+    assert max(after - before for before, after in itertools.pairwise(seen)) < BURST / 5
+
+
+async def test_what_a_client_sent_before_it_left_is_handled_first(server: Running) -> None:
+    occupy(server)
+    async with RawWebSocket(server.url) as greedy:
+        await greedy.join()
+        greedy.websocket.transport.write(_frames(['42["work",1]'] * BURST + ['42["last"]']))
+        greedy.websocket.transport.write_eof()
+        await until(lambda: server.application.reasons() == ["transport close"])
+
+    assert server.application.log[-2:] == ["last", "disconnected: transport close"]
+
+
+def _frames(packets: list[str]) -> bytes:
+    """As one piece: all of it is there when the server reads."""
+    return b"".join(Frame(Opcode.TEXT, packet.encode()).serialize(mask=True) for packet in packets)
