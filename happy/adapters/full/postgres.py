@@ -26,6 +26,9 @@ RETRY_PAUSES = (0.1, 0.2, 0.3)
 
 DRAIN_SECONDS = 2.0
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+REFUSED_PAUSE = 0.02
+"""Seconds until PostgreSQL is asked again for a connection that it did not have."""
+
 Row = TypeVar("Row")
 T = TypeVar("T")
 
@@ -156,7 +159,7 @@ class PostgresStore:
         self._asking += 1
         try:
             with map_errors():
-                connection = await self._pool.acquire(timeout=self._settings.acquire)
+                connection = await self._acquire()
                 try:
                     yield connection
                 finally:
@@ -164,6 +167,18 @@ class PostgresStore:
                         await self._pool.release(connection, timeout=GIVE_UP_SECONDS)
         finally:
             self._asking -= 1
+
+    async def _acquire(self) -> Any:
+        """While PostgreSQL gives nobody another connection, those that are open go round."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.acquire
+        while True:
+            try:
+                return await self._pool.acquire(timeout=max(deadline - loop.time(), 0))
+            except asyncpg.TooManyConnectionsError:
+                if loop.time() + REFUSED_PAUSE > deadline:
+                    raise
+                await asyncio.sleep(REFUSED_PAUSE)
 
 
 class PostgresMessageLog:
