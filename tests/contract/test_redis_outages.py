@@ -10,6 +10,7 @@ import pytest
 
 from happy.adapters.full import redis_bus, redis_link
 from happy.adapters.full.redis_frames import Keeping
+from happy.adapters.full.redis_link import RedisLink
 from happy.domain.ports.pubsub import Holder
 from happy.domain.values import AccountId, ConnectionId
 from tests.contract.flavors import Node, open_node
@@ -341,3 +342,31 @@ async def test_a_higher_rank_comes_before_a_newer_claim(redis: OwnRedis, sender:
         await sender.presence.claim(ACCOUNT, "name", holder)
 
     assert [high, low] == list(await sender.presence.holders(ACCOUNT, "name"))
+
+
+async def test_a_link_that_breaks_while_it_is_closed_is_closed(redis: OwnRedis) -> None:
+    async with Wire(redis.port) as wire:
+        link, restoring, breaking = RedisLink(wire.url), asyncio.Event(), asyncio.Event()
+
+        async def restore() -> bool:
+            restoring.set()
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                breaking.set()
+                await asyncio.sleep(60)  # and here it is closed
+            return False
+
+        async def live_and_end() -> None:
+            async with link.open():
+                link.restore = restore
+                await wire.cut()
+                await wire.mend()
+                await restoring.wait()
+                await wire.cut()
+                await breaking.wait()
+
+        ended, _ = await asyncio.wait([living := asyncio.create_task(live_and_end())], timeout=10)
+        living.cancel()
+
+        assert ended

@@ -64,6 +64,7 @@ class RedisLink:
         self._recent: deque[Entry] = deque()
         self._dropped: set[str] = set()
         self._work = asyncio.Event()
+        self._closing = False
 
     # For everybody
 
@@ -125,6 +126,7 @@ class RedisLink:
             yield
             await self._flush()
         finally:
+            self._closing = True
             living.cancel()
             with suppress(asyncio.CancelledError):
                 await living
@@ -147,6 +149,8 @@ class RedisLink:
                 log.exception("the connection to Redis failed")
                 error = group.exceptions[0]
             was_up = self._down()
+            if self._closing:  # before Python 3.13 a task group that fails just then forgets the cancellation
+                return
             if not ready.done():
                 ready.set_exception(Unavailable(str(error)))
                 return
