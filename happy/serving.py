@@ -44,7 +44,10 @@ class WebServer(uvicorn.Server):
 async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is called when requests are answered. Raises StartupError."""
     with bind(settings.host, settings.port) as listener:
+        if isinstance(settings, Light):  # its clients have nowhere else to go: they wait until it is ready
+            listen(listener)
         async with open_application(settings) as application, metrics_port(application, settings):
+            listen(listener)
             await _serve(application, listener, on_ready, end_of(settings))
 
 
@@ -55,13 +58,25 @@ def bind(host: str, port: int, variable: str = "PORT") -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise StartupError(
-            f"cannot listen on {host} port {port}: {error.strerror}; set {variable} to another one"
-        ) from None
+        raise _taken(host, port, error, variable) from None
     return listener
+
+
+def listen(listener: socket.socket, variable: str = "PORT") -> None:
+    """From now on connections are not refused. Raises StartupError when another process came first."""
+    try:
+        listener.listen(BACKLOG)
+    except OSError as error:
+        host, port = listener.getsockname()[:2]
+        raise _taken(host, port, error, variable) from None
+
+
+def _taken(host: str, port: int, error: OSError, variable: str) -> StartupError:
+    return StartupError(
+        f"cannot listen on {host} port {port}: {error.strerror}; set {variable} to another one"
+    )
 
 
 @asynccontextmanager
@@ -72,6 +87,7 @@ async def metrics_port(application: Application, settings: Light | Full) -> Asyn
         return
     try:
         listener = bind(settings.host, settings.metrics_port, "METRICS_PORT")
+        listen(listener, "METRICS_PORT")
     except StartupError as taken:
         log.warning("no metrics: %s", taken)
         yield

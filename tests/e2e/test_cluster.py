@@ -4,12 +4,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
 
 from tests.api_client import ApiClient
+from tests.databases import new_database
 from tests.e2e.cluster import Replica, cluster
+from tests.own_redis import Wire
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 Pair = tuple[ApiClient, ApiClient]
@@ -184,6 +187,25 @@ async def test_a_machine_goes_offline_though_a_killed_replica_still_claims_it(tm
             states = [(await phone.next_ephemeral("machine-activity"))["active"]]
             while states[-1]:
                 states.append((await phone.next_ephemeral("machine-activity"))["active"])
+
+
+async def test_a_replica_that_was_starting_kept_connections_waiting(tmp_path: Path) -> None:
+    async with new_database() as url, Wire(urlsplit(url).port or 5432) as wire:
+        user = urlsplit(url).netloc.rpartition("@")[0]
+        through = urlsplit(url)._replace(netloc=f"{user}@127.0.0.1:{wire.port}").geturl()
+        wire.hold()
+        replica = Replica(tmp_path, {"DATABASE_URL": through, "HANDY_MASTER_SECRET": "x"})
+        starting = asyncio.create_task(replica.start())
+        try:
+            for _ in range(20):
+                await asyncio.sleep(0.1)
+                with pytest.raises(ConnectionRefusedError):
+                    await asyncio.open_connection("127.0.0.1", replica.port)
+            wire.release()
+            await starting
+        finally:
+            starting.cancel()
+            replica.kill()
 
 
 async def test_a_replica_that_is_stopped_says_so_and_ends_in_time(tmp_path: Path) -> None:
