@@ -74,9 +74,10 @@ class RpcService:
         self, account_id: AccountId, caller: ConnectionId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
         stale: set[Holder] = set()
+        deadline = asyncio.get_running_loop().time() + self._grace
         while True:
             target = await self._locate(account_id, caller, method, stale) or await self._await_registration(
-                account_id, caller, method, stale
+                account_id, caller, method, stale, deadline
             )
             try:
                 async with asyncio.timeout(self._patience):
@@ -145,13 +146,13 @@ class RpcService:
         return None
 
     async def _await_registration(
-        self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder]
+        self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder], deadline: float
     ) -> ConnectionId | Holder:
         """Daemons reconnect within moments: give the method time to come back."""
         key = (account_id, method)
         lookups = 0
         try:
-            async with asyncio.timeout(self._grace):
+            async with asyncio.timeout_at(deadline):
                 while True:
                     lookups += 1
                     waiter = asyncio.get_running_loop().create_future()

@@ -1,6 +1,7 @@
 """Calls between the connections of an account (contract 02 section 8.2), without any connection."""
 
 import asyncio
+import time
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -142,6 +143,21 @@ async def test_a_call_failed_though_a_claim_of_another_node_had_come_back_withou
     assert b"1" == await call(rpc)
     assert [there, OWNER, "m", None] == list(remote.call.await_args.args)
     assert {} == rpc._waiting
+
+
+async def test_the_grace_began_anew_when_a_claim_turned_out_to_be_stale(connections: Connections) -> None:
+    async def absent(*_: object) -> None:
+        await asyncio.sleep(0.3)
+        raise Absent
+
+    remote = AsyncMock(spec=RemoteCalls, node_id=NodeId("here"))
+    remote.holders.return_value = [Holder(NodeId("there"), ConnectionId("gone"))]
+    remote.call.side_effect = absent
+    began = time.monotonic()
+    with pytest.raises(RpcFailed, match=NOT_AVAILABLE):
+        await call(RpcService(connections, 0.5, LONG, remote=remote))
+
+    assert 0.5 <= time.monotonic() - began < 0.8
 
 
 async def test_a_registration_that_is_gone_again_does_not_end_the_wait(connections: Connections) -> None:
