@@ -22,6 +22,7 @@ class Balancer:
         self.links: set[Link] = set()
         self._ports = list(ports)
         self._healthy = set(ports)
+        self._failed: set[int] = set()
         self._ask_every = ask_every
         self._turn = 0
         self._server: asyncio.Server | None = None
@@ -58,11 +59,14 @@ class Balancer:
     def fails(self, port: int) -> None:
         """A replica took no connection: none goes there until it says that it is well."""
         self._healthy.discard(port)
+        self._failed.add(port)
 
     async def _ask_all(self) -> None:
         while True:
+            self._failed.clear()
             answers = await asyncio.gather(*map(is_healthy, self._ports))
-            self._healthy = {port for port, well in zip(self._ports, answers, strict=True) if well}
+            well = {port for port, answer in zip(self._ports, answers, strict=True) if answer}
+            self._healthy = well - self._failed  # an answer may be older than a failure
             await asyncio.sleep(self._ask_every)
 
 

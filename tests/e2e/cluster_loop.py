@@ -32,6 +32,7 @@ class Outcome(Struct):
     moved: int = 0
     hushes: int = 0
     stayed: int = 0
+    told_after: float = 0.0
     summary: str = ""
 
 
@@ -60,7 +61,7 @@ async def run(
                     await disturb(many, replica, balancer, chance, outcome)
         await many.nudge()
         outcome.problems += await many.problems()
-        outcome.summary = many.summary()
+        outcome.summary, outcome.told_after = many.summary(), many.told_after
     return outcome
 
 
@@ -113,7 +114,10 @@ async def main() -> int:
         f"seed {seed}: {outcome.kills} kills of {given.replicas} replicas, {outcome.moved} connections moved"
     )
     print(f"  {outcome.summary}")
-    print(f"  at {outcome.hushes} kills all stopped writing; {outcome.stayed} clients kept their connection")
+    print(
+        f"  at {outcome.hushes} kills all stopped writing; {outcome.stayed} clients kept their connection, "
+        f"the last had everything {outcome.told_after:.1f} s after the last answer"
+    )
     for problem in outcome.problems[:50]:
         print(f"  WRONG: {problem}")
     if outcome.problems:
