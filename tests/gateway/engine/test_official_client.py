@@ -137,8 +137,9 @@ async def test_clients_find_a_restarted_server_by_themselves(
 async def test_what_was_sent_before_a_close_arrives_before_it(server: Running, client: NodeClient) -> None:
     """In one payload with the close packet, the client would hand it out after its next connect."""
     async with over(client, server, ["polling"]) as socket:
-        await asyncio.sleep(0.1)  # let the next poll arrive
         held = server.application.sockets[0]
+        polling: Any = held.connection.transport
+        await until(lambda: polling._waiting is not None)
         held.emit("last", b"1")
         held.close()
         await socket.next_event("last")
