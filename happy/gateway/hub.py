@@ -72,6 +72,7 @@ class Hub:
 
     def __init__(self, recovery: Recovery | None = None) -> None:
         self.recovery = recovery
+        self.doubted: set[AccountId] = set()
         self._accounts: dict[AccountId, dict[ConnectionId, Connection]] = {}
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
         self._signals: dict[str, Callable[[AccountId, str], None]] = {}
@@ -141,6 +142,10 @@ class Hub:
             self._bus.settle(account_id)
 
     def doubt(self, account_id: AccountId) -> None:
+        self.doubted.add(account_id)
+        self.start_over(account_id)
+
+    def start_over(self, account_id: AccountId) -> None:
         if self._bus is not None:
             self._bus.break_off(account_id)
         self.on_gap(account_id)

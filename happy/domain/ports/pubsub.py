@@ -41,7 +41,11 @@ class EventSink(Protocol):
         ...
 
     def doubt(self, account_id: AccountId) -> None:
-        """Nobody knows whether events were committed: all connections start over. Returns at once."""
+        """Nobody knows whether events were committed, or will be: connections start over, now and later."""
+        ...
+
+    def start_over(self, account_id: AccountId) -> None:
+        """Connections of the account are closed on all nodes: clients read again. Returns at once."""
         ...
 
 
