@@ -10,11 +10,7 @@ from happy.gateway.engine.application import SocketClosed
 from happy.gateway.engine.packets import encode_ack, encode_connect, encode_event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from happy.gateway.engine.connection import Connection
-
-    OnAnswer = Callable[[bytes | SocketClosed | None], None]
 
 
 class Ack:
@@ -37,9 +33,9 @@ class Socket:
     """One client. Sending never waits and never raises; an overfull queue closes the connection."""
 
     __slots__ = (
-        "_asked",
         "_held",
-        "_last_asked",
+        "_last_request",
+        "_requests",
         "closed",
         "connection",
         "data",
@@ -56,8 +52,8 @@ class Socket:
         self.closed = False
         self.joined = False
         self._held: list[str] | None = []  # what was sent before the CONNECT answer
-        self._asked: dict[int, OnAnswer] | None = None
-        self._last_asked = 0
+        self._requests: dict[int, asyncio.Future[bytes | None]] | None = None
+        self._last_request = 0
 
     def send_text(self, packet: str) -> None:
         """Send an encoded Socket.IO packet, such as `2["update",{}]`."""
@@ -75,21 +71,22 @@ class Socket:
         if not self.closed:
             self.send_text(encode_event(name, payload))
 
-    def ask(self, name: str, payload: bytes, on_answer: OnAnswer) -> Callable[[], object]:
-        """Send an event and expect an answer; `on_answer` is called once, later, and must not raise.
+    def request(self, name: str, payload: bytes) -> asyncio.Future[bytes | None]:
+        """Send an event and expect an answer: the JSON of its first argument, or None if it has none.
 
-        It gets the JSON of the answer's first argument, None if that has none, or `SocketClosed` as soon as
-        the socket goes. What is returned makes it never be called.
+        Fails with `SocketClosed` as soon as the socket goes. Cancelling the future forgets the request.
         """
-        if self._asked is None:
-            self._asked = {}
-        self._last_asked = number = self._last_asked + 1
-        self._asked[number] = on_answer
+        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
         if self.closed:
-            self._fail_soon(number)
-        else:
-            self.send_text(encode_event(name, payload, number))
-        return partial(self._asked.pop, number, None)
+            future.set_exception(SocketClosed())
+            return future
+        if self._requests is None:
+            self._requests = {}
+        self._last_request = number = self._last_request + 1
+        self._requests[number] = future
+        future.add_done_callback(partial(self._forget, number))
+        self.send_text(encode_event(name, payload, number))
+        return future
 
     @property
     def confirmed(self) -> float:
@@ -108,19 +105,21 @@ class Socket:
         for packet in held or ():
             self.send_text(packet)
 
-    def answered(self, number: int, answer: bytes | SocketClosed | None) -> None:
-        """Hand an answer on; one that nobody waits for is ignored."""
-        on_answer = self._asked.pop(number, None) if self._asked else None
-        if on_answer is not None:
-            on_answer(answer)
+    def answered(self, number: int, answer: bytes | None) -> None:
+        """Resolve a request; answers to unknown or forgotten ones are ignored."""
+        future = self._requests.pop(number, None) if self._requests else None
+        if future is not None and not future.done():
+            future.set_result(answer)
 
     def gone(self) -> None:
         """Nothing can be sent any more: fail what waits for an answer."""
         self.closed = True
         self._held = None
-        for number in self._asked or ():
-            self._fail_soon(number)
+        requests, self._requests = self._requests, None
+        for future in (requests or {}).values():
+            if not future.done():
+                future.set_exception(SocketClosed())
 
-    def _fail_soon(self, number: int) -> None:
-        """Not at once: who asked may do anything then, and this connection is only half closed."""
-        asyncio.get_running_loop().call_soon(self.answered, number, SocketClosed())
+    def _forget(self, number: int, _: asyncio.Future[bytes | None]) -> None:
+        if self._requests is not None:
+            self._requests.pop(number, None)

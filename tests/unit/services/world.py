@@ -53,7 +53,6 @@ class Sink:
         self.published: list[Published] = []
         self.expected: list[AccountId] = []
         self.settled: list[AccountId] = []
-        self.started_over: list[AccountId] = []
         self.doubted: list[AccountId] = []
 
     def expect(self, account_id: AccountId) -> None:
@@ -61,9 +60,6 @@ class Sink:
 
     def settle(self, account_id: AccountId) -> None:
         self.settled.append(account_id)
-
-    def start_over(self, account_id: AccountId) -> None:
-        self.started_over.append(account_id)
 
     def doubt(self, account_id: AccountId) -> None:
         self.doubted.append(account_id)
