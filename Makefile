@@ -64,8 +64,8 @@ fix: $(DEV) ## format, and repair what the linter can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(DEV) ## measure this machine into bench-results/*.json; all of it: 2 minutes, make bench only=rpc-32 rounds=5
-	@exec $(PY) -m tests.bench $(addprefix --only ,$(only)) $(if $(rounds),--rounds $(rounds))
+bench: $(DEV) ## measure this machine into bench-results/*.json; all of it: 3 minutes, make bench only=rpc-32 rounds=5 FLAVOR=full
+	@exec $(PY) -m tests.bench $(addprefix --only ,$(only)) $(if $(rounds),--rounds $(rounds)) $(if $(FLAVOR),--flavor $(FLAVOR))
 
 test-client: $(DEV) ## the published command-line client against this server (needs Node; docs/test-client.md)
 	@exec $(PY) -m tests.client.run $(if $(flavor),--flavor $(flavor)) $(if $(version),--version $(version))

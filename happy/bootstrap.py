@@ -42,6 +42,7 @@ from happy.services.attachments import AttachmentService
 from happy.services.avatars import AvatarService
 from happy.services.background import repeat
 from happy.services.developer_log import DeveloperLog
+from happy.services.doubts import Doubts
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubStates, GithubWebhook
 from happy.services.identity import IdentityService
@@ -133,7 +134,8 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
             gateway.listen(events.handlers)
         engine = Engine(gateway, engine_settings)
         watch(engine, hub, metrics)
-        await stack.enter_async_context(background(activity, services, adapters.store, metrics))
+        doubts = Doubts(hub.doubted, hub, adapters.store.ping)
+        await stack.enter_async_context(background(activity, services, doubts, adapters.store, metrics))
         http = build_app(
             services,
             settings.public_url,
@@ -248,7 +250,7 @@ def secret_of(settings: Light | Full) -> str:
 
 @asynccontextmanager
 async def background(
-    activity: Activity, services: Services, store: Store, metrics: Metrics
+    activity: Activity, services: Services, doubts: Doubts, store: Store, metrics: Metrics
 ) -> AsyncIterator[None]:
     """The jobs of contract 05 section 5; they stop before anything they use is closed."""
 
@@ -260,6 +262,7 @@ async def background(
         repeat("write down heartbeats", 5, activity.flush),
         repeat("forget heartbeats", 300, activity.purge),
         repeat("end silent sessions", 60, activity.expire, at_once=True),
+        repeat("settle doubts", 5, doubts.settle),
         repeat("forget linking requests", 3600, services.pairing.sweep),
         repeat("forget old tokens", 600, services.identity.purge),
         repeat("count rows", 60, count_rows, at_once=True),

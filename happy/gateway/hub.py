@@ -1,14 +1,16 @@
 """The connections of this node, and who of them receives what: encode once, filter by audience."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Scope, Update
-from happy.domain.ports.pubsub import EventBus, Origin
+from happy.domain.ports.pubsub import EventBus, OnReply, Origin
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import frame as frames
 from happy.gateway.engine import Ack, Socket, SocketClosed
@@ -68,10 +70,11 @@ Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None]
 
 
 class Hub:
-    """Implements the domain's `EventSink` and `LocalConnections`. Nothing but `request` ever waits."""
+    """Implements the domain's `EventSink` and `LocalConnections`. Nothing but `watch` ever waits."""
 
     def __init__(self, recovery: Recovery | None = None) -> None:
         self.recovery = recovery
+        self.doubted: set[AccountId] = set()
         self._accounts: dict[AccountId, dict[ConnectionId, Connection]] = {}
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
         self._signals: dict[str, Callable[[AccountId, str], None]] = {}
@@ -141,6 +144,10 @@ class Hub:
             self._bus.settle(account_id)
 
     def doubt(self, account_id: AccountId) -> None:
+        self.doubted.add(account_id)
+        self.start_over(account_id)
+
+    def start_over(self, account_id: AccountId) -> None:
         if self._bus is not None:
             self._bus.break_off(account_id)
         self.on_gap(account_id)
@@ -210,20 +217,31 @@ class Hub:
     def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
         return connection_id in self._serving.get((account_id, method), {})
 
-    async def request(
-        self, account_id: AccountId, connection_id: ConnectionId, method: str, params: msgspec.Raw | None
-    ) -> msgspec.Raw | None:
+    def ask(
+        self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        method: str,
+        params: msgspec.Raw | None,
+        on_reply: OnReply,
+    ) -> Callable[[], object]:
         connection = self._accounts.get(account_id, {}).get(connection_id)
         if connection is None:
-            raise Unavailable("the connection has gone")
+            return (
+                asyncio.get_running_loop().call_soon(on_reply, Unavailable("the connection has gone")).cancel
+            )
         payload: dict[str, Any] = {"method": method}
         if params is not None:
             payload["params"] = params
-        try:
-            answer = await connection.socket.request("rpc-request", self._encode(payload))
-        except SocketClosed as error:
-            raise Unavailable("the connection has gone") from error
-        return None if answer is None else msgspec.Raw(answer)
+        return connection.socket.ask("rpc-request", self._encode(payload), partial(_reply, on_reply))
+
+
+def _reply(on_reply: OnReply, answer: bytes | SocketClosed | None) -> None:
+    """In the words of the domain."""
+    if isinstance(answer, bytes):
+        on_reply(msgspec.Raw(answer))
+    else:
+        on_reply(None if answer is None else Unavailable("the connection has gone"))
 
 
 def _packet(name: str, payload: bytes) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,7 +14,7 @@ from happy.gateway.engine import Ack
 from happy.gateway.hub import RANKS, Connection, Handler, Hub
 from happy.gateway.payloads import Call, Method, parse
 from happy.services.remote_calls import RemoteCalls
-from happy.services.rpc import RpcFailed, RpcService
+from happy.services.rpc import OnResult, Result, RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
 MOST_METHODS = 1_000
@@ -21,6 +22,7 @@ MOST_CALLS = 2_000
 """What one connection may have under way; clients register some twenty methods and call one at a time."""
 
 REGISTERED = "registered"
+INTERNAL_ERROR = "Internal error"
 METHOD_REQUIRED = "Invalid parameters: method is required"
 
 log = logging.getLogger(__name__)
@@ -96,28 +98,34 @@ class RpcEvents:
             await remote.release(connection.account_id, method, holder)
 
     def call(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
-        """Run in a task of its own: the caller's other events must not wait for somebody else's answer."""
+        """The caller's other events do not wait for somebody else's answer."""
         asked = parse(payload, Call)
         if asked is None or not asked.method:
             return answer(ack, ok=False, error=METHOD_REQUIRED)
         if connection.calls >= MOST_CALLS:
             return answer(ack, ok=False, error="Too many calls")
         connection.calls += 1
-        return self._spawn(self._call(connection, asked, ack))
-
-    async def _call(self, connection: Connection, asked: Call, ack: Ack | None) -> None:
+        on_result = partial(_end, connection, ack)
+        account_id, caller, params = connection.account_id, connection.id, asked.params or None
         try:
-            result = await self._rpc.call(
-                connection.account_id, connection.id, asked.method, asked.params or None
-            )
-        except RpcFailed as failure:
-            return answer(ack, ok=False, error=str(failure))
+            if not self._rpc.call_here(account_id, caller, asked.method, params, on_result):
+                self._spawn(self._call(connection, asked, on_result))
         except Exception:
             log.exception("a remote call failed")
-            return answer(ack, ok=False, error="Internal error")
-        finally:
-            connection.calls -= 1
-        return answer(ack, ok=True) if result is None else answer(ack, ok=True, result=result)
+            on_result(RpcFailed(INTERNAL_ERROR))
+        return None
+
+    async def _call(self, connection: Connection, asked: Call, on_result: OnResult) -> None:
+        """Look for whoever serves the method, here and elsewhere, and wait for somebody to do so."""
+        account_id, caller, params = connection.account_id, connection.id, asked.params or None
+        try:
+            result: Result = await self._rpc.call(account_id, caller, asked.method, params)
+        except RpcFailed as failure:
+            result = failure
+        except Exception:
+            log.exception("a remote call failed")
+            result = RpcFailed(INTERNAL_ERROR)
+        on_result(result)
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(call)
@@ -129,8 +137,19 @@ class RpcEvents:
         for task in self._calls:
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
+        self._rpc.close()
         if self._remote is not None:
             await self._remote.close()
+
+
+def _end(connection: Connection, ack: Ack | None, result: Result) -> None:
+    connection.calls -= 1
+    if isinstance(result, RpcFailed):
+        answer(ack, ok=False, error=str(result))
+    elif result is None:
+        answer(ack, ok=True)
+    else:
+        answer(ack, ok=True, result=result)
 
 
 def _refuse(connection: Connection, kind: str, error: str = "Invalid method name") -> None:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -12,6 +13,7 @@ from msgspec import Struct
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder, LocalConnections, NodeLink, Presence
 from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.services.questions import Outcome, Questions
 
 WATCH_SECONDS = 0.8
 MISSES = 2
@@ -49,10 +51,9 @@ class RemoteCalls:
         self._connections = connections
         self._link = link
         self._presence = presence
-        self._patience = call_seconds
+        self._questions = Questions(connections, call_seconds)
         self._ids = itertools.count(1)
         self._pending: dict[int, Pending] = {}
-        self._serving: set[asyncio.Task[None]] = set()
         self._watching: asyncio.Task[None] | None = None
         link.listen(self.on_message)
 
@@ -87,28 +88,24 @@ class RemoteCalls:
         message = msgspec.json.decode(header, type=Call | Answer)
         content = msgspec.Raw(body) if body else None
         if isinstance(message, Call):
-            task = asyncio.get_running_loop().create_task(self._serve(sender, message, content))
-            self._serving.add(task)
-            task.add_done_callback(self._serving.discard)
+            self._serve(sender, message, content)
         else:
             self._answered(message, content)
 
-    async def _serve(self, sender: NodeId, call: Call, params: msgspec.Raw | None) -> None:
-        result = None
-        if not self._connections.serves(call.account_id, call.method, call.connection_id):
-            answer = Answer(call.id, "absent")
+    def _serve(self, sender: NodeId, call: Call, params: msgspec.Raw | None) -> None:
+        if self._connections.serves(call.account_id, call.method, call.connection_id):
+            on_end = partial(self._served, sender, call.id)
+            self._questions.ask(call.account_id, call.connection_id, call.method, params, on_end)
         else:
-            try:
-                async with asyncio.timeout(self._patience):
-                    result = await self._connections.request(
-                        call.account_id, call.connection_id, call.method, params
-                    )
-                answer = Answer(call.id, "done")
-            except TimeoutError:
-                return  # so has the caller
-            except Unavailable:
-                answer = Answer(call.id, "gone")
-        self._link.send(sender, _pack(answer, result))
+            self._link.send(sender, _pack(Answer(call.id, "absent"), None))
+
+    def _served(self, sender: NodeId, call_id: int, outcome: Outcome) -> None:
+        if isinstance(outcome, TimeoutError):
+            return  # the caller's time is up too
+        if isinstance(outcome, Unavailable):
+            self._link.send(sender, _pack(Answer(call_id, "gone"), None))
+        else:
+            self._link.send(sender, _pack(Answer(call_id, "done"), outcome))
 
     def _answered(self, message: Answer, result: msgspec.Raw | None) -> None:
         pending = self._pending.get(message.id)
@@ -149,10 +146,10 @@ class RemoteCalls:
 
     async def close(self) -> None:
         """Stop serving and watching; whoever waits for an answer is told by its own node."""
-        tasks = [*self._serving, *([self._watching] if self._watching is not None else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        self._questions.close()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
 
 
 def _name(method: str) -> str:

@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -10,6 +12,7 @@ from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder, LocalConnections
 from happy.domain.values import AccountId, ConnectionId
 from happy.metrics import Metrics
+from happy.services.questions import Outcome, Questions
 from happy.services.remote_calls import Absent, RemoteCalls
 
 GRACE_SECONDS = 15.0
@@ -34,6 +37,10 @@ class RpcFailed(Exception):
     """The call has no result; the message is what the contract says to the caller."""
 
 
+Result = msgspec.Raw | RpcFailed | None
+OnResult = Callable[[Result], None]
+
+
 class RpcService:
     """Calls between the connections of one account. Registrations live with the connections themselves."""
 
@@ -50,9 +57,41 @@ class RpcService:
         self._connections = connections
         self._grace = grace_seconds
         self._patience = call_seconds
+        self._questions = Questions(connections, call_seconds)
         self._metrics = metrics or Metrics()
         self._waiting: dict[tuple[AccountId, str], set[asyncio.Future[None]]] = defaultdict(set)
         self._look_again = None if remote is None else LOOK_AGAIN_SECONDS
+
+    def call_here(
+        self,
+        account_id: AccountId,
+        caller: ConnectionId,
+        method: str,
+        params: msgspec.Raw | None,
+        on_result: OnResult,
+    ) -> bool:
+        """Ask a connection of this node, unless none serves the method or a newer one does elsewhere.
+
+        True: `on_result` is called, later. False: it takes `call`. Most calls end here, without a task each.
+        """
+        if method in self._elsewhere.get(account_id, ()):
+            return False
+        target = self._connections.serving(account_id, method, besides=caller)
+        if target is None:
+            return False
+        on_end = partial(self._ended, method, time.perf_counter(), on_result)
+        self._questions.ask(account_id, target, method, params, on_end)
+        return True
+
+    def _ended(self, method: str, started: float, on_result: OnResult, outcome: Outcome) -> None:
+        result = _result(outcome)
+        named = RESULTS[str(result)] if isinstance(result, RpcFailed) else "success"
+        self._metrics.rpc(method, named, time.perf_counter() - started)
+        on_result(result)
+
+    def close(self) -> None:
+        """Nobody waits for results any more."""
+        self._questions.close()
 
     async def call(
         self, account_id: AccountId, caller: ConnectionId, method: str, params: msgspec.Raw | None
@@ -96,7 +135,12 @@ class RpcService:
         if isinstance(target, Holder):
             assert self._remote is not None, "there are no holders elsewhere without other nodes"
             return await self._remote.call(target, account_id, method, params)
-        return await self._connections.request(account_id, target, method, params)
+        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._questions.ask(account_id, target, method, params, partial(_settle, answer))
+        result = _result(await answer)
+        if isinstance(result, RpcFailed):
+            raise result
+        return result
 
     def registered_elsewhere(self, account_id: AccountId, method: str) -> None:
         """Another node serves `method` too; its registration is newer than those of this node."""
@@ -174,3 +218,14 @@ class RpcService:
         waiters.discard(waiter)
         if not waiters:
             del self._waiting[key]
+
+
+def _result(outcome: Outcome) -> Result:
+    if isinstance(outcome, TimeoutError):
+        return RpcFailed(TIMED_OUT)
+    return RpcFailed(DISCONNECTED) if isinstance(outcome, Unavailable) else outcome
+
+
+def _settle(answer: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
+    if not answer.done():  # whoever waited may have gone
+        answer.set_result(outcome)

@@ -1,120 +1,149 @@
-"""The message append of PostgreSQL: one statement does what SQLite does in several within its process."""
+"""The message append of PostgreSQL: one statement does, for many at once, what SQLite does in several."""
 
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import bindparam as param
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from schema.constructs import any_of, only
+from schema.constructs import only
 from schema.queries import messages as queries
 from schema.tables import accounts, sessions
 from schema.tables import session_messages as messages
 from schema.types import Millis
 
-_of_session = messages.c.session_id == param("session")
-
 
 @only("postgresql")
 def APPEND(insert: Any) -> Any:
-    """Number and store drafts, skip known local ids, take update numbers: at once.
+    """Number and store drafts of many sessions, skip known local ids, take update numbers: at once.
 
-    Rows: the last update number, and the new messages in order. One row without a message when all were
-    known, none when the session is not the account's. As everywhere, sessions are locked before accounts.
+    Rows: each session that was asked for and is its account's, with each of its new messages and the update
+    number of that, or with none. A local id may be asked for once only.
+
+    Sessions are locked first, then accounts, each in the order of their ids: two such statements wait for
+    each other in one direction only.
     """
-    unnested = sa.func.unnest(
-        sa.cast(param("ids"), ARRAY(sa.Text)),
-        sa.cast(param("local_ids"), ARRAY(sa.Text)),
-        sa.cast(param("contents"), ARRAY(sa.Text)),
-    ).table_valued(
-        sa.column("id", sa.Text),
-        sa.column("local_id", sa.Text),
-        sa.column("content", sa.Text),
-        with_ordinality="position",
+    asked = _unnested("asked", session="asked_sessions", account="asked_accounts")
+    owned = (
+        sa.select(sessions.c.id, sessions.c.account_id)
+        .select_from(
+            sessions.join(
+                asked, sa.and_(sessions.c.id == asked.c.session, sessions.c.account_id == asked.c.account)
+            )
+        )
+        .order_by(sessions.c.id)
+        .with_for_update(key_share=True, of=sessions)
+        .cte("owned")
     )
-    drafts = unnested.render_derived(name="drafts")
-    known = sa.exists().where(_of_session, messages.c.local_id == drafts.c.local_id)
-    fresh = (
+    fresh = _fresh(owned)
+    taken = _taken(fresh)
+    created = _created(insert, fresh, taken)
+    numbered = _numbered(fresh, taken)
+    return sa.select(
+        owned.c.id.label("session_id"),
+        owned.c.account_id,
+        created.c.id,
+        created.c.seq,
+        (numbered.c.before + fresh.c.place).label("update_seq"),
+    ).select_from(
+        owned.outerjoin(fresh, fresh.c.session == owned.c.id)
+        .outerjoin(created, created.c.id == fresh.c.id)
+        .outerjoin(numbered, numbered.c.id == owned.c.account_id)
+    )
+
+
+def _fresh(owned: Any) -> Any:
+    """Drafts that are to be stored, numbered within their sessions and within their accounts."""
+    drafts = _unnested(
+        "drafts",
+        "position",
+        id="ids",
+        session="sessions",
+        account="accounts",
+        local_id="local_ids",
+        content="contents",
+        now="nows",
+    )
+    known = sa.exists().where(
+        messages.c.session_id == drafts.c.session, messages.c.local_id == drafts.c.local_id
+    )
+    return (
         sa.select(
             drafts.c.id,
+            drafts.c.session,
+            drafts.c.account,
             drafts.c.local_id,
             drafts.c.content,
-            sa.func.row_number().over(order_by=drafts.c.position).label("number"),
+            drafts.c.now,
+            _number(drafts, drafts.c.session).label("number"),
+            _number(drafts, drafts.c.account).label("place"),
+        )
+        .select_from(
+            drafts.join(
+                owned, sa.and_(owned.c.id == drafts.c.session, owned.c.account_id == drafts.c.account)
+            )
         )
         .where(~known)
         .cte("fresh")
     )
-    count = sa.select(sa.cast(sa.func.count(), sa.Integer)).select_from(fresh).scalar_subquery()
-    now = param("now", type_=Millis)
-    owned = queries.OWNED.cte("owned")
-    taken = (
+
+
+def _number(drafts: Any, within: Any) -> Any:
+    return sa.cast(sa.func.row_number().over(partition_by=within, order_by=drafts.c.position), sa.Integer)
+
+
+def _taken(fresh: Any) -> Any:
+    """The sessions, moved on, and where they were."""
+    counts = _counts(fresh, fresh.c.session).subquery("counts")
+    return (
         sa.update(sessions)
-        .where(
-            sessions.c.id == param("session"),
-            sessions.c.account_id == param("account"),
-            sa.exists(sa.select(fresh.c.id)),
-        )
-        .values(seq=sessions.c.seq + count, updated_at=now)
-        .returning(sessions.c.seq)
+        .where(sessions.c.id == counts.c.key)
+        .values(seq=sessions.c.seq + counts.c.count, updated_at=_moment(counts.c.now))
+        .returning(sessions.c.id, (sessions.c.seq - counts.c.count).label("before"))
         .cte("taken")
     )
-    created = (
-        insert(messages)
-        .from_select(
-            ["id", "session_id", "seq", "local_id", "content", "created_at", "updated_at"],
-            sa.select(
-                fresh.c.id,
-                param("session", type_=sa.Text),
-                taken.c.seq - count + fresh.c.number,
-                fresh.c.local_id,
-                sa.cast(fresh.c.content, JSONB),
-                now,
-                now,
-            ).select_from(fresh.join(taken, sa.true())),
-        )
-        .returning(messages.c.id, messages.c.seq, messages.c.local_id)
-        .cte("created")
+
+
+def _created(insert: Any, fresh: Any, taken: Any) -> Any:
+    rows = sa.select(
+        fresh.c.id,
+        fresh.c.session,
+        taken.c.before + fresh.c.number,
+        fresh.c.local_id,
+        sa.cast(fresh.c.content, JSONB),
+        _moment(fresh.c.now),
+        _moment(fresh.c.now),
+    ).select_from(fresh.join(taken, taken.c.id == fresh.c.session))
+    columns = ["id", "session_id", "seq", "local_id", "content", "created_at", "updated_at"]
+    return insert(messages).from_select(columns, rows).returning(messages.c.id, messages.c.seq).cte("created")
+
+
+def _numbered(fresh: Any, taken: Any) -> Any:
+    """The accounts, moved on after their sessions, and where they were."""
+    stored = fresh.join(taken, taken.c.id == fresh.c.session)
+    counts = _counts(fresh, fresh.c.account).select_from(stored).subquery("counted")
+    locked = (
+        sa.select(accounts.c.id, counts.c.count, counts.c.now)
+        .select_from(accounts.join(counts, accounts.c.id == counts.c.key))
+        .order_by(accounts.c.id)
+        .with_for_update(key_share=True, of=accounts)
+        .subquery("locked")
     )
-    numbered = (
+    return (
         sa.update(accounts)
-        .where(accounts.c.id == param("account"), sa.exists(sa.select(taken.c.seq)))
-        .values(seq=accounts.c.seq + count, updated_at=now)
-        .returning(accounts.c.seq)
+        .where(accounts.c.id == locked.c.id)
+        .values(seq=accounts.c.seq + locked.c.count, updated_at=_moment(locked.c.now))
+        .returning(accounts.c.id, (accounts.c.seq - locked.c.count).label("before"))
         .cte("numbered")
     )
-    return (
-        sa.select(
-            sa.select(numbered.c.seq).scalar_subquery().label("update_seq"),
-            created.c.id,
-            created.c.seq,
-            created.c.local_id,
-        )
-        .select_from(owned.outerjoin(created, sa.true()))
-        .order_by(created.c.seq)
-    )
 
 
-@only("postgresql")
-def BY_LOCAL_IDS(insert: Any) -> Any:  # noqa: ARG001 - the signature of every query function
-    return (
-        sa.select(*queries.columns)
-        .where(_of_session, any_of(messages.c.local_id, "local_ids"))
-        .order_by(messages.c.seq)
-    )
+def _counts(fresh: Any, key: Any) -> Any:
+    count = sa.cast(sa.func.count(), sa.Integer).label("count")
+    return sa.select(key.label("key"), count, sa.func.max(fresh.c.now).label("now")).group_by(key)
 
 
-# Many appends at once share a transaction of three statements. Sessions are locked first, then accounts, each
-# in the order of their ids: two such transactions wait for each other in one direction only.
-
-
-@only("postgresql")
-def LOCK_SESSIONS(insert: Any) -> Any:  # noqa: ARG001 - the signature of every query function
-    return (
-        sa.select(sessions.c.id, sessions.c.account_id, sessions.c.seq)
-        .where(any_of(sessions.c.id, "sessions"))
-        .order_by(sessions.c.id)
-        .with_for_update(key_share=True)
-    )
+def _moment(now: Any) -> Any:
+    return Millis().bind_expression(now)
 
 
 @only("postgresql")
@@ -129,69 +158,9 @@ def STORED(insert: Any) -> Any:  # noqa: ARG001 - the signature of every query f
     )
 
 
-@only("postgresql")
-def ADD_NUMBERED(insert: Any) -> Any:
-    """Insert messages that have their numbers, move the sessions' counters there, and count for the accounts.
-
-    Rows: account ids and their last update numbers.
-    """
-    drafts = _unnested(
-        "drafts",
-        id="ids",
-        session="sessions",
-        seq="seqs",
-        local_id="local_ids",
-        content="contents",
-        now="nows",
-    )
-    moment = Millis().bind_expression(drafts.c.now)
-    created = insert(messages).from_select(
-        ["id", "session_id", "seq", "local_id", "content", "created_at", "updated_at"],
-        sa.select(
-            drafts.c.id,
-            drafts.c.session,
-            drafts.c.seq,
-            drafts.c.local_id,
-            sa.cast(drafts.c.content, JSONB),
-            moment,
-            moment,
-        ),
-    )
-    reached = _unnested("reached", session="reached_sessions", seq="reached_seqs", now="reached_at")
-    moved = (
-        sa.update(sessions)
-        .where(sessions.c.id == reached.c.session)
-        .values(seq=reached.c.seq, updated_at=Millis().bind_expression(reached.c.now))
-    )
-    counts = _unnested("counts", account="accounts", count="counts", now="counted_at")
-    locked = (
-        sa.select(accounts.c.id, counts.c.count, counts.c.now)
-        .select_from(accounts.join(counts, accounts.c.id == counts.c.account))
-        .order_by(accounts.c.id)
-        .with_for_update(key_share=True, of=accounts)
-        .subquery("locked")
-    )
-    return (
-        sa.update(accounts)
-        .where(accounts.c.id == locked.c.id)
-        .values(seq=accounts.c.seq + locked.c.count, updated_at=Millis().bind_expression(locked.c.now))
-        .returning(accounts.c.id, accounts.c.seq)
-        .add_cte(created.cte("created"), moved.cte("moved"))
-    )
-
-
-_ARRAYS = {"seq": sa.Integer, "count": sa.Integer, "now": sa.BigInteger}
-
-
-def _unnested(name: str, **arrays: str) -> Any:
-    """Array parameters as the columns of a table."""
-    return (
-        sa.func.unnest(
-            *(
-                sa.cast(param(parameter), ARRAY(_ARRAYS.get(column, sa.Text)))
-                for column, parameter in arrays.items()
-            )
-        )
-        .table_valued(*(sa.column(column, _ARRAYS.get(column, sa.Text)) for column in arrays))
-        .render_derived(name=name)
-    )
+def _unnested(name: str, position: str | None = None, **arrays: str) -> Any:
+    """Array parameters as the columns of a table, and the position in them if it gets a name."""
+    types = {column: sa.BigInteger if column == "now" else sa.Text for column in arrays}
+    casts = [sa.cast(sa.bindparam(arrays[column]), ARRAY(kind)) for column, kind in types.items()]
+    columns = [sa.column(column, kind) for column, kind in types.items()]
+    return sa.func.unnest(*casts).table_valued(*columns, with_ordinality=position).render_derived(name=name)

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+RATIO = "x"
 Field = Literal["value", "p50"]
 
 
@@ -42,7 +43,7 @@ class Figure(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def higher_is_better(self) -> bool:
-        return self.unit.endswith("/s")
+        return self.unit.endswith("/s") or (self.aim is not None and self.aim.at_least)
 
 
 def percentile(sorted_values: list[float], share: float) -> float:
@@ -50,13 +51,18 @@ def percentile(sorted_values: list[float], share: float) -> float:
 
 
 def best(rounds: Iterable[Figure]) -> Figure:
-    """The round that other programs on this machine disturbed least."""
+    """The round that other programs on this machine disturbed least; of comparisons the one in the middle."""
     figures = list(rounds)
+    if (
+        figures[0].unit == RATIO
+    ):  # both sides of one round; the best would be the one where the other had bad luck
+        return sorted(figures, key=lambda figure: figure.value)[len(figures) // 2]
     pick = max if figures[0].higher_is_better else min
     return pick(figures, key=lambda figure: figure.value)
 
 
-HEAD = f"{'':44}{'':>14}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>8}  aim"
+WIDTH = 52
+HEAD = f"{'':{WIDTH}}{'':>20}{'p50 ms':>9}{'p99 ms':>9}{'CPU us':>8}  aim"
 
 
 def line(figure: Figure) -> str:
@@ -65,7 +71,7 @@ def line(figure: Figure) -> str:
     if figure.aim is not None:
         aim = f"{figure.aim.text(figure.unit)}: {'met' if figure.aim.met(figure) else 'MISSED'}"
     cells = [_cell(figure.p50, 9, 2), _cell(figure.p99, 9, 2), _cell(figure.cpu_us, 8, 0)]
-    return f"{figure.name:44}{value:>14}{''.join(cells)}  {aim}".rstrip()
+    return f"{figure.name:{WIDTH}}{value:>20}{''.join(cells)}  {aim}".rstrip()
 
 
 def _cell(value: float | None, width: int, digits: int) -> str:

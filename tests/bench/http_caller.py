@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Iterator
-from typing import cast
+from typing import TypeVar, cast
 
 from tests.bench.load import Load
 
@@ -45,9 +45,12 @@ class HttpCaller(asyncio.Protocol):
         elif not self._read_head(data):
             return
         if self._missing == 0:
-            self._load.done(self._began)
-            if not self._load.over:
-                self.start()
+            self.answered()
+
+    def answered(self) -> None:
+        self._load.done(self._began)
+        if not self._load.over:
+            self.start()
 
     def _read_head(self, data: bytes) -> bool:
         """Learn how much of the answer is to come; False while not even its head is complete."""
@@ -65,7 +68,36 @@ class HttpCaller(asyncio.Protocol):
         return True
 
 
+class Poster(HttpCaller):
+    """Counts when a socket hears of its message; the next one goes out when the last was answered too."""
+
+    _missed = 2
+
+    def start(self) -> None:
+        self._missed = 2
+        super().start()
+
+    def arrived(self) -> None:
+        self._load.done(self._began)
+        self._go_on()
+
+    def answered(self) -> None:
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._missed -= 1
+        if self._missed == 0 and not self._load.over:
+            self.start()
+
+
+Kind = TypeVar("Kind", bound=HttpCaller)
+
+
 async def connect(load: Load, port: int, requests: Iterator[bytes]) -> HttpCaller:
+    return await connect_as(HttpCaller, load, port, requests)
+
+
+async def connect_as(kind: type[Kind], load: Load, port: int, requests: Iterator[bytes]) -> Kind:
     loop = asyncio.get_running_loop()
-    _, caller = await loop.create_connection(lambda: HttpCaller(load, requests), "127.0.0.1", port)
+    _, caller = await loop.create_connection(lambda: kind(load, requests), "127.0.0.1", port)
     return caller

@@ -7,7 +7,7 @@ from tests.api_client import ApiClient
 from tests.bench.figures import Aim, Figure
 from tests.bench.http_caller import connect, request
 from tests.bench.load import Load
-from tests.bench.server import fresh_server
+from tests.bench.server import Run
 
 CONTENT = "x" * 1024
 BATCH = 50
@@ -16,25 +16,24 @@ SESSIONS = 150
 READERS = 8
 
 
-async def append_one_writer(seconds: float) -> list[Figure]:
-    aim = Aim(2.0, at_least=False, of="p50")
-    return [await append("append 1 KB, 1 writer", seconds, writers=1, aim=aim)]
+async def append_one_writer(run: Run) -> list[Figure]:
+    aim = Aim(2.0, at_least=False, of="p50") if run.light else None
+    return [await append(run, "append 1 KB, 1 writer", writers=1, aim=aim)]
 
 
-async def append_many_writers(seconds: float) -> list[Figure]:
-    return [await append("append 1 KB, 32 writers", seconds, writers=32, aim=Aim(2500))]
+async def append_many_writers(run: Run) -> list[Figure]:
+    aim = Aim(2500 if run.light else 2000)
+    return [await append(run, "append 1 KB, 32 writers", writers=32, aim=aim)]
 
 
-async def append_batches(seconds: float) -> list[Figure]:
-    return [await append(f"append batches of {BATCH} x 1 KB, 4 writers", seconds, writers=4, batch=BATCH)]
+async def append_batches(run: Run) -> list[Figure]:
+    return [await append(run, f"append batches of {BATCH} x 1 KB, 4 writers", writers=4, batch=BATCH)]
 
 
-async def append(
-    name: str, seconds: float, *, writers: int, batch: int = 1, aim: Aim | None = None
-) -> Figure:
+async def append(run: Run, name: str, *, writers: int, batch: int = 1, aim: Aim | None = None) -> Figure:
     """Every writer has a session of its own, all in one account."""
-    async with fresh_server() as server, ApiClient.signed_in(server.url) as api:
-        load = Load(server, seconds)
+    async with run.server() as server, ApiClient.signed_in(server.url) as api:
+        load = Load(server, run.seconds)
         callers = []
         for _ in range(writers):
             requests = posts(await session(api), token(api), batch)
@@ -42,24 +41,25 @@ async def append(
         return await load.run(name, callers, unit="msg/s", of_each=batch, aim=aim)
 
 
-async def page(seconds: float) -> list[Figure]:
-    async with fresh_server() as server, ApiClient.signed_in(server.url) as api:
+async def page(run: Run) -> list[Figure]:
+    async with run.server() as server, ApiClient.signed_in(server.url) as api:
         session_id = await session(api)
         for _ in range(5):
             await api.post_messages(session_id, [CONTENT] * PAGE)
-        load = Load(server, seconds)
+        load = Load(server, run.seconds)
         path = f"/v3/sessions/{session_id}/messages?after_seq={{}}&limit={PAGE}"
         requests = [request("GET", path.format(seq), token(api)) for seq in range(0, 4 * PAGE, PAGE)]
         callers = [await connect(load, server.port, itertools.cycle(requests)) for _ in range(READERS)]
+        aim = Aim(1200) if run.light else None
         name = f"page of {PAGE} x 1 KB, {READERS} readers"
-        return [await load.run(name, callers, unit="pages/s", aim=Aim(1200))]
+        return [await load.run(name, callers, unit="pages/s", aim=aim)]
 
 
-async def list_sessions(seconds: float) -> list[Figure]:
-    async with fresh_server() as server, ApiClient.signed_in(server.url) as api:
+async def list_sessions(run: Run) -> list[Figure]:
+    async with run.server() as server, ApiClient.signed_in(server.url) as api:
         for number in range(SESSIONS):
             await api.create_session(f"tag-{number}", "m" * 300, data_encryption_key="k" * 140)
-        load = Load(server, seconds)
+        load = Load(server, run.seconds)
         requests = itertools.repeat(request("GET", "/v1/sessions", token(api)))
         callers = [await connect(load, server.port, requests) for _ in range(READERS)]
         return [await load.run(f"list of {SESSIONS} sessions, {READERS} readers", callers, unit="lists/s")]

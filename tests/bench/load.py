@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from tests.bench.figures import Aim, Figure, percentile
-from tests.bench.server import MeasuredServer
+from tests.bench.server import Measured
 
 WARM_UP = 0.5
 """Seconds that do not count: caches fill, connections settle."""
@@ -21,7 +21,7 @@ class Caller(Protocol):
 class Load:
     """Counts what its callers do while it runs."""
 
-    def __init__(self, server: MeasuredServer, seconds: float) -> None:
+    def __init__(self, server: Measured, seconds: float) -> None:
         self.over = False
         self._server = server
         self._seconds = seconds

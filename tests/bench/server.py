@@ -1,19 +1,55 @@
-"""A server process under measurement: how soon it answers, and what it costs."""
+"""Server processes under measurement: how soon they answer, and what they cost."""
 
 import asyncio
 import os
+import resource
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal, Protocol
 
+import msgspec
+
+from tests.e2e.cluster import REDIS, new_database
 from tests.e2e.server import START_TIMEOUT, Server, temporary_home
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 HEALTHY = b"HTTP/1.1 200 "
 POLL_SECONDS = 0.002
-TICKS = os.sysconf("SC_CLK_TCK")
+SPARE_FILES = 500
+"""What a process opens besides its connections, and more than that."""
+
+Flavor = Literal["light", "full"]
+
+
+class LeftOut(Exception):
+    """This machine cannot run the scenario; the message says what is missing."""
+
+
+class Measured(Protocol):
+    """A process, or several together."""
+
+    def cpu_seconds(self) -> float: ...
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far, all threads, in the clock that Linux has for it.
+
+    The counters in /proc have steps of 10 ms.
+    """
+    return time.clock_gettime((~pid << 3) | 2)
+
+
+class Together:
+    """Several servers as one: what they cost is the sum."""
+
+    def __init__(self, *servers: Measured) -> None:
+        self._servers = servers
+
+    def cpu_seconds(self) -> float:
+        return sum(server.cpu_seconds() for server in self._servers)
 
 
 class MeasuredServer(Server):
@@ -21,6 +57,15 @@ class MeasuredServer(Server):
 
     started = 0.0
     healthy = 0.0
+
+    def __init__(
+        self, home: Path, *, flavor: Flavor = "light", variables: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(home, flavor=flavor)
+        self._variables = variables or {}
+
+    def _environment(self) -> dict[str, str]:
+        return {**super()._environment(), "DATA_DIR": str(self.home), **self._variables}
 
     async def start(self) -> None:
         self.started = time.perf_counter()
@@ -32,18 +77,16 @@ class MeasuredServer(Server):
         return self.healthy - self.started
 
     def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self._pid}/stat").read_text().rpartition(")")[2].split()
-        user, system = fields[11:13]
-        return (int(user) + int(system)) / TICKS
+        return cpu_seconds(self.pid)
 
-    def resident_mb(self) -> float:
-        for entry in Path(f"/proc/{self._pid}/status").read_text().splitlines():
+    def resident_kb(self) -> float:
+        for entry in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if entry.startswith("VmRSS:"):
-                return int(entry.split()[1]) / 1024
+                return float(entry.split()[1])
         raise RuntimeError("the kernel does not say how much memory is resident")
 
     @property
-    def _pid(self) -> int:
+    def pid(self) -> int:
         assert self.process is not None, "not running"
         return self.process.pid
 
@@ -69,12 +112,62 @@ class MeasuredServer(Server):
             writer.close()
 
 
-@asynccontextmanager
-async def fresh_server() -> AsyncIterator[MeasuredServer]:
-    """A server on an empty home that is gone afterwards."""
-    home = temporary_home()
-    try:
-        async with MeasuredServer(home) as server:
+class Run(msgspec.Struct, frozen=True):
+    """How long each load lasts, and on what kind of server."""
+
+    seconds: float
+    flavor: Flavor = "light"
+
+    @property
+    def light(self) -> bool:
+        return self.flavor == "light"
+
+    @asynccontextmanager
+    async def server(self) -> AsyncIterator[MeasuredServer]:
+        """A server with nothing stored, gone afterwards with all it stored."""
+        async with self.servers(1) as (server,):
             yield server
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
+
+    @asynccontextmanager
+    async def servers(self, count: int) -> AsyncIterator[Sequence[MeasuredServer]]:
+        """Several on the same database: replicas, as far as the flavor has them."""
+        folder = temporary_home()
+        try:
+            async with self._variables() as variables:
+                servers = [
+                    MeasuredServer(folder / f"{number}", flavor=self.flavor, variables=variables)
+                    for number in range(count)
+                ]
+                try:
+                    for server in servers:
+                        await server.start()
+                    yield servers
+                finally:
+                    for server in servers:
+                        server.kill()
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @asynccontextmanager
+    async def _variables(self) -> AsyncIterator[Mapping[str, str]]:
+        if self.light:
+            yield {}
+            return
+        async with new_database() as url:
+            yield {"DATABASE_URL": url, "REDIS_URL": REDIS, "HANDY_MASTER_SECRET": "a secret for figures"}
+
+
+def allow_connections(count: int) -> None:
+    """Let this process, and the servers that it starts from now on, open so many. Raises LeftOut."""
+    needed = count + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        raise LeftOut(f"{needed:,} open files are needed and {hard:,} allowed: try `ulimit -n {needed}`")
+    if soft != resource.RLIM_INFINITY and soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+def pin(pid: int, core: int) -> None:
+    """Keep a process on one core, with all threads it has and will have."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(thread.name), {core})

@@ -1,7 +1,6 @@
-"""What a phone keeps in step with: artifacts, the key-value store, signs of life, and files."""
+"""What a phone keeps in step with: artifacts, the key-value store, and files."""
 
 import itertools
-import time
 import uuid
 from collections.abc import Iterator
 
@@ -10,40 +9,36 @@ from tests.bench.figures import Figure
 from tests.bench.http_caller import connect, request
 from tests.bench.http_scenarios import READERS, session, token
 from tests.bench.load import Load
-from tests.bench.raw_socket import RawSocket, frame
-from tests.bench.raw_socket import connect as connect_socket
-from tests.bench.server import fresh_server
+from tests.bench.server import Run
 
 ARTIFACTS = 100
 KEYS = 100
-BEATING = 100
 FILE_MB = 5
 UPLOADERS = 4
-ID = b'"id":"'
 
 
-async def list_artifacts(seconds: float) -> list[Figure]:
-    async with fresh_server() as server, ApiClient.signed_in(server.url) as api:
+async def list_artifacts(run: Run) -> list[Figure]:
+    async with run.server() as server, ApiClient.signed_in(server.url) as api:
         for _ in range(ARTIFACTS):
             artifact = {"id": str(uuid.uuid4()), "header": "h" * 400, "body": "b" * 4000}
             await api.post("/v1/artifacts", {**artifact, "dataEncryptionKey": "k" * 140})
-        load = Load(server, seconds)
+        load = Load(server, run.seconds)
         requests = itertools.repeat(request("GET", "/v1/artifacts", token(api)))
         callers = [await connect(load, server.port, requests) for _ in range(READERS)]
         name = f"list of {ARTIFACTS} artifacts, {READERS} readers"
         return [await load.run(name, callers, unit="lists/s")]
 
 
-async def kv_batches(seconds: float) -> list[Figure]:
+async def kv_batches(run: Run) -> list[Figure]:
     """All keys are written again and again by one client, and read by others from a server of their own."""
-    async with fresh_server() as server, ApiClient.signed_in(server.url) as api:
-        load = Load(server, seconds)
+    async with run.server() as server, ApiClient.signed_in(server.url) as api:
+        load = Load(server, run.seconds)
         writer = await connect(load, server.port, mutations(token(api)))
         name = f"key-value batch of {KEYS}, 1 writer"
         written = await load.run(name, [writer], unit="calls/s")
-    async with fresh_server() as server, ApiClient.signed_in(server.url) as api:
+    async with run.server() as server, ApiClient.signed_in(server.url) as api:
         await api.post("/v1/kv", {"mutations": [mutation(number, -1) for number in range(KEYS)]})
-        load = Load(server, seconds)
+        load = Load(server, run.seconds)
         keys = ",".join(f'"key-{number}"' for number in range(KEYS))
         requests = itertools.repeat(
             request("POST", "/v1/kv/bulk", token(api), f'{{"keys":[{keys}]}}'.encode())
@@ -65,52 +60,10 @@ def mutations(token: str) -> Iterator[bytes]:
         yield request("POST", "/v1/kv", token, f'{{"mutations":[{parts}]}}'.encode())
 
 
-class Beating:
-    """A session that says it is alive again as soon as the phone has heard it."""
-
-    def __init__(self, load: Load, socket: RawSocket, session_id: str) -> None:
-        now = time.time_ns() // 10**6
-        payload = f'{{"sid":"{session_id}","time":{now},"thinking":true,"mode":"remote"}}'
-        self._frame = frame(b'2["session-alive",' + payload.encode() + b"]")
-        self._load = load
-        self._socket = socket
-        self._began = 0.0
-
-    def start(self) -> None:
-        self._began = time.perf_counter()
-        self._socket.write(self._frame)
-
-    def heard(self) -> None:
-        self._load.done(self._began)
-        if not self._load.over:
-            self.start()
-
-
-async def session_alive(seconds: float) -> list[Figure]:
-    async with fresh_server() as server, ApiClient.signed_in(server.url) as api:
-        load = Load(server, seconds)
-        by_session: dict[bytes, Beating] = {}
-        for _ in range(BEATING):
-            session_id = await session(api)
-            socket = await connect_socket(
-                server.port, token=token(api), clientType="session-scoped", sessionId=session_id
-            )
-            by_session[session_id.encode()] = Beating(load, socket, session_id)
-        phone = await connect_socket(server.port, token=token(api), clientType="user-scoped")
-
-        def on_packet(packet: bytes) -> None:
-            if packet.startswith(b'2["ephemeral"'):
-                by_session[packet.partition(ID)[2].partition(b'"')[0]].heard()
-
-        phone.on_packet = on_packet
-        name = f"session-alive of {BEATING} sessions at a phone"
-        return [await load.run(name, list(by_session.values()), unit="events/s")]
-
-
-async def upload(seconds: float) -> list[Figure]:
+async def upload(run: Run) -> list[Figure]:
     """Every uploader writes the one file that it was given a name for, again and again."""
-    async with fresh_server() as server, ApiClient.signed_in(server.url) as api:
-        load = Load(server, seconds)
+    async with run.server() as server, ApiClient.signed_in(server.url) as api:
+        load = Load(server, run.seconds)
         session_id = await session(api)
         content = bytes(FILE_MB * 1024 * 1024)
         callers = []

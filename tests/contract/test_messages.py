@@ -168,6 +168,25 @@ async def test_batches_that_overlap_at_once_store_every_local_id_once(store: Sto
         assert all(plain([message]) == plain([by_local_id[message.local_id]]) for message in found)
 
 
+async def test_servers_that_are_sent_the_same_messages_at_once_store_each_once(
+    open_store: OpenStore, store: Store, session: Session
+) -> None:
+    sessions = [session, *[await seeds.session(store, session.account_id) for _ in range(3)]]
+    chance = random.Random(13)
+    async with open_store() as other:
+        for _ in range(12):
+            local_ids = [f"{chance.random()}" for _ in range(3)]
+            sent = [(server, target) for server in (store, other) for target in sessions for _ in range(2)]
+            chance.shuffle(sent)
+            outcomes = await asyncio.gather(*(append(server, target, *local_ids) for server, target in sent))
+
+            assert len(sessions) * 3 == sum(len(outcome.created) for outcome in outcomes)
+            assert all(3 == len(outcome.created + outcome.existing) for outcome in outcomes)
+    for each in sessions:
+        assert list(range(1, 37)) == seqs(await everything(store, each))
+    assert len(sessions) * 36 == await seeds.account_seq(store, session.account_id)
+
+
 # -- many at once ----------------------------------------------------------------------------------------
 
 

@@ -253,6 +253,19 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
     assert [b"1", b"2"] == [event.frame for event in kept or []]
 
 
+async def test_a_redis_that_falls_silent_is_noticed(redis: OwnRedis, sender: Node) -> None:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
+        await asyncio.sleep(0.5)
+        wire.hold()
+        await until(lambda: not up(node))
+        await asyncio.sleep(1)  # it connects to something that says nothing
+        send(sender, 1)
+        wire.release()
+        await until(lambda: heard(node) == [1])
+
+        assert [] == node.gaps
+
+
 async def test_who_was_away_long_before_redis_forgot_starts_over(
     redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

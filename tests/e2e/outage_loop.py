@@ -45,13 +45,14 @@ PACE = Pace(refusals=True, patient=False, slowest=17.0, acknowledged=60.0)
 """A request may wait 5 s for a connection or for others, and 10 s for an answer; events wait their turn."""
 
 BEFORE, AFTER = 3.0, 3.0
+STUCK_SECONDS = 12.0
+"""A commit that was stuck on its way may have been made late; until then everybody has read again."""
+
 NOTICED_SECONDS, SILENCE_SECONDS = 1.0, 6.0
 """After how long a replica must have noticed that something was stopped, or is silent."""
 
 RECOVERED_SECONDS = 5.0
 HEALTH_SECONDS = 6.0
-REUNITED_SECONDS = 4.0
-"""How long after an outage of Redis the last replica may come back to it."""
 
 
 class Outcome(Struct):
@@ -92,10 +93,8 @@ class World:
             await self._ask_for_health(outage)
             await asyncio.sleep(0.3)
         await self._end(outage)
-        if REDIS in outage.services:
-            self._many.calls.were_apart(loop.time() - seconds, loop.time() + REUNITED_SECONDS)
         await self._recovery(name)
-        await asyncio.sleep(AFTER)
+        await asyncio.sleep(STUCK_SECONDS if outage.silent and POSTGRES in outage.services else AFTER)
         self._many.gate.shut()
         await self._many.gate.quiet()
         self.outcome.problems += [f"after {name}: {late}" for late in await self._many.late()]

@@ -1,7 +1,8 @@
-"""Many appends in one transaction of three statements: what a single one does, for all who wait at a time."""
+"""Appending messages on PostgreSQL: one statement for all who wait at a time."""
 
-from collections import Counter
 from collections.abc import Sequence
+from itertools import compress
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -21,10 +22,14 @@ class Job(Struct, frozen=True):
     now: Millis
 
 
-class Locked(Struct, frozen=True):
-    id: SessionId
+class Placed(Struct, frozen=True):
+    """A new message's numbers. Without a message, only that the session is the account's."""
+
+    session_id: SessionId
     account_id: AccountId
-    seq: int
+    id: MessageId | None
+    seq: int | None
+    update_seq: int | None
 
 
 class Stored(Struct, frozen=True):
@@ -43,100 +48,71 @@ class Stored(Struct, frozen=True):
         return Message(self.id, self.seq, self.content, self.local_id, self.created_at, self.updated_at)
 
 
-class Taken(Struct, frozen=True):
-    account_id: AccountId
-    seq: int
-
-
-LOCK_SESSIONS = Statement("append.LOCK_SESSIONS", Locked)
+APPEND = Statement("append.APPEND", Placed)
 STORED = Statement("append.STORED", Stored)
-ADD_NUMBERED = Statement("append.ADD_NUMBERED", Taken)
-Known = dict[tuple[SessionId, str], Message]
+Numbers = dict[MessageId, tuple[int, int]]
+Known = dict[tuple[SessionId, str | None], Message]
 Outcome = Appended | NotFound
 
 
 async def append_all(run: Executor, jobs: Sequence[Job]) -> list[Outcome]:
-    """Outcomes in the order of the jobs, for a caller who runs this in one transaction."""
-    locked = await run.all(LOCK_SESSIONS, sessions=list({job.session_id for job in jobs}))
-    sessions = {session.id: session for session in locked}
-    known = await _known(run, jobs)
-    seqs = {session.id: session.seq for session in locked}
-    outcomes: list[Outcome] = []
+    """Outcomes in the order of the jobs. Drafts that were stored before cost a second round trip to find.
+
+    A unique violation means that another node has just stored the same local id: the next attempt finds it.
+    """
+    rows = await run.all(APPEND, **_values(jobs))
+    owned = {(row.session_id, row.account_id) for row in rows}
+    numbers = {row.id: (row.seq or 0, row.update_seq or 0) for row in rows if row.id is not None}
+    allowed = [(job.session_id, job.account_id) in owned for job in jobs]
+    stored = await _stored(run, list(compress(jobs, allowed)), numbers)
+    return [
+        _outcome(job, numbers, stored) if may else NotFound("Session not found")
+        for job, may in zip(jobs, allowed, strict=True)
+    ]
+
+
+def _values(jobs: Sequence[Job]) -> dict[str, list[Any]]:
+    """The statement takes a local id once: whoever comes first stores the message."""
+    asked = list({(job.session_id, job.account_id) for job in jobs})
+    drafts: dict[Any, tuple[Job, MessageDraft]] = {}
     for job in jobs:
-        session = sessions.get(job.session_id)
-        if session is None or session.account_id != job.account_id:
-            outcomes.append(NotFound("Session not found"))
-        else:
-            outcomes.append(_place(job, seqs, known))
-    return await _write(run, jobs, outcomes, seqs)
+        for draft in job.drafts:
+            key = draft.id if draft.local_id is None else (job.account_id, job.session_id, draft.local_id)
+            drafts.setdefault(key, (job, draft))
+    return {
+        "asked_sessions": [session_id for session_id, _ in asked],
+        "asked_accounts": [account_id for _, account_id in asked],
+        "ids": [draft.id for _, draft in drafts.values()],
+        "sessions": [job.session_id for job, _ in drafts.values()],
+        "accounts": [job.account_id for job, _ in drafts.values()],
+        "local_ids": [draft.local_id for _, draft in drafts.values()],
+        "contents": [draft.content.decode() for _, draft in drafts.values()],
+        "nows": [job.now for job, _ in drafts.values()],
+    }
 
 
-async def _known(run: Executor, jobs: Sequence[Job]) -> Known:
-    asked = [
-        (job.session_id, draft.local_id) for job in jobs for draft in job.drafts if draft.local_id is not None
-    ]
-    if not asked:
+async def _stored(run: Executor, jobs: Sequence[Job], numbers: Numbers) -> Known:
+    """The messages that have the local ids of drafts which are not new."""
+    sought = {
+        (job.session_id, draft.local_id) for job in jobs for draft in job.drafts if draft.id not in numbers
+    }
+    if not sought:
         return {}
-    sessions, local_ids = zip(*asked, strict=True)
+    sessions, local_ids = zip(*sought, strict=True)
     rows = await run.all(STORED, sessions=list(sessions), local_ids=list(local_ids))
-    return {(row.session_id, row.local_id): row.message for row in rows if row.local_id is not None}
+    return {(row.session_id, row.local_id): row.message for row in rows}
 
 
-def _place(job: Job, seqs: dict[SessionId, int], known: Known) -> Appended:
-    """Number what is new; `update_seq` is set once the account's number is known."""
-    created, existing = [], []
+def _outcome(job: Job, numbers: Numbers, stored: Known) -> Outcome:
+    created, existing, update_seq = [], [], 0
     for draft in job.drafts:
-        key = (job.session_id, draft.local_id) if draft.local_id is not None else None
-        if key is not None and key in known:
-            existing.append(known[key])
-            continue
-        seqs[job.session_id] += 1
-        seq = seqs[job.session_id]
-        message = Message(draft.id, seq, msgspec.Raw(draft.content), draft.local_id, job.now, job.now)
-        created.append(message)
-        if key is not None:
-            known[key] = message
-    return Appended(created, existing, 0)
-
-
-async def _write(
-    run: Executor, jobs: Sequence[Job], outcomes: list[Outcome], seqs: dict[SessionId, int]
-) -> list[Outcome]:
-    """The third statement. Several jobs may be of one session, and several sessions of one account."""
-    writing = [
-        (job, outcome)
-        for job, outcome in zip(jobs, outcomes, strict=True)
-        if isinstance(outcome, Appended) and outcome.created
-    ]
-    if not writing:
-        return outcomes
-    counts: Counter[AccountId] = Counter()
-    for job, outcome in writing:
-        counts[job.account_id] += len(outcome.created)
-    sessions = {job.session_id: job.now for job, _ in writing}
-    accounts = {job.account_id: job.now for job, _ in writing}
-    messages = [(job.session_id, message) for job, outcome in writing for message in outcome.created]
-    taken = await run.all(
-        ADD_NUMBERED,
-        ids=[message.id for _, message in messages],
-        sessions=[session_id for session_id, _ in messages],
-        seqs=[message.seq for _, message in messages],
-        local_ids=[message.local_id for _, message in messages],
-        contents=[bytes(message.content).decode() for _, message in messages],
-        nows=[message.created_at for _, message in messages],
-        reached_sessions=list(sessions),
-        reached_seqs=[seqs[session_id] for session_id in sessions],
-        reached_at=list(sessions.values()),
-        accounts=list(accounts),
-        counts=[counts[account_id] for account_id in accounts],
-        counted_at=list(accounts.values()),
-    )
-    last = {row.account_id: row.seq - counts[row.account_id] for row in taken}
-    return [_numbered(job, outcome, last) for job, outcome in zip(jobs, outcomes, strict=True)]
-
-
-def _numbered(job: Job, outcome: Outcome, last: dict[AccountId, int]) -> Outcome:
-    if isinstance(outcome, NotFound) or not outcome.created:
-        return outcome
-    last[job.account_id] += len(outcome.created)
-    return Appended(outcome.created, outcome.existing, last[job.account_id])
+        placed = numbers.get(draft.id)
+        if placed is not None:
+            seq, update_seq = placed
+            content = msgspec.Raw(draft.content)
+            created.append(Message(draft.id, seq, content, draft.local_id, job.now, job.now))
+        elif (message := stored.get((job.session_id, draft.local_id))) is not None:
+            existing.append(message)
+        else:  # it was deleted a moment ago, together with its session
+            return NotFound("Session not found")
+    return Appended(created, existing, update_seq)

@@ -1,4 +1,4 @@
-"""The store on PostgreSQL: raw asyncpg, serialization retries, one statement per append."""
+"""The store on PostgreSQL: raw asyncpg, serialization retries, one statement for all appends that wait."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
@@ -9,14 +9,13 @@ import asyncpg
 from msgspec import Struct
 
 from happy.adapters.full import address
-from happy.adapters.full.append import append
 from happy.adapters.full.appender import Appender
 from happy.adapters.full.batch import Job, Outcome, append_all
 from happy.adapters.full.postgres_errors import GIVE_UP_SECONDS, map_errors, transaction
 from happy.adapters.sql import accounts, messages
 from happy.adapters.sql.statement import Statement
 from happy.adapters.sql.transaction import SqlTransaction
-from happy.domain.errors import Conflict, NotFound, Unavailable, Uncertain
+from happy.domain.errors import Conflict, Unavailable, Uncertain
 from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
@@ -195,19 +194,16 @@ class PostgresMessageLog:
     async def _commit(self, jobs: list[Job]) -> list[Outcome]:
         if len(jobs) > 1:
             return await self._store.commit(lambda connection: append_all(PostgresExecutor(connection), jobs))
-        return [await self._append(jobs[0])]
+        return await self._append(jobs[0])
 
-    async def _append(self, job: Job) -> Outcome:
-        """One statement, and so one round trip."""
+    async def _append(self, job: Job) -> list[Outcome]:
+        """Without a transaction around it the statement is one round trip."""
         for pause in RETRY_PAUSES:
             asked = False
             try:
                 async with self._store.connection() as connection:
                     asked = True
-                    run = PostgresExecutor(connection)
-                    return await append(run, job.account_id, job.session_id, job.drafts, job.now)
-            except NotFound as error:
-                return error
+                    return await append_all(PostgresExecutor(connection), [job])
             except Unavailable as error:
                 if asked:
                     raise Uncertain from error

@@ -164,8 +164,9 @@ class RedisLink:
         make: Callable[[], AbstractConnection] = self._pool.make_connection
         commands, subscriptions = make(), make()
         try:
-            await commands.connect()  # type: ignore[no-untyped-call]
-            await subscriptions.connect()  # type: ignore[no-untyped-call]
+            async with asyncio.timeout(CONNECT_SECONDS):  # the library bounds only the first part of it
+                await commands.connect()  # type: ignore[no-untyped-call]
+                await subscriptions.connect()  # type: ignore[no-untyped-call]
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._write(commands))
                 tasks.create_task(self._read(commands))
@@ -270,12 +271,12 @@ class RedisLink:
         while True:
             async with asyncio.timeout(ANSWER_SECONDS):
                 await self.ask_first("PING")
+                if self.up:
+                    await self.tick()
             self.subscriptions.ping()
             await asyncio.sleep(TICK_SECONDS)
             if time.monotonic() - self.subscriptions.ponged > ANSWER_SECONDS + TICK_SECONDS:
                 raise Broken("Redis does not answer")
-            if self.up:
-                await self.tick()
 
 
 async def _nothing() -> bool:

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
+from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.positions import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId
@@ -41,7 +42,11 @@ class EventSink(Protocol):
         ...
 
     def doubt(self, account_id: AccountId) -> None:
-        """Nobody knows whether events were committed: all connections start over. Returns at once."""
+        """Nobody knows whether events were committed, or will be: connections start over, now and later."""
+        ...
+
+    def start_over(self, account_id: AccountId) -> None:
+        """Connections of the account are closed on all nodes: clients read again. Returns at once."""
         ...
 
 
@@ -204,6 +209,15 @@ class Presence(Protocol):
         ...
 
 
+class OnReply(Protocol):
+    """Called once, never before `ask` has returned, with what a connection answered; it must not block.
+
+    None is an empty answer, Unavailable none at all: the connection has closed.
+    """
+
+    def __call__(self, reply: msgspec.Raw | Unavailable | None) -> None: ...
+
+
 class LocalConnections(Protocol):
     """The connections of this node that serve remote procedure calls."""
 
@@ -215,8 +229,13 @@ class LocalConnections(Protocol):
         """Whether this very connection registered `method`."""
         ...
 
-    async def request(
-        self, account_id: AccountId, connection_id: ConnectionId, method: str, params: msgspec.Raw | None
-    ) -> msgspec.Raw | None:
-        """Ask and await the answer, None when it is empty. Raises Unavailable when the connection closes."""
+    def ask(
+        self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        method: str,
+        params: msgspec.Raw | None,
+        on_reply: OnReply,
+    ) -> Callable[[], object]:
+        """Ask and return at once. What is returned makes `on_reply` never be called."""
         ...

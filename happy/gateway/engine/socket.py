@@ -10,7 +10,11 @@ from happy.gateway.engine.application import SocketClosed
 from happy.gateway.engine.packets import encode_ack, encode_connect, encode_event
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from happy.gateway.engine.connection import Connection
+
+    OnAnswer = Callable[[bytes | SocketClosed | None], None]
 
 
 class Ack:
@@ -33,9 +37,9 @@ class Socket:
     """One client. Sending never waits and never raises; an overfull queue closes the connection."""
 
     __slots__ = (
+        "_asked",
         "_held",
-        "_last_request",
-        "_requests",
+        "_last_asked",
         "closed",
         "connection",
         "data",
@@ -52,8 +56,8 @@ class Socket:
         self.closed = False
         self.joined = False
         self._held: list[str] | None = []  # what was sent before the CONNECT answer
-        self._requests: dict[int, asyncio.Future[bytes | None]] | None = None
-        self._last_request = 0
+        self._asked: dict[int, OnAnswer] | None = None
+        self._last_asked = 0
 
     def send_text(self, packet: str) -> None:
         """Send an encoded Socket.IO packet, such as `2["update",{}]`."""
@@ -71,22 +75,21 @@ class Socket:
         if not self.closed:
             self.send_text(encode_event(name, payload))
 
-    def request(self, name: str, payload: bytes) -> asyncio.Future[bytes | None]:
-        """Send an event and expect an answer: the JSON of its first argument, or None if it has none.
+    def ask(self, name: str, payload: bytes, on_answer: OnAnswer) -> Callable[[], object]:
+        """Send an event and expect an answer; `on_answer` is called once, later, and must not raise.
 
-        Fails with `SocketClosed` as soon as the socket goes. Cancelling the future forgets the request.
+        It gets the JSON of the answer's first argument, None if that has none, or `SocketClosed` as soon as
+        the socket goes. What is returned makes it never be called.
         """
-        future: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        if self._asked is None:
+            self._asked = {}
+        self._last_asked = number = self._last_asked + 1
+        self._asked[number] = on_answer
         if self.closed:
-            future.set_exception(SocketClosed())
-            return future
-        if self._requests is None:
-            self._requests = {}
-        self._last_request = number = self._last_request + 1
-        self._requests[number] = future
-        future.add_done_callback(partial(self._forget, number))
-        self.send_text(encode_event(name, payload, number))
-        return future
+            self._fail_soon(number)
+        else:
+            self.send_text(encode_event(name, payload, number))
+        return partial(self._asked.pop, number, None)
 
     @property
     def confirmed(self) -> float:
@@ -105,21 +108,19 @@ class Socket:
         for packet in held or ():
             self.send_text(packet)
 
-    def answered(self, number: int, answer: bytes | None) -> None:
-        """Resolve a request; answers to unknown or forgotten ones are ignored."""
-        future = self._requests.pop(number, None) if self._requests else None
-        if future is not None and not future.done():
-            future.set_result(answer)
+    def answered(self, number: int, answer: bytes | SocketClosed | None) -> None:
+        """Hand an answer on; one that nobody waits for is ignored."""
+        on_answer = self._asked.pop(number, None) if self._asked else None
+        if on_answer is not None:
+            on_answer(answer)
 
     def gone(self) -> None:
         """Nothing can be sent any more: fail what waits for an answer."""
         self.closed = True
         self._held = None
-        requests, self._requests = self._requests, None
-        for future in (requests or {}).values():
-            if not future.done():
-                future.set_exception(SocketClosed())
+        for number in self._asked or ():
+            self._fail_soon(number)
 
-    def _forget(self, number: int, _: asyncio.Future[bytes | None]) -> None:
-        if self._requests is not None:
-            self._requests.pop(number, None)
+    def _fail_soon(self, number: int) -> None:
+        """Not at once: who asked may do anything then, and this connection is only half closed."""
+        asyncio.get_running_loop().call_soon(self.answered, number, SocketClosed())

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from happy.gateway.engine.runtime import Runtime
     from happy.gateway.engine.transport import Door, Receiver
 
-PUSH_BYTES = 65_536
-"""How much may wait for the end of a turn of the event loop."""
+PUSH_BYTES = 4_096
+"""How much may wait for the end of a turn of the event loop: the peer can work on what it has meanwhile."""
 
 CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a closing handshake."""

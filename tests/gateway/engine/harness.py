@@ -12,7 +12,7 @@ import uvicorn
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from happy.gateway.engine import Ack, EngineSettings, Refused, Server, Socket
+from happy.gateway.engine import Ack, EngineSettings, Refused, Server, Socket, SocketClosed
 
 PATH = "/v1/updates/"
 TIMEOUT = 5.0
@@ -71,6 +71,20 @@ async def admit_unless_told(_: Socket, auth: Any) -> None:
         raise Refused(auth["refuse"])
     if isinstance(auth, dict) and "crash" in auth:
         raise RuntimeError(auth["crash"])
+
+
+def asking(socket: Socket) -> "asyncio.Future[bytes | None]":
+    """Ask the client; its answer, or SocketClosed as an error."""
+    answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+
+    def on_answer(given: bytes | SocketClosed | None) -> None:
+        if isinstance(given, SocketClosed):
+            answer.set_exception(given)
+        else:
+            answer.set_result(given)
+
+    socket.ask("question", b'{"q":1}', on_answer)
+    return answer
 
 
 class Running:

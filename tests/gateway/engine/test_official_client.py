@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from happy.gateway.engine import Ack, Socket
+from happy.gateway.engine import Ack, Socket, SocketClosed
 from tests.e2e.official import NodeClient, OfficialError, OfficialSocket
 from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Running, until
@@ -22,12 +22,11 @@ def over(client: NodeClient, server: Running, transports: list[str], **auth: Any
 def ask_back(socket: Socket, args: list[Any], ack: Ack | None) -> None:
     """Ask the client before its own question is answered."""
 
-    async def ask() -> None:
-        answer = await socket.request("question", msgspec.json.encode(args[0]))
-        if ack is not None:
+    def on_answer(answer: bytes | SocketClosed | None) -> None:
+        if ack is not None and not isinstance(answer, SocketClosed):
             ack(answer or b'"nothing"')
 
-    socket.data = asyncio.create_task(ask())
+    socket.ask("question", msgspec.json.encode(args[0]), on_answer)
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from happy.gateway.engine import Ack, Socket, SocketClosed
-from tests.gateway.engine.harness import Poller, RawWebSocket, Running, until
+from tests.gateway.engine.harness import Poller, RawWebSocket, Running, asking, until
 
 
 async def test_events_are_handled_in_order_and_acknowledged(server: Running) -> None:
@@ -72,7 +72,7 @@ async def test_a_request_is_answered_by_the_client(
 ) -> None:
     async with RawWebSocket(server.url) as socket:
         await socket.join()
-        future = server.application.sockets[0].request("question", b'{"q":1}')
+        future = asking(server.application.sockets[0])
         assert await socket.receive() == '421["question",{"q":1}]'
         await socket.send("439[1]", answer)
         assert await future == expected
@@ -82,25 +82,33 @@ async def test_a_request_fails_at_once_when_the_socket_goes(server: Running) -> 
     async with RawWebSocket(server.url) as socket:
         await socket.join()
         held = server.application.sockets[0]
-        pending = held.request("question", b"1")
+        pending = asking(held)
         await socket.receive()
         socket.abort()
         with pytest.raises(SocketClosed):
             await asyncio.wait_for(pending, 1)
         with pytest.raises(SocketClosed):
-            await held.request("question", b"1")
+            await asyncio.wait_for(asking(held), 1)
+        assert held._asked == {}
 
 
-async def test_a_cancelled_request_is_forgotten(server: Running) -> None:
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_request_that_nobody_waits_for_is_forgotten(server: Running, *, gone: bool) -> None:
+    answers: list[object] = []
     async with RawWebSocket(server.url) as socket:
         await socket.join()
         held = server.application.sockets[0]
-        held.request("question", b"1").cancel()
-        await asyncio.sleep(0)
-        assert held._requests == {}
+        forget = held.ask("question", b"1", answers.append)
+        if gone:
+            held.gone()
+        forget()
+        forget()
+        assert held._asked == {}
         await socket.send("431[1]", '421["echo",1]')
         await socket.receive()
-        assert await socket.receive() == "431[1]"
+        if not gone:
+            assert await socket.receive() == "431[1]"
+        assert answers == []
 
 
 async def test_what_arrived_before_the_end_is_still_handled(server: Running) -> None:
@@ -219,7 +227,7 @@ async def test_binary_arguments_arrive_as_base64(server: Running) -> None:
         await socket.send(b"\x00\xff", b"hello")
         assert await socket.receive() == '437["aGVsbG8=","AP8="]'
 
-        future = server.application.sockets[0].request("question", b"1")
+        future = asking(server.application.sockets[0])
         await socket.receive()
         await socket.send('461-1[{"_placeholder":true,"num":0}]', b"hello")
         assert await future == b'"aGVsbG8="'
@@ -237,8 +245,8 @@ async def test_binary_may_come_as_text_from_a_client_that_cannot_send_it(server:
 async def test_an_answer_with_attachments_answers_a_request(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
-        future = server.application.sockets[0].request("question", b"1")
-        assert await poller.get() == '421["question",1]'
+        future = asking(server.application.sockets[0])
+        assert await poller.get() == '421["question",{"q":1}]'
         await poller.post('461-1[{"_placeholder":true,"num":0}]', "baGVsbG8=")
         assert await future == b'"aGVsbG8="'
 

@@ -1,6 +1,7 @@
 """Who of an account's connections receives what, and which of them serves a call."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -38,15 +39,21 @@ class FakeSocket:
         self.id = name
         self.closed = False
         self.sent: list[str] = []
-        self.requests: list[tuple[str, bytes]] = []
-        self.answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
+        self.asked: list[tuple[str, bytes]] = []
+        self.on_answer: Callable[[bytes | SocketClosed | None], None] | None = None
 
     def send_text(self, packet: str) -> None:
         self.sent.append(packet)
 
-    def request(self, name: str, payload: bytes) -> "asyncio.Future[bytes | None]":
-        self.requests.append((name, payload))
-        return self.answer
+    def ask(
+        self, name: str, payload: bytes, on_answer: Callable[[bytes | SocketClosed | None], None]
+    ) -> Callable[[], None]:
+        self.asked.append((name, payload))
+        self.on_answer = on_answer
+        return self.forget
+
+    def forget(self) -> None:
+        self.on_answer = None
 
 
 class RecordingBus(LocalBus):
@@ -244,21 +251,37 @@ async def test_unregistering_what_was_not_registered_is_fine(hub: Hub) -> None:
     ("params", "payload"), [(None, b'{"method":"m"}'), (b"null", b'{"method":"m","params":null}')]
 )
 @pytest.mark.parametrize("answer", [b'{"a":1}', None])
-async def test_a_request_carries_method_and_params_and_brings_the_answer(
+async def test_a_question_carries_method_and_params_and_brings_the_answer(
     hub: Hub, params: bytes | None, payload: bytes, answer: bytes | None
 ) -> None:
     connection, socket = join(hub, "daemon")
-    socket.answer.set_result(answer)
-    result = await hub.request(OWNER, connection.id, "m", None if params is None else msgspec.Raw(params))
+    replies: list[Any] = []
+    hub.ask(OWNER, connection.id, "m", None if params is None else msgspec.Raw(params), replies.append)
+    assert socket.on_answer is not None
+    socket.on_answer(answer)
 
-    assert answer == (None if result is None else bytes(result))
-    assert [("rpc-request", payload)] == socket.requests
+    assert [answer] == [None if reply is None else bytes(reply) for reply in replies]
+    assert [("rpc-request", payload)] == socket.asked
 
 
-async def test_a_request_to_a_connection_that_goes_is_unavailable(hub: Hub) -> None:
+async def test_a_connection_that_goes_gives_no_answer(hub: Hub) -> None:
     connection, socket = join(hub, "daemon")
-    socket.answer.set_exception(SocketClosed())
-
+    replies: list[Any] = []
     for target in (connection.id, NOBODY):
-        with pytest.raises(Unavailable):
-            await hub.request(OWNER, target, "m", None)
+        hub.ask(OWNER, target, "m", None, replies.append)
+    assert socket.on_answer is not None
+    socket.on_answer(SocketClosed())
+    await asyncio.sleep(0)
+
+    assert [Unavailable] * 2 == [type(reply) for reply in replies]
+
+
+async def test_a_question_that_is_withdrawn_is_not_replied_to(hub: Hub) -> None:
+    connection, socket = join(hub, "daemon")
+    replies: list[Any] = []
+    for target in (connection.id, NOBODY):
+        hub.ask(OWNER, target, "m", None, replies.append)()
+    await asyncio.sleep(0)
+
+    assert None is socket.on_answer
+    assert [] == replies

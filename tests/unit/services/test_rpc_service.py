@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -9,11 +10,19 @@ import msgspec
 import pytest
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder
+from happy.domain.ports.pubsub import Holder, OnReply
 from happy.domain.values import AccountId, ConnectionId, NodeId
 from happy.services import rpc as rpc_module
 from happy.services.remote_calls import Absent, RemoteCalls
-from happy.services.rpc import DISCONNECTED, NOT_AVAILABLE, SELF_CALL, TIMED_OUT, RpcFailed, RpcService
+from happy.services.rpc import (
+    DISCONNECTED,
+    NOT_AVAILABLE,
+    SELF_CALL,
+    TIMED_OUT,
+    Result,
+    RpcFailed,
+    RpcService,
+)
 
 OWNER, STRANGER = AccountId("owner"), AccountId("stranger")
 CALLER = ConnectionId("caller")
@@ -35,16 +44,28 @@ class Connections:
     def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
         return account_id == OWNER and connection_id in self.registered.get(method, [])
 
-    async def request(
-        self, account_id: AccountId, connection_id: ConnectionId, method: str, params: msgspec.Raw | None
-    ) -> msgspec.Raw | None:
+    def ask(
+        self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        method: str,
+        params: msgspec.Raw | None,
+        on_reply: OnReply,
+    ) -> Callable[[], object]:
         self.asked.append((connection_id, method, params))
         answer = self.answers[connection_id]
-        if isinstance(answer, asyncio.Future):
-            answer = await answer
         if isinstance(answer, Exception):
             raise answer
-        return None if answer is None else msgspec.Raw(answer)
+        if isinstance(answer, asyncio.Future):
+            answer.add_done_callback(lambda done: None if done.cancelled() else on_reply(_reply(done)))
+            return answer.cancel
+        reply = None if answer is None else msgspec.Raw(answer)
+        return asyncio.get_running_loop().call_soon(on_reply, reply).cancel
+
+
+def _reply(done: "asyncio.Future[bytes]") -> msgspec.Raw | Unavailable:
+    error = done.exception()
+    return error if isinstance(error, Unavailable) else msgspec.Raw(done.result())
 
 
 @pytest.fixture
@@ -57,7 +78,13 @@ def service(connections: Connections, *, grace: float = LONG, call: float = LONG
 
 
 async def call(rpc: RpcService, params: bytes | None = None, account: AccountId = OWNER) -> bytes | None:
-    result = await rpc.call(account, CALLER, "m", None if params is None else msgspec.Raw(params))
+    """At once if the method is served, else by waiting for it, as the gateway does."""
+    ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    raw = None if params is None else msgspec.Raw(params)
+    here = rpc.call_here(account, CALLER, "m", raw, ended.set_result)
+    result = await (ended if here else rpc.call(account, CALLER, "m", raw))
+    if isinstance(result, RpcFailed):
+        raise result
     return None if result is None else bytes(result)
 
 

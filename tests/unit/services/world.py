@@ -53,6 +53,7 @@ class Sink:
         self.published: list[Published] = []
         self.expected: list[AccountId] = []
         self.settled: list[AccountId] = []
+        self.started_over: list[AccountId] = []
         self.doubted: list[AccountId] = []
 
     def expect(self, account_id: AccountId) -> None:
@@ -60,6 +61,9 @@ class Sink:
 
     def settle(self, account_id: AccountId) -> None:
         self.settled.append(account_id)
+
+    def start_over(self, account_id: AccountId) -> None:
+        self.started_over.append(account_id)
 
     def doubt(self, account_id: AccountId) -> None:
         self.doubted.append(account_id)

@@ -1,0 +1,81 @@
+"""Questions to connections of this node that serve a method, each with an end: the reply, or the clock."""
+
+import asyncio
+from collections.abc import Callable
+
+import msgspec
+
+from happy.domain.errors import Unavailable
+from happy.domain.ports.pubsub import LocalConnections
+from happy.domain.values import AccountId, ConnectionId
+
+Outcome = msgspec.Raw | Unavailable | TimeoutError | None
+"""What was replied, None when that is empty; or why nothing was."""
+
+OnEnd = Callable[[Outcome], None]
+
+
+class Questions:
+    """All have the same time, so the oldest ends first and one timer does for all: they cost no task each."""
+
+    def __init__(self, connections: LocalConnections, seconds: float) -> None:
+        self._connections = connections
+        self._seconds = seconds
+        self._open: dict[Question, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def ask(
+        self,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        method: str,
+        params: msgspec.Raw | None,
+        on_end: OnEnd,
+    ) -> None:
+        """Returns at once; `on_end` is called once, later."""
+        question = Question(self._open, on_end)
+        question.forget = self._connections.ask(account_id, connection_id, method, params, question.replied)
+        loop = asyncio.get_running_loop()
+        self._open[question] = loop.time() + self._seconds
+        if self._timer is None:
+            self._timer = loop.call_later(self._seconds, self._look)
+
+    def _look(self) -> None:
+        """End those whose time is up, and come back for the next."""
+        loop, self._timer = asyncio.get_running_loop(), None
+        now = loop.time()
+        for question, deadline in list(self._open.items()):
+            if deadline > now:
+                self._timer = loop.call_later(deadline - now, self._look)
+                break
+            question.expire()
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for question in self._open:
+            question.forget()
+        self._open.clear()
+
+
+class Question:
+    """One that is open. `forget` tells the connection that nobody waits for its reply any more."""
+
+    __slots__ = ("_on_end", "_open", "forget")
+
+    forget: Callable[[], object]
+
+    def __init__(self, among: "dict[Question, float]", on_end: OnEnd) -> None:
+        self._open = among
+        self._on_end = on_end
+
+    def replied(self, reply: msgspec.Raw | Unavailable | None) -> None:
+        del self._open[self]
+        self._on_end(reply)
+
+    def expire(self) -> None:
+        self.forget()
+        del self._open[self]
+        self._on_end(TimeoutError())

@@ -1,0 +1,102 @@
+"""An outside yardstick: a relay on Node's `socket.io` that does the same work on the same core."""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.bench.clients import Clients
+from tests.bench.figures import RATIO, Aim, Figure, best
+from tests.bench.http_scenarios import session
+from tests.bench.load import Caller, Load
+from tests.bench.realtime_callers import crowd, rpc
+from tests.bench.realtime_scenarios import CROWDS, signed_in
+from tests.bench.server import LeftOut, Measured, Run, cpu_seconds, pin
+from tests.node import installed, node, node_is_there
+
+SCRIPT = Path(__file__).with_name("relay.mjs")
+SOCKET_IO = ("socket.io", "4.8.1")
+TURNS = 3
+
+Work = Callable[[Load, Clients], Awaitable[Sequence[Caller]]]
+Side = tuple[Measured, Clients]
+
+
+class Relay:
+    """The process on Node."""
+
+    def __init__(self, process: subprocess.Popen[bytes], port: int) -> None:
+        self.pid = process.pid
+        self.port = port
+
+    def cpu_seconds(self) -> float:
+        return cpu_seconds(self.pid)
+
+
+@asynccontextmanager
+async def relay() -> AsyncIterator[Relay]:
+    try:
+        packages = installed(*SOCKET_IO)
+    except RuntimeError as error:
+        raise LeftOut(f"npm has no socket.io for us: {error}") from None
+    command = [node(), str(SCRIPT), str(packages)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)  # noqa: ASYNC220 - returns at once
+    try:
+        assert process.stdout is not None
+        port = await asyncio.to_thread(process.stdout.readline)
+        yield Relay(process, int(port))
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def against_node(run: Run) -> list[Figure]:
+    """Turn by turn, so that both see the same machine."""
+    if not node_is_there():
+        raise LeftOut("Node.js and npm are not installed")
+    async with signed_in(run) as (server, api, clients), relay() as theirs:
+        core = max(os.sched_getaffinity(0))
+        pin(server.pid, core)
+        pin(theirs.pid, core)
+        session_id = await session(api)
+        sides: list[Side] = [(server, clients), (theirs, Clients(theirs.port, "any"))]
+        figures = []
+        for in_flight in (1, 32):
+            work = calling(in_flight)
+            figures += await contest(run, f"RPC, {in_flight} in flight", work, sides, unit="calls/s")
+        for size in CROWDS:
+            work = broadcasting(session_id, size)
+            name = f"fan-out to {size}"
+            figures += await contest(run, name, work, sides, unit="deliveries/s", of_each=size)
+    return figures
+
+
+def calling(in_flight: int) -> Work:
+    return lambda load, clients: rpc(load, clients, clients, in_flight)
+
+
+def broadcasting(session_id: str, size: int) -> Work:
+    async def work(load: Load, clients: Clients) -> Sequence[Caller]:
+        return [await crowd(load, clients, session_id, size)]
+
+    return work
+
+
+async def contest(
+    run: Run, name: str, work: Work, sides: Sequence[Side], *, unit: str, of_each: int = 1
+) -> list[Figure]:
+    """The best of a few short turns of each, and how much better ours is."""
+    turns: list[list[Figure]] = [[] for _ in sides]
+    names = (f"{name}, on one core", f"{name}, Node's socket.io")
+    for _ in range(TURNS):
+        for side, title, seen in zip(sides, names, turns, strict=True):
+            server, clients = side
+            load = Load(server, run.seconds / TURNS)
+            callers = await work(load, clients)
+            seen.append(await load.run(title, callers, unit=unit, of_each=of_each))
+            clients.close()
+    ours, theirs = map(best, turns)
+    ratio = ours.value / theirs.value
+    return [ours, theirs, Figure(name=f"{name}, ours over theirs", value=ratio, unit=RATIO, aim=Aim(1.0))]

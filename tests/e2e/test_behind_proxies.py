@@ -1,0 +1,82 @@
+"""Two replicas behind the reverse proxies that are installed, set up as the documentation says."""
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
+
+import httpx
+import pytest
+import pytest_asyncio
+
+from tests.api_client import ApiClient
+from tests.e2e.cluster import Replica, cluster
+from tests.e2e.official import NodeClient
+from tests.e2e.own_proxy import PROXIES, own_proxy
+
+pytestmark = [
+    pytest.mark.services,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.skipif(
+        "HAPPY_TEST_PROXIES" not in os.environ, reason="a minute: HAPPY_TEST_PROXIES=1 runs it"
+    ),
+]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def replicas(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[Replica]]:
+    variables = {"HAPPY_SHUTDOWN_SECONDS": "16"}  # proxies that ask every 2 s have to see it coming
+    async with cluster(tmp_path_factory.mktemp("proxies"), 2, variables=variables) as running:
+        yield running
+
+
+class Caller:
+    """Somebody who asks and writes all the time, and what he was told."""
+
+    def __init__(self, url: str, token: str | None, session: str) -> None:
+        self.answers: Counter[str] = Counter()
+        self._http = httpx.AsyncClient(base_url=url, trust_env=False, timeout=20)
+        self._http.headers["Authorization"] = f"Bearer {token}"
+        self._path = f"/v3/sessions/{session}/messages"
+
+    async def run(self, stopped: asyncio.Event) -> None:
+        async with self._http:
+            while not stopped.is_set():
+                body = {"messages": [{"content": "text", "localId": str(self.answers.total())}]}
+                await self._ask(self._http.post(self._path, json=body))
+                await self._ask(self._http.get("/v1/account/settings"))
+                await asyncio.sleep(0.02)
+
+    async def _ask(self, request: Awaitable[httpx.Response]) -> None:
+        try:
+            self.answers[str((await request).status_code)] += 1
+        except httpx.TransportError as error:
+            self.answers[type(error).__name__] += 1
+
+
+@pytest.mark.parametrize("name", PROXIES)
+async def test_replicas_are_one_server_that_never_ends(
+    name: str, replicas: list[Replica], client: NodeClient, tmp_path: Path
+) -> None:
+    async with (
+        own_proxy(name, tmp_path / name, [replica.port for replica in replicas]) as url,
+        ApiClient.signed_in(url) as api,
+        client.socket(url, token=api.token, clientType="user-scoped") as phone,
+    ):
+        session = str((await api.create_session())["id"])
+        caller, stopped = Caller(url, api.token, session), asyncio.Event()
+        calling = asyncio.create_task(caller.run(stopped))
+        await phone.next_update("new-message")
+        for replica in replicas:
+            assert 0 == await replica.stop()
+            await replica.start()
+            await asyncio.sleep(2.5)  # until every proxy has seen that it is back
+        stopped.set()
+        await calling
+        await phone.silence(0.5)
+        await api.post_messages(session, ["after all of it"])
+        last = await phone.next_update("new-message")
+
+        assert {"200"} == set(caller.answers), caller.answers
+        assert caller.answers["200"] // 2 + 1 == last["message"]["seq"]
