@@ -4,8 +4,11 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import httpx
 
 from tests.api_client import ApiClient
 from tests.e2e.calls import CallLog, keep_calling
@@ -26,6 +29,7 @@ TOLD_SECONDS = 30.0
 """How long a busy machine may take until everybody has been told, or is back and has read."""
 
 PARTS = ("metadata", "agentState")
+T = TypeVar("T")
 
 
 class Household:
@@ -66,11 +70,13 @@ class Household:
 
     async def stored(self) -> dict[str, list[str]]:
         """The ids of every session's messages, in the database's order."""
-        return {sid: [str(row["id"]) for row in await self.api.messages(sid)] for sid in self.ledger.sessions}
+        sessions = self.ledger.sessions
+        rows = {sid: await surely(partial(self.api.messages, sid)) for sid in sessions}
+        return {sid: [str(row["id"]) for row in rows[sid]] for sid in sessions}
 
     async def listed(self) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = (await self.api.get("/v1/sessions"))["sessions"]
-        return rows
+        answer: dict[str, list[dict[str, Any]]] = await surely(lambda: self.api.get("/v1/sessions"))
+        return answer["sessions"]
 
     def late(self, stored: Mapping[str, list[str]], listed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         """By client, what it was not told."""
@@ -92,6 +98,15 @@ class Household:
             found += wrong(reader, stored)
             found += [f"{device.name} was told twice: {what}" for what in reader.told_twice]
         return found + await self.ledger.problems(self.api)
+
+
+async def surely(ask: Callable[[], Awaitable[T]]) -> T:
+    """The answer, though a connection that was kept led to a replica which has just been killed."""
+    while True:
+        try:
+            return await ask()
+        except httpx.TransportError:
+            await asyncio.sleep(0.1)
 
 
 class Crowd:

@@ -53,6 +53,8 @@ NOTICED_SECONDS, SILENCE_SECONDS = 1.0, 6.0
 
 RECOVERED_SECONDS = 5.0
 HEALTH_SECONDS = 6.0
+REUNITED_SECONDS = 4.0
+"""How long after an outage of Redis the last replica may come back to it."""
 
 
 class Outcome(Struct):
@@ -93,6 +95,8 @@ class World:
             await self._ask_for_health(outage)
             await asyncio.sleep(0.3)
         await self._end(outage)
+        if REDIS in outage.services:
+            self._many.calls.were_apart(loop.time() - seconds, loop.time() + REUNITED_SECONDS)
         await self._recovery(name)
         await asyncio.sleep(STUCK_SECONDS if outage.silent and POSTGRES in outage.services else AFTER)
         self._many.gate.shut()
