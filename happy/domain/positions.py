@@ -21,9 +21,9 @@ class Position(Struct, frozen=True):
     place: int
     known: dict[NodeId, int]
 
-    def covers(self, place: int | None, node_id: NodeId, number: int) -> bool:
-        """Whether an event was heard; it may have no place yet."""
-        return (place is not None and place <= self.place) or number <= self.known.get(node_id, 0)
+    def covers(self, node_id: NodeId, number: int) -> bool:
+        """Whether an event was heard by its number, whatever place it got."""
+        return number <= self.known.get(node_id, 0)
 
     def joined(self, other: "Position | None") -> "Position":
         """What two positions of one epoch cover together; of two epochs, only this one counts."""

@@ -61,6 +61,7 @@ class Elsewhere:
         self, history: SharedHistory, key: bytes, window: float, now: Callable[[], float] = time.time
     ) -> None:
         self.mark = history.mark
+        self.clock = history.now
         self.returned = history.returned
         self._history = history
         self._key = key
@@ -160,7 +161,7 @@ def _packets(kept: list[Kept], heard: Position, identity: Identity) -> Iterator[
         place = max(place, event.place)
         if event.ahead:
             known[event.origin.node_id] = event.origin.number
-        if heard.covers(None, *event.origin) or event.frame.startswith(frame.SIGNAL):
+        if heard.covers(event.origin.node_id, event.origin.number) or event.frame.startswith(frame.SIGNAL):
             continue
         audience, skip, name, payload = frame.decode(event.frame)
         if name != Update.name or skip == identity.connection_id:

@@ -34,7 +34,7 @@ class HistoryLimits(Struct, frozen=True, kw_only=True):
 class Reader(NamedTuple):
     """Who missed something. It has all up to `position` for certain, and all sent before `confirmed`.
 
-    `heard` is what it heard elsewhere, or None.
+    It has read what was published before `since`; `heard` is what it heard elsewhere, or None.
     """
 
     account_id: AccountId
@@ -43,6 +43,7 @@ class Reader(NamedTuple):
     target: str
     position: int
     confirmed: float
+    since: int = 0
     heard: Position | None = None
 
 
@@ -73,7 +74,7 @@ class _Entry(NamedTuple):
             and self.at >= reader.confirmed
             and self.skip != reader.connection_id
             and self.audience.includes(reader.scope, reader.target)
-            and not (reader.heard and self.origin and reader.heard.covers(None, *self.origin))
+            and not (self.origin and is_known(self.origin, reader.since, reader.heard))
         )
 
 
@@ -188,6 +189,11 @@ class History:
         while account.entries:
             self._drop_first(account)
         self._filled.pop(account_id, None)
+
+
+def is_known(origin: Origin, since: int, heard: Position | None) -> bool:
+    """Whether somebody has read or heard an event that comes late, as it does when Redis was away."""
+    return origin.at < since or (heard is not None and heard.covers(origin.node_id, origin.number))
 
 
 def offset_of(packet: str) -> str:

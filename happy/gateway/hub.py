@@ -16,7 +16,7 @@ from happy.gateway import frame as frames
 from happy.gateway.engine import Ack, Socket, SocketClosed
 from happy.gateway.frame import Frame
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import Event
+from happy.gateway.history import Event, is_known
 from happy.gateway.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from happy.gateway.past import Past
 
 RECOVERED = Update.name
+REFUSAL_SECONDS = 0.2
+"""Who waits for the answer to a commit that is in doubt is refused before the connection is closed."""
+
 RANKS: dict[Scope, int] = {"machine": 2, "session": 1, "user": 0}
 
 
@@ -41,6 +44,7 @@ class Connection:
         "methods",
         "past",
         "scope",
+        "since",
         "socket",
         "target",
     )
@@ -57,12 +61,13 @@ class Connection:
         self.methods: set[str] = set()
         self.calls = 0
         self.past: Past | None = None
+        self.since = 0  # what was published before that, its client has read
         self.heard: Position | None = None  # on another node; it must not hear that again
 
     def hears(self, event: Event) -> bool:
         if self.id == event.skip or not event.audience.includes(self.scope, self.target):
             return False
-        return not (self.heard and event.origin and self.heard.covers(None, *event.origin))
+        return event.origin is None or not is_known(event.origin, self.since, self.heard)
 
 
 Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]
@@ -144,8 +149,10 @@ class Hub:
             self._bus.settle(account_id)
 
     def doubt(self, account_id: AccountId) -> None:
-        self.doubted.add(account_id)
-        self.start_over(account_id)
+        if account_id not in self.doubted:  # else it happens once more anyway
+            self.doubted.add(account_id)
+            loop = asyncio.get_running_loop()
+            loop.call_later(REFUSAL_SECONDS, self.start_over, account_id)
 
     def start_over(self, account_id: AccountId) -> None:
         if self._bus is not None:

@@ -26,6 +26,7 @@ class Past:
         "moved",
         "pid",
         "scope",
+        "since",
         "start",
         "target",
         "visit",
@@ -41,6 +42,7 @@ class Past:
         self.scope = scope
         self.target = target
         self.start = 0  # what was published before is not its business
+        self.since = 0  # what was published before that, on the shared clock, it has read
         self.confirmed = 0.0  # what was sent before this moment has arrived
         self.lost_at: float | None = None
         self.close: Callable[[], None] | None = None  # ends the connection that has this past now

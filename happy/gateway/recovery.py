@@ -18,6 +18,9 @@ from happy.settings import RecoverySettings
 TAKEOVER_SECONDS = 5.0
 """How long a client that is back waits for the end of its former connection."""
 
+CLOCK_MS = 1_000
+"""How well nodes know the time that they share, at the worst."""
+
 MOST_LOST = 50_000
 """Clients that are waited for at a time."""
 
@@ -79,6 +82,7 @@ class Recovery:
         past.start, past.visitor = self._history.position, False
         past.pid = secrets.token_urlsafe(15)
         if self._elsewhere is not None:
+            past.since = self._elsewhere.clock() - CLOCK_MS
             past.pid = self._elsewhere.private_id(
                 past.account_id, past.connection_id, past.scope, past.target
             )
@@ -176,6 +180,7 @@ class Recovery:
             past.target,
             past.start if visit else max(past.start, told),
             0.0 if visit else past.confirmed,
+            past.since,
             visit.heard if visit else None,
         )
         packets = self._history.missed(reader)

@@ -129,7 +129,7 @@ class Gateway:
             connection.heard = None if visit is None else visit.heard
             for packet in recovery.resume(connection.past, asked):
                 socket.send_text(packet)
-        socket.private_id = connection.past.pid
+        connection.since, socket.private_id = connection.past.since, connection.past.pid
 
     def _returned(self, account_id: AccountId, connection_id: str) -> None:
         """A client that was connected here is connected to another node."""

@@ -110,8 +110,8 @@ async def test_what_was_heard_before_it_had_a_place_is_said_by_number(cluster: C
     kept = await there.history.since(ACCOUNT, start, unbroken=True)
     assert kept is not None
 
-    assert [early.covers(None, *event.origin) for event in kept] == [True, True]
-    assert [start.covers(None, *event.origin) for event in kept] == [False, False]
+    assert [early.covers(event.origin.node_id, event.origin.number) for event in kept] == [True, True]
+    assert [start.covers(event.origin.node_id, event.origin.number) for event in kept] == [False, False]
 
 
 @pytest.mark.parametrize("unbroken", [True, False])

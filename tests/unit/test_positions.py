@@ -22,15 +22,12 @@ def test_a_strange_text_is_no_position(text: str) -> None:
     assert parse(text) is None
 
 
-def test_a_position_covers_by_place_and_by_number() -> None:
+def test_a_position_covers_what_was_heard_before_it_got_a_place() -> None:
     position = Position("1f", 10, {ONE: 5})
 
-    assert position.covers(10, OTHER, 99)
-    assert not position.covers(11, OTHER, 99)
-    assert position.covers(11, ONE, 5)
-    assert not position.covers(11, ONE, 6)
-    assert position.covers(None, ONE, 5)
-    assert not position.covers(None, OTHER, 1)
+    assert position.covers(ONE, 5)
+    assert not position.covers(ONE, 6)
+    assert not position.covers(OTHER, 1)
 
 
 def test_two_positions_cover_more_together() -> None:

@@ -11,11 +11,11 @@ from msgspec import Struct
 from happy.adapters.full import address
 from happy.adapters.full.appender import Appender
 from happy.adapters.full.batch import Job, Outcome, append_all
-from happy.adapters.full.postgres_errors import GIVE_UP_SECONDS, map_errors, transaction
+from happy.adapters.full.postgres_errors import GIVE_UP_SECONDS, in_doubt, map_errors, transaction
 from happy.adapters.sql import accounts, messages
 from happy.adapters.sql.statement import Statement
 from happy.adapters.sql.transaction import SqlTransaction
-from happy.domain.errors import Conflict, Unavailable, Uncertain
+from happy.domain.errors import Conflict, Unavailable
 from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
@@ -134,7 +134,7 @@ class PostgresStore:
                 done.append(await work(connection))
         except Unavailable as error:
             if done:
-                raise Uncertain from error
+                raise in_doubt(error) from None
             raise
         return done[0]
 
@@ -206,7 +206,7 @@ class PostgresMessageLog:
                     return await append_all(PostgresExecutor(connection), [job])
             except Unavailable as error:
                 if asked:
-                    raise Uncertain from error
+                    raise in_doubt(error) from None
                 raise
             except (Conflict, *RETRYABLE):
                 await asyncio.sleep(pause)
@@ -245,7 +245,7 @@ async def open_store(url: str, settings: PoolSettings | None = None) -> AsyncIte
             command_timeout=chosen.statement,
             timeout=chosen.acquire,
             statement_cache_size=0 if place.behind_pooler else chosen.statement_cache,
-            server_settings=place.server_settings,
+            server_settings=_session(place, chosen),
             reset=_keep,
         )
     store = PostgresStore(pool, chosen)
@@ -254,6 +254,13 @@ async def open_store(url: str, settings: PoolSettings | None = None) -> AsyncIte
     finally:
         await store.drain()
         await _close(pool)
+
+
+def _session(place: address.Address, chosen: PoolSettings) -> dict[str, str]:
+    """PostgreSQL gives up a little sooner than the driver: its refusal leaves no doubt, a silence does."""
+    if place.behind_pooler:
+        return place.server_settings
+    return {**place.server_settings, "statement_timeout": f"{chosen.statement * 900:.0f}"}
 
 
 async def _keep(connection: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from happy.domain.errors import Conflict, Invalid, NotFound, Unavailable
+from happy.domain.errors import Conflict, Invalid, NotFound, Unavailable, Uncertain
 
 GIVE_UP_SECONDS = 0.5
 """How long the end of what was given up may take, before its connection is given up too."""
@@ -25,6 +25,14 @@ OUT_OF_REACH = (
     asyncpg.InsufficientResourcesError,
 )
 
+WITHOUT_EFFECT = (
+    asyncpg.CannotConnectNowError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.InsufficientResourcesError,
+)
+"""PostgreSQL said that it did not do what it was asked."""
+
 
 @contextmanager
 def map_errors() -> Iterator[None]:
@@ -40,6 +48,13 @@ def map_errors() -> Iterator[None]:
         raise Invalid from error
     except OUT_OF_REACH as error:
         raise Unavailable("the database did not answer") from error
+
+
+def in_doubt(error: Unavailable) -> Unavailable:
+    """What to raise when a commit was asked for, and this came instead of an answer."""
+    if isinstance(error.__cause__, WITHOUT_EFFECT):
+        return error
+    return Uncertain(str(error))
 
 
 @asynccontextmanager

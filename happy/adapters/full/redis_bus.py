@@ -33,10 +33,10 @@ class Followed:
 
     __slots__ = ("held_back", "offset", "seen", "since")
 
-    def __init__(self) -> None:
+    def __init__(self, since: int) -> None:
         self.offset: int | None = None
         self.seen: dict[bytes, int] = {}
-        self.since = int(time.time() * 1000)
+        self.since = since
         self.held_back: list[bytes] | None = []
 
     def precedes(self, message: bytes) -> bool:
@@ -55,6 +55,7 @@ class RedisBus:
         self._prefix = link.prefix
         self._me = node_id.encode()
         self._check_until = 0.0
+        self._ahead = 0  # how far the clock of Redis is ahead of ours, in ms
         self._followed: dict[AccountId, Followed] = {}
         self._told: dict[bytes, int] = {}
         self.unpublished = RedisUnpublished(link, node_id)
@@ -69,10 +70,14 @@ class RedisBus:
     def listen_to_nodes(self, on_message: OnMessage) -> None:
         self._on_message = on_message
 
+    def now(self) -> int:
+        """The time of Redis in ms, as it was told last: clocks of nodes may differ."""
+        return int(time.time() * 1000) + self._ahead
+
     # Out
 
     def publish(self, account_id: AccountId, frame: bytes) -> None:
-        number, at = self._next(), int(time.time() * 1000)
+        number, at = self._next(), self.now()
         self._link.send(
             *self._publication(account_id, number, at, FRAME, frame),
             subject=account_id,
@@ -120,7 +125,7 @@ class RedisBus:
             if self._followed[account_id].offset is None and self._link.up:
                 await self._subscribe(account_id, self._followed[account_id])
             return
-        followed = self._followed[account_id] = Followed()
+        followed = self._followed[account_id] = Followed(self.now())
         if self._link.up:
             await self._subscribe(account_id, followed)
 
@@ -180,7 +185,7 @@ class RedisBus:
         if kind == GAP:
             self._on_gap(account_id)
         elif kind == FRAME or at >= followed.since:
-            self._on_frame(account_id, message[HEADER.size :], Origin(NodeId(sender.decode()), number))
+            self._on_frame(account_id, message[HEADER.size :], Origin(NodeId(sender.decode()), number, at))
 
     def _release(self, account_id: AccountId, followed: Followed) -> None:
         held_back, followed.held_back = followed.held_back, None
@@ -198,6 +203,8 @@ class RedisBus:
         await self.unpublished.restore()
         await self._link.subscriptions.subscribe(self._node_channel(self.node_id))
         lost = await self._is_another()
+        seconds, micros = await ask("TIME")
+        self._ahead = int(seconds) * 1000 + int(micros) // 1000 - int(time.time() * 1000)
         if lost:
             self._check_until = time.monotonic() + LATE_SECONDS * 3
             await self.check_lateness()

@@ -13,6 +13,7 @@ class RedisHistory:
     """Implements `SharedHistory`; `seconds` is how long endings are remembered."""
 
     def __init__(self, link: RedisLink, bus: RedisBus, seconds: int) -> None:
+        self.now = bus.now
         self._link = link
         self._bus = bus
         self._seconds = seconds
@@ -73,8 +74,8 @@ def _is_whole(frame: tuple[int, bytes]) -> bool:
 
 
 def _kept(place: int, message: bytes, heard: int) -> Kept:
-    sender, number, _, _ = HEADER.unpack_from(message)
-    origin = Origin(NodeId(sender.decode()), number)
+    sender, number, at, _ = HEADER.unpack_from(message)
+    origin = Origin(NodeId(sender.decode()), number, at)
     return Kept(min(place, heard), origin, message[HEADER.size :], ahead=place > heard)
 
 

@@ -63,10 +63,14 @@ class Signals(Protocol):
 
 
 class Origin(NamedTuple):
-    """Who published an event, and the publisher's number for it: numbers of one node only grow."""
+    """Who published an event and when, and the publisher's number for it: numbers of one node only grow.
+
+    The time in ms is that of a clock which all nodes share.
+    """
 
     node_id: NodeId
     number: int
+    at: int
 
 
 class OnFrame(Protocol):
@@ -139,6 +143,10 @@ class SharedHistory(Protocol):
 
     def position(self, account_id: AccountId) -> Position | None:
         """How far the connections of a watched account have heard; None while that cannot be said."""
+        ...
+
+    def now(self) -> int:
+        """The time on the clock that events are stamped with, in ms."""
         ...
 
     def mark(self, account_id: AccountId) -> str:

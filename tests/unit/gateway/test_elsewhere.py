@@ -36,6 +36,9 @@ class FakeShared:
         assert account_id == OWNER
         return Position("1f", self.place, {HERE: 0}) if self.up else None
 
+    def now(self) -> int:
+        return 10_000
+
     def mark(self, account_id: AccountId) -> str:
         position = self.position(account_id)
         return position.text() if position else ""
@@ -65,6 +68,7 @@ class World:
     def __init__(self) -> None:
         self.shared = FakeShared()
         self.now = 1_000.0
+        self.at = 0
         self.before = self._recovery()
         self.after = self._recovery()
 
@@ -83,7 +87,7 @@ class World:
     def publish(self, name: str, number: int, audience: Audience = TO_USER) -> None:
         """By the first node; the second one hears it."""
         self.shared.place += 1
-        origin = Origin(THERE, number)
+        origin = Origin(THERE, number, self.at)
         payload = f'"{name}"'.encode()
         assert self.shared.kept is not None
         raw = frame.encode(Frame(audience, None, "update", payload))
@@ -141,7 +145,7 @@ async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None
     world.publish("1", 1)
     world.publish("2", 2, to_session(SessionId("s")))
     assert world.shared.kept is not None
-    world.shared.kept.append(Kept(2, Origin(THERE, 3), frame.encode_signal("kind", "text"), ahead=False))
+    world.shared.kept.append(Kept(2, Origin(THERE, 3, 0), frame.encode_signal("kind", "text"), ahead=False))
 
     assert ["1", "2"] == await world.come(pid)
 

@@ -159,7 +159,7 @@ async def test_another_node_delivers_the_same_bytes_to_the_same_audience(
     ]
     hub.publish(OWNER, UPDATE, to_session(SessionId("s")), skip=skip)
     ((account_id, frame),) = bus.frames
-    elsewhere.on_frame(account_id, frame, Origin(NodeId("node"), 1))
+    elsewhere.on_frame(account_id, frame, Origin(NodeId("node"), 1, NOW))
 
     assert [[] if skip else here.sent, here.sent, []] == [socket.sent for socket in there]
     assert 1 == len(here.sent)
