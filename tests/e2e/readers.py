@@ -101,14 +101,17 @@ class Reader:
         if message_id in self._pushed:
             self.told_twice.append(f"{session}: message {seq}")
         self._pushed.add(message_id)
+        self._heard(session, seq, message_id)
+
+    def sent(self, session: str, answer: Mapping[str, Any]) -> None:
+        """The acknowledgement of a message of its own, which is not pushed to its sender."""
+        self._heard(session, answer["seq"], answer["id"])
+
+    def _heard(self, session: str, seq: int, message_id: str) -> None:
         if seq > self._last[session] + 1:
             self._read(session)
         else:
             self._take(session, seq, message_id)
-
-    def sent(self, session: str, answer: Mapping[str, Any]) -> None:
-        """The acknowledgement of a message of its own, which is not pushed to its sender."""
-        self._take(session, answer["seq"], answer["id"])
 
     def changed(self, session: str, part: str, version: int) -> None:
         self.versions[session, part] = max(version, self.versions.get((session, part), 0))
