@@ -130,7 +130,10 @@ class Recovery:
             return True
         if past.moved:
             return False
-        return self._history.number(asked.offset) is not None if asked.offset else not past.visitor
+        number = self._history.number(asked.offset)
+        if past.visitor:  # an offset from before its visit says nothing of what it was told then
+            return number is not None and number > past.start
+        return number is not None or not asked.offset
 
     def _claim_here(self, past: Past, asked: Handshake) -> tuple[Past | None, str]:
         if self._missed(past, asked) is None:

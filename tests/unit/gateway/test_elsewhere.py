@@ -13,7 +13,7 @@ from happy.gateway import elsewhere, frame
 from happy.gateway.elsewhere import Elsewhere, Ending
 from happy.gateway.frame import Frame
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import Event, History, HistoryLimits
+from happy.gateway.history import Event, History, HistoryLimits, offset_of
 from happy.gateway.past import Past
 from happy.gateway.recovery import Recovery
 
@@ -130,6 +130,25 @@ async def test_what_the_other_node_had_told_already_is_not_told_when_it_arrives_
     world.shared.before_answer = late
 
     assert ["3"] == await world.come(pid, offset)
+
+
+async def test_an_offset_from_before_a_visit_does_not_stand_for_what_the_visit_told(world: World) -> None:
+    """It was here, went elsewhere and came back, and the link broke before it had read anything."""
+    world.shared.before_answer = NOTHING
+    pid = world.begin().pid
+    here = world.after.begin(OWNER, ConnectionId("another"), world.asked(), NOTHING)
+    world.after.lost(here, 0.0)  # somebody is waited for, so events are kept here
+    world.publish("1", 1)
+    old = offset_of(world.after.note(OWNER, Event(TO_USER, None, "update", b'"own"', mark="1f.1")))
+    world.publish("2", 2)
+    world.publish("3", 3)
+    for _ in range(3):
+        past = await world.after.claim(OWNER, world.asked(pid, old), NOTHING)
+        assert past is not None
+        packets = world.after.resume(past, world.asked(pid, old))
+        assert ["2", "3"] == [packet.split('"')[3] for packet in packets]
+        world.after.lost(past, 0.0)
+        world.after.release(past)
 
 
 async def test_an_offset_without_a_position_is_not_guessed_at(world: World) -> None:
