@@ -14,7 +14,7 @@ import random
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from msgspec import Struct
 
@@ -73,7 +73,7 @@ async def run(url: str, *, losses: int, seed: int, transports: list[str]) -> Out
         }
         phone = client.socket(proxy.url, token=api.token, clientType="user-scoped").with_options(**options)
         async with phone:
-            async with writers(api, sessions, dice, phone):
+            async with writers(dict.fromkeys(sessions, api), dice, phone):
                 took = [await lose(phone, proxy, dice) for _ in range(losses)]
             return await judge(api, phone, sessions, slow=sum(seconds > SLOW_SECONDS for seconds in took))
 
@@ -106,9 +106,12 @@ def lives(phone: OfficialSocket, kind: str) -> int:
 
 @contextlib.asynccontextmanager
 async def writers(
-    api: ApiClient, sessions: list[str], dice: random.Random, phone: OfficialSocket | None = None
+    sessions: Mapping[str, ApiClient], dice: random.Random, phone: OfficialSocket
 ) -> AsyncIterator[None]:
-    """Ten at once append to the sessions until the end of the block; they wait for this phone if it lags."""
+    """Ten at once append to the sessions, each by its client, until the end of the block.
+
+    They wait for the phone if it lags: a way back may take a time-out of the client.
+    """
     stop = asyncio.Event()
     written = 0
 
@@ -116,11 +119,12 @@ async def writers(
         nonlocal written
         number = 0
         while not stop.is_set():
-            if phone is not None and written - len(phone.events) > MOST_MISSED:
+            if written - len(phone.events) > MOST_MISSED:
                 await asyncio.sleep(0.01)
                 continue
             texts = [f"{name}-{number}-{'x' * dice.randrange(2000)}" for _ in range(dice.randint(1, 3))]
-            await api.post_messages(dice.choice(sessions), texts)
+            session = dice.choice(list(sessions))
+            await sessions[session].post_messages(session, texts)
             written += len(texts)
             number += 1
             await asyncio.sleep(dice.uniform(0, 0.1))

@@ -25,16 +25,13 @@ from tests.e2e.official import NodeClient, OfficialSocket
 from tests.proxy import Proxy
 
 REPLICAS = 3
-ROOM = {"HAPPY_RECOVERY_ACCOUNT_BYTES": "3000000"}
-"""On a busy machine a way back takes seconds, and the writers fill the usual room in them."""
-
 OPTIONS = {"transports": ["websocket"], "reconnectionDelay": 1, "reconnectionDelayMax": 50}
 
 
 async def run(folder: Path, *, losses: int, kills: int, seed: int) -> Outcome:
     dice = random.Random(seed)
     async with contextlib.AsyncExitStack() as stack:
-        replicas = await stack.enter_async_context(cluster(folder, REPLICAS, variables=ROOM))
+        replicas = await stack.enter_async_context(cluster(folder, REPLICAS))
         apis = [await stack.enter_async_context(ApiClient.signed_in(replicas[0].url))]
         for replica in replicas[1:]:
             apis.append(await stack.enter_async_context(ApiClient(replica.url, token=apis[0].token)))
@@ -43,10 +40,8 @@ async def run(folder: Path, *, losses: int, kills: int, seed: int) -> Outcome:
         sessions = [str((await apis[0].create_session())["id"]) for _ in range(SESSIONS)]
         phone = client.socket(proxy.url, token=apis[0].token, clientType="user-scoped")
         await stack.enter_async_context(phone.with_options(**OPTIONS))
-        async with contextlib.AsyncExitStack() as writing:
-            for number, session in enumerate(sessions):
-                api = apis[0 if kills else number]
-                await writing.enter_async_context(writers(api, [session], dice))
+        through = {session: apis[0 if kills else number] for number, session in enumerate(sessions)}
+        async with writers(through, dice, phone):
             await roam(phone, proxy, replicas, dice, deaths(losses, kills, dice))
         return await judge(apis[0], phone, sessions)
 
