@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.api_client import ApiClient
+from tests.e2e.cluster import Pair, Replica, cluster
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.server import Server
 from tests.node import node
@@ -78,6 +79,22 @@ async def stranger(client: NodeClient, server: Server) -> AsyncIterator[Account]
     """Another account on the same server."""
     async with ApiClient.signed_in(server.url) as api:
         yield Account(api, client)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def replicas(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[Replica]]:
+    async with cluster(tmp_path_factory.mktemp("cluster"), 2) as running:
+        yield running
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def pair(replicas: list[Replica]) -> AsyncIterator[Pair]:
+    """The same new account on both replicas."""
+    async with (
+        ApiClient.signed_in(replicas[0].url) as one,
+        ApiClient(replicas[1].url, token=one.token) as other,
+    ):
+        yield one, other
 
 
 @pytest.hookimpl(wrapper=True)

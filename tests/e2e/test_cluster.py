@@ -2,36 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import pytest_asyncio
 
 from tests.api_client import ApiClient
 from tests.databases import new_database
-from tests.e2e.cluster import Replica, cluster
+from tests.e2e.cluster import Pair, Replica, cluster
 from tests.own_redis import Wire
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
-Pair = tuple[ApiClient, ApiClient]
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def replicas(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[Replica]]:
-    async with cluster(tmp_path_factory.mktemp("cluster"), 2) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def pair(replicas: list[Replica]) -> AsyncIterator[Pair]:
-    """The same new account on both replicas."""
-    async with (
-        ApiClient.signed_in(replicas[0].url) as one,
-        ApiClient(replicas[1].url, token=one.token) as other,
-    ):
-        yield one, other
 
 
 async def test_updates_cross_replicas_in_order(pair: Pair) -> None:

@@ -1,7 +1,6 @@
 """A client that lost its connection takes up where it was at another replica."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -9,27 +8,10 @@ import pytest_asyncio
 
 from tests.api_client import ApiClient
 from tests.device import Device, contents
-from tests.e2e.cluster import Replica, cluster
+from tests.e2e.cluster import Pair, cluster
 from tests.socket_client import SocketClient
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
-Pair = tuple[ApiClient, ApiClient]
-
-
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def replicas(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[list[Replica]]:
-    async with cluster(tmp_path_factory.mktemp("recovery"), 2) as running:
-        yield running
-
-
-@pytest_asyncio.fixture(loop_scope="session")
-async def pair(replicas: list[Replica]) -> AsyncIterator[Pair]:
-    """The same new account on both replicas."""
-    async with (
-        ApiClient.signed_in(replicas[0].url) as one,
-        ApiClient(replicas[1].url, token=one.token) as other,
-    ):
-        yield one, other
 
 
 @pytest_asyncio.fixture(loop_scope="session")
