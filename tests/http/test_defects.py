@@ -36,7 +36,7 @@ async def test_a9_tokens_once_seen_were_kept_for_ever(monkeypatch: pytest.Monkey
 
     services = MagicMock()
     monkeypatch.setattr(bootstrap, "repeat", remember)
-    async with bootstrap.background(MagicMock(), services, MagicMock(), MagicMock()):
+    async with bootstrap.background(MagicMock(), services, MagicMock(), MagicMock(), MagicMock()):
         await asyncio.sleep(0)
 
     assert (600, services.identity.purge) == jobs["forget old tokens"]
