@@ -21,6 +21,8 @@ ENTRY_BYTES = 200
 """What an event costs besides its packet."""
 
 LONGEST_NUMBER = 18
+CLOCK_MS = 1_000
+"""How well nodes know the time that they share, at the worst."""
 
 
 class HistoryLimits(Struct, frozen=True, kw_only=True):
@@ -193,7 +195,7 @@ class History:
 
 def is_known(origin: Origin, since: int, heard: Position | None) -> bool:
     """Whether somebody has read or heard an event that comes late, as it does when Redis was away."""
-    return origin.at < since or (heard is not None and heard.covers(origin.node_id, origin.number))
+    return origin.at < since - CLOCK_MS or (heard is not None and heard.covers(origin.node_id, origin.number))
 
 
 def offset_of(packet: str) -> str:

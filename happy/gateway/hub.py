@@ -167,12 +167,16 @@ class Hub:
     def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
         self._signals[kind] = handler
 
-    def on_gap(self, account_id: AccountId) -> None:
-        """Events were lost on their way here: who may lack them comes back and reads what there is."""
+    def on_gap(self, account_id: AccountId, before: int | None = None) -> None:
+        """Events were lost on their way here: who may lack them comes back and reads what there is.
+
+        Connections that began after `before`, if it is given, lack nothing.
+        """
         if self.recovery is not None:
             self.recovery.interrupt(account_id)
         for connection in list(self._accounts.get(account_id, {}).values()):
-            connection.socket.close()
+            if before is None or connection.since < before:
+                connection.socket.close()
 
     def on_frame(self, account_id: AccountId, frame: bytes, origin: Origin) -> None:
         """Deliver what another node published; its payload is not looked at."""

@@ -18,9 +18,6 @@ from happy.settings import RecoverySettings
 TAKEOVER_SECONDS = 5.0
 """How long a client that is back waits for the end of its former connection."""
 
-CLOCK_MS = 1_000
-"""How well nodes know the time that they share, at the worst."""
-
 MOST_LOST = 50_000
 """Clients that are waited for at a time."""
 
@@ -82,7 +79,7 @@ class Recovery:
         past.start, past.visitor = self._history.position, False
         past.pid = secrets.token_urlsafe(15)
         if self._elsewhere is not None:
-            past.since = self._elsewhere.clock() - CLOCK_MS
+            past.since = self._elsewhere.clock()
             past.pid = self._elsewhere.private_id(
                 past.account_id, past.connection_id, past.scope, past.target
             )

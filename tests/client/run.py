@@ -20,6 +20,7 @@ from tests.api_client import ApiClient
 from tests.client.fake_model import fake_model
 from tests.client.phone import DataKey, Phone
 from tests.client.terminal import VERSION, Terminal
+from tests.e2e.new_server import new_server
 from tests.e2e.server import Server, temporary_home
 from tests.node import MISSING, node_is_there
 from tests.socket_client import Disconnected, SocketClient
@@ -218,7 +219,8 @@ async def perform(play: Play, home: Path, model: str) -> None:
 async def stage(flavor: str, version: str, home: Path) -> AsyncIterator[Play]:
     """A server on an empty home, a signed-in phone, a machine; all are gone afterwards."""
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(Server(home / "server", flavor=flavor))
+        server = await stack.enter_async_context(new_server(flavor, home / "server"))
+        await stack.enter_async_context(server)
         api = await stack.enter_async_context(ApiClient(server.url))
         phone = Phone(api)
         await phone.sign_in()

@@ -12,7 +12,7 @@ from happy.adapters.full.redis import open_redis
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
-from happy.domain.ports.pubsub import EventBus, NodeLink, Presence, SharedHistory
+from happy.domain.ports.pubsub import EventBus, NodeLink, Origin, Presence, SharedHistory
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, NodeId
 from tests.seeds import NOW
@@ -33,6 +33,12 @@ class Node:
     frames: list[tuple[AccountId, bytes]] = field(default_factory=list)
     messages: list[tuple[NodeId, bytes]] = field(default_factory=list)
     gaps: list[AccountId] = field(default_factory=list)
+
+    def hear(self, account_id: AccountId, frame: bytes, origin: Origin) -> None:
+        self.frames.append((account_id, frame))
+
+    def lack(self, account_id: AccountId, before: int | None = None) -> None:
+        self.gaps.append(account_id)
 
 
 def light_opener(folder: Path) -> OpenStore:
@@ -66,6 +72,6 @@ async def open_node(url: str = REDIS) -> AsyncIterator[Node]:
     """A node on Redis that writes down what reaches it."""
     async with open_redis(url, NodeId(secrets.token_hex(8))) as redis:
         node = Node(redis.bus, redis.nodes, redis.presence, redis.history)
-        redis.bus.listen(lambda account, frame, _: node.frames.append((account, frame)), node.gaps.append)
+        redis.bus.listen(node.hear, node.lack)
         redis.nodes.listen(lambda sender, payload: node.messages.append((sender, payload)))
         yield node

@@ -36,7 +36,7 @@ class Cluster:
 
     async def node(self, node_id: NodeId = HERE, account: AccountId = ACCOUNT, **bounds: int) -> Redis:
         redis = await self._stack.enter_async_context(open_redis(self._url, node_id, Keeping(**bounds)))
-        redis.bus.listen(lambda _account, frame, _origin: self.heard.append(frame), lambda _account: None)
+        redis.bus.listen(lambda _account, frame, _origin: self.heard.append(frame), lambda *_: None)
         await redis.bus.watch(account)
         return redis
 

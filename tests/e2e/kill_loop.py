@@ -5,22 +5,19 @@
 
 import argparse
 import asyncio
-import contextlib
 import random
 import shutil
 import sqlite3
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
-from tests import databases
 from tests.api_client import ApiClient
 from tests.e2e.kill_ledger import Ledger
 from tests.e2e.kill_writers import Writer, metadata_writer, post_writer, socket_writer
+from tests.e2e.new_server import new_server
 from tests.e2e.server import Server, temporary_home
-from tests.places import full_variables
 
 SESSIONS = 6
 POST_WRITERS = 5
@@ -77,17 +74,6 @@ def _database_problems(server: Server) -> list[str]:
     return [] if answer == [("ok",)] else [f"integrity_check: {answer}"]
 
 
-@contextlib.asynccontextmanager
-async def _server(flavor: str) -> AsyncIterator[Server]:
-    """One that has nothing yet; its home is left to look at."""
-    home = temporary_home()
-    if flavor == "light":
-        yield Server(home)
-        return
-    async with databases.new_database() as url:
-        yield Server(home, flavor=flavor, variables=full_variables(url, home))
-
-
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=20)
@@ -99,7 +85,7 @@ def _arguments() -> argparse.Namespace:
 async def main() -> int:
     arguments = _arguments()
     seed = int(time.time()) if arguments.seed is None else arguments.seed
-    async with _server(arguments.flavor) as server:
+    async with new_server(arguments.flavor, temporary_home()) as server:
         try:
             ledger, problems = await run(server, rounds=arguments.rounds, seed=seed)
             if await server.stop() != 0:

@@ -200,11 +200,11 @@ class RedisBus:
         for followed in self._followed.values():
             followed.held_back = []
         await self.frames.load(ask)
-        await self.unpublished.restore()
         await self._link.subscriptions.subscribe(self._node_channel(self.node_id))
         lost = await self._is_another()
         seconds, micros = await ask("TIME")
         self._ahead = int(seconds) * 1000 + int(micros) // 1000 - int(time.time() * 1000)
+        await self.unpublished.restore(self.now())
         if lost:
             self._check_until = time.monotonic() + LATE_SECONDS * 3
             await self.check_lateness()
@@ -256,9 +256,9 @@ class RedisBus:
 
     async def look_for_dead(self) -> None:
         """Connections start over where a node that was killed may not have published everything."""
-        for account_id in await self.unpublished.tick():
+        for account_id, silent_since in await self.unpublished.tick(self.now()):
             if account_id in self._followed:
-                self._on_gap(account_id)
+                self._on_gap(account_id, silent_since)
 
     # Redis has lost its memory
 

@@ -7,6 +7,7 @@ a word, the marks that it left tell who may have missed something.
 
 import time
 from collections import Counter
+from typing import NamedTuple
 
 from happy.adapters.full.redis_link import RedisLink
 from happy.adapters.full.redis_scripts import ALIVE
@@ -17,8 +18,15 @@ OLD_SECONDS = 30
 """Marks are renewed well before they count as old."""
 
 REMEMBERED_SECONDS = 600
-SILENCES = 3
-"""A node that nobody heard listen this often in a row, a second apart, is gone; once may be a broken wire."""
+SILENCES = 4
+"""A node that does not listen this often in a row, a second apart, is gone; once may be a broken wire."""
+
+
+class Silence(NamedTuple):
+    """How often a node did not listen, and when that was noticed first."""
+
+    times: int
+    since: int
 
 
 class RedisUnpublished:
@@ -31,7 +39,7 @@ class RedisUnpublished:
         self._mine = self._key(node_id)
         self._open: Counter[AccountId] = Counter()  # commits that are not published yet
         self._marks: dict[AccountId, float] = {}
-        self._silent: Counter[NodeId] = Counter()
+        self._silent: dict[NodeId, Silence] = {}
         self._alive = b""
 
     def expect(self, account_id: AccountId) -> None:
@@ -46,20 +54,29 @@ class RedisUnpublished:
         if not self._open[account_id]:
             del self._open[account_id]
 
-    async def restore(self) -> None:
-        """Redis may have forgotten the marks."""
+    async def restore(self, now: int) -> None:
+        """Redis may have forgotten the marks. Who is silent already owes nothing to later connections."""
         self._alive = await self._link.ask_first("SCRIPT", "LOAD", ALIVE)
         for account_id, at in self._marks.items():
             self._link.send("ZADD", self._mine, int(at), account_id)
-        await self._say_alive()
+        await self._look(now)
 
-    async def tick(self) -> list[AccountId]:
-        """Say that this node is alive; accounts that a node which is gone may not have published to."""
+    async def tick(self, now: int) -> list[tuple[AccountId, int]]:
+        """Say that this node is alive; accounts that a node which is gone may owe events, and since when.
+
+        Times are on the clock of events.
+        """
         self._take_back()
-        silent = set(await self._say_alive())
-        self._silent = Counter({node: self._silent[node] + 1 for node in silent})
-        gone = [node for node, times in self._silent.items() if times == SILENCES]
-        return [account_id for node in gone for account_id in await self._marks_of(node)]
+        await self._look(now)
+        gone = [(node, silence.since) for node, silence in self._silent.items() if silence.times == SILENCES]
+        return [(account_id, since) for node, since in gone for account_id in await self._marks_of(node)]
+
+    async def _look(self, now: int) -> None:
+        """Count how often in a row a node was silent."""
+        before, self._silent = self._silent, {}
+        for node in await self._say_alive():
+            known = before.get(node, Silence(0, now))
+            self._silent[node] = Silence(known.times + 1, known.since)
 
     async def has_marked(self, node_id: NodeId, account_id: AccountId) -> bool:
         """Whether a node that does not listen any more may have owed events to an account."""

@@ -86,9 +86,12 @@ class OnMessage(Protocol):
 
 
 class OnGap(Protocol):
-    """Called when frames for an account were lost on their way here: its connections must start over."""
+    """Called when frames for an account were lost on their way here: its connections must start over.
 
-    def __call__(self, account_id: AccountId) -> None: ...
+    Those that began after a moment on the clock of events lack nothing, if one is given.
+    """
+
+    def __call__(self, account_id: AccountId, before: int | None = None) -> None: ...
 
 
 class EventBus(Protocol):

@@ -285,3 +285,17 @@ async def test_a_question_that_is_withdrawn_is_not_replied_to(hub: Hub) -> None:
 
     assert None is socket.on_answer
     assert [] == replies
+
+
+async def test_a_gap_concerns_those_who_were_there_before_it(hub: Hub) -> None:
+    early, late = join(hub, "early")[0], join(hub, "late")[0]
+    closed: list[str] = []
+    for connection, since in ((early, 10), (late, 20)):
+        connection.since = since
+        socket: Any = connection.socket
+        socket.close = lambda name=connection.id: closed.append(name)
+    hub.on_gap(OWNER, 15)
+    assert ["early"] == closed
+    hub.on_gap(OWNER)
+
+    assert ["early", "early", "late"] == closed

@@ -1,0 +1,19 @@
+"""A server of either flavor that has nothing yet, for programs outside pytest."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests import databases
+from tests.e2e.server import Server
+from tests.places import full_variables
+
+
+@asynccontextmanager
+async def new_server(flavor: str, home: Path) -> AsyncIterator[Server]:
+    """Not started; the full one on a database of its own, which is gone afterwards."""
+    if flavor == "light":
+        yield Server(home)
+        return
+    async with databases.new_database() as url:
+        yield Server(home, flavor=flavor, variables=full_variables(url, home))
