@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
+from schema.constructs import any_of
 from schema.tables import accounts, github_users, push_tokens, service_account_tokens
 
 _own = accounts.c.id == param("account")
@@ -22,7 +23,7 @@ def UPSERT(insert: Any) -> Any:
     ).returning(accounts.c.id)
 
 
-EXISTS = sa.select(accounts.c.id).where(_own)
+EXISTING = sa.select(accounts.c.id).where(any_of(accounts.c.id, "accounts"))
 
 GET = (
     sa.select(

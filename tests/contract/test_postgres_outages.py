@@ -61,7 +61,7 @@ async def test_a_request_waited_for_the_end_of_what_a_silent_database_would_neve
 async def test_a_transaction_that_meets_silence_ends_soon(wire: Wire, store: PostgresStore) -> None:
     async def falling_silent(tx: Transaction) -> None:
         wire.hold()
-        await tx.accounts.exists(NOBODY)
+        await tx.accounts.existing([NOBODY])
 
     with refused_in_time():
         await store.write(falling_silent)

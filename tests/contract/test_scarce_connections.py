@@ -39,7 +39,7 @@ async def test_callers_were_refused_although_connections_were_there(url: str) ->
         session = await seeds.session(store, owner)
 
         async def work() -> None:
-            await store.read(lambda tx: tx.accounts.exists(owner))
+            await store.read(lambda tx: tx.accounts.existing([owner]))
             await store.write(lambda tx: tx.accounts.next_seq(owner, 1, seeds.NOW))
             await store.messages.append(owner, session.id, [seeds.draft()], seeds.NOW)
 

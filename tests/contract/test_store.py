@@ -154,13 +154,13 @@ async def test_a_caller_that_gives_up_disturbs_nobody(store: Store) -> None:
 
 async def test_a_reader_that_gives_up_disturbs_nobody(store: Store) -> None:
     owner = await seeds.account(store)
-    reads = [asyncio.create_task(store.read(lambda tx: tx.accounts.exists(owner))) for _ in range(20)]
+    reads = [asyncio.create_task(store.read(lambda tx: tx.accounts.existing([owner]))) for _ in range(20)]
     await asyncio.sleep(0)
     for task in reads[::2]:
         task.cancel()
     outcomes = await asyncio.gather(*reads, return_exceptions=True)
 
-    assert [True] * 10 == outcomes[1::2]
+    assert [[owner]] * 10 == outcomes[1::2]
 
 
 # -- errors ----------------------------------------------------------------------------------------------
@@ -203,7 +203,7 @@ async def test_a_closed_store_is_unavailable(open_store: OpenStore) -> None:
 
     for use in (
         store.ping(),
-        store.read(lambda tx: tx.accounts.exists(owner)),
+        store.read(lambda tx: tx.accounts.existing([owner])),
         store.write(lambda tx: tx.accounts.next_seq(owner, 1, NOW)),
         store.messages.append(owner, session.id, [seeds.draft()], NOW),
         store.messages.after(owner, session.id, 0, 10),

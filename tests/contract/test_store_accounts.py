@@ -31,14 +31,14 @@ async def test_a_key_that_signs_in_many_times_at_once_makes_one_account(store: S
     ids = await asyncio.gather(*(seeds.account(store, key) for _ in range(16)))
 
     assert 1 == len(set(ids))
-    assert await store.read(lambda tx: tx.accounts.exists(ids[0]))
+    assert await store.read(lambda tx: tx.accounts.existing([ids[0]]))
 
 
 async def test_accounts_exist_once_they_are_made(store: Store) -> None:
     owner = await seeds.account(store)
 
-    assert await store.read(lambda tx: tx.accounts.exists(owner))
-    assert not await store.read(lambda tx: tx.accounts.exists(NOBODY))
+    assert await store.read(lambda tx: tx.accounts.existing([owner]))
+    assert not await store.read(lambda tx: tx.accounts.existing([NOBODY]))
 
 
 async def test_a_new_account_has_an_empty_profile(store: Store) -> None:

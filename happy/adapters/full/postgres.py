@@ -148,7 +148,7 @@ class PostgresStore:
 
     async def ping(self) -> None:
         async with self.connection() as connection:
-            await PostgresExecutor(connection).one(accounts.EXISTS, account="")
+            await PostgresExecutor(connection).one(accounts.EXISTING, accounts=[""])
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:

@@ -141,7 +141,7 @@ class SqliteStore:
 
 
 async def _ping(run: SqliteExecutor) -> None:
-    await run.one(accounts.EXISTS, account="")
+    await run.one(accounts.EXISTING, accounts=[""])
 
 
 class SqliteMessageLog:

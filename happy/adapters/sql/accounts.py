@@ -1,12 +1,14 @@
 """Accounts in SQL."""
 
+from collections.abc import Collection
+
 from happy.adapters.sql.statement import Executor, Statement, scalar
 from happy.domain.accounts import Account, PushToken, Settings
 from happy.domain.errors import NotFound
 from happy.domain.values import AccountId, Millis, Swap, Versioned
 
 UPSERT: Statement[AccountId] = Statement("accounts.UPSERT", scalar)
-EXISTS: Statement[AccountId] = Statement("accounts.EXISTS", scalar)
+EXISTING: Statement[AccountId] = Statement("accounts.EXISTING", scalar)
 GET = Statement("accounts.GET", Account)
 CONNECTED_SERVICES: Statement[str] = Statement("accounts.CONNECTED_SERVICES", scalar)
 SETTINGS = Statement("accounts.SETTINGS", Settings)
@@ -27,8 +29,8 @@ class SqlAccounts:
         assert stored is not None, "an upsert always returns its row"
         return stored
 
-    async def exists(self, account_id: AccountId) -> bool:
-        return await self._run.one(EXISTS, account=account_id) is not None
+    async def existing(self, account_ids: Collection[AccountId]) -> list[AccountId]:
+        return await self._run.all(EXISTING, accounts=list(account_ids))
 
     async def get(self, account_id: AccountId) -> Account | None:
         return await self._run.one(GET, account=account_id)

@@ -1,6 +1,6 @@
 """Durable state: repositories, the transaction they share, and the message log."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -34,7 +34,9 @@ class AccountRepository(Protocol):
         """Create the account, or return the id of the one that has this public key (upper-case hex)."""
         ...
 
-    async def exists(self, account_id: AccountId) -> bool: ...
+    async def existing(self, account_ids: Collection[AccountId]) -> list[AccountId]:
+        """Those of them that there are."""
+        ...
 
     async def get(self, account_id: AccountId) -> Account | None: ...
 

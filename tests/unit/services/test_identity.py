@@ -1,0 +1,80 @@
+"""Many who come at once are looked for together, and each gets an answer of its own."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from happy.crypto import Keyring
+from happy.domain.errors import Unauthenticated, Unavailable
+from happy.domain.values import AccountId
+from happy.services.identity import IdentityService
+from tests import seeds
+from tests.seeds import NOBODY, NOW
+from tests.unit.services.world import World
+
+TOKENS = Keyring("a secret for tests").tokens
+
+
+class Counting:
+    """The store, and how often it was read."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.reads = 0
+        self.error: BaseException | None = None
+
+    async def read(self, body: Any) -> Any:
+        self.reads += 1
+        await asyncio.sleep(0)
+        if self.error is not None:
+            raise self.error
+        return await self._world.store.read(body)
+
+
+@pytest.fixture
+def store(world: World) -> Any:
+    return Counting(world)
+
+
+@pytest.fixture
+def identity(store: Any) -> IdentityService:
+    return IdentityService(store, TOKENS, lambda: NOW)
+
+
+async def test_a_crowd_costs_two_questions(
+    world: World, identity: IdentityService, store: Counting, owner: AccountId
+) -> None:
+    others = [await seeds.account(world.store) for _ in range(20)]
+    accounts = [owner, *others, NOBODY] * 10
+    found = await asyncio.gather(
+        *(identity.authenticate(TOKENS.issue(account, NOW)) for account in accounts), return_exceptions=True
+    )
+
+    assert 2 == store.reads
+    assert [account for account in accounts if account != NOBODY] == [
+        account for account in found if not isinstance(account, BaseException)
+    ]
+    assert all(isinstance(error, Unauthenticated) for error in found if isinstance(error, BaseException))
+
+
+async def test_nobody_is_taken_for_a_stranger_because_the_store_is_away(
+    identity: IdentityService, store: Counting, owner: AccountId
+) -> None:
+    store.error = Unavailable("away")
+    asking = (identity.authenticate(TOKENS.issue(owner, NOW)) for _ in range(5))
+    found = await asyncio.gather(*asking, return_exceptions=True)
+    assert all(isinstance(error, Unavailable) for error in found)
+    store.error = None
+
+    assert owner == await identity.authenticate(TOKENS.issue(owner, NOW))
+
+
+async def test_one_who_gives_up_while_asking_leaves_the_others_an_answer(
+    identity: IdentityService, store: Counting, owner: AccountId
+) -> None:
+    store.error = asyncio.CancelledError()
+    asking = (identity.authenticate(TOKENS.issue(owner, NOW)) for _ in range(3))
+    found = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert {asyncio.CancelledError, Unavailable} == {type(error) for error in found}
