@@ -22,7 +22,7 @@ OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 """Opens the test's own database; more than once gives further connections to the same one."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Node:
     """One server process as the ports see it, and what reached it from others."""
 

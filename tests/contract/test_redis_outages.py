@@ -19,6 +19,7 @@ from tests.own_redis import OwnRedis, Wire, own_redis
 pytestmark = pytest.mark.services
 ACCOUNT, OTHER = AccountId("account"), AccountId("other")
 KEPT = Keeping()
+OUTAGE_SECONDS = 30
 
 
 @pytest.fixture
@@ -251,6 +252,32 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
     kept = await sender.history.since(ACCOUNT, start, unbroken=True)
 
     assert [b"1", b"2"] == [event.frame for event in kept or []]
+
+
+async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender: Node) -> None:
+    """One node is cut off, then Redis is away, and all go on publishing: each hears all, or of a gap."""
+    async with (
+        Wire(redis.port) as wire,
+        listener(wire.url, ACCOUNT) as node,
+        listener(redis.url, ACCOUNT) as other,
+    ):
+        await sender.bus.watch(ACCOUNT)
+        await wire.cut()
+        send(sender, *range(10))
+        send(node, *range(10, 20))
+        await asyncio.sleep(OUTAGE_SECONDS / 2)
+        redis.stop()
+        send(sender, *range(20, 30))
+        send(other, *range(30, 40))
+        await asyncio.sleep(OUTAGE_SECONDS / 2)
+        redis.start()
+        await wire.mend()
+        published = {sender: {*range(10), *range(20, 30)}, node: {*range(10, 20)}, other: {*range(30, 40)}}
+        for one, own in published.items():
+            others = set(range(40)) - own
+            await until(lambda one=one, others=others: others <= set(heard(one)) or one.gaps != [])
+
+            assert len(heard(one)) == len(set(heard(one)))
 
 
 async def test_a_redis_that_falls_silent_is_noticed(redis: OwnRedis, sender: Node) -> None:
