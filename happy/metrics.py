@@ -1,6 +1,7 @@
 """Counts of what happens, in plain memory; whoever is asked for them renders them (contract 05 section 6)."""
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
@@ -29,6 +30,14 @@ class Counter:
         self.values[labels] = self.values.get(labels, 0) + 1
 
 
+@dataclass(slots=True)
+class Observed:
+    """Values by bucket, those beyond the last one at the end, and their sum."""
+
+    counts: list[int]
+    total: float = 0.0
+
+
 class Histogram:
     """How often a measured value lay within each bucket, per combination of labels."""
 
@@ -36,32 +45,40 @@ class Histogram:
         self.name = name
         self.labels = labels
         self.buckets = buckets
-        self.values: dict[Labels, tuple[list[int], float]] = {}
+        self.values: dict[Labels, Observed] = {}
 
-    def observe(self, value: float, *labels: str) -> None:
-        counts, total = self.values.get(labels) or ([0] * (len(self.buckets) + 1), 0.0)
-        for position, bound in enumerate(self.buckets):
-            if value <= bound:
-                counts[position] += 1
-                break
-        else:
-            counts[-1] += 1
-        self.values[labels] = counts, total + value
+    def observe(self, value: float, labels: Labels) -> None:
+        observed = self.values.get(labels)
+        if observed is None:
+            observed = self.values[labels] = Observed([0] * (len(self.buckets) + 1))
+        observed.counts[bisect_left(self.buckets, value)] += 1
+        observed.total += value
 
 
-class Bounded:
+class Total:
+    """How often a histogram was given a value: a counter that costs nothing of its own."""
+
+    def __init__(self, name: str, of: Histogram) -> None:
+        self.name = name
+        self.labels = of.labels
+        self._of = of
+
+    @property
+    def values(self) -> dict[Labels, float]:
+        return {labels: sum(observed.counts) for labels, observed in self._of.values.items()}
+
+
+class Bounded(dict[str, str]):
     """Values from outside as labels: each costs memory for good, so only the first few keep their name."""
 
     def __init__(self, limit: int) -> None:
+        super().__init__()
         self._limit = limit
-        self._known: set[str] = set()
 
-    def __call__(self, value: str) -> str:
-        if value in self._known:
-            return value
-        if len(self._known) >= self._limit:
+    def __missing__(self, value: str) -> str:
+        if len(self) >= self._limit:
             return OTHER
-        self._known.add(value)
+        self[value] = value
         return value
 
 
@@ -105,16 +122,16 @@ class Metrics:
     def __init__(self) -> None:
         self.gauges = Gauges()
         http = ("method", "route", "status", "client", "client_type")
-        self.http_requests = Counter("http_requests", *http)
         self.http_durations = Histogram("http_request_duration_seconds", HTTP_BUCKETS, *http)
+        self.http_requests = Total("http_requests", self.http_durations)
         self.events = Counter("websocket_events", "event_type", "client", "client_type")
         self.recoveries = Counter("realtime_recoveries", "result")
         self.session_beats = Counter("session_alive_events")
         self.machine_beats = Counter("machine_alive_events")
         self.validations = Counter("session_cache_operations", "operation", "result")
         self.skipped = Counter("database_updates_skipped", "type")
-        self.rpc_calls = Counter("rpc_calls", "method", "result")
         self.rpc_durations = Histogram("rpc_call_duration_seconds", RPC_BUCKETS, "method", "result")
+        self.rpc_calls = Total("rpc_calls", self.rpc_durations)
         self.rpc_retries = Histogram("rpc_lookup_retries", RETRY_BUCKETS, "method")
         self.rpc_timeouts = Counter("rpc_fetchsockets_timeouts", "context")
         self._clients = Bounded(100)
@@ -124,24 +141,22 @@ class Metrics:
         """The labels `client` and `client_type` of what a client calls itself."""
         if declared is None or CLIENT.fullmatch(declared) is None:
             return UNKNOWN, UNKNOWN
-        client = self._clients(declared)
+        client = self._clients[declared]
         return client, client.partition("/")[0]
 
     def http(self, method: str, route: str, status: int, declared: str | None, seconds: float) -> None:
         """An answered request; `route` is the template of its endpoint."""
         labels = (method, route, str(status), *self.client(declared))
-        self.http_requests.add(*labels)
-        self.http_durations.observe(seconds, *labels)
+        self.http_durations.observe(seconds, labels)
 
     def rpc(self, method: str, result: str, seconds: float) -> None:
         """A finished call. Of the method, the part behind the last colon counts."""
-        name = self._methods(method.rpartition(":")[2][:64])
-        self.rpc_calls.add(name, result)
-        self.rpc_durations.observe(seconds, name, result)
+        name = self._methods[method.rpartition(":")[2][:64]]
+        self.rpc_durations.observe(seconds, (name, result))
 
     def rpc_waited(self, method: str, lookups: int) -> None:
         """A call that found nobody at first, and how often it looked again."""
-        self.rpc_retries.observe(lookups, self._methods(method.rpartition(":")[2][:64]))
+        self.rpc_retries.observe(lookups, (self._methods[method.rpartition(":")[2][:64]],))
 
     def validation(self, kind: Literal["session", "machine"], result: str) -> None:
         self.validations.add(f"{kind}_validation", result)

@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +12,7 @@ from happy.domain.events import Audience, Ephemeral, Scope, Update
 from happy.domain.ports.pubsub import EventBus, OnReply, Origin
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import frame as frames
-from happy.gateway.engine import Ack, Socket, SocketClosed
+from happy.gateway.engine import Ack, Socket
 from happy.gateway.frame import Frame
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import Event, is_known
@@ -244,15 +243,7 @@ class Hub:
         payload: dict[str, Any] = {"method": method}
         if params is not None:
             payload["params"] = params
-        return connection.socket.ask("rpc-request", self._encode(payload), partial(_reply, on_reply))
-
-
-def _reply(on_reply: OnReply, answer: bytes | SocketClosed | None) -> None:
-    """In the words of the domain."""
-    if isinstance(answer, bytes):
-        on_reply(msgspec.Raw(answer))
-    else:
-        on_reply(None if answer is None else Unavailable("the connection has gone"))
+        return connection.socket.ask("rpc-request", self._encode(payload), on_reply)
 
 
 def _packet(name: str, payload: bytes) -> str:

@@ -9,7 +9,7 @@ from happy.http.answers import Answer, json_answer
 from happy.http.asgi import ASGIApp, Receive, Scope, Send
 from happy.http.errors import RefusalBody
 from happy.http.system import now
-from happy.metrics import Counter, Histogram, Metrics
+from happy.metrics import Counter, Histogram, Metrics, Total
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -74,7 +74,7 @@ class Collector:
         yield from self._engine()
         yield from self._link()
         for measured in vars(self._metrics).values():
-            if isinstance(measured, Counter):
+            if isinstance(measured, Counter | Total):
                 yield _counter(measured)
             elif isinstance(measured, Histogram):
                 yield _histogram(measured)
@@ -121,7 +121,7 @@ class Collector:
         yield breaks
 
 
-def _counter(counter: Counter) -> "Metric":
+def _counter(counter: Counter | Total) -> "Metric":
     from prometheus_client.metrics_core import CounterMetricFamily
 
     family = CounterMetricFamily(counter.name, _help(counter.name), labels=("app", *counter.labels))
@@ -137,13 +137,13 @@ def _histogram(histogram: Histogram) -> "Metric":
 
     family = HistogramMetricFamily(histogram.name, _help(histogram.name), labels=("app", *histogram.labels))
     bounds: list[Any] = [*map(str, histogram.buckets), "+Inf"]
-    for labels, (counts, total) in histogram.values.items():
+    for labels, observed in histogram.values.items():
         reached = 0
         buckets = []
-        for bound, count in zip(bounds, counts, strict=True):
+        for bound, count in zip(bounds, observed.counts, strict=True):
             reached += count
             buckets.append((bound, reached))
-        family.add_metric((APP, *labels), buckets, total)
+        family.add_metric((APP, *labels), buckets, observed.total)
     return family
 
 

@@ -1,16 +1,17 @@
 """Questions to connections of this node that serve a method, each with an end: the reply, or the clock."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 import msgspec
+from msgspec import Struct
 
-from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import LocalConnections
 from happy.domain.values import AccountId, ConnectionId
 
-Outcome = msgspec.Raw | Unavailable | TimeoutError | None
-"""What was replied, None when that is empty; or why nothing was."""
+Outcome = msgspec.Raw | Exception | None
+"""What was replied, None when that is empty; or why nothing was: TimeoutError, or the connection has gone."""
 
 OnEnd = Callable[[Outcome], None]
 
@@ -35,18 +36,17 @@ class Questions:
         """Returns at once; `on_end` is called once, later."""
         question = Question(self._open, on_end)
         question.forget = self._connections.ask(account_id, connection_id, method, params, question.replied)
-        loop = asyncio.get_running_loop()
-        self._open[question] = loop.time() + self._seconds
+        self._open[question] = time.monotonic() + self._seconds
         if self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._look)
+            self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
 
     def _look(self) -> None:
         """End those whose time is up, and come back for the next."""
-        loop, self._timer = asyncio.get_running_loop(), None
-        now = loop.time()
+        self._timer = None
+        now = time.monotonic()
         for question, deadline in list(self._open.items()):
             if deadline > now:
-                self._timer = loop.call_later(deadline - now, self._look)
+                self._timer = asyncio.get_running_loop().call_later(deadline - now, self._look)
                 break
             question.expire()
 
@@ -56,26 +56,26 @@ class Questions:
             self._timer.cancel()
             self._timer = None
         for question in self._open:
-            question.forget()
+            question.withdraw()
         self._open.clear()
 
 
-class Question:
-    """One that is open. `forget` tells the connection that nobody waits for its reply any more."""
+class Question(Struct, eq=False):
+    """One of those that are open. `forget` tells the connection that nobody waits for its reply any more."""
 
-    __slots__ = ("_on_end", "_open", "forget")
+    among: "dict[Question, float]"
+    on_end: OnEnd
+    forget: Callable[[], object] | None = None
 
-    forget: Callable[[], object]
-
-    def __init__(self, among: "dict[Question, float]", on_end: OnEnd) -> None:
-        self._open = among
-        self._on_end = on_end
-
-    def replied(self, reply: msgspec.Raw | Unavailable | None) -> None:
-        del self._open[self]
-        self._on_end(reply)
+    def replied(self, reply: Outcome) -> None:
+        del self.among[self]
+        self.on_end(reply)
 
     def expire(self) -> None:
-        self.forget()
-        del self._open[self]
-        self._on_end(TimeoutError())
+        self.withdraw()
+        del self.among[self]
+        self.on_end(TimeoutError())
+
+    def withdraw(self) -> None:
+        if self.forget is not None:
+            self.forget()

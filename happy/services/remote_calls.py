@@ -102,7 +102,7 @@ class RemoteCalls:
     def _served(self, sender: NodeId, call_id: int, outcome: Outcome) -> None:
         if isinstance(outcome, TimeoutError):
             return  # the caller's time is up too
-        if isinstance(outcome, Unavailable):
+        if isinstance(outcome, Exception):
             self._link.send(sender, _pack(Answer(call_id, "gone"), None))
         else:
             self._link.send(sender, _pack(Answer(call_id, "done"), outcome))

@@ -74,7 +74,7 @@ class RpcService:
 
         True: `on_result` is called, later. False: it takes `call`. Most calls end here, without a task each.
         """
-        if method in self._elsewhere.get(account_id, ()):
+        if self._elsewhere and method in self._elsewhere.get(account_id, ()):
             return False
         target = self._connections.serving(account_id, method, besides=caller)
         if target is None:
@@ -84,10 +84,14 @@ class RpcService:
         return True
 
     def _ended(self, method: str, started: float, on_result: OnResult, outcome: Outcome) -> None:
-        result = _result(outcome)
-        named = RESULTS[str(result)] if isinstance(result, RpcFailed) else "success"
-        self._metrics.rpc(method, named, time.perf_counter() - started)
-        on_result(result)
+        if isinstance(outcome, Exception):
+            result: Result = _failure(outcome)
+            named = RESULTS[str(result)]
+        else:
+            result, named = outcome, "success"
+        seconds = time.perf_counter() - started
+        on_result(result)  # before what can wait
+        self._metrics.rpc(method, named, seconds)
 
     def close(self) -> None:
         """Nobody waits for results any more."""
@@ -137,10 +141,10 @@ class RpcService:
             return await self._remote.call(target, account_id, method, params)
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         self._questions.ask(account_id, target, method, params, partial(_settle, answer))
-        result = _result(await answer)
-        if isinstance(result, RpcFailed):
-            raise result
-        return result
+        outcome = await answer
+        if isinstance(outcome, Exception):
+            raise _failure(outcome)
+        return outcome
 
     def registered_elsewhere(self, account_id: AccountId, method: str) -> None:
         """Another node serves `method` too; its registration is newer than those of this node."""
@@ -220,10 +224,8 @@ class RpcService:
             del self._waiting[key]
 
 
-def _result(outcome: Outcome) -> Result:
-    if isinstance(outcome, TimeoutError):
-        return RpcFailed(TIMED_OUT)
-    return RpcFailed(DISCONNECTED) if isinstance(outcome, Unavailable) else outcome
+def _failure(why: Exception) -> RpcFailed:
+    return RpcFailed(TIMED_OUT if isinstance(why, TimeoutError) else DISCONNECTED)
 
 
 def _settle(answer: "asyncio.Future[Outcome]", outcome: Outcome) -> None:

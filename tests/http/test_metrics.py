@@ -97,7 +97,7 @@ async def test_the_port_has_a_sign_of_life_and_nothing_else(scrape: httpx.AsyncC
 def test_only_the_first_values_become_labels() -> None:
     bounded = Bounded(2)
 
-    assert ["a", "b", "other", "a"] == [bounded(value) for value in ("a", "b", "c", "a")]
+    assert ["a", "b", "other", "a"] == [bounded[value] for value in ("a", "b", "c", "a")]
 
 
 @pytest.mark.parametrize("declared", [None, "", "web", "web/1\n", "x" * 99 + "/1", "WEB/1"])
@@ -111,6 +111,7 @@ def test_a_bucket_holds_its_own_bound() -> None:
     for seconds in (0.05, 0.06, 99):
         metrics.rpc("m:bash", "success", seconds)
 
-    counts, total = metrics.rpc_durations.values["bash", "success"]
-    assert [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1] == counts
-    assert total == pytest.approx(99.11)
+    observed = metrics.rpc_durations.values["bash", "success"]
+    assert [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1] == observed.counts
+    assert observed.total == pytest.approx(99.11)
+    assert metrics.rpc_calls.values == {("bash", "success"): 3}

@@ -6,7 +6,6 @@ from typing import Final, NamedTuple, Protocol
 import msgspec
 from msgspec import Struct
 
-from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.positions import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId
@@ -223,10 +222,10 @@ class Presence(Protocol):
 class OnReply(Protocol):
     """Called once, never before `ask` has returned, with what a connection answered; it must not block.
 
-    None is an empty answer, Unavailable none at all: the connection has closed.
+    None is an empty answer, an exception none at all: the connection has closed.
     """
 
-    def __call__(self, reply: msgspec.Raw | Unavailable | None) -> None: ...
+    def __call__(self, reply: msgspec.Raw | Exception | None) -> None: ...
 
 
 class LocalConnections(Protocol):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
 from happy.gateway.engine.application import Refused
-from happy.gateway.engine.packets import ROOT, Packet, ProtocolError
+from happy.gateway.engine.packets import ACK, CONNECT, DISCONNECT, EVENT, ROOT, Packet, ProtocolError
 from happy.gateway.engine.runtime import logger
 from happy.gateway.engine.socket import Ack, Socket
 
@@ -57,21 +57,21 @@ class Client:
             return None
         self._incomplete = self._attachments = None
         body = packets.fill_placeholders(packet.body, attachments)
-        kind = packets.EVENT if packet.kind == packets.BINARY_EVENT else packets.ACK
+        kind = EVENT if packet.kind == packets.BINARY_EVENT else ACK
         return self._dispatch(Packet(kind, body, packet.ack, packet.namespace))
 
     def _dispatch(self, packet: Packet) -> Awaitable[None] | None:
         kind, socket = packet.kind, self.socket
-        if kind == packets.CONNECT:
+        if kind == CONNECT:
             return self._connect(packet)
         if socket is None or packet.namespace != ROOT:
             raise ProtocolError("packet for a namespace that was not joined")
-        if kind == packets.EVENT:
+        if kind == EVENT:
             return self._event(socket, packet)
-        if kind == packets.ACK:
+        if kind == ACK:
             self._answer(socket, packet)
             return None
-        if kind == packets.DISCONNECT:
+        if kind == DISCONNECT:
             return self._leave(socket)
         self._expect_attachments(packet)
         return None
@@ -102,7 +102,7 @@ class Client:
             self._connection.close("server error")
         else:
             self._stop_timer()
-            self._connection.trusted = True
+            self._connection.trust()
             socket.join()
 
     def _refuse(self, namespace: str, message: str) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from happy.gateway.engine import packets
 from happy.gateway.engine.client import Client
-from happy.gateway.engine.packets import ProtocolError
+from happy.gateway.engine.packets import MESSAGE, ProtocolError
 from happy.gateway.engine.runtime import logger
 
 if TYPE_CHECKING:
@@ -47,11 +47,11 @@ class Connection:
         "confirmed",
         "headers",
         "heard",
+        "max_payload",
         "probe",
         "reason",
         "sid",
         "transport",
-        "trusted",
     )
 
     def __init__(self, runtime: Runtime, sid: str, headers: Headers, transport: Transport) -> None:
@@ -63,7 +63,8 @@ class Connection:
         self.broken = False  # closed because of what the peer sent: the rest is not worth reading
         self.reason = ""
         self.heard = False  # anything since the last ping
-        self.trusted = False  # the application has let this client in
+        # How much the peer may send at once: a stranger cannot make us hold as much as a client.
+        self.max_payload = runtime.settings.max_payload_untrusted
         self.confirmed = 0.0  # when the last ping that was answered was sent
         self._pinged = 0.0
         self._runtime = runtime
@@ -93,11 +94,9 @@ class Connection:
     def settings(self) -> EngineSettings:
         return self._runtime.settings
 
-    @property
-    def max_payload(self) -> int:
-        """How much the peer may send at once: a stranger cannot make us hold as much as a client."""
-        settings = self._runtime.settings
-        return settings.max_payload if self.trusted else settings.max_payload_untrusted
+    def trust(self) -> None:
+        """The application has let this client in."""
+        self.max_payload = self._runtime.settings.max_payload
 
     @property
     def has_queue(self) -> bool:
@@ -152,7 +151,7 @@ class Connection:
         try:
             if isinstance(packet, bytes):
                 return self._client.binary(packet)
-            if packet[:1] == packets.MESSAGE:
+            if packet[:1] == MESSAGE:
                 return self._client.message(packet[1:])
             if packet[:1] == packets.BINARY:  # of a client whose websocket carries text alone
                 return self._client.binary(packets.decode_binary(packet))

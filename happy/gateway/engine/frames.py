@@ -1,6 +1,6 @@
 """Websocket frames as RFC 6455 defines them for a server: pure, strict, without extensions."""
 
-import struct
+from struct import Struct
 
 try:
     from websockets.speedups import apply_mask
@@ -10,14 +10,18 @@ except ImportError:  # where no compiled wheel exists
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_PROTOCOL, CLOSE_NOT_UTF8, CLOSE_TOO_LARGE = 1000, 1001, 1002, 1007, 1009
 
-_FIN, _RESERVED, _OPCODE, _MASKED, _LENGTH = 0x80, 0x70, 0x0F, 0x80, 0x7F
+_FIN, _OPCODE, _MASKED = 0x80, 0x0F, 0x80
+_CONTROL = _FIN | CLOSE  # the first byte of the first of the control frames, which are never fragments
 _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _HEADER, _MASK = 2, 4
+_MEDIUM_HEAD, _LONG_HEAD = Struct("!BBH").pack, Struct("!BBQ").pack
 _MEDIUM_MAX = 0xFFFF
 _MAX_FRAGMENTS = 65_536  # of one message: empty ones cost memory too
 _CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})  # that may be sent
 _FREE_CODES = (3000, 4999)  # of libraries and applications
-_KNOWN = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
+_LEGAL = frozenset(  # first bytes of a frame: control frames are not fragmented, extensions are not spoken
+    {CONTINUATION, TEXT, BINARY, *(_FIN | kind for kind in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))}
+)
 
 Message = tuple[int, bytes]
 
@@ -33,72 +37,61 @@ class FrameError(Exception):
 class FrameReader:
     """Cuts received bytes into messages: text and binary ones whole, control frames as they come."""
 
-    __slots__ = ("_data", "_fragments", "_fragments_size", "_kind", "_position", "limit")
+    __slots__ = ("_fragments", "_fragments_size", "_kind", "_position", "limit", "rest")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit  # of a message; may be changed at any time
-        self._data: bytes | bytearray = b""
-        self._position = 0
+        self.rest: bytes | bytearray = b""  # empty when all that was received is cut
+        self._position = 0  # in the rest, of the next frame
         self._kind = CONTINUATION  # of the message whose first fragments have arrived
         self._fragments: list[bytes] | None = None
         self._fragments_size = 0
 
     def feed(self, data: bytes) -> None:
         """Add what was received."""
-        if self._position >= len(self._data):
-            self._data = data
-        else:  # the rest of a frame: in a bytearray, so that a large one is not copied for each piece
-            rest = self._data if isinstance(self._data, bytearray) else bytearray(self._data)
-            del rest[: self._position]
-            rest += data
-            self._data = rest
-        self._position = 0
+        if not self.rest:
+            self.rest = data
+            return
+        # In a bytearray, so that a large frame is not copied for each piece.
+        rest = self.rest if isinstance(self.rest, bytearray) else bytearray(self.rest)
+        del rest[: self._position]
+        rest += data
+        self.rest, self._position = rest, 0
 
     def next(self) -> Message | None:
         """The next message as (opcode, payload), None until more arrives. Raises FrameError."""
-        while True:
-            frame = self._next_frame()
-            if frame is None:
-                self._let_go()
-                return None
+        while self.rest and (frame := self._next_frame()) is not None:
             first, payload = frame
-            opcode = first & _OPCODE
-            if first & _FIN and opcode and (opcode >= CLOSE or self._fragments is None):
-                return opcode, payload
+            if first >= _CONTROL or (first > _FIN and self._fragments is None):
+                return first & _OPCODE, payload
             message = self._assemble(first, payload)
             if message is not None:
                 return message
+        return None
 
     def _next_frame(self) -> tuple[int, bytes] | None:
-        data, start = self._data, self._position
-        available = len(data) - start
-        if available < _HEADER:
+        data, start = self.rest, self._position
+        if len(data) - start < _HEADER:
             return None
-        first, second = data[start], data[start + 1]
-        start += _HEADER
-        size = second & _LENGTH
-        if first & _RESERVED or not second & _MASKED or first & _OPCODE not in _KNOWN:
+        first, size = data[start], data[start + 1] - _MASKED
+        if first not in _LEGAL or size < 0 or (size > _SHORT and first >= _CONTROL):
             raise FrameError(CLOSE_PROTOCOL)
-        if first & _OPCODE >= CLOSE and (size > _SHORT or not first & _FIN):
-            raise FrameError(CLOSE_PROTOCOL)
+        begin = start + _HEADER + _MASK
         if size > _SHORT:
             width = 2 if size == _MEDIUM else 8
-            if available < _HEADER + width:
-                return None
-            size = int.from_bytes(data[start : start + width])
-            start += width
-        if size + self._fragments_size > self.limit and first & _OPCODE < CLOSE:
+            size = int.from_bytes(data[begin - _MASK : begin - _MASK + width])  # if cut, too small a number
+            begin += width
+        if size + self._fragments_size > self.limit and first < _CONTROL:
             raise FrameError(CLOSE_TOO_LARGE)
-        mask, start = data[start : start + _MASK], start + _MASK
-        end = start + size
+        end = begin + size
         if end > len(data):
             return None
-        self._position = end
-        return first, apply_mask(data[start:end], bytes(mask))
-
-    def _let_go(self) -> None:
-        if self._position >= len(self._data):
-            self._data, self._position = b"", 0
+        payload = apply_mask(data[begin:end], data[begin - _MASK : begin])
+        if end == len(data):
+            self.rest, self._position = b"", 0
+        else:
+            self._position = end
+        return first, payload
 
     def _assemble(self, first: int, payload: bytes) -> Message | None:
         opcode = first & _OPCODE
@@ -123,8 +116,8 @@ def frame(opcode: int, payload: bytes) -> bytes:
     if size <= _SHORT:
         return bytes((_FIN | opcode, size)) + payload
     if size <= _MEDIUM_MAX:
-        return struct.pack("!BBH", _FIN | opcode, _MEDIUM, size) + payload
-    return struct.pack("!BBQ", _FIN | opcode, _LONG, size) + payload
+        return _MEDIUM_HEAD(_FIN | opcode, _MEDIUM, size) + payload
+    return _LONG_HEAD(_FIN | opcode, _LONG, size) + payload
 
 
 def close_frame(code: int) -> bytes:

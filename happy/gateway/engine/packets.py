@@ -23,7 +23,8 @@ MAX_PACKETS = 16_384  # in one polling payload: a body of separators must not be
 MAX_UNUSUAL = 256_000  # characters of a packet that takes more work than others
 
 # Socket.IO
-CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = range(7)
+CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0", "1", "2", "3", "4", "5", "6"
+_USUAL = frozenset({EVENT, ACK})
 ROOT = "/"
 RESERVED = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
@@ -59,7 +60,7 @@ class ProtocolError(Exception):
 class Packet(msgspec.Struct, frozen=True, gc=False):
     """A Socket.IO packet whose body is still JSON text, empty if there was none."""
 
-    kind: int
+    kind: str
     body: str = ""
     ack: int | None = None
     namespace: str = ROOT
@@ -112,13 +113,13 @@ def decode_binary(part: str) -> bytes:
 def decode(text: str) -> Packet:
     """A Socket.IO packet from the data of an Engine.IO message."""
     kind = text[:1]
-    if kind in {"2", "3"}:  # the shape of nearly all packets: kind, digits or nothing, array
+    if kind in _USUAL:  # the shape of nearly all packets: kind, digits or nothing, array
         start = text.find("[", 1, 18)
         if start == 1:
-            return Packet(int(kind), text[1:])
+            return Packet(kind, text[1:])
         digits = text[1:start]
         if start > 1 and digits.isdecimal() and digits.isascii():
-            return Packet(int(kind), text[start:], int(digits))
+            return Packet(kind, text[start:], int(digits))
     return _decode_any(text)
 
 
@@ -128,13 +129,13 @@ def _decode_any(text: str) -> Packet:
         raise ProtocolError("malformed packet")
     kind, attachments, namespace, ack = head.groups()
     packet = Packet(
-        int(kind),
+        kind,
         text[head.end() :],
         None if ack is None else int(ack),
         namespace or ROOT,
         int(attachments or 0),
     )
-    if packet.kind >= BINARY_EVENT and packet.attachments == 0:
+    if packet.kind in {BINARY_EVENT, BINARY_ACK} and packet.attachments == 0:
         raise ProtocolError("binary packet without attachments")
     if packet.kind == DISCONNECT and packet.body:
         raise ProtocolError("disconnect with a body")
@@ -143,25 +144,31 @@ def _decode_any(text: str) -> Packet:
 
 def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
     """Name and uninterpreted arguments of an event. A number for a name, which nobody awaits, is None."""
-    event = _decode_body(_EVENT_BODY, body)
+    try:
+        event = _EVENT_BODY.decode(body)
+    except _MALFORMED:
+        event = _decode_unusual(_EVENT_BODY, body)
     name = event.name
     if name in RESERVED:
         raise ProtocolError("reserved event name")
-    args = [arg for arg in (event.first, event.second, event.third, event.fourth) if arg]
+    args = [event.first] if event.first else []
+    if event.second:
+        args += [arg for arg in (event.second, event.third, event.fourth) if arg]
     return name if isinstance(name, str) else None, args
 
 
-def decode_answer(body: str) -> bytes | None:
+def decode_answer(body: str) -> msgspec.Raw | None:
     """The first argument of an ack, uninterpreted."""
-    return bytes(_decode_body(_ANSWER_BODY, body or "[]").first) or None
-
-
-def _decode_body(decoder: msgspec.json.Decoder[Body], body: str) -> Body:
     try:
-        return decoder.decode(body)
+        return _ANSWER_BODY.decode(body or "[]").first or None
     except _MALFORMED:
-        if len(body) > MAX_UNUSUAL:
-            raise ProtocolError("malformed arguments") from None
+        return _decode_unusual(_ANSWER_BODY, body).first or None
+
+
+def _decode_unusual(decoder: msgspec.json.Decoder[Body], body: str) -> Body:
+    """What is no JSON as it is. Raises ProtocolError if it cannot be read as any."""
+    if len(body) > MAX_UNUSUAL:
+        raise ProtocolError("malformed arguments") from None
     try:
         return decoder.decode(_without_lone_surrogates(body))
     except _MALFORMED:

@@ -188,14 +188,15 @@ class PollingTransport:
             await request.answer(200, b"ok")
 
     async def _process(self, connection: Connection, received: list[str | bytes]) -> None:
-        turn = Turn()
+        turn: Turn | None = None
         for packet in received:
             work = connection.receive(packet)
             if work is not None:
                 await connection.settle(work)
+            turn = turn or Turn()
             if turn.is_over():
                 await asyncio.sleep(0)
-                turn = Turn()
+                turn = None
             if connection.broken:
                 return
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from happy.gateway.engine.application import Application
     from happy.gateway.engine.connection import Connection
     from happy.gateway.engine.settings import EngineSettings
-    from happy.gateway.engine.websocket import WebSocketLink
+    from happy.gateway.engine.writer import FrameWriter
 
 logger = logging.getLogger("happy.engine")
 
@@ -27,20 +27,16 @@ TURN_SECONDS = 0.002
 
 
 class Turn:
-    """A connection's turn of the event loop, from the end of its first packet."""
+    """A connection's turn of the event loop: it begins when its first packet has been processed."""
 
     __slots__ = ("_end",)
 
     def __init__(self) -> None:
-        self._end = 0.0
+        self._end = time.perf_counter() + TURN_SECONDS
 
     def is_over(self) -> bool:
-        """Asked after each packet."""
-        now = time.perf_counter()
-        if self._end:
-            return now > self._end
-        self._end = now + TURN_SECONDS
-        return False
+        """Asked before each further packet."""
+        return time.perf_counter() > self._end
 
 
 class Runtime:
@@ -56,7 +52,10 @@ class Runtime:
         self.closed: Counter[str] = Counter()  # by reason
         self._tasks: set[asyncio.Task[Any]] = set()
         self._framed = ("", b"")
-        self._to_push: list[WebSocketLink] = []
+        # How websockets write:
+        self.receiving = False  # packets that arrived are processed; `push` is called after them
+        self.at_once = False  # the last of them is: what it sends need not wait for more
+        self.to_push: list[FrameWriter] = []
 
     def add(self, connection: Connection) -> None:
         self.connections[connection.sid] = connection
@@ -93,14 +92,14 @@ class Runtime:
             self._framed = (text, frame)
         return frame
 
-    def push_soon(self, link: WebSocketLink) -> None:
-        """Let a link write at the end of this turn of the event loop: one system call for many packets."""
-        if not self._to_push:
-            asyncio.get_running_loop().call_soon(self._push)
-        self._to_push.append(link)
+    def push_soon(self, link: FrameWriter) -> None:
+        """Let a link write once for all that is sent now: when what was received is processed, or soon."""
+        if not self.to_push and not self.receiving:
+            asyncio.get_running_loop().call_soon(self.push)
+        self.to_push.append(link)
 
-    def _push(self) -> None:
-        links, self._to_push = self._to_push, []
+    def push(self) -> None:
+        links, self.to_push = self.to_push, []
         for link in links:
             link.push()
 

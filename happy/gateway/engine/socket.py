@@ -6,31 +6,32 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from msgspec import Struct
+
 from happy.gateway.engine.application import SocketClosed
 from happy.gateway.engine.packets import encode_ack, encode_connect, encode_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import msgspec
+
     from happy.gateway.engine.connection import Connection
 
-    OnAnswer = Callable[[bytes | SocketClosed | None], None]
+    OnAnswer = Callable[[msgspec.Raw | SocketClosed | None], None]
 
 
-class Ack:
+class Ack(Struct, eq=False):
     """Answers one event, once. Further calls, and calls after the socket closed, do nothing."""
 
-    __slots__ = ("_number", "_socket")
-
-    def __init__(self, socket: Socket, number: int) -> None:
-        self._socket: Socket | None = socket
-        self._number = number
+    socket: Socket | None
+    number: int
 
     def __call__(self, args: bytes) -> None:
         """`args` is the JSON of the arguments, with commas between: usually a single object."""
-        socket, self._socket = self._socket, None
+        socket, self.socket = self.socket, None
         if socket is not None:
-            socket.send_text(encode_ack(self._number, args))
+            socket.send_text(encode_ack(self.number, args))
 
 
 class Socket:
@@ -108,7 +109,7 @@ class Socket:
         for packet in held or ():
             self.send_text(packet)
 
-    def answered(self, number: int, answer: bytes | SocketClosed | None) -> None:
+    def answered(self, number: int, answer: msgspec.Raw | SocketClosed | None) -> None:
         """Hand an answer on; one that nobody waits for is ignored."""
         on_answer = self._asked.pop(number, None) if self._asked else None
         if on_answer is not None:

@@ -1,8 +1,7 @@
 """The websocket transport directly on a TCP connection, as a protocol class for uvicorn.
 
-A packet is handled in the callback that received it. What is sent to a peer in one turn of the event loop is
-written in one system call. There is no task and no queue per connection, unless an event handler has to wait
-or the peer reads slowly.
+A packet is handled in the callback that received it. There is no task and no queue per connection, unless an
+event handler has to wait or the peer reads slowly.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from happy.gateway.engine import frames
 from happy.gateway.engine.frames import FrameError, FrameReader
 from happy.gateway.engine.opening import shake_hands
 from happy.gateway.engine.runtime import Turn
+from happy.gateway.engine.writer import FrameWriter
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
     from happy.gateway.engine.runtime import Runtime
     from happy.gateway.engine.transport import Door, Receiver
 
-PUSH_BYTES = 4_096
-"""How much may wait for the end of a turn of the event loop: the peer can work on what it has meanwhile."""
-
 CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a closing handshake."""
 
@@ -33,22 +30,17 @@ GOODBYE_SECONDS = 1.0
 """The same, when the server stops."""
 
 
-class WebSocketLink(asyncio.Protocol):
+class WebSocketLink(FrameWriter):
     """From the websocket handshake to the end of the TCP connection."""
 
     __slots__ = (
         "_closing",
-        "_corked",
         "_deaf",
         "_door",
         "_lost",
         "_on_pong",
         "_open_links",
-        "_outgoing",
-        "_outgoing_size",
         "_reader",
-        "_runtime",
-        "_tcp",
         "_timer",
         "_working",
         "connection",
@@ -58,23 +50,19 @@ class WebSocketLink(asyncio.Protocol):
     )
 
     def __init__(self, door: Door, runtime: Runtime, open_links: set[Any]) -> None:
+        super().__init__(runtime)
         self.name = "websocket"
         self.ready = False
         self.receiver: Receiver | None = None
         self.connection: Connection | None = None
         self._door = door
-        self._runtime = runtime
         self._open_links = open_links  # uvicorn's, which it closes when it stops
-        self._tcp: asyncio.Transport = cast("asyncio.Transport", None)
         self._reader: FrameReader | None = None
-        self._outgoing: list[bytes] | None = None  # frames to be written together
-        self._outgoing_size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._working = False  # a task waits for an event handler
         self._closing = False
         self._deaf = False  # what is still to be read does not count
         self._lost = False
-        self._corked = False  # received packets are being processed; what they send is written after them
         self._on_pong: Callable[[], None] | None = None
 
     # Callbacks of the event loop and of uvicorn
@@ -84,20 +72,23 @@ class WebSocketLink(asyncio.Protocol):
         self._open_links.add(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._reader is None:
-            self._shake_hands(data)
-            return
-        self._reader.feed(data)
-        if self.connection is not None:
-            self.connection.heard = True  # a large packet may take longer to arrive than a pong is awaited
-        if self._working:
-            return
-        self._corked = True
-        work = self._advance(self._reader)
-        self._corked = False
-        self.push()
-        if work is not None:
-            self._start_working(work)
+        reader, runtime = self._reader, self._runtime
+        runtime.receiving = True
+        try:
+            if reader is None:
+                self._shake_hands(data)
+                return
+            reader.feed(data)
+            if self.connection is not None:
+                self.connection.heard = True  # a large packet may take longer to arrive than a pong may
+            if not self._working:
+                work = self._advance(reader)
+                if work is not None:
+                    self._start_working(work)
+        finally:
+            runtime.receiving = False
+            if runtime.to_push:
+                runtime.push()
 
     def pause_writing(self) -> None:
         self.ready = False
@@ -141,17 +132,14 @@ class WebSocketLink(asyncio.Protocol):
         self._tcp.close()
 
     def _enter(self, target: Target, answer: bytes) -> None:
-        """Answer the handshake and open the session with one write.
+        """Answer the handshake and open the session; the two are put, so that they leave with one write.
 
-        A link that breaks between the two leaves the official client waiting for its time-out of 20 s.
+        A link that breaks between them leaves the official client waiting for its time-out of 20 s.
         """
         self.ready = True
         self._reader = FrameReader(self._runtime.settings.max_payload_untrusted)
-        self._corked = True
         self._put(answer)
         self._door.enter(target, self)
-        self._corked = False
-        self.push()
 
     def attach(self, connection: Connection) -> None:
         self.receiver = self.connection = connection
@@ -162,25 +150,31 @@ class WebSocketLink(asyncio.Protocol):
         """Process what has arrived, up to a packet that has to be waited for, or until it is others' turn."""
         if self.connection is not None:
             reader.limit = self.connection.max_payload
-        turn = Turn()
         try:
-            while (message := reader.next()) is not None:
-                opcode, payload = message
-                if self._deaf or opcode >= frames.CLOSE:
-                    self._control(opcode, payload)
-                elif self.receiver is not None:
-                    packet = payload.decode() if opcode == frames.TEXT else payload
-                    work = self.receiver.receive(packet) or self._rest(turn)
-                    if work is not None:
-                        return work
+            return self._process(reader)
         except FrameError as error:
             self._fail(error.code)
         except UnicodeDecodeError:
             self._fail(frames.CLOSE_NOT_UTF8)
+        finally:
+            self._runtime.at_once = False
         return None
 
-    def _rest(self, turn: Turn) -> Awaitable[None] | None:
-        return asyncio.sleep(0) if self.connection is not None and turn.is_over() else None
+    def _process(self, reader: FrameReader) -> Awaitable[None] | None:
+        turn: Turn | None = None
+        while (message := reader.next()) is not None:
+            opcode, payload = message
+            if self._deaf or opcode >= frames.CLOSE:
+                self._control(opcode, payload)
+            elif self.receiver is not None:
+                self._runtime.at_once = not reader.rest
+                work = self.receiver.receive(payload.decode() if opcode == frames.TEXT else payload)
+                if work is not None or not reader.rest:
+                    return work
+                turn = turn or Turn()
+                if turn.is_over() and self.connection is not None:
+                    return asyncio.sleep(0)
+        return None
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.CLOSE:
@@ -225,12 +219,13 @@ class WebSocketLink(asyncio.Protocol):
     async def _work(self, connection: Connection, work: Awaitable[None] | None) -> None:
         """Wait for a handler, then process what had arrived in the meantime."""
         try:
-            turn = Turn()
+            turn: Turn | None = None
             while work is not None and self._reader is not None:
                 await connection.settle(work)
+                turn = turn or Turn()
                 if turn.is_over():  # handlers that need not wait for anything do not let others in
                     await asyncio.sleep(0)
-                    turn = Turn()
+                    turn = None
                 work = self._advance(self._reader)
         finally:
             self._working = False
@@ -240,41 +235,13 @@ class WebSocketLink(asyncio.Protocol):
 
     # Writing
 
-    def write(self, packet: str) -> None:
-        self._put(frames.frame(frames.TEXT, packet.encode()))
-
-    def write_message(self, text: str) -> None:
-        self._put(self._runtime.message_frame(text))
-
-    def _put(self, frame: bytes) -> None:
-        """Write at the end of this turn of the event loop, together with what else is sent in it."""
-        if self._outgoing is None:
-            self._outgoing = [frame]
-            self._outgoing_size = len(frame)
-            if not self._corked:
-                self._runtime.push_soon(self)
-        else:
-            self._outgoing.append(frame)
-            self._outgoing_size += len(frame)
-        if self._outgoing_size > PUSH_BYTES:
-            self.push()
-
-    def push(self) -> None:
-        """Write what was put; if the peer reads slowly, this may end the readiness for more."""
-        outgoing, self._outgoing = self._outgoing, None
-        if outgoing is None or self._tcp.is_closing():
-            return
-        if len(outgoing) == 1:
-            self._tcp.write(outgoing[0])
-        else:
-            self._tcp.writelines(outgoing)
-
     def on_arrival(self, call: Callable[[], None]) -> None:
         """Ask with a ping of the websocket protocol, which all clients answer by themselves."""
         self._on_pong = call
         self._put(frames.frame(frames.PING, b""))
 
     def flush(self) -> None:
+        self._runtime.at_once = False  # all of it leaves together
         while self.ready and self.connection is not None and (packet := self.connection.take()) is not None:
             self.write(packet)
 

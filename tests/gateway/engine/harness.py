@@ -77,11 +77,11 @@ def asking(socket: Socket) -> "asyncio.Future[bytes | None]":
     """Ask the client; its answer, or SocketClosed as an error."""
     answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
-    def on_answer(given: bytes | SocketClosed | None) -> None:
+    def on_answer(given: msgspec.Raw | SocketClosed | None) -> None:
         if isinstance(given, SocketClosed):
             answer.set_exception(given)
         else:
-            answer.set_result(given)
+            answer.set_result(None if given is None else bytes(given))
 
     socket.ask("question", b'{"q":1}', on_answer)
     return answer

@@ -117,7 +117,7 @@ def test_nothing_is_kept_of_what_was_read() -> None:
     reader = FrameReader(LIMIT)
     drain(reader, sent(frames.TEXT, b"x" * 1000))
 
-    assert reader._data == b""
+    assert reader.rest == b""
 
 
 MESSAGE = st.tuples(

@@ -261,6 +261,28 @@ async def test_answers_to_packets_that_came_together_leave_together(server: Runn
     assert together.count(b"43") >= 20
 
 
+async def test_what_the_last_packet_of_a_read_sends_does_not_wait(server: Running, dial: Dial) -> None:
+    """Packets before it do: their answers leave with its own, in one call."""
+    wire = await dial()
+    await wire.join()
+    link: Any = server.application.sockets[0].connection.transport
+    tcp, link._tcp = link._tcp, (tape := Tape())
+    written: list[int] = []
+
+    def look_after_sending(socket: Socket, *_: Any) -> None:
+        socket.emit("n", b"1")
+        written.append(len(tape.written))
+
+    server.application.on["look"] = look_after_sending
+    look = Frame(Opcode.TEXT, b'42["look"]').serialize(mask=True)
+    link.data_received(look)
+    link.data_received(look * 3)
+    link._tcp = tcp
+
+    assert written == [1, 1, 1, 2]
+    assert [1, 3] == [together.count(b'["n",1]') for together in tape.written]
+
+
 async def test_what_is_sent_in_one_turn_is_written_in_one_call(server: Running, dial: Dial) -> None:
     wire = await dial()
     await wire.join()

@@ -40,13 +40,13 @@ class FakeSocket:
         self.closed = False
         self.sent: list[str] = []
         self.asked: list[tuple[str, bytes]] = []
-        self.on_answer: Callable[[bytes | SocketClosed | None], None] | None = None
+        self.on_answer: Callable[[msgspec.Raw | SocketClosed | None], None] | None = None
 
     def send_text(self, packet: str) -> None:
         self.sent.append(packet)
 
     def ask(
-        self, name: str, payload: bytes, on_answer: Callable[[bytes | SocketClosed | None], None]
+        self, name: str, payload: bytes, on_answer: Callable[[msgspec.Raw | SocketClosed | None], None]
     ) -> Callable[[], None]:
         self.asked.append((name, payload))
         self.on_answer = on_answer
@@ -258,7 +258,7 @@ async def test_a_question_carries_method_and_params_and_brings_the_answer(
     replies: list[Any] = []
     hub.ask(OWNER, connection.id, "m", None if params is None else msgspec.Raw(params), replies.append)
     assert socket.on_answer is not None
-    socket.on_answer(answer)
+    socket.on_answer(None if answer is None else msgspec.Raw(answer))
 
     assert [answer] == [None if reply is None else bytes(reply) for reply in replies]
     assert [("rpc-request", payload)] == socket.asked
@@ -273,7 +273,7 @@ async def test_a_connection_that_goes_gives_no_answer(hub: Hub) -> None:
     socket.on_answer(SocketClosed())
     await asyncio.sleep(0)
 
-    assert [Unavailable] * 2 == [type(reply) for reply in replies]
+    assert [SocketClosed, Unavailable] == [type(reply) for reply in replies]
 
 
 async def test_a_question_that_is_withdrawn_is_not_replied_to(hub: Hub) -> None:

@@ -1,0 +1,60 @@
+"""What a websocket sends: frames that are sent together leave in one system call.
+
+Nothing waits for what is not there yet. While packets that came together are processed, what they send is
+collected, until the last one: what that sends leaves at once, for whoever gets it is the next to work. What
+is sent at any other time leaves at the end of the event loop's turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from happy.gateway.engine import frames
+
+if TYPE_CHECKING:
+    from happy.gateway.engine.runtime import Runtime
+
+PUSH_BYTES = 4_096
+"""How much is collected at most: the peer can work on what it has meanwhile."""
+
+
+class FrameWriter(asyncio.Protocol):
+    """The writing half of a websocket link."""
+
+    __slots__ = ("_outgoing", "_outgoing_size", "_runtime", "_tcp")
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._tcp: asyncio.Transport = cast("asyncio.Transport", None)
+        self._outgoing: list[bytes] | None = None  # what is collected
+        self._outgoing_size = 0
+
+    def write(self, packet: str) -> None:
+        self._put(frames.frame(frames.TEXT, packet.encode()))
+
+    def write_message(self, text: str) -> None:
+        self._put(self._runtime.message_frame(text))
+
+    def _put(self, frame: bytes) -> None:
+        if self._outgoing is None:
+            if self._runtime.at_once:
+                if not self._tcp.is_closing():
+                    self._tcp.write(frame)
+                return
+            self._outgoing, self._outgoing_size = [], 0
+            self._runtime.push_soon(self)
+        self._outgoing.append(frame)
+        self._outgoing_size += len(frame)
+        if self._outgoing_size > PUSH_BYTES or self._runtime.at_once:
+            self.push()
+
+    def push(self) -> None:
+        """Write what is collected; if the peer reads slowly, this may end the readiness for more."""
+        outgoing, self._outgoing = self._outgoing, None
+        if outgoing is None or self._tcp.is_closing():
+            return
+        if len(outgoing) == 1:
+            self._tcp.write(outgoing[0])
+        else:
+            self._tcp.writelines(outgoing)
