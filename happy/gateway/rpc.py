@@ -101,6 +101,7 @@ class RpcEvents:
         """The caller's other events do not wait for somebody else's answer."""
         asked = parse(payload, Call)
         if asked is None or not asked.method:
+            self._rpc.refused("invalid_params")
             return answer(ack, ok=False, error=METHOD_REQUIRED)
         if connection.calls >= MOST_CALLS:
             return answer(ack, ok=False, error="Too many calls")
@@ -112,6 +113,7 @@ class RpcEvents:
                 self._spawn(self._call(connection, asked, on_result))
         except Exception:
             log.exception("a remote call failed")
+            self._rpc.refused("internal_error", asked.method)
             on_result(RpcFailed(INTERNAL_ERROR))
         return None
 

@@ -5,13 +5,14 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import msgspec
 
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder, LocalConnections
 from happy.domain.values import AccountId, ConnectionId
-from happy.metrics import Metrics
+from happy.metrics import UNKNOWN, Metrics
 from happy.services.questions import Outcome, Questions
 from happy.services.remote_calls import Absent, RemoteCalls
 
@@ -92,6 +93,10 @@ class RpcService:
         seconds = time.perf_counter() - started
         on_result(result)  # before what can wait
         self._metrics.rpc(method, named, seconds)
+
+    def refused(self, result: Literal["invalid_params", "internal_error"], method: str = UNKNOWN) -> None:
+        """Count a call for which nobody could be asked."""
+        self._metrics.rpc(method, result, 0.0)
 
     def close(self) -> None:
         """Nobody waits for results any more."""

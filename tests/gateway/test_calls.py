@@ -3,6 +3,7 @@
 import asyncio
 from contextlib import AsyncExitStack
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -55,6 +56,17 @@ async def test_the_methods_of_one_connection_are_bounded(
 
     assert ["rpc-registered"] * 3 + ["rpc-error"] == [name for name, _ in events]
     assert [{"type": "register", "error": "Too many methods"}] == events[-1][1]
+
+
+async def test_a_fault_of_ours_is_an_answer_too(
+    api: ApiClient, mid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with api.machine_socket(mid) as daemon, api.user_socket() as phone:
+        await register(daemon, "m")
+        monkeypatch.setattr("happy.services.questions.Questions.ask", Mock(side_effect=ZeroDivisionError))
+        answer = await phone.call("rpc-call", {"method": "m", "params": ""})
+
+    assert {"ok": False, "error": "Internal error"} == answer
 
 
 async def test_the_calls_of_one_connection_are_bounded(

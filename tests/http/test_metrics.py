@@ -77,6 +77,7 @@ async def test_connections_events_and_calls_are_counted(api: ApiClient, scrape: 
         daemon.answer("rpc-request", lambda _: "answer")
         await daemon.emit("machine-alive", {"machineId": machine, "time": 0})
         await phone.call("rpc-call", {"method": f"{machine}:metrics-test", "params": ""})
+        await phone.call("rpc-call", {"params": ""})
         text = (await scrape.get("/metrics")).text
 
     client = {"client": "cli-daemon/9.9.9", "client_type": "cli-daemon"}
@@ -84,6 +85,7 @@ async def test_connections_events_and_calls_are_counted(api: ApiClient, scrape: 
     assert 1 == sample(text, "websocket_events_total", event_type="machine-alive", **client)
     assert 1 <= sample(text, "machine_alive_events_total")
     assert 1 == sample(text, "rpc_calls_total", method="metrics-test", result="success")
+    assert 1 <= sample(text, "rpc_calls_total", method="unknown", result="invalid_params")
 
 
 async def test_the_port_has_a_sign_of_life_and_nothing_else(scrape: httpx.AsyncClient) -> None:
