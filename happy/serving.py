@@ -12,7 +12,7 @@ import uvicorn
 
 from happy.bootstrap import Application, ASGIApp, open_application
 from happy.domain.errors import StartupError
-from happy.http.heads import BoundedHttp
+from happy.http.arrival import BoundedHttp
 from happy.settings import Full, Light
 
 BACKLOG = 2048

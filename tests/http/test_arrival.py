@@ -1,0 +1,120 @@
+"""Requests that never end, or never begin."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from happy.http import arrival, body
+from tests.api_client import ApiClient
+from tests.http.raw import RawConnection
+from tests.http.server import RunningServer
+
+JSON = {"Content-Type": "application/json"}
+
+
+async def ended(connection: RawConnection) -> bool:
+    """Whether the server ends the connection soon, without an answer."""
+    try:
+        return await asyncio.wait_for(connection.reader.read(), 3) == b""
+    except ConnectionError:
+        return True
+    except TimeoutError:
+        return False
+
+
+async def test_a_head_that_does_not_end_in_time_ends_the_connection(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrival, "HEAD_SECONDS", 0.3)
+    async with await RawConnection.open(server.port) as slow:
+        slow.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nX-")
+
+        assert await ended(slow)
+
+
+async def test_a_head_without_end_ends_the_connection(server: RunningServer) -> None:
+    async with await RawConnection.open(server.port) as endless:
+        endless.writer.write(b"GET /health HTTP/1.1\r\n")
+        for number in range(2_000):
+            endless.writer.write(f"X-{number}: {'x' * 100}\r\n".encode())
+
+        assert await ended(endless)
+
+
+async def test_requests_with_large_heads_and_bodies_are_answered(server: RunningServer) -> None:
+    async with await RawConnection.open(server.port) as connection:
+        for _ in range(3):
+            answer = await connection.request("GET", "/health", {"X-Large": "x" * 30_000})
+            assert answer.status == 200
+            answer = await connection.request("POST", "/v1/auth/request", JSON, b"x" * 300_000)
+            assert answer.status in {400, 413}
+
+
+async def test_a_slow_body_is_not_a_slow_head(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(arrival, "HEAD_SECONDS", 0.2)
+    async with await RawConnection.open(server.port) as connection:
+        connection.send("POST", "/v1/auth/request", {**JSON, "Content-Length": "2"}, b"")
+        await asyncio.sleep(0.5)
+        connection.writer.write(b"{}")
+
+        assert (await connection.answer("POST")).status == 400
+
+
+@pytest.mark.parametrize("length", ["Content-Length: 20", "Transfer-Encoding: chunked"])
+async def test_a_body_of_which_nothing_more_comes_ends_the_connection(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, length: str
+) -> None:
+    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.3)
+    name, value = length.split(": ")
+    async with await RawConnection.open(server.port) as stalled:
+        stalled.send("POST", "/v1/auth/request", {**JSON, name: value}, b"")
+        stalled.writer.write(b"5\r\n{    \r\n")
+
+        assert await ended(stalled)
+
+
+async def test_a_body_that_comes_in_small_pieces_has_its_time(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.3)
+    async with await RawConnection.open(server.port) as connection:
+        for _ in range(2):
+            connection.send("POST", "/v1/auth/request", {**JSON, "Content-Length": "8"}, b"")
+            for piece in (b"{ ", b"  ", b"  ", b" }"):
+                await asyncio.sleep(0.2)
+                connection.writer.write(piece)
+
+            assert (await connection.answer("POST")).status == 400
+        await asyncio.sleep(0.5)
+        assert (await connection.request("GET", "/health", {})).status == 200
+
+
+async def test_a_body_has_its_time_while_nobody_reads_it(
+    api: ApiClient, server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server stops reading while it is busy with what came before."""
+    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.2)
+    token, read = f"Bearer {api.token}", body._content
+
+    async def read_late(*arguments: Any) -> bytes:
+        await asyncio.sleep(1)
+        return await read(*arguments)
+
+    monkeypatch.setattr(body, "_content", read_late)
+    async with await RawConnection.open(server.port) as connection:
+        answer = await connection.request(
+            "POST", "/v1/sessions", {**JSON, "Authorization": token}, b"x" * 900_000
+        )
+
+        assert answer.status == 400
+
+
+async def test_a_websocket_is_not_a_body_that_does_not_come(
+    api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.2)
+    async with api.user_socket() as phone:
+        await asyncio.sleep(0.6)
+
+        assert await phone.call("ping") == {}
