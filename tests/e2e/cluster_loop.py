@@ -17,6 +17,7 @@ from tests.balancer import Balancer
 from tests.e2e.cluster import Replica, replicas_on
 from tests.e2e.crowd import Crowd, crowd
 from tests.e2e.crowd_writers import Pace
+from tests.e2e.program import options, verdict
 from tests.e2e.server import temporary_home
 from tests.own_postgres import own_postgres
 
@@ -89,17 +90,15 @@ async def disturb(
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__, "tests.e2e.cluster_loop")
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument("--sockets", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=60)
-    parser.add_argument("--seed", type=int, default=None, help="repeat a run; the default is the time")
     return parser.parse_args()
 
 
 async def main() -> int:
     given = _arguments()
-    seed = int(time.time()) if given.seed is None else given.seed
     folder = temporary_home()
     with own_postgres() as postgres:
         outcome = await run(
@@ -108,21 +107,18 @@ async def main() -> int:
             replicas=given.replicas,
             sockets=given.sockets,
             seconds=given.seconds,
-            seed=seed,
+            seed=given.seed,
         )
     print(
-        f"seed {seed}: {outcome.kills} kills of {given.replicas} replicas, {outcome.moved} connections moved"
+        f"seed {given.seed}: {outcome.kills} kills of {given.replicas} replicas, "
+        f"{outcome.moved} connections moved"
     )
     print(f"  {outcome.summary}")
     print(
         f"  at {outcome.hushes} kills all stopped writing; {outcome.stayed} clients kept their connection, "
         f"the last had everything {outcome.told_after:.1f} s after the last answer"
     )
-    for problem in outcome.problems[:50]:
-        print(f"  WRONG: {problem}")
-    if outcome.problems:
-        print(f"the logs are in {folder}")
-    return 1 if outcome.problems else 0
+    return verdict(outcome.problems, folder)
 
 
 if __name__ == "__main__":

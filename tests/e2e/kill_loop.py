@@ -10,13 +10,13 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from tests.api_client import ApiClient
 from tests.e2e.kill_ledger import Ledger
 from tests.e2e.kill_writers import Writer, metadata_writer, post_writer, socket_writer
 from tests.e2e.new_server import new_server
+from tests.e2e.program import options, verdict
 from tests.e2e.server import Server, temporary_home
 
 SESSIONS = 6
@@ -75,32 +75,26 @@ def _database_problems(server: Server) -> list[str]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser = options(__doc__, "tests.e2e.kill_loop")
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--seed", type=int, default=None, help="repeat a run; the default is the time")
     parser.add_argument("--flavor", choices=["light", "full"], default="light")
     return parser.parse_args()
 
 
 async def main() -> int:
     arguments = _arguments()
-    seed = int(time.time()) if arguments.seed is None else arguments.seed
     async with new_server(arguments.flavor, temporary_home()) as server:
         try:
-            ledger, problems = await run(server, rounds=arguments.rounds, seed=seed)
+            ledger, problems = await run(server, rounds=arguments.rounds, seed=arguments.seed)
             if await server.stop() != 0:
                 problems.append("SIGTERM: the exit code is not 0")
             problems += _database_problems(server)
         finally:
             server.kill()
-    print(f"{arguments.rounds} kills, seed {seed}: {ledger.summary()}")
-    for problem in problems[:50]:
-        print(f"  LOST: {problem}")
-    if problems:
-        print(f"the server's log is {server.log}")
-        return 1
-    shutil.rmtree(server.home)
-    return 0
+    print(f"{arguments.rounds} kills, seed {arguments.seed}: {ledger.summary()}")
+    if not problems:
+        shutil.rmtree(server.home)
+    return verdict(problems, server.log)
 
 
 if __name__ == "__main__":

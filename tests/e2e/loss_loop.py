@@ -7,7 +7,6 @@ is a TCP connection that is cut wherever it is: between packets, in the middle o
 an upgrade. The client has its own time-outs: a loss that it does not notice shows as slow.
 """
 
-import argparse
 import asyncio
 import contextlib
 import random
@@ -20,6 +19,7 @@ from msgspec import Struct
 
 from tests.api_client import ApiClient
 from tests.e2e.official import NodeClient, OfficialSocket
+from tests.e2e.program import options, verdict
 from tests.e2e.server import Server, temporary_home
 from tests.proxy import Proxy
 
@@ -165,15 +165,14 @@ async def _main(losses: int, seed: int, transports: list[str]) -> int:
         f"{outcome.recovered} recovered, {outcome.slow} slow, {outcome.total} messages, "
         f"{len(problems)} problems"
     )
-    for problem in problems:
-        print(f"  {problem}")
-    return 1 if problems or outcome.recovered < outcome.connects else 0
+    if outcome.recovered < outcome.connects:
+        problems.append("not every return was a recovery")
+    return verdict(problems)
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, "tests.e2e.loss_loop")
     parser.add_argument("--losses", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     parser.add_argument("--transports", default="websocket", help="with commas between")
     given = parser.parse_args()
     sys.exit(asyncio.run(_main(given.losses, given.seed, given.transports.split(","))))

@@ -9,7 +9,6 @@ import asyncio
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -20,6 +19,7 @@ from tests.balancer import Balancer, health, is_healthy
 from tests.e2e.cluster import Replica, replicas_on
 from tests.e2e.crowd import Crowd, crowd
 from tests.e2e.crowd_writers import Pace
+from tests.e2e.program import options, verdict
 from tests.own_postgres import OwnPostgres, own_postgres
 from tests.own_redis import OwnRedis, Wire, own_redis
 
@@ -172,25 +172,21 @@ async def world(sockets: int, seed: int) -> AsyncIterator[tuple[World, Crowd]]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__, "tests.e2e.outage_loop")
     parser.add_argument("--sockets", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10, help="how long each outage lasts")
-    parser.add_argument("--seed", type=int, default=None, help="repeat a run; the default is the time")
     return parser.parse_args()
 
 
 async def main() -> int:
     given = _arguments()
-    seed = int(time.time()) if given.seed is None else given.seed
-    outcome = await run(sockets=given.sockets, seconds=given.seconds, seed=seed)
-    print(f"seed {seed}: outages of {given.seconds} s")
+    outcome = await run(sockets=given.sockets, seconds=given.seconds, seed=given.seed)
+    print(f"seed {given.seed}: outages of {given.seconds} s")
     print(f"  {outcome.summary}")
     for name, lost in outcome.lost.items():
         recovered = outcome.recovered.get(name, float("nan"))
         print(f"  {name}: well again after {recovered:.2f} s, {lost} connections started over")
-    for problem in outcome.problems[:50]:
-        print(f"  WRONG: {problem}")
-    return 1 if outcome.problems else 0
+    return verdict(outcome.problems)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ replica is killed and started again. Writes then go through another one: what a 
 moment may be lost to its clients, who are told to read again, and this loop would count that as a loss.
 """
 
-import argparse
 import asyncio
 import contextlib
 import random
@@ -22,6 +21,7 @@ from tests.api_client import ApiClient
 from tests.e2e.cluster import Replica, cluster
 from tests.e2e.loss_loop import PIECES, SESSIONS, Outcome, judge, lives, lose, writers
 from tests.e2e.official import NodeClient, OfficialSocket
+from tests.e2e.program import options, verdict
 from tests.proxy import Proxy
 
 REPLICAS = 3
@@ -86,21 +86,17 @@ async def move(
 
 
 async def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.e2e.roaming_loop", description=__doc__)
+    parser = options(__doc__, "tests.e2e.roaming_loop")
     parser.add_argument("--losses", type=int, default=200)
     parser.add_argument("--kills", type=int, default=0, help="so many of the losses kill the replica")
-    parser.add_argument("--seed", type=int)
     asked = parser.parse_args()
-    seed = random.randrange(2**32) if asked.seed is None else asked.seed
     with tempfile.TemporaryDirectory(prefix="happy-roaming-") as folder:
-        outcome = await run(Path(folder), losses=asked.losses, kills=asked.kills, seed=seed)
+        outcome = await run(Path(folder), losses=asked.losses, kills=asked.kills, seed=asked.seed)
     print(
-        f"seed {seed}: {outcome.total} messages, {outcome.connects} returns, {outcome.recovered} recovered, "
-        f"{asked.kills} replicas killed"
+        f"seed {asked.seed}: {outcome.total} messages, {outcome.connects} returns, "
+        f"{outcome.recovered} recovered, {asked.kills} replicas killed"
     )
-    for problem in outcome.problems():
-        print(f"  MISSED: {problem}")
-    return 1 if outcome.problems() else 0
+    return verdict(outcome.problems())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ import argparse
 import asyncio
 import contextlib
 import sys
-import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.balancer import Balancer
 from tests.e2e.cluster import Replica, replicas_on
 from tests.e2e.crowd import Crowd, crowd
 from tests.e2e.crowd_writers import Pace
+from tests.e2e.program import options, verdict
 from tests.e2e.server import temporary_home
 from tests.own_postgres import own_postgres
 
@@ -120,18 +120,16 @@ def strangenesses(many: Crowd) -> list[str]:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = options(__doc__, "tests.e2e.roll_loop")
     parser.add_argument("--replicas", type=int, default=3)
     parser.add_argument("--sockets", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--seconds", type=int, default=20, help="HAPPY_SHUTDOWN_SECONDS")
-    parser.add_argument("--seed", type=int, default=None, help="repeat a run; the default is the time")
     return parser.parse_args()
 
 
 async def main() -> int:
     given = _arguments()
-    seed = int(time.time()) if given.seed is None else given.seed
     folder = temporary_home()
     with own_postgres() as postgres:
         outcome = await run(
@@ -140,19 +138,16 @@ async def main() -> int:
             replicas=given.replicas,
             sockets=given.sockets,
             rounds=given.rounds,
-            seed=seed,
+            seed=given.seed,
             seconds=given.seconds,
         )
     slowest = max(outcome.took)
     print(
-        f"seed {seed}: {len(outcome.took)} replicas replaced, each within {slowest:.1f} of {given.seconds} s"
+        f"seed {given.seed}: {len(outcome.took)} replicas replaced, "
+        f"each within {slowest:.1f} of {given.seconds} s"
     )
     print(f"  {outcome.asked} reads besides; {outcome.summary}")
-    for problem in outcome.problems[:50]:
-        print(f"  WRONG: {problem}")
-    if outcome.problems:
-        print(f"the logs are in {folder}")
-    return 1 if outcome.problems else 0
+    return verdict(outcome.problems, folder)
 
 
 if __name__ == "__main__":
