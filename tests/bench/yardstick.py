@@ -17,7 +17,7 @@ from tests.bench.server import LeftOut, Measured, Run, cpu_seconds, pin
 from tests.node import installed, node, node_is_there
 
 SCRIPT = Path(__file__).with_name("relay.mjs")
-SOCKET_IO = ("socket.io", "4.8.1")
+SOCKET_IO = ("socket.io", "4.8.4")
 TURNS = 3
 
 Work = Callable[[Load, Clients], Awaitable[Sequence[Caller]]]
