@@ -16,6 +16,7 @@ from happy.domain.ports.pubsub import Kept, SharedHistory
 from happy.domain.positions import Position, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import frame
+from happy.gateway.engine import encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import History, shared_part
 
@@ -45,7 +46,7 @@ class Visit(Struct, frozen=True):
     """A client that may take up where it was: its packets up to `start`, and what it heard without them."""
 
     connection_id: ConnectionId
-    packets: list[str]
+    packets: list[bytes]
     start: int
     heard: Position
 
@@ -154,7 +155,7 @@ class Elsewhere:
         return reduce(Position.joined, current)
 
 
-def _packets(kept: list[Kept], heard: Position, identity: Identity) -> Iterator[str]:
+def _packets(kept: list[Kept], heard: Position, identity: Identity) -> Iterator[bytes]:
     """The packets that the client missed. Each says how far it has heard with it."""
     place, known = heard.place, dict(heard.known)
     for event in kept:
@@ -167,7 +168,8 @@ def _packets(kept: list[Kept], heard: Position, identity: Identity) -> Iterator[
         if name != Update.name or skip == identity.connection_id:
             continue
         if audience.includes(identity.scope, identity.target):
-            yield f'2["{name}",{payload.decode()},"-{Position(heard.epoch, place, known).text()}"]'
+            position = Position(heard.epoch, place, known).text()
+            yield encode_event_at(f"-{position}", name, payload)
 
 
 def _text(data: bytes) -> str:

@@ -13,6 +13,7 @@ from happy.domain.events import Audience, Scope
 from happy.domain.ports.pubsub import Origin
 from happy.domain.positions import Position
 from happy.domain.values import AccountId, ConnectionId
+from happy.gateway.engine import encode_event_at
 
 MOST_EVENTS = 2_048
 """Of one account: a replay must fit into the send queue of a connection."""
@@ -67,7 +68,7 @@ class _Entry(NamedTuple):
     audience: Audience
     skip: ConnectionId | None
     origin: Origin | None
-    packet: str
+    packet: bytes
     size: int
 
     def is_for(self, reader: Reader) -> bool:
@@ -116,11 +117,11 @@ class History:
         fits = tag == self._tag and digits.isascii() and digits.isdecimal() and len(digits) <= LONGEST_NUMBER
         return int(digits) if fits else None
 
-    def append(self, account_id: AccountId, event: Event) -> str:
+    def append(self, account_id: AccountId, event: Event) -> bytes:
         """Keep an event; the packet to be sent now, which names its offset."""
         self._number += 1
         shared = f"-{event.mark}" if event.mark else ""
-        packet = f'2["{event.name}",{event.payload.decode()},"{self._tag}.{self._number}{shared}"]'
+        packet = encode_event_at(f"{self._tag}.{self._number}{shared}", event.name, event.payload)
         size = sys.getsizeof(packet) + ENTRY_BYTES
         account = self._accounts.get(account_id)
         if account is None:
@@ -135,7 +136,7 @@ class History:
         self._trim(account_id, account, now)
         return packet
 
-    def missed(self, reader: Reader) -> list[str] | None:
+    def missed(self, reader: Reader) -> list[bytes] | None:
         """The packets for this reader in order, None if some of them may be gone."""
         account = self._accounts.get(reader.account_id)
         if account is None:
@@ -150,7 +151,7 @@ class History:
         if account is None or (not account.entries and account.gone_at < moment):
             return None
         sent = (entry.packet for entry in reversed(account.entries) if entry.at < moment)
-        return shared_part(offset_of(next(sent, "")))
+        return shared_part(offset_of(next(sent, b"")))
 
     def interrupt(self, account_id: AccountId) -> None:
         """Events of the account were lost before they came here: nobody can be given everything."""
@@ -198,9 +199,9 @@ def is_known(origin: Origin, since: int, heard: Position | None) -> bool:
     return origin.at < since - CLOCK_MS or (heard is not None and heard.covers(origin.node_id, origin.number))
 
 
-def offset_of(packet: str) -> str:
+def offset_of(packet: bytes) -> str:
     """What a client sends back of a packet: its last argument."""
-    return packet[:-2].rpartition('"')[2]
+    return packet[:-2].rpartition(b'"')[2].decode()
 
 
 def shared_part(offset: str) -> str:

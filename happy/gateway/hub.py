@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -12,7 +12,7 @@ from happy.domain.events import Audience, Ephemeral, Scope, Update
 from happy.domain.ports.pubsub import EventBus, OnReply, Origin
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import frame as frames
-from happy.gateway.engine import Ack, Socket
+from happy.gateway.engine import Ack, Socket, encode_event
 from happy.gateway.frame import Frame
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import Event, is_known
@@ -192,12 +192,12 @@ class Hub:
         if recovery is not None and event.name == RECOVERED and (connections or recovery.awaits(account_id)):
             packet = recovery.note(account_id, event)
         elif connections:
-            packet = _packet(event.name, event.payload)
+            packet = encode_event(event.name, event.payload)
         else:
             return
         for connection in list((connections or {}).values()):
             if connection.hears(event):
-                connection.socket.send_text(packet)
+                connection.socket.send(packet)
 
     # Remote procedure calls
 
@@ -240,12 +240,6 @@ class Hub:
             return (
                 asyncio.get_running_loop().call_soon(on_reply, Unavailable("the connection has gone")).cancel
             )
-        payload: dict[str, Any] = {"method": method}
-        if params is not None:
-            payload["params"] = params
-        return connection.socket.ask("rpc-request", self._encode(payload), on_reply)
-
-
-def _packet(name: str, payload: bytes) -> str:
-    """A Socket.IO event packet with one argument that is encoded already."""
-    return f'2["{name}",{payload.decode()}]'
+        with_params = b"" if params is None else b',"params":%b' % params
+        request = b'{"method":%b%b}' % (self._encode(method), with_params)
+        return connection.socket.ask("rpc-request", request, on_reply)

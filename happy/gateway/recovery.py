@@ -49,7 +49,7 @@ class Recovery:
         self._expire()
         return account_id in self._awaited
 
-    def note(self, account_id: AccountId, event: Event) -> str:
+    def note(self, account_id: AccountId, event: Event) -> bytes:
         """Keep an event for those who miss it; the packet to be sent."""
         if self._elsewhere is not None:
             event = event._replace(mark=self._elsewhere.mark(account_id))
@@ -157,7 +157,7 @@ class Recovery:
         self._remember(past)
         return past, ""
 
-    def resume(self, past: Past, asked: Handshake) -> list[str]:
+    def resume(self, past: Past, asked: Handshake) -> list[bytes]:
         """What the client missed up to now. If that is gone, a new id of the past tells the client."""
         packets = self._missed(past, asked)
         if past.visit is not None:
@@ -170,7 +170,7 @@ class Recovery:
         self._start(past)
         return []
 
-    def _missed(self, past: Past, asked: Handshake) -> list[str] | None:
+    def _missed(self, past: Past, asked: Handshake) -> list[bytes] | None:
         told = self._history.number(asked.offset) or 0
         visit = past.visit
         reader = Reader(

@@ -148,10 +148,8 @@ def _end(connection: Connection, ack: Ack | None, result: Result) -> None:
     connection.calls -= 1
     if isinstance(result, RpcFailed):
         answer(ack, ok=False, error=str(result))
-    elif result is None:
-        answer(ack, ok=True)
-    else:
-        answer(ack, ok=True, result=result)
+    elif ack is not None:
+        ack(b'{"ok":true}' if result is None else b'{"ok":true,"result":%b}' % result)
 
 
 def _refuse(connection: Connection, kind: str, error: str = "Invalid method name") -> None:

@@ -128,7 +128,7 @@ class Gateway:
             visit = connection.past.visit
             connection.heard = None if visit is None else visit.heard
             for packet in recovery.resume(connection.past, asked):
-                socket.send_text(packet)
+                socket.send(packet)
         connection.since, socket.private_id = connection.past.since, connection.past.pid
 
     def _returned(self, account_id: AccountId, connection_id: str) -> None:

@@ -6,8 +6,20 @@ one client.
 
 from happy.gateway.engine.application import Application, Refused, SocketClosed
 from happy.gateway.engine.client import GOODBYE
+from happy.gateway.engine.packets import encode_event, encode_event_at
 from happy.gateway.engine.server import Server
 from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.socket import Ack, Socket
 
-__all__ = ["GOODBYE", "Ack", "Application", "EngineSettings", "Refused", "Server", "Socket", "SocketClosed"]
+__all__ = [
+    "GOODBYE",
+    "Ack",
+    "Application",
+    "EngineSettings",
+    "Refused",
+    "Server",
+    "Socket",
+    "SocketClosed",
+    "encode_event",
+    "encode_event_at",
+]

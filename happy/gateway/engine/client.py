@@ -39,11 +39,18 @@ class Client:
         self._timer: asyncio.TimerHandle | None = None
         self._expect_connect()
 
-    def message(self, text: str) -> Awaitable[None] | None:
-        """Process a text message."""
+    def message(self, message: str) -> Awaitable[None] | None:
+        """Process a text message of Engine.IO: a Socket.IO packet."""
         if self._incomplete is not None:
             raise ProtocolError("text where an attachment was due")
-        return self._dispatch(packets.decode(text))
+        usual, socket = packets.split(message), self.socket
+        if usual is None or socket is None:
+            return self._dispatch(packets.decode(message[1:]))
+        kind, number, body = usual
+        if kind == EVENT:
+            return self._event(socket, number, body)
+        self._answer(socket, number, body)
+        return None
 
     def binary(self, data: bytes) -> Awaitable[None] | None:
         """Process a binary message: an attachment of the packet before it."""
@@ -67,13 +74,13 @@ class Client:
         if socket is None or packet.namespace != ROOT:
             raise ProtocolError("packet for a namespace that was not joined")
         if kind == EVENT:
-            return self._event(socket, packet)
-        if kind == ACK:
-            self._answer(socket, packet)
-            return None
+            return self._event(socket, packet.ack, packet.body)
         if kind == DISCONNECT:
             return self._leave(socket)
-        self._expect_attachments(packet)
+        if kind == ACK:
+            self._answer(socket, packet.ack, packet.body)
+        else:
+            self._expect_attachments(packet)
         return None
 
     # Joining
@@ -106,7 +113,7 @@ class Client:
             socket.join()
 
     def _refuse(self, namespace: str, message: str) -> None:
-        self._connection.send_message(packets.encode_connect_error(namespace, message))
+        self._connection.send(packets.encode_connect_error(namespace, message))
 
     def _expect_connect(self) -> None:
         loop, timeout = asyncio.get_running_loop(), self._runtime.settings.connect_timeout
@@ -117,19 +124,19 @@ class Client:
             self._timer.cancel()
             self._timer = None
 
-    # Events
+    # Events and answers
 
-    def _event(self, socket: Socket, packet: Packet) -> Awaitable[None] | None:
-        name, args = packets.decode_event(packet.body)
+    def _event(self, socket: Socket, number: int | None, body: str) -> Awaitable[None] | None:
+        name, args = packets.decode_event(body)
         if name is None:
             return None
-        ack = None if packet.ack is None else Ack(socket, packet.ack)
+        ack = None if number is None else Ack(socket, number)
         return self._runtime.application.event(socket, name, args, ack)
 
-    def _answer(self, socket: Socket, packet: Packet) -> None:
-        if packet.ack is None:
+    def _answer(self, socket: Socket, number: int | None, body: str) -> None:
+        if number is None:
             raise ProtocolError("ack without number")
-        socket.answered(packet.ack, packets.decode_answer(packet.body))
+        socket.answered(number, packets.decode_answer(body))
 
     def _expect_attachments(self, packet: Packet) -> None:
         if not 0 < packet.attachments <= self._runtime.settings.max_attachments:

@@ -7,8 +7,6 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from happy.gateway.engine import packets
 from happy.gateway.engine.client import Client
 from happy.gateway.engine.packets import MESSAGE, ProtocolError
@@ -70,7 +68,7 @@ class Connection:
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
         self._client = Client(self, runtime)
-        self._queue: deque[str] | None = None  # most connections never need one
+        self._queue: deque[bytes] | None = None  # most connections never need one
         self._queued_bytes = 0
         self._readers = 0
         self._busy = False
@@ -78,7 +76,7 @@ class Connection:
         self._timer = self._loop.call_later(runtime.settings.ping_interval, self._ping)
         runtime.add(self)
 
-    def open_packet(self) -> str:
+    def open_packet(self) -> bytes:
         """The answer to the handshake."""
         settings = self._runtime.settings
         fields = {
@@ -88,7 +86,7 @@ class Connection:
             "pingTimeout": round(settings.ping_timeout * 1000),
             "maxPayload": settings.max_payload,
         }
-        return packets.OPEN + msgspec.json.encode(fields).decode()
+        return packets.encode_open(fields)
 
     @property
     def settings(self) -> EngineSettings:
@@ -104,13 +102,14 @@ class Connection:
 
     # Sending
 
-    def send(self, packet: str) -> None:
+    def send(self, packet: bytes) -> None:
         """Send an Engine.IO packet now or queue it; never blocks, never raises, does nothing once closed."""
-        if self.closed:
-            return
         if self.transport.ready and not self._queue:
             self.transport.write(packet)
-            return
+        elif not self.closed:
+            self._enqueue(packet)
+
+    def _enqueue(self, packet: bytes) -> None:
         if self._queue is None:
             self._queue = deque()
         settings = self._runtime.settings
@@ -118,27 +117,20 @@ class Connection:
             self.close(OVERFLOW, abort=True)
             return
         self._queue.append(packet)
-        self._queued_bytes += size(packet)
+        self._queued_bytes += len(packet)
         self.transport.flush()
 
-    def send_message(self, text: str) -> None:
-        """Send a Socket.IO packet, as `send` does."""
-        if self.transport.ready and not self._queue:
-            self.transport.write_message(text)
-        else:
-            self.send(packets.MESSAGE + text)
-
-    def take(self) -> str | None:
+    def take(self) -> bytes | None:
         """The next packet of the queue."""
         if not self._queue:
             return None
         packet = self._queue.popleft()
-        self._queued_bytes -= size(packet)
+        self._queued_bytes -= len(packet)
         if not self._queue:
             self._queue = None
         return packet
 
-    def take_all(self) -> list[str]:
+    def take_all(self) -> list[bytes]:
         """Empty the queue."""
         taken, self._queue, self._queued_bytes = self._queue, None, 0
         return list(taken or ())
@@ -147,12 +139,11 @@ class Connection:
 
     def receive(self, packet: str | bytes) -> Awaitable[None] | None:
         """Process a packet; the reader must `settle` an awaitable before the next one."""
-        self.heard = True
         try:
             if isinstance(packet, bytes):
                 return self._client.binary(packet)
             if packet[:1] == MESSAGE:
-                return self._client.message(packet[1:])
+                return self._client.message(packet)
             if packet[:1] == packets.BINARY:  # of a client whose websocket carries text alone
                 return self._client.binary(packets.decode_binary(packet))
             self._control(packet)
@@ -194,7 +185,7 @@ class Connection:
         self.heard = False
         self._pinged = time.monotonic()
         self._timer = self._loop.call_later(self._runtime.settings.ping_timeout, self._pong_is_due)
-        self.send(packets.PING)
+        self.send(packets.PING_PACKET)
 
     def _pong_is_due(self) -> None:
         if self._busy or self.heard:  # the pong may wait behind other packets
@@ -256,8 +247,3 @@ class Connection:
             logger.exception("connection %s: disconnect handler failed", self.sid)
         finally:
             self._runtime.finished()
-
-
-def size(packet: str) -> int:
-    """Bytes on the wire, without encoding what is plain ASCII."""
-    return len(packet) if packet.isascii() else len(packet.encode())

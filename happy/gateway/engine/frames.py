@@ -1,5 +1,6 @@
 """Websocket frames as RFC 6455 defines them for a server: pure, strict, without extensions."""
 
+from functools import partial
 from struct import Struct
 
 try:
@@ -19,6 +20,10 @@ _MEDIUM_MAX = 0xFFFF
 _MAX_FRAGMENTS = 65_536  # of one message: empty ones cost memory too
 _CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})  # that may be sent
 _FREE_CODES = (3000, 4999)  # of libraries and applications
+# How a frame begins that is a whole text, by the size of all of it:
+_SHORT_FRAME, _MEDIUM_FRAME = 6 + _SHORT, 8 + _MEDIUM_MAX
+_SHORT_TEXTS = {size: bytes((_FIN | TEXT, _MASKED | size - 6)) for size in range(6, _SHORT_FRAME + 1)}
+_MEDIUM_TEXT = partial(Struct("!BBH").pack, _FIN | TEXT, _MASKED | _MEDIUM)
 _LEGAL = frozenset(  # first bytes of a frame: control frames are not fragmented, extensions are not spoken
     {CONTINUATION, TEXT, BINARY, *(_FIN | kind for kind in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))}
 )
@@ -46,6 +51,20 @@ class FrameReader:
         self._kind = CONTINUATION  # of the message whose first fragments have arrived
         self._fragments: list[bytes] | None = None
         self._fragments_size = 0
+
+    def whole_text(self, data: bytes) -> bytes | None:
+        """The payload of what was received, if that is one text frame; otherwise, give it to `feed`.
+
+        It nearly always is one, and then its size alone says how it begins.
+        """
+        size = len(data)
+        if self.rest or self._fragments is not None or size > self.limit:
+            return None
+        if size <= _SHORT_FRAME:
+            return apply_mask(data[6:], data[2:6]) if data[:2] == _SHORT_TEXTS.get(size) else None
+        if size <= _MEDIUM_FRAME and data[:4] == _MEDIUM_TEXT(size - 8):
+            return apply_mask(data[8:], data[4:8])
+        return None
 
     def feed(self, data: bytes) -> None:
         """Add what was received."""

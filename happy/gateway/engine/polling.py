@@ -55,14 +55,14 @@ class PollingTransport:
         self._body: asyncio.Task[bytes] | None = None  # is being read
         self._trial = Trial.NONE
         self._on_poll: Callable[[], None] | None = None
-        self._closing: list[str] | None = None  # the last payload
+        self._closing: list[bytes] | None = None  # the last payload
 
     def attach(self, connection: Connection) -> None:
         self.connection = connection
 
     # Transport
 
-    def write(self, packet: str) -> None:  # noqa: ARG002 - never ready, so never written to
+    def write(self, packet: bytes) -> None:  # noqa: ARG002 - never ready, so never written to
         raise AssertionError("a polling client fetches its packets")
 
     def flush(self) -> None:
@@ -82,13 +82,10 @@ class PollingTransport:
             self._body.cancel()
         if connection is not None and self._waiting is not None:
             if connection.transport is not self or connection.reason == TRANSPORT_CLOSE:
-                self._closing = [packets.NOOP]
+                self._closing = [packets.NOOP_PACKET]
             else:
-                self._closing = connection.take_all() or [packets.CLOSE]
+                self._closing = connection.take_all() or [packets.CLOSE_PACKET]
             self.flush()
-
-    def write_message(self, text: str) -> None:  # noqa: ARG002
-        raise AssertionError("a polling client fetches its packets")
 
     # Requests
 
@@ -120,12 +117,12 @@ class PollingTransport:
             return self._trial is Trial.HELD
         return not connection.has_queue
 
-    def _next(self, connection: Connection) -> list[str]:
+    def _next(self, connection: Connection) -> list[bytes]:
         """What a poll is answered with."""
         if self._trial is Trial.LAST:
             self._trial = Trial.SOON
-            return [packets.NOOP]
-        return connection.take_all() or [packets.NOOP]
+            return [packets.NOOP_PACKET]
+        return connection.take_all() or [packets.NOOP_PACKET]
 
     async def _wait(self, receive: Receive) -> bool:
         """Wait for something to send; False when the client hangs up."""
@@ -189,6 +186,7 @@ class PollingTransport:
 
     async def _process(self, connection: Connection, received: list[str | bytes]) -> None:
         turn: Turn | None = None
+        connection.heard = True
         for packet in received:
             work = connection.receive(packet)
             if work is not None:

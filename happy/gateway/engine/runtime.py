@@ -8,9 +8,6 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from happy.gateway.engine import frames
-from happy.gateway.engine.packets import MESSAGE
-
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -51,7 +48,7 @@ class Runtime:
         self.opened: Counter[str] = Counter()  # by transport
         self.closed: Counter[str] = Counter()  # by reason
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._framed = ("", b"")
+        self.framed = (b"", b"")  # the last packet that was sent, and its frame
         # How websockets write:
         self.receiving = False  # packets that arrived are processed; `push` is called after them
         self.at_once = False  # the last of them is: what it sends need not wait for more
@@ -83,14 +80,6 @@ class Runtime:
         except TimeoutError:
             return False
         return True
-
-    def message_frame(self, text: str) -> bytes:
-        """A message as websocket frame. The same text is sent to many sockets in a row, but framed once."""
-        framed, frame = self._framed
-        if framed is not text:
-            frame = frames.frame(frames.TEXT, (MESSAGE + text).encode())
-            self._framed = (text, frame)
-        return frame
 
     def push_soon(self, link: FrameWriter) -> None:
         """Let a link write once for all that is sent now: when what was received is processed, or soon."""

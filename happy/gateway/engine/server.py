@@ -94,7 +94,7 @@ class Server:
         if connection is None:
             transport = PollingTransport()
             connection = self._open(request, transport)
-            await request.answer(200, connection.open_packet().encode())
+            await request.answer(200, connection.open_packet())
         elif isinstance(connection.transport, PollingTransport):
             await connection.transport.handle(connection, request)
 

@@ -31,7 +31,7 @@ class Ack(Struct, eq=False):
         """`args` is the JSON of the arguments, with commas between: usually a single object."""
         socket, self.socket = self.socket, None
         if socket is not None:
-            socket.send_text(encode_ack(self.number, args))
+            socket.send(encode_ack(self.number, args))
 
 
 class Socket:
@@ -56,16 +56,16 @@ class Socket:
         self.data: Any = None  # belongs to the application
         self.closed = False
         self.joined = False
-        self._held: list[str] | None = []  # what was sent before the CONNECT answer
+        self._held: list[bytes] | None = []  # what was sent before the CONNECT answer
         self._asked: dict[int, OnAnswer] | None = None
         self._last_asked = 0
 
-    def send_text(self, packet: str) -> None:
-        """Send an encoded Socket.IO packet, such as `2["update",{}]`."""
+    def send(self, packet: bytes) -> None:
+        """Send an encoded packet, such as `42["update",{}]`."""
         if self.closed:
             return
         if self._held is None:
-            self.connection.send_message(packet)
+            self.connection.send(packet)
         elif len(self._held) < self.connection.settings.queue_packets:
             self._held.append(packet)
         else:
@@ -74,7 +74,7 @@ class Socket:
     def emit(self, name: str, payload: bytes) -> None:
         """Send an event with one argument, given as JSON."""
         if not self.closed:
-            self.send_text(encode_event(name, payload))
+            self.send(encode_event(name, payload))
 
     def ask(self, name: str, payload: bytes, on_answer: OnAnswer) -> Callable[[], object]:
         """Send an event and expect an answer; `on_answer` is called once, later, and must not raise.
@@ -89,7 +89,7 @@ class Socket:
         if self.closed:
             self._fail_soon(number)
         else:
-            self.send_text(encode_event(name, payload, number))
+            self.send(encode_event(name, payload, number))
         return partial(self._asked.pop, number, None)
 
     @property
@@ -105,9 +105,9 @@ class Socket:
         """Answer the client's CONNECT; called by the engine when the application has accepted."""
         self.joined = True
         held, self._held = self._held, None
-        self.send_text(encode_connect(self.id, self.private_id))
+        self.send(encode_connect(self.id, self.private_id))
         for packet in held or ():
-            self.send_text(packet)
+            self.send(packet)
 
     def answered(self, number: int, answer: msgspec.Raw | SocketClosed | None) -> None:
         """Hand an answer on; one that nobody waits for is ignored."""

@@ -17,11 +17,8 @@ class Transport(Protocol):
     name: str
     ready: bool  # `write` may be called now; otherwise packets wait in the connection's queue
 
-    def write(self, packet: str) -> None:
-        """Send one packet at once."""
-
-    def write_message(self, text: str) -> None:
-        """Send one packet with a message at once; many in a row may be given the same text."""
+    def write(self, packet: bytes) -> None:
+        """Send one packet at once; many in a row may be given the very same one."""
 
     def flush(self) -> None:
         """The queue is not empty: send from it as soon as possible."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from happy.gateway.engine.packets import PING, PONG, PROBE, UPGRADE
+from happy.gateway.engine.packets import PING, PROBE, PROBE_ANSWER, UPGRADE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,7 +72,7 @@ class Probe:
     def _answer(self) -> None:
         if not self._answered:
             self._answered = True
-            self._transport.write(PONG + PROBE)
+            self._transport.write(PROBE_ANSWER)
             self._wait(ARRIVAL_SECONDS, self._arrived)
             self._transport.on_arrival(self._arrived)
 

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from happy.gateway.engine import frames
-from happy.gateway.engine.frames import FrameError, FrameReader
+from happy.gateway.engine.frames import CLOSE, TEXT, FrameError, FrameReader
 from happy.gateway.engine.opening import shake_hands
 from happy.gateway.engine.runtime import Turn
 from happy.gateway.engine.writer import FrameWriter
@@ -72,21 +72,27 @@ class WebSocketLink(FrameWriter):
         self._open_links.add(self)
 
     def data_received(self, data: bytes) -> None:
-        reader, runtime = self._reader, self._runtime
+        reader, connection, runtime = self._reader, self.connection, self._runtime
         runtime.receiving = True
         try:
             if reader is None:
                 self._shake_hands(data)
                 return
-            reader.feed(data)
-            if self.connection is not None:
-                self.connection.heard = True  # a large packet may take longer to arrive than a pong may
-            if not self._working:
-                work = self._advance(reader)
-                if work is not None:
-                    self._start_working(work)
+            if connection is not None:
+                connection.heard = True  # a large packet may take longer to arrive than a pong may
+                reader.limit = connection.max_payload
+            receiver = None if self._working or self._deaf else self.receiver
+            if receiver is None or (text := reader.whole_text(data)) is None:
+                work = self._collect(reader, data)
+            else:
+                runtime.at_once = True
+                work = receiver.receive(text.decode())
+            if work is not None:
+                self._start_working(work)
+        except UnicodeDecodeError:
+            self._fail(frames.CLOSE_NOT_UTF8)
         finally:
-            runtime.receiving = False
+            runtime.receiving = runtime.at_once = False
             if runtime.to_push:
                 runtime.push()
 
@@ -146,38 +152,37 @@ class WebSocketLink(FrameWriter):
 
     # Reading
 
+    def _collect(self, reader: FrameReader, data: bytes) -> Awaitable[None] | None:
+        """Keep what is not one whole text; process what it completes, unless that is being done already."""
+        reader.feed(data)
+        return None if self._working else self._advance(reader)
+
     def _advance(self, reader: FrameReader) -> Awaitable[None] | None:
         """Process what has arrived, up to a packet that has to be waited for, or until it is others' turn."""
-        if self.connection is not None:
-            reader.limit = self.connection.max_payload
+        runtime, turn = self._runtime, None
         try:
-            return self._process(reader)
+            while (message := reader.next()) is not None:
+                opcode, payload = message
+                if self._deaf or opcode >= CLOSE:
+                    self._control(opcode, payload)
+                elif self.receiver is not None:
+                    runtime.at_once = is_last = not reader.rest
+                    work = self.receiver.receive(payload.decode() if opcode == TEXT else payload)
+                    if is_last or work is not None:
+                        return work
+                    turn = turn or Turn()
+                    if turn.is_over() and self.connection is not None:
+                        return asyncio.sleep(0)
         except FrameError as error:
             self._fail(error.code)
         except UnicodeDecodeError:
             self._fail(frames.CLOSE_NOT_UTF8)
         finally:
-            self._runtime.at_once = False
-        return None
-
-    def _process(self, reader: FrameReader) -> Awaitable[None] | None:
-        turn: Turn | None = None
-        while (message := reader.next()) is not None:
-            opcode, payload = message
-            if self._deaf or opcode >= frames.CLOSE:
-                self._control(opcode, payload)
-            elif self.receiver is not None:
-                self._runtime.at_once = not reader.rest
-                work = self.receiver.receive(payload.decode() if opcode == frames.TEXT else payload)
-                if work is not None or not reader.rest:
-                    return work
-                turn = turn or Turn()
-                if turn.is_over() and self.connection is not None:
-                    return asyncio.sleep(0)
+            runtime.at_once = False
         return None
 
     def _control(self, opcode: int, payload: bytes) -> None:
-        if opcode == frames.CLOSE:
+        if opcode == CLOSE:
             self._deaf = True
             self._peer_leaves(frames.close_answer(payload))
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
@@ -226,6 +231,7 @@ class WebSocketLink(FrameWriter):
                 if turn.is_over():  # handlers that need not wait for anything do not let others in
                     await asyncio.sleep(0)
                     turn = None
+                self._reader.limit = connection.max_payload  # which the handler may have raised
                 work = self._advance(self._reader)
         finally:
             self._working = False

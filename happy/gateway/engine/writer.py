@@ -30,18 +30,19 @@ class FrameWriter(asyncio.Protocol):
         self._outgoing: list[bytes] | None = None  # what is collected
         self._outgoing_size = 0
 
-    def write(self, packet: str) -> None:
-        self._put(frames.frame(frames.TEXT, packet.encode()))
-
-    def write_message(self, text: str) -> None:
-        self._put(self._runtime.message_frame(text))
+    def write(self, packet: bytes) -> None:
+        framed, frame = self._runtime.framed
+        if framed is not packet:  # the same one is sent to many sockets in a row, but framed once
+            frame = frames.frame(frames.TEXT, packet)
+            self._runtime.framed = (packet, frame)
+        if self._outgoing is None and self._runtime.at_once:
+            if not self._tcp.is_closing():
+                self._tcp.write(frame)
+        else:
+            self._put(frame)
 
     def _put(self, frame: bytes) -> None:
         if self._outgoing is None:
-            if self._runtime.at_once:
-                if not self._tcp.is_closing():
-                    self._tcp.write(frame)
-                return
             self._outgoing, self._outgoing_size = [], 0
             self._runtime.push_soon(self)
         self._outgoing.append(frame)

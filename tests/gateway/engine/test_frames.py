@@ -11,6 +11,7 @@ from happy.gateway.engine import frames
 from happy.gateway.engine.frames import FrameError, FrameReader
 
 LIMIT = 200_000
+MEDIUM = 65_535
 
 
 def sent(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
@@ -31,7 +32,43 @@ def drain(reader: FrameReader, data: bytes) -> list[tuple[int, bytes]]:
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, 65_535, 65_536, LIMIT])
 def test_every_width_of_length_is_read(size: int) -> None:
-    assert read(sent(frames.TEXT, b"x" * size)) == [(frames.TEXT, b"x" * size)]
+    data = sent(frames.TEXT, b"x" * size)
+
+    assert read(data) == [(frames.TEXT, b"x" * size)]
+    assert FrameReader(LIMIT).whole_text(data) == (b"x" * size if size <= MEDIUM else None)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 127, MEDIUM])
+def test_only_what_is_one_text_and_nothing_else_is_a_whole_text(size: int) -> None:
+    payload, data = b"x" * size, sent(frames.TEXT, b"x" * size)
+    unmasked = Frame(Opcode.TEXT, payload).serialize(mask=False)
+    others = [
+        b"",
+        data[:-1],
+        data + b"\x81",
+        data + data,
+        unmasked,
+        unmasked + b"1234",
+        sent(frames.BINARY, payload),
+        sent(frames.TEXT, payload, fin=False),
+        sent(frames.CONTINUATION, payload),
+        b"\xc1" + data[1:],
+    ]
+
+    assert [FrameReader(LIMIT).whole_text(other) for other in others] == [None] * len(others)
+
+
+def test_a_text_behind_something_unfinished_or_above_the_limit_is_no_whole_text() -> None:
+    data = sent(frames.TEXT, b"x" * 200)
+    reader = FrameReader(LIMIT)
+
+    assert FrameReader(199).whole_text(data) is None
+    reader.feed(data[:1])
+    assert reader.whole_text(data[1:]) is None
+    assert drain(reader, data[1:]) == [(frames.TEXT, b"x" * 200)]
+    assert reader.whole_text(data) == b"x" * 200
+    assert drain(reader, sent(frames.TEXT, b"a", fin=False)) == []
+    assert reader.whole_text(data) is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])

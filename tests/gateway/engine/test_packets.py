@@ -33,6 +33,14 @@ from happy.gateway.engine.packets import Packet, ProtocolError
 )
 def test_a_packet_is_taken_apart(text: str, expected: Packet) -> None:
     assert packets.decode(text) == expected
+    split = packets.split("4" + text)
+    assert split in {None, (expected.kind, expected.ack, expected.body)}
+
+
+def test_what_clients_send_all_day_is_split() -> None:
+    assert packets.split('42["a",1]') == ("2", None, '["a",1]')
+    assert packets.split('420["a"]') == ("2", 0, '["a"]')
+    assert packets.split("4317[{}]") == ("3", 17, "[{}]")
 
 
 @pytest.mark.parametrize(
@@ -44,6 +52,7 @@ def test_a_packet_is_taken_apart(text: str, expected: Packet) -> None:
     ],
 )  # fmt: skip
 def test_a_malformed_packet_is_refused(text: str) -> None:
+    assert packets.split("4" + text) is None
     with pytest.raises(ProtocolError):
         packets.decode(text)
 
@@ -142,7 +151,7 @@ def test_deep_or_broken_binary_packets_are_refused() -> None:
 
 def test_a_polling_payload_holds_several_packets() -> None:
     assert packets.decode_payload("4é\x1e2probe\x1ebAQI=".encode()) == ["4é", "2probe", b"\x01\x02"]
-    assert packets.encode_payload(["4é", "2"]) == "4é\x1e2".encode()
+    assert packets.encode_payload(["4é".encode(), b"2"]) == "4é\x1e2".encode()
 
 
 @pytest.mark.parametrize("body", [b"\xff", b"b***", b"bA", b"\x1e" * packets.MAX_PACKETS])
@@ -152,10 +161,13 @@ def test_a_malformed_payload_is_refused(body: bytes) -> None:
 
 
 def test_packets_are_put_together() -> None:
-    assert packets.encode_event("a", b'{"b":1}') == '2["a",{"b":1}]'
-    assert packets.encode_event('"', b"1", 0) == '20["\\"",1]'
-    assert packets.encode_ack(3, b'{"ok":true}') == '33[{"ok":true}]'
-    assert packets.encode_ack(3, b"") == "33[]"
-    assert packets.encode_connect("x") == '0{"sid":"x"}'
-    assert packets.encode_connect_error("/", "no") == '4{"message":"no"}'
-    assert packets.encode_connect_error("/a", "no") == '4/a,{"message":"no"}'
+    assert packets.encode_open({"sid": "x"}) == b'0{"sid":"x"}'
+    assert packets.encode_event("a", b'{"b":1}') == b'42["a",{"b":1}]'
+    assert packets.encode_event("a", b"1", 0) == b'420["a",1]'
+    assert packets.encode_event_at("o.1", "a", b"1") == b'42["a",1,"o.1"]'
+    assert packets.encode_ack(3, b'{"ok":true}') == b'433[{"ok":true}]'
+    assert packets.encode_ack(3, b"") == b"433[]"
+    assert packets.encode_connect("x") == b'40{"sid":"x"}'
+    assert packets.encode_connect("x", "y") == b'40{"sid":"x","pid":"y"}'
+    assert packets.encode_connect_error("/", "é") == '44{"message":"é"}'.encode()
+    assert packets.encode_connect_error("/a", "no") == b'44/a,{"message":"no"}'

@@ -31,6 +31,15 @@ def test_any_text_is_a_packet_or_an_error(text: str) -> None:
                 read(packet.body)
 
 
+@settings(max_examples=400, deadline=None)
+@given(st.from_regex(r"[23][0-9]{0,20}\[", fullmatch=True) | ALMOST | ANY_TEXT)
+def test_the_short_way_to_take_a_packet_apart_leads_to_the_same(text: str) -> None:
+    split = packets.split("4" + text)
+    if split is not None:
+        kind, ack, body = split
+        assert packets.decode(text) == packets.Packet(kind, body, ack)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=80) | ALMOST.map(str.encode))
 def test_any_body_is_a_payload_or_an_error(body: bytes) -> None:
@@ -68,4 +77,4 @@ def test_what_a_client_encodes_is_decoded_unchanged(name: str, args: list[Any], 
 def test_payloads_survive_the_way_there_and_back(texts: list[str]) -> None:
     sent = [f"4{text}" for text in texts] or ["6"]
 
-    assert packets.decode_payload(packets.encode_payload(sent)) == sent
+    assert packets.decode_payload(packets.encode_payload(map(str.encode, sent))) == sent

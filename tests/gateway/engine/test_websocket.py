@@ -144,7 +144,7 @@ async def test_a_closed_socket_swallows_what_is_sent(server: Running) -> None:
         held = server.application.sockets[0]
         held.close()
         await socket.closed()
-        held.send_text("2[]")
+        held.send(b"42[]")
         held.emit("late", b"1")
         held.close()
 

@@ -100,7 +100,7 @@ class World:
         if past is None:
             return None
         packets = self.after.resume(past, self.asked(pid, offset))
-        return [packet.split('"')[3] for packet in packets]
+        return [packet.decode().split('"')[3] for packet in packets]
 
 
 @pytest.fixture
@@ -146,7 +146,7 @@ async def test_an_offset_from_before_a_visit_does_not_stand_for_what_the_visit_t
         past = await world.after.claim(OWNER, world.asked(pid, old), NOTHING)
         assert past is not None
         packets = world.after.resume(past, world.asked(pid, old))
-        assert ["2", "3"] == [packet.split('"')[3] for packet in packets]
+        assert ["2", "3"] == [packet.decode().split('"')[3] for packet in packets]
         world.after.lost(past, 0.0)
         world.after.release(past)
 

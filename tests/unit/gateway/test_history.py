@@ -35,7 +35,7 @@ def add(
     owner: AccountId = OWNER,
     audience: Audience = TO_USER,
     skip: ConnectionId | None = None,
-) -> list[str]:
+) -> list[bytes]:
     return [history.append(owner, Event(audience, skip, "update", f'"{name}"'.encode())) for name in names]
 
 
@@ -47,7 +47,7 @@ def test_a_packet_ends_with_its_offset(clock: Clock) -> None:
     history = history_of(clock)
     (packet,) = add(history, "a")
 
-    assert packet == f'2["update","a","{offset_of(packet)}"]'
+    assert packet == f'42["update","a","{offset_of(packet)}"]'.encode()
     assert history.number(offset_of(packet)) == history.position == 1
 
 
@@ -119,7 +119,7 @@ def test_an_event_larger_than_the_bound_is_sent_but_not_kept(clock: Clock) -> No
     history = history_of(clock, account_bytes=1_000)
     (packet,) = add(history, "x" * 2_000)
 
-    assert "x" * 2_000 in packet
+    assert b"x" * 2_000 in packet
     assert history.size == 0
     assert history.missed(reader(0)) is None
     assert history.missed(reader(1)) == []
