@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Scope, Update
 from happy.domain.ports.pubsub import EventBus, OnReply, Origin
 from happy.domain.values import AccountId, ConnectionId
@@ -27,6 +26,9 @@ REFUSAL_SECONDS = 0.2
 """Who waits for the answer to a commit that is in doubt is refused before the connection is closed."""
 
 RANKS: dict[Scope, int] = {"machine": 2, "session": 1, "user": 0}
+
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Connection:
@@ -68,6 +70,14 @@ class Connection:
             return False
         return event.origin is None or not is_known(event.origin, self.since, self.heard)
 
+    def ask(self, method: str, params: msgspec.Raw | None, on_reply: OnReply) -> int:
+        with_params = b"" if params is None else b',"params":%b' % params
+        request = b'{"method":%b%b}' % (_encode(method), with_params)
+        return self.socket.ask("rpc-request", request, on_reply)
+
+    def forget(self, number: int) -> None:
+        self.socket.forget(number)
+
 
 Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]
 """What one event does: it gets the first argument, and a callback if the client wants an answer."""
@@ -83,7 +93,6 @@ class Hub:
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
         self._signals: dict[str, Callable[[AccountId, str], None]] = {}
         self._bus: EventBus | None = None
-        self._encode = msgspec.json.Encoder().encode
 
     def attach(self, bus: EventBus) -> None:
         """Carry events to other nodes too; the bus needs the hub's callback to be made."""
@@ -134,7 +143,7 @@ class Hub:
         *,
         skip: ConnectionId | None = None,
     ) -> None:
-        frame = Frame(audience, skip, event.name, self._encode(event))
+        frame = Frame(audience, skip, event.name, _encode(event))
         if self._bus is not None:
             self._bus.publish(account_id, frames.encode(frame))
         self._deliver(account_id, Event(*frame))
@@ -215,31 +224,14 @@ class Hub:
         if serving is not None and serving.pop(connection.id, None) is not None and not serving:
             del self._serving[key]
 
-    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> ConnectionId | None:
+    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> Connection | None:
         best: Connection | None = None
         for connection in reversed(self._serving.get((account_id, method), {}).values()):
             if connection.id == besides or connection.socket.closed:  # a closed one may still be served
                 continue
             if best is None or RANKS[connection.scope] > RANKS[best.scope]:
                 best = connection
-        return None if best is None else best.id
+        return best
 
-    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
-        return connection_id in self._serving.get((account_id, method), {})
-
-    def ask(
-        self,
-        account_id: AccountId,
-        connection_id: ConnectionId,
-        method: str,
-        params: msgspec.Raw | None,
-        on_reply: OnReply,
-    ) -> Callable[[], object]:
-        connection = self._accounts.get(account_id, {}).get(connection_id)
-        if connection is None:
-            return (
-                asyncio.get_running_loop().call_soon(on_reply, Unavailable("the connection has gone")).cancel
-            )
-        with_params = b"" if params is None else b',"params":%b' % params
-        request = b'{"method":%b%b}' % (self._encode(method), with_params)
-        return connection.socket.ask("rpc-request", request, on_reply)
+    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> Connection | None:
+        return self._serving.get((account_id, method), {}).get(connection_id)

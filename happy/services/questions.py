@@ -7,8 +7,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from happy.domain.ports.pubsub import LocalConnections
-from happy.domain.values import AccountId, ConnectionId
+from happy.domain.ports.pubsub import LocalConnection
 
 Outcome = msgspec.Raw | Exception | None
 """What was replied, None when that is empty; or why nothing was: TimeoutError, or the connection has gone."""
@@ -19,23 +18,15 @@ OnEnd = Callable[[Outcome], None]
 class Questions:
     """All have the same time, so the oldest ends first and one timer does for all: they cost no task each."""
 
-    def __init__(self, connections: LocalConnections, seconds: float) -> None:
-        self._connections = connections
+    def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self._open: dict[Question, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def ask(
-        self,
-        account_id: AccountId,
-        connection_id: ConnectionId,
-        method: str,
-        params: msgspec.Raw | None,
-        on_end: OnEnd,
-    ) -> None:
+    def ask(self, target: LocalConnection, method: str, params: msgspec.Raw | None, on_end: OnEnd) -> None:
         """Returns at once; `on_end` is called once, later."""
-        question = Question(self._open, on_end)
-        question.forget = self._connections.ask(account_id, connection_id, method, params, question.replied)
+        question = Question(self._open, on_end, target)
+        question.number = target.ask(method, params, question.replied)
         self._open[question] = time.monotonic() + self._seconds
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._seconds, self._look)
@@ -61,11 +52,12 @@ class Questions:
 
 
 class Question(Struct, eq=False):
-    """One of those that are open. `forget` tells the connection that nobody waits for its reply any more."""
+    """One of those that are open."""
 
     among: "dict[Question, float]"
     on_end: OnEnd
-    forget: Callable[[], object] | None = None
+    target: LocalConnection
+    number: int = 0
 
     def replied(self, reply: Outcome) -> None:
         del self.among[self]
@@ -77,5 +69,4 @@ class Question(Struct, eq=False):
         self.on_end(TimeoutError())
 
     def withdraw(self) -> None:
-        if self.forget is not None:
-            self.forget()
+        self.target.forget(self.number)

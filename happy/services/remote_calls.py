@@ -51,7 +51,7 @@ class RemoteCalls:
         self._connections = connections
         self._link = link
         self._presence = presence
-        self._questions = Questions(connections, call_seconds)
+        self._questions = Questions(call_seconds)
         self._ids = itertools.count(1)
         self._pending: dict[int, Pending] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -93,11 +93,11 @@ class RemoteCalls:
             self._answered(message, content)
 
     def _serve(self, sender: NodeId, call: Call, params: msgspec.Raw | None) -> None:
-        if self._connections.serves(call.account_id, call.method, call.connection_id):
-            on_end = partial(self._served, sender, call.id)
-            self._questions.ask(call.account_id, call.connection_id, call.method, params, on_end)
-        else:
+        target = self._connections.serves(call.account_id, call.method, call.connection_id)
+        if target is None:
             self._link.send(sender, _pack(Answer(call.id, "absent"), None))
+        else:
+            self._questions.ask(target, call.method, params, partial(self._served, sender, call.id))
 
     def _served(self, sender: NodeId, call_id: int, outcome: Outcome) -> None:
         if isinstance(outcome, TimeoutError):

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder, LocalConnections
+from happy.domain.ports.pubsub import Holder, LocalConnection, LocalConnections
 from happy.domain.values import AccountId, ConnectionId
 from happy.metrics import UNKNOWN, Metrics
 from happy.services.questions import Outcome, Questions
@@ -58,7 +58,7 @@ class RpcService:
         self._connections = connections
         self._grace = grace_seconds
         self._patience = call_seconds
-        self._questions = Questions(connections, call_seconds)
+        self._questions = Questions(call_seconds)
         self._metrics = metrics or Metrics()
         self._waiting: dict[tuple[AccountId, str], set[asyncio.Future[None]]] = defaultdict(set)
         self._look_again = None if remote is None else LOOK_AGAIN_SECONDS
@@ -81,7 +81,7 @@ class RpcService:
         if target is None:
             return False
         on_end = partial(self._ended, method, time.perf_counter(), on_result)
-        self._questions.ask(account_id, target, method, params, on_end)
+        self._questions.ask(target, method, params, on_end)
         return True
 
     def _ended(self, method: str, started: float, on_result: OnResult, outcome: Outcome) -> None:
@@ -139,13 +139,13 @@ class RpcService:
                 raise RpcFailed(DISCONNECTED) from None
 
     async def _ask(
-        self, target: ConnectionId | Holder, account_id: AccountId, method: str, params: msgspec.Raw | None
+        self, target: LocalConnection | Holder, account_id: AccountId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
         if isinstance(target, Holder):
             assert self._remote is not None, "there are no holders elsewhere without other nodes"
             return await self._remote.call(target, account_id, method, params)
         answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._questions.ask(account_id, target, method, params, partial(_settle, answer))
+        self._questions.ask(target, method, params, partial(_settle, answer))
         outcome = await answer
         if isinstance(outcome, Exception):
             raise _failure(outcome)
@@ -173,11 +173,11 @@ class RpcService:
 
     async def _locate(
         self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder]
-    ) -> ConnectionId | Holder | None:
+    ) -> LocalConnection | Holder | None:
         """The best connection: one of this node without asking anybody, unless a newer one is elsewhere."""
         local = self._connections.serving(account_id, method, besides=caller)
         if self._remote is None or (local is not None and method not in self._elsewhere.get(account_id, ())):
-            found: ConnectionId | Holder | None = local
+            found: LocalConnection | Holder | None = local
         else:
             found = await self._best(account_id, caller, method, stale) or local
         if found is None and self._connections.serves(account_id, method, caller):
@@ -186,21 +186,21 @@ class RpcService:
 
     async def _best(
         self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder]
-    ) -> ConnectionId | Holder | None:
+    ) -> LocalConnection | Holder | None:
         assert self._remote is not None, "only asked where there are other nodes"
         for holder in await self._remote.holders(account_id, method):
             if holder.node_id != self._remote.node_id:
                 if holder not in stale:
                     return holder
-            elif holder.connection_id != caller and self._connections.serves(
-                account_id, method, holder.connection_id
-            ):
-                return holder.connection_id
+            elif holder.connection_id != caller:
+                here = self._connections.serves(account_id, method, holder.connection_id)
+                if here is not None:
+                    return here
         return None
 
     async def _await_registration(
         self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder], deadline: float
-    ) -> ConnectionId | Holder:
+    ) -> LocalConnection | Holder:
         """Daemons reconnect within moments: give the method time to come back."""
         key = (account_id, method)
         lookups = 0

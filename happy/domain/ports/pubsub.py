@@ -228,24 +228,27 @@ class OnReply(Protocol):
     def __call__(self, reply: msgspec.Raw | Exception | None) -> None: ...
 
 
+class LocalConnection(Protocol):
+    """A connection of this node that serves remote procedure calls."""
+
+    def ask(self, method: str, params: msgspec.Raw | None, on_reply: OnReply) -> int:
+        """Ask and return at once, with a number for `forget`. Who has closed replies with an exception."""
+        ...
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for this reply any more: `on_reply` is not called."""
+        ...
+
+
 class LocalConnections(Protocol):
     """The connections of this node that serve remote procedure calls."""
 
-    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> ConnectionId | None:
+    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> LocalConnection | None:
         """The best connection that registered `method`: machine scope before others, then the newest."""
         ...
 
-    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
-        """Whether this very connection registered `method`."""
-        ...
-
-    def ask(
-        self,
-        account_id: AccountId,
-        connection_id: ConnectionId,
-        method: str,
-        params: msgspec.Raw | None,
-        on_reply: OnReply,
-    ) -> Callable[[], object]:
-        """Ask and return at once. What is returned makes `on_reply` never be called."""
+    def serves(
+        self, account_id: AccountId, method: str, connection_id: ConnectionId
+    ) -> LocalConnection | None:
+        """This very connection, if it registered `method`."""
         ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -76,11 +75,11 @@ class Socket:
         if not self.closed:
             self.send(encode_event(name, payload))
 
-    def ask(self, name: str, payload: bytes, on_answer: OnAnswer) -> Callable[[], object]:
+    def ask(self, name: str, payload: bytes, on_answer: OnAnswer) -> int:
         """Send an event and expect an answer; `on_answer` is called once, later, and must not raise.
 
         It gets the JSON of the answer's first argument, None if that has none, or `SocketClosed` as soon as
-        the socket goes. What is returned makes it never be called.
+        the socket goes. Returns a number for `forget`.
         """
         if self._asked is None:
             self._asked = {}
@@ -90,7 +89,12 @@ class Socket:
             self._fail_soon(number)
         else:
             self.send(encode_event(name, payload, number))
-        return partial(self._asked.pop, number, None)
+        return number
+
+    def forget(self, number: int) -> None:
+        """Nobody waits for this answer any more: its `on_answer` is not called."""
+        if self._asked is not None:
+            self._asked.pop(number, None)
 
     @property
     def confirmed(self) -> float:

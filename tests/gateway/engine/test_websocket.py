@@ -98,11 +98,11 @@ async def test_a_request_that_nobody_waits_for_is_forgotten(server: Running, *, 
     async with RawWebSocket(server.url) as socket:
         await socket.join()
         held = server.application.sockets[0]
-        forget = held.ask("question", b"1", answers.append)
+        number = held.ask("question", b"1", answers.append)
         if gone:
             held.gone()
-        forget()
-        forget()
+        held.forget(number)
+        held.forget(number)
         assert held._asked == {}
         await socket.send("431[1]", '421["echo",1]')
         await socket.receive()

@@ -1,16 +1,13 @@
 """Questions that end by the clock, many of them with one timer."""
 
 import asyncio
-from collections.abc import Callable
 
 import msgspec
 
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import OnReply
-from happy.domain.values import AccountId, ConnectionId
 from happy.services.questions import Outcome, Questions
 
-OWNER, TARGET = AccountId("owner"), ConnectionId("target")
 LONG, MOMENT = 60.0, 0.02
 
 
@@ -18,53 +15,44 @@ class Silent:
     """A connection that answers nothing by itself."""
 
     def __init__(self) -> None:
-        self.waiting: list[OnReply] = []
+        self.waiting: dict[int, OnReply] = {}
 
-    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> ConnectionId | None:
-        return TARGET
+    def ask(self, method: str, params: msgspec.Raw | None, on_reply: OnReply) -> int:
+        number = len(self.waiting)
+        self.waiting[number] = on_reply
+        return number
 
-    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
-        return True
-
-    def ask(
-        self,
-        account_id: AccountId,
-        connection_id: ConnectionId,
-        method: str,
-        params: msgspec.Raw | None,
-        on_reply: OnReply,
-    ) -> Callable[[], object]:
-        self.waiting.append(on_reply)
-        return lambda: self.waiting.remove(on_reply)
+    def forget(self, number: int) -> None:
+        del self.waiting[number]
 
 
-def ask(questions: Questions) -> "asyncio.Future[Outcome]":
+def ask(questions: Questions, silent: Silent) -> "asyncio.Future[Outcome]":
     """How it ends; to end twice is an error."""
     end: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-    questions.ask(OWNER, TARGET, "m", None, end.set_result)
+    questions.ask(silent, "m", None, end.set_result)
     return end
 
 
 async def test_each_question_has_its_time_though_they_share_a_timer() -> None:
     silent, clock = Silent(), asyncio.get_running_loop().time
-    questions = Questions(silent, MOMENT)
-    first = ask(questions)
+    questions = Questions(MOMENT)
+    first = ask(questions, silent)
     await asyncio.sleep(MOMENT / 2)
-    asked, second = clock(), ask(questions)
+    asked, second = clock(), ask(questions, silent)
     ends = [await first, await second]
 
     assert clock() - asked >= MOMENT
     assert [TimeoutError] * 2 == [type(end) for end in ends]
-    assert [] == silent.waiting
+    assert {} == silent.waiting
     assert {} == questions._open
 
 
 async def test_a_question_that_was_answered_does_not_time_out() -> None:
     silent = Silent()
-    questions = Questions(silent, MOMENT)
-    ends = [ask(questions), ask(questions)]
+    questions = Questions(MOMENT)
+    ends = [ask(questions, silent), ask(questions, silent)]
     silent.waiting.pop(0)(None)
-    silent.waiting.pop(0)(Unavailable())
+    silent.waiting.pop(1)(Unavailable())
     await asyncio.sleep(MOMENT * 2)
 
     assert [type(None), Unavailable] == [type(end.result()) for end in ends]
@@ -73,11 +61,11 @@ async def test_a_question_that_was_answered_does_not_time_out() -> None:
 
 async def test_nothing_is_left_when_nobody_waits_any_more() -> None:
     silent = Silent()
-    questions = Questions(silent, LONG)
-    end = ask(questions)
+    questions = Questions(LONG)
+    end = ask(questions, silent)
     questions.close()
 
     assert not end.done()
-    assert [] == silent.waiting
+    assert {} == silent.waiting
     assert {} == questions._open
     assert None is questions._timer

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Any
 from unittest.mock import AsyncMock
 
@@ -37,30 +36,40 @@ class Connections:
         self.answers: dict[str, Any] = {}
         self.asked: list[tuple[str, str, msgspec.Raw | None]] = []
 
-    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> ConnectionId | None:
+    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> "Target | None":
         names = self.registered.get(method, []) if account_id == OWNER else []
-        return next((ConnectionId(name) for name in names if name != besides), None)
+        return next((Target(self, name) for name in names if name != besides), None)
 
-    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> bool:
-        return account_id == OWNER and connection_id in self.registered.get(method, [])
+    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> "Target | None":
+        serving = account_id == OWNER and connection_id in self.registered.get(method, [])
+        return Target(self, connection_id) if serving else None
 
-    def ask(
-        self,
-        account_id: AccountId,
-        connection_id: ConnectionId,
-        method: str,
-        params: msgspec.Raw | None,
-        on_reply: OnReply,
-    ) -> Callable[[], object]:
-        self.asked.append((connection_id, method, params))
-        answer = self.answers[connection_id]
+
+class Target:
+    """One of them."""
+
+    def __init__(self, connections: Connections, name: str) -> None:
+        self._connections = connections
+        self._name = name
+        self._waiting: asyncio.Handle | asyncio.Future[bytes] | None = None
+
+    def ask(self, method: str, params: msgspec.Raw | None, on_reply: OnReply) -> int:
+        self._connections.asked.append((self._name, method, params))
+        answer = self._connections.answers[self._name]
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, asyncio.Future):
             answer.add_done_callback(lambda done: None if done.cancelled() else on_reply(_reply(done)))
-            return answer.cancel
-        reply = None if answer is None else msgspec.Raw(answer)
-        return asyncio.get_running_loop().call_soon(on_reply, reply).cancel
+            self._waiting = answer
+        else:
+            reply = None if answer is None else msgspec.Raw(answer)
+            self._waiting = asyncio.get_running_loop().call_soon(on_reply, reply)
+        return 1
+
+    def forget(self, number: int) -> None:
+        assert number == 1
+        if self._waiting is not None:
+            self._waiting.cancel()
 
 
 def _reply(done: "asyncio.Future[bytes]") -> msgspec.Raw | Unavailable:
