@@ -5,8 +5,8 @@ import os
 import resource
 import shutil
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -165,6 +165,20 @@ def allow_connections(count: int) -> None:
         raise LeftOut(f"{needed:,} open files are needed and {hard:,} allowed: try `ulimit -n {needed}`")
     if soft != resource.RLIM_INFINITY and soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+@contextmanager
+def one_core(*pids: int) -> Iterator[None]:
+    """The last core is theirs, in turns; the load, which is this process, keeps to the others, if any."""
+    cores = os.sched_getaffinity(0)
+    last = max(cores)
+    for pid in pids:
+        pin(pid, last)
+    os.sched_setaffinity(0, cores - {last} or cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, cores)
 
 
 def pin(pid: int, core: int) -> None:

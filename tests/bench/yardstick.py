@@ -1,7 +1,6 @@
 """An outside yardstick: a relay on Node's `socket.io` that does the same work on the same core."""
 
 import asyncio
-import os
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -13,7 +12,7 @@ from tests.bench.http_scenarios import session
 from tests.bench.load import Caller, Load
 from tests.bench.realtime_callers import crowd, rpc
 from tests.bench.realtime_scenarios import CROWDS, signed_in
-from tests.bench.server import LeftOut, Measured, Run, cpu_seconds, pin
+from tests.bench.server import LeftOut, Measured, Run, cpu_seconds, one_core
 from tests.node import installed, node, node_is_there
 
 SCRIPT = Path(__file__).with_name("relay.mjs")
@@ -57,20 +56,18 @@ async def against_node(run: Run) -> list[Figure]:
     if not node_is_there():
         raise LeftOut("Node.js and npm are not installed")
     async with signed_in(run) as (server, api, clients), relay() as theirs:
-        core = max(os.sched_getaffinity(0))
-        pin(server.pid, core)
-        pin(theirs.pid, core)
         session_id = await session(api)
         sides: list[Side] = [(server, clients), (theirs, Clients(theirs.port, "any"))]
         figures = []
-        for in_flight in (1, 32):
-            work = calling(in_flight)
-            figures += await contest(run, f"RPC, {in_flight} in flight", work, sides, unit="calls/s")
-        for size in CROWDS:
-            work = broadcasting(session_id, size)
-            name = f"fan-out to {size}"
-            figures += await contest(run, name, work, sides, unit="deliveries/s", of_each=size)
-    return figures
+        with one_core(server.pid, theirs.pid):
+            for in_flight in (1, 32):
+                work = calling(in_flight)
+                figures += await contest(run, f"RPC, {in_flight} in flight", work, sides, unit="calls/s")
+            for size in CROWDS:
+                work = broadcasting(session_id, size)
+                name = f"fan-out to {size}"
+                figures += await contest(run, name, work, sides, unit="deliveries/s", of_each=size)
+        return figures
 
 
 def calling(in_flight: int) -> Work:
