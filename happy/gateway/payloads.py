@@ -8,7 +8,7 @@ from msgspec.structs import astuple
 
 from happy.domain.values import Millis
 
-P = TypeVar("P")
+P = TypeVar("P", bound=Struct)
 Number = int | float
 
 LARGEST_VERSION = 2**31 - 1
@@ -117,15 +117,11 @@ def parse(payload: msgspec.Raw | None, kind: type[P]) -> P | None:
         parsed = msgspec.json.decode(payload, type=kind)
     except (msgspec.DecodeError, RecursionError):
         return None
-    return None if _has_nul(parsed) else parsed
-
-
-def _has_nul(parsed: Any) -> bool:
-    """PostgreSQL cannot store U+0000 in text, so no flavor takes it."""
-    for value in astuple(parsed):  # noqa: SIM110 - a generator costs more than all the rest
+    for value in astuple(parsed):
+        # PostgreSQL cannot store U+0000 in text, so no flavor takes it.
         if value.__class__ is str and "\0" in value:
-            return True
-    return False
+            return None
+    return parsed
 
 
 def version(expected: Number) -> int:

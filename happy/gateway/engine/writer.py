@@ -31,13 +31,14 @@ class FrameWriter(asyncio.Protocol):
         self._outgoing_size = 0
 
     def write(self, packet: bytes) -> None:
-        framed, frame = self._runtime.framed
+        runtime, tcp = self._runtime, self._tcp
+        framed, frame = runtime.framed
         if framed is not packet:  # the same one is sent to many sockets in a row, but framed once
             frame = frames.frame(frames.TEXT, packet)
-            self._runtime.framed = (packet, frame)
-        if self._outgoing is None and self._runtime.at_once:
-            if not self._tcp.is_closing():
-                self._tcp.write(frame)
+            runtime.framed = (packet, frame)
+        if runtime.at_once and self._outgoing is None:
+            if not tcp.is_closing():
+                tcp.write(frame)
         else:
             self._put(frame)
 
