@@ -186,8 +186,8 @@ class PollingTransport:
 
     async def _process(self, connection: Connection, received: list[str | bytes]) -> None:
         turn: Turn | None = None
-        connection.heard = True
         for packet in received:
+            connection.heard = True
             work = connection.receive(packet)
             if work is not None:
                 await connection.settle(work)

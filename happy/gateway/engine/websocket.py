@@ -231,6 +231,7 @@ class WebSocketLink(FrameWriter):
                 if turn.is_over():  # handlers that need not wait for anything do not let others in
                     await asyncio.sleep(0)
                     turn = None
+                connection.heard = True  # the pong may wait behind what is processed now
                 self._reader.limit = connection.max_payload  # which the handler may have raised
                 work = self._advance(self._reader)
         finally:
