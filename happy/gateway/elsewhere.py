@@ -18,7 +18,7 @@ from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import frame
 from happy.gateway.engine import encode_event_at
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import History, shared_part
+from happy.gateway.history import History, heard_with, shared_part
 
 PROOF_BYTES = 16
 FRESH_SECONDS = 3000
@@ -144,11 +144,10 @@ class Elsewhere:
         self, account_id: AccountId, identity: Identity, asked: Handshake, ending: Ending | None
     ) -> Position:
         """How far the client heard: before its first connection, by its offset, by pings it answered."""
-        offset = shared_part(asked.offset)
         here = self._history.position(account_id)
-        if here is None or (asked.offset and not offset):
+        if here is None or (asked.offset and not shared_part(asked.offset)):
             raise Lost
-        told = [parse(text) for text in (offset, identity.began, ending.told if ending else "")]
+        told = [heard_with(asked.offset), parse(identity.began), parse(ending.told if ending else "")]
         current = [position for position in told if position is not None and position.epoch == here.epoch]
         if not current:
             raise Lost

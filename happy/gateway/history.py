@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from happy.domain.events import Audience, Scope
 from happy.domain.ports.pubsub import Origin
-from happy.domain.positions import Position
+from happy.domain.positions import Position, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.engine import encode_event_at
 
@@ -207,3 +207,8 @@ def offset_of(packet: bytes) -> str:
 def shared_part(offset: str) -> str:
     """What an offset says to all nodes."""
     return offset.partition("-")[2]
+
+
+def heard_with(offset: str) -> Position | None:
+    """How far a client that sends this offset has heard, if it says so to all nodes."""
+    return parse(shared_part(offset))

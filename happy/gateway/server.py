@@ -13,6 +13,7 @@ from happy.gateway import handshake
 from happy.gateway.answers import answer
 from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
 from happy.gateway.handshake import Handshake
+from happy.gateway.history import heard_with
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.past import Past
 from happy.gateway.payloads import AppState, parse
@@ -124,6 +125,8 @@ class Gateway:
             return
         if connection.past is None:
             connection.past = recovery.begin(connection.account_id, connection.id, asked, socket.close)
+            # What another node had told it may still be on its way here, if Redis was away.
+            connection.heard = heard_with(asked.offset)
         else:
             visit = connection.past.visit
             connection.heard = None if visit is None else visit.heard
