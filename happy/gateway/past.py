@@ -10,6 +10,7 @@ from happy.gateway.handshake import Handshake
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from happy.domain.positions import Position
     from happy.gateway.elsewhere import Visit
 
 
@@ -22,6 +23,7 @@ class Past:
         "confirmed",
         "connection_id",
         "freed",
+        "heard",
         "lost_at",
         "moved",
         "pid",
@@ -43,6 +45,7 @@ class Past:
         self.target = target
         self.start = 0  # what was published before is not its business
         self.since = 0  # what was published before that, on the shared clock, it has read
+        self.heard: Position | None = None  # on other nodes, from where it may still be on its way here
         self.confirmed = 0.0  # what was sent before this moment has arrived
         self.lost_at: float | None = None
         self.close: Callable[[], None] | None = None  # ends the connection that has this past now

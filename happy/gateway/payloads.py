@@ -119,7 +119,7 @@ def parse(payload: msgspec.Raw | None, kind: type[P]) -> P | None:
         return None
     for value in astuple(parsed):
         # PostgreSQL cannot store U+0000 in text, so no flavor takes it.
-        if value.__class__ is str and "\0" in value:
+        if isinstance(value, str) and "\0" in value:
             return None
     return parsed
 

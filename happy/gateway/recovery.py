@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.elsewhere import Elsewhere, Lost
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import Event, History, HistoryLimits, Reader
+from happy.gateway.history import Event, History, HistoryLimits, Reader, heard_with
 from happy.gateway.past import Past
 from happy.metrics import Metrics
 from happy.settings import RecoverySettings
@@ -70,7 +70,7 @@ class Recovery:
     ) -> Past:
         """The past of a connection that has none; `close` ends it if its client comes once more."""
         past = Past("", account_id, connection_id, asked.scope, asked.target)
-        past.close = close
+        past.close, past.heard = close, heard_with(asked.offset)
         self._start(past)
         return past
 
@@ -153,7 +153,7 @@ class Recovery:
         if visit is None:
             return None, result
         past = Past(asked.pid, account_id, visit.connection_id, asked.scope, asked.target)
-        past.start, past.visitor, past.visit = visit.start, True, visit
+        past.start, past.visitor, past.visit, past.heard = visit.start, True, visit, visit.heard
         self._remember(past)
         return past, ""
 
@@ -181,7 +181,7 @@ class Recovery:
             past.start if visit else max(past.start, told),
             0.0 if visit else past.confirmed,
             past.since,
-            visit.heard if visit else None,
+            past.heard,
         )
         packets = self._history.missed(reader)
         return packets if visit is None or packets is None else visit.packets + packets

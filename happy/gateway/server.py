@@ -13,7 +13,6 @@ from happy.gateway import handshake
 from happy.gateway.answers import answer
 from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import heard_with
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.past import Past
 from happy.gateway.payloads import AppState, parse
@@ -125,14 +124,11 @@ class Gateway:
             return
         if connection.past is None:
             connection.past = recovery.begin(connection.account_id, connection.id, asked, socket.close)
-            # What another node had told it may still be on its way here, if Redis was away.
-            connection.heard = heard_with(asked.offset)
         else:
-            visit = connection.past.visit
-            connection.heard = None if visit is None else visit.heard
             for packet in recovery.resume(connection.past, asked):
                 socket.send(packet)
-        connection.since, socket.private_id = connection.past.since, connection.past.pid
+        past = connection.past
+        connection.since, connection.heard, socket.private_id = past.since, past.heard, past.pid
 
     def _returned(self, account_id: AccountId, connection_id: str) -> None:
         """A client that was connected here is connected to another node."""

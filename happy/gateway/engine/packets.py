@@ -106,7 +106,7 @@ def decode_payload(body: bytes) -> list[str | bytes]:
 
 
 def encode_payload(packets: Iterable[bytes]) -> bytes:
-    return SEPARATOR.encode().join(packets)
+    return b"\x1e".join(packets)
 
 
 def decode_binary(part: str) -> bytes:

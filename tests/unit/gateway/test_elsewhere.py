@@ -132,6 +132,20 @@ async def test_what_the_other_node_had_told_already_is_not_told_when_it_arrives_
     assert ["3"] == await world.come(pid, offset)
 
 
+async def test_nor_when_it_arrives_while_the_client_is_away_once_more(world: World) -> None:
+    asked = world.asked(world.begin().pid, f"aa.1-1f.0.{THERE}.2")
+    past = await world.after.claim(OWNER, asked, NOTHING)
+    assert past is not None
+    assert [] == world.after.resume(past, asked)
+    packet = world.after.note(OWNER, Event(TO_USER, None, "update", b'"own"', mark="1f.0"))
+    world.after.lost(past, 0.0)
+    world.after.release(past)
+    world.publish("2", 2)
+    world.publish("3", 3)
+
+    assert ["3"] == await world.come(past.pid, offset_of(packet))
+
+
 async def test_an_offset_from_before_a_visit_does_not_stand_for_what_the_visit_told(world: World) -> None:
     """It was here, went elsewhere and came back, and the link broke before it had read anything."""
     world.shared.before_answer = NOTHING
