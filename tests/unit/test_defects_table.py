@@ -26,3 +26,13 @@ def test_what_is_done_names_a_test_that_exists() -> None:
 
     assert [] == [name for name, outcome, why in ROWS if outcome == "done" and "`test_" not in why]
     assert set() == set(re.findall(r"`(test_\w+)`", TABLE)) - existing
+
+
+def test_what_real_use_showed_is_in_the_table() -> None:
+    cases = {
+        name
+        for file in (ROOT / "tests" / "field").rglob("test_*.py")
+        for name in re.findall(r"^(?:async )?def (test_\w+)", file.read_text("utf-8"), re.MULTILINE)
+    }
+
+    assert set() == cases - set(re.findall(r"`(test_\w+)`", TABLE))
