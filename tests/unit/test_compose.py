@@ -15,7 +15,11 @@ from compose.containers import PLACES
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "compose"
 STACKS = sorted(FOLDER.glob("*.yaml"))
-SETTINGS = set(re.findall(r'"([A-Z][A-Z0-9_]+)"', (ROOT / "happy" / "settings.py").read_text("utf-8")))
+SETTINGS = {
+    name
+    for module in (ROOT / "happy" / "settings").glob("*.py")
+    for name in re.findall(r'"([A-Z][A-Z0-9_]+)"', module.read_text("utf-8"))
+}
 # What the documentation of the other images names.
 THEIRS = {"POSTGRES_USER", "POSTGRES_PASSWORD", "POSTGRES_DB", "MINIO_ROOT_USER", "MINIO_ROOT_PASSWORD"}
 OURS_TO_ASK_FOR = SETTINGS | {"POSTGRES_PASSWORD"}

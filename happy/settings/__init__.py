@@ -1,0 +1,47 @@
+"""What the environment asks for, read once into plain data."""
+
+from happy.settings.load import load
+from happy.settings.model import (
+    DATABASE_NAME,
+    FLAVORS,
+    LOG_LEVELS,
+    PROVIDERS,
+    S3,
+    SYNCHRONOUS,
+    Common,
+    Flavor,
+    Full,
+    GithubSettings,
+    Light,
+    LogLevel,
+    OutboundSettings,
+    RecoverySettings,
+    Secret,
+    SettingsError,
+    Synchronous,
+    Ui,
+    VoiceSettings,
+)
+
+__all__ = [
+    "DATABASE_NAME",
+    "FLAVORS",
+    "LOG_LEVELS",
+    "PROVIDERS",
+    "S3",
+    "SYNCHRONOUS",
+    "Common",
+    "Flavor",
+    "Full",
+    "GithubSettings",
+    "Light",
+    "LogLevel",
+    "OutboundSettings",
+    "RecoverySettings",
+    "Secret",
+    "SettingsError",
+    "Synchronous",
+    "Ui",
+    "VoiceSettings",
+    "load",
+]

@@ -1,0 +1,106 @@
+"""Reading one variable: its text, its form, and the message when it has another."""
+
+import ipaddress
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, TypeVar
+
+from happy.settings.model import Secret, SettingsError
+
+C = TypeVar("C", bound=str)
+
+_HIGHEST_PORT: Final = 65_535
+_HIGHEST_COUNT: Final = 3_600
+_LONGEST: Final = 15
+_SWITCH: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
+
+
+class Variables:
+    """Variables by name; blank ones count as unset."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str) -> str | None:
+        return self._environ.get(name, "").strip() or None
+
+    def secret(self, name: str) -> Secret | None:
+        """Verbatim, spaces included: keys derive from exactly these characters."""
+        return Secret(self._environ[name]) if self.text(name) else None
+
+    def required(self, name: str) -> Secret:
+        value = self.secret(name)
+        if value is None:
+            raise SettingsError(f"Missing required env var: {name}")
+        return value
+
+    def credential(self, name: str) -> Secret | None:
+        """Without the spaces around it: it goes into headers."""
+        text = self.text(name)
+        return Secret(text) if text else None
+
+    def switch(self, name: str, usually: str = "false") -> bool:
+        text = (self.text(name) or usually).lower()
+        if text not in _SWITCH:
+            raise unusable(name, "true or false", text)
+        return _SWITCH[text]
+
+    def choice(self, name: str, options: tuple[C, ...], default: C) -> C:
+        text = self.text(name)
+        for option in options:
+            if option == (text or default):
+                return option
+        raise unusable(name, " or ".join(options), text)
+
+    def port(self, name: str) -> int | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= _HIGHEST_PORT):
+            raise unusable(name, f"a port from 1 to {_HIGHEST_PORT}", text)
+        return int(text)
+
+    def count(self, name: str) -> int | None:
+        text = self.text(name)
+        if text is None:
+            return None
+        if not (text.isascii() and text.isdecimal() and 0 < int(text[:6]) <= _HIGHEST_COUNT):
+            raise unusable(name, f"a number from 1 to {_HIGHEST_COUNT}", text)
+        return int(text)
+
+    def number(self, name: str, default: int, *, most: int) -> int:
+        text = self.text(name) or str(default)
+        if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST and int(text) <= most):
+            raise unusable(name, f"a whole number from 0 to {most}", text)
+        return int(text)
+
+    def address(self, name: str, default: str) -> str:
+        text = self.text(name) or default
+        try:
+            return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text))
+        except ValueError:
+            raise unusable(name, "an IP address to listen on, such as 0.0.0.0 or 127.0.0.1", text) from None
+
+    def web_address(self, name: str) -> str | None:
+        text = self.text(name)
+        if text is not None and not text.startswith(("http://", "https://")):
+            raise unusable(name, "an address such as https://happy.example.org", text)
+        return text.rstrip("/") if text else None
+
+    def newest(self, name: str, legacy: str) -> str:
+        """The name that is in use: a blank new variable hides the one it replaces."""
+        return name if name in self._environ else legacy
+
+    def folder(self, name: str) -> Path | None:
+        text = self.text(name)
+        return self.path(name, text) if text else None
+
+    def path(self, name: str, text: str) -> Path:
+        try:
+            return Path(text).expanduser().absolute()
+        except RuntimeError:
+            raise SettingsError(f"{name}: expected a folder, and the home directory is unknown") from None
+
+
+def unusable(name: str, expected: str, text: str | None) -> SettingsError:
+    return SettingsError(f"{name}: expected {expected}, got {text!r}")

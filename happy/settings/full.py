@@ -1,0 +1,50 @@
+"""Settings of the full flavor: PostgreSQL, Redis, and an object store or a folder."""
+
+from pathlib import Path
+from typing import Final
+
+from msgspec.structs import asdict
+
+from happy.settings.common import read_common
+from happy.settings.environ import Variables
+from happy.settings.model import S3, Full, SettingsError
+
+POSTGRES: Final = ("postgresql://", "postgres://")
+
+
+def read_full(variables: Variables) -> Full:
+    if variables.secret("HANDY_MASTER_SECRET") is None:
+        raise SettingsError("HANDY_MASTER_SECRET is required")
+    database_url = variables.secret("DATABASE_URL")
+    if database_url is None or not database_url.startswith(POSTGRES):
+        raise SettingsError(
+            "DATABASE_URL: expected postgresql://user:password@host/database for the full flavor"
+        )
+    redis_url = variables.secret("REDIS_URL")
+    if redis_url is not None and not redis_url.startswith(("redis://", "rediss://", "unix://")):
+        raise SettingsError("REDIS_URL: expected redis://host:6379")
+    return Full(
+        **asdict(read_common(variables)),
+        secret=variables.required("HANDY_MASTER_SECRET"),
+        database_url=database_url,
+        redis_url=redis_url,
+        shutdown_seconds=variables.count("HAPPY_SHUTDOWN_SECONDS") or 20,
+        files=_s3(variables) or (variables.folder("DATA_DIR") or Path("data").absolute()) / "files",
+    )
+
+
+def _s3(variables: Variables) -> S3 | None:
+    host = variables.text("S3_HOST")
+    if host is None:
+        return None
+    return S3(
+        host=host,
+        port=variables.port("S3_PORT"),
+        use_ssl=variables.text("S3_USE_SSL") in (None, "true"),
+        region=variables.text("S3_REGION") or "us-east-1",
+        bucket=str(variables.required("S3_BUCKET")),
+        access_key=variables.required("S3_ACCESS_KEY"),
+        secret_key=variables.required("S3_SECRET_KEY"),
+        public_url=str(variables.required("S3_PUBLIC_URL")).strip().rstrip("/"),
+        public_endpoint=variables.web_address("HAPPY_S3_PUBLIC_ENDPOINT"),
+    )

@@ -1,0 +1,33 @@
+"""What the environment asks for, read once into plain data; nothing here opens or creates anything."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from happy.settings.dotenv import read_dotenv
+from happy.settings.environ import Variables
+from happy.settings.full import POSTGRES, read_full
+from happy.settings.light import read_light
+from happy.settings.model import FLAVORS, PROVIDERS, Flavor, Full, Light
+
+
+def load(
+    environ: Mapping[str, str], *, flavor: str | None = None, dotenv: Path | None = None
+) -> Light | Full:
+    """Settings of the flavor that is named or follows from the variables. Raises SettingsError.
+
+    The light flavor takes what `environ` lacks from the file `dotenv`, if there is one.
+    """
+    chosen = _flavor(Variables(environ), flavor)
+    if chosen == "full":
+        return read_full(Variables(environ))
+    return read_light(Variables({**read_dotenv(dotenv), **environ}))
+
+
+def _flavor(variables: Variables, named: str | None) -> Flavor:
+    if named is not None:
+        return Variables({"--flavor": named}).choice("--flavor", FLAVORS, "light")
+    if variables.text("HAPPY_FLAVOR"):
+        return variables.choice("HAPPY_FLAVOR", FLAVORS, "light")
+    names_postgres = (variables.text("DATABASE_URL") or "").startswith(POSTGRES)
+    provider = variables.choice("DB_PROVIDER", PROVIDERS, "postgres" if names_postgres else "pglite")
+    return "full" if provider == "postgres" else "light"

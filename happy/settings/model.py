@@ -1,0 +1,144 @@
+"""What can be set, as plain data."""
+
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from msgspec import Struct
+
+Flavor = Literal["light", "full"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+Synchronous = Literal["FULL", "NORMAL"]
+
+FLAVORS: Final[tuple[Flavor, ...]] = ("light", "full")
+LOG_LEVELS: Final[tuple[LogLevel, ...]] = ("debug", "info", "warning", "error")
+SYNCHRONOUS: Final[tuple[Synchronous, ...]] = ("FULL", "NORMAL")
+PROVIDERS: Final = ("pglite", "postgres")
+DATABASE_NAME: Final = "happy-server-light.sqlite"
+
+
+class SettingsError(ValueError):
+    """A variable cannot be used; the message names it and the value expected."""
+
+
+class Secret(str):
+    """A credential: its repr, and so the repr of settings and tracebacks with locals, does not show it."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+
+class Ui(Struct, frozen=True, kw_only=True):
+    """A web app to serve. `config` is what its pages are told of this server."""
+
+    folder: Path
+    prefix: str
+    config: dict[str, Any]
+
+
+class GithubSettings(Struct, frozen=True, kw_only=True):
+    """Linking and webhooks work as far as their credentials are set."""
+
+    url: str = "https://github.com"
+    api_url: str = "https://api.github.com"
+    return_url: str = "https://app.happy.engineering"
+    client_id: str | None = None
+    client_secret: Secret | None = None
+    redirect_url: str | None = None
+    webhook_secret: Secret | None = None
+
+
+class VoiceSettings(Struct, frozen=True, kw_only=True):
+    """Without a key to ElevenLabs nobody speaks, without one to RevenueCat nobody has a subscription."""
+
+    elevenlabs_url: str = "https://api.elevenlabs.io"
+    elevenlabs_key: Secret | None = None
+    revenuecat_url: str = "https://api.revenuecat.com"
+    revenuecat_key: Secret | None = None
+    revenuecat_project: str = "proj493735ad"
+    require_subscription: bool = False
+
+
+class OutboundSettings(Struct, frozen=True, kw_only=True):
+    """Other companies' services: where they are, and what opens them."""
+
+    expo_url: str = "https://exp.host"
+    private_avatars: bool = False
+    """Whether a profile picture may come from our own network; for tests alone."""
+
+    github: GithubSettings = GithubSettings()
+    voice: VoiceSettings = VoiceSettings()
+
+
+class RecoverySettings(Struct, frozen=True, kw_only=True):
+    """How long and how much of what they miss is kept for clients that lost their connection."""
+
+    seconds: int = 120
+    """0: nothing is kept."""
+
+    account_bytes: int = 1_000_000
+    total_bytes: int = 64_000_000
+
+    @property
+    def kept_seconds(self) -> int:
+        """A lost link is noticed within a minute; large packets that are on their way may delay that."""
+        return self.seconds + 120
+
+
+class Common(Struct, frozen=True, kw_only=True):
+    """What both flavors need to know."""
+
+    host: str
+    port: int
+    public_url: str | None
+    ui: Ui | None
+    metrics_port: int | None
+    """None: no metrics are served."""
+
+    log_level: LogLevel
+    remote_debug_log: bool
+    """Whether clients may write into a log file here; for development alone."""
+
+    recovery: RecoverySettings = RecoverySettings()
+    docs: bool = True
+    """Whether the endpoints are documented at `/docs`."""
+
+    outbound: OutboundSettings = OutboundSettings()
+
+
+class Light(Common, frozen=True, kw_only=True):
+    """One process, SQLite and local files."""
+
+    data_dir: Path
+    database: Path
+    files_dir: Path
+    synchronous: Synchronous
+    secret: Secret | None
+    """None: the one in the data directory, made on the first start."""
+
+
+class S3(Struct, frozen=True, kw_only=True):
+    """An object store that speaks S3."""
+
+    host: str
+    port: int | None
+    use_ssl: bool
+    region: str
+    bucket: str
+    access_key: Secret
+    secret_key: Secret
+    public_url: str
+    public_endpoint: str | None = None
+    """Where clients reach the store, when that is another address than ours to it."""
+
+
+class Full(Common, frozen=True, kw_only=True):
+    """Any number of processes on PostgreSQL; `files` is an object store or a local folder."""
+
+    secret: Secret
+    database_url: Secret
+    redis_url: Secret | None
+    files: S3 | Path
+    shutdown_seconds: int = 20
+    """How long an orderly end may take: balancers notice, connections move, requests finish."""
