@@ -44,7 +44,10 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
             sys.stdout.write(f"happy-server {__version__}\n")
         else:
             command, flavor = _parse(arguments)
-            COMMANDS[command](load(environ, flavor=flavor, dotenv=Path(".env")))
+            settings = load(environ, flavor=flavor, dotenv=Path(".env"))
+            if command != "serve":  # which has a log
+                sys.stderr.writelines(f"happy-server: warning: {line}\n" for line in settings.warnings)
+            COMMANDS[command](settings)
     except UsageError:
         sys.stderr.write(USAGE)
         return 1
@@ -68,6 +71,8 @@ def serve(settings: Light | Full) -> None:
 
     copy_to = telemetry.debug_log_file(time.time()) if settings.remote_debug_log else None
     telemetry.configure(settings.log_level, copy_to=copy_to)
+    for line in settings.warnings:
+        logging.getLogger("happy.settings").warning(line)
 
     def on_ready() -> None:
         gc.freeze()  # and it is never searched while serving either

@@ -25,17 +25,17 @@ class Variables:
         return self._environ.get(name, "").strip() or None
 
     def secret(self, name: str) -> Secret | None:
-        """Verbatim, spaces included: keys derive from exactly these characters."""
+        """Verbatim, spaces included, for the master secret: keys derive from exactly these characters."""
         return Secret(self._environ[name]) if self.text(name) else None
 
     def required(self, name: str) -> Secret:
-        value = self.secret(name)
+        value = self.credential(name)
         if value is None:
             raise SettingsError(f"Missing required env var: {name}")
         return value
 
     def credential(self, name: str) -> Secret | None:
-        """Without the spaces around it: it goes into headers."""
+        """Without the spaces around it, which come along when it is pasted."""
         text = self.text(name)
         return Secret(text) if text else None
 
@@ -77,7 +77,7 @@ class Variables:
     def address(self, name: str, default: str) -> str:
         text = self.text(name) or default
         try:
-            return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text))
+            return str(ipaddress.ip_address("127.0.0.1" if text == "localhost" else text.strip("[]")))
         except ValueError:
             raise unusable(name, "an IP address to listen on, such as 0.0.0.0 or 127.0.0.1", text) from None
 

@@ -13,19 +13,20 @@ POSTGRES: Final = ("postgresql://", "postgres://")
 
 
 def read_full(variables: Variables) -> Full:
-    if variables.secret("HANDY_MASTER_SECRET") is None:
+    secret = variables.secret("HANDY_MASTER_SECRET")
+    if secret is None:
         raise SettingsError("HANDY_MASTER_SECRET is required")
-    database_url = variables.secret("DATABASE_URL")
+    database_url = variables.credential("DATABASE_URL")
     if database_url is None or not database_url.startswith(POSTGRES):
         raise SettingsError(
             "DATABASE_URL: expected postgresql://user:password@host/database for the full flavor"
         )
-    redis_url = variables.secret("REDIS_URL")
+    redis_url = variables.credential("REDIS_URL")
     if redis_url is not None and not redis_url.startswith(("redis://", "rediss://", "unix://")):
         raise SettingsError("REDIS_URL: expected redis://host:6379")
     return Full(
         **asdict(read_common(variables)),
-        secret=variables.required("HANDY_MASTER_SECRET"),
+        secret=secret,
         database_url=database_url,
         redis_url=redis_url,
         shutdown_seconds=variables.count("HAPPY_SHUTDOWN_SECONDS") or 20,
@@ -45,6 +46,6 @@ def _s3(variables: Variables) -> S3 | None:
         bucket=str(variables.required("S3_BUCKET")),
         access_key=variables.required("S3_ACCESS_KEY"),
         secret_key=variables.required("S3_SECRET_KEY"),
-        public_url=str(variables.required("S3_PUBLIC_URL")).strip().rstrip("/"),
+        public_url=str(variables.required("S3_PUBLIC_URL")).rstrip("/"),
         public_endpoint=variables.web_address("HAPPY_S3_PUBLIC_ENDPOINT"),
     )

@@ -3,8 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from msgspec import structs
+
 from happy.settings.dotenv import read_dotenv
 from happy.settings.environ import Variables
+from happy.settings.foreign import without_foreign
 from happy.settings.full import POSTGRES, read_full
 from happy.settings.light import read_light
 from happy.settings.model import FLAVORS, PROVIDERS, Flavor, Full, Light
@@ -17,10 +20,14 @@ def load(
 
     The light flavor takes what `environ` lacks from the file `dotenv`, if there is one.
     """
-    chosen = _flavor(Variables(environ), flavor)
-    if chosen == "full":
-        return read_full(Variables(environ))
-    return read_light(Variables({**read_dotenv(dotenv), **environ}))
+    own, warnings = without_foreign(environ)
+    if _flavor(Variables(own), flavor) == "full":
+        return structs.replace(read_full(Variables(own)), warnings=tuple(warnings))
+    written, not_understood = read_dotenv(dotenv)
+    written, misplaced = without_foreign(written)
+    lacking = {name: value for name, value in written.items() if not own.get(name, "").strip()}
+    settings = read_light(Variables({**own, **lacking}))
+    return structs.replace(settings, warnings=(*warnings, *not_understood, *misplaced))
 
 
 def _flavor(variables: Variables, named: str | None) -> Flavor:

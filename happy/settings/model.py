@@ -106,6 +106,9 @@ class Common(Struct, frozen=True, kw_only=True):
 
     outbound: OutboundSettings = OutboundSettings()
 
+    warnings: tuple[str, ...] = ()
+    """What was left out of account when the settings were read, and why; one line each, without values."""
+
 
 class Light(Common, frozen=True, kw_only=True):
     """One process, SQLite and local files."""

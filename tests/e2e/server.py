@@ -45,8 +45,11 @@ class Server:
         flavor: str = "light",
         variables: Mapping[str, str] | None = None,
         port: int | None = None,
+        folder: Path = REPOSITORY,
     ) -> None:
+        """`folder` is its working directory, where a light server looks for `.env`."""
         self.home = home
+        self.folder = folder
         self.flavor = flavor
         self.variables = dict(variables or {})
         self.port = port or free_port()
@@ -72,7 +75,7 @@ class Server:
         command = [sys.executable, "-m", "happy", "serve", "--flavor", self.flavor]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220 - returns at once, the wait below does not block
-                command, cwd=REPOSITORY, env=self._environment(), stdout=log, stderr=subprocess.STDOUT
+                command, cwd=self.folder, env=self._environment(), stdout=log, stderr=subprocess.STDOUT
             )
         try:
             await self._wait_until_healthy()
@@ -109,6 +112,7 @@ class Server:
             "PORT": str(self.port),
             "METRICS_ENABLED": "false",
             "PYTHONUNBUFFERED": "1",
+            "PYTHONPATH": str(REPOSITORY),
             **self.variables,
         }
 

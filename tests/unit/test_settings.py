@@ -1,7 +1,11 @@
 """Which flavor the environment asks for, what each variable means, and the one line a wrong one gets."""
 
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from happy.settings import (
@@ -228,7 +232,7 @@ def test_an_unnamed_web_app_is_found_by_its_page(tmp_path: Path) -> None:
 def test_a_dotenv_file_fills_in_what_the_environment_lacks(tmp_path: Path) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text("PORT=4000\nPUBLIC_URL=http://ada\n")
-    settings = load({"PORT": "5000"}, dotenv=dotenv)
+    settings = load({"PORT": "5000", "PUBLIC_URL": " "}, dotenv=dotenv)
 
     assert (5000, "http://ada") == (settings.port, settings.public_url)
 
@@ -251,6 +255,11 @@ def test_the_full_flavor_reads_no_dotenv_file(tmp_path: Path) -> None:
         ('HANDY_MASTER_SECRET="two\\nlines"', "two\nlines"),
         ('HANDY_MASTER_SECRET="two\nlines"  # why', "two\nlines"),
         ("HANDY_MASTER_SECRET=`\"'`", "\"'"),
+        ("HANDY_MASTER_SECRET=`a # b`  # why", "a # b"),
+        ("\ufeffHANDY_MASTER_SECRET=first", "first"),
+        ("OTHER=1\r\nHANDY_MASTER_SECRET=plain\r\nMORE='2'\r\n", "plain"),
+        ("HANDY_MASTER_SECRET='a#b'", "a#b"),
+        ('OTHER="open\nHANDY_MASTER_SECRET=plain', "plain"),
         ("# HANDY_MASTER_SECRET=no", None),
         ("HANDY_MASTER_SECRET=", None),
         ("nonsense", None),
@@ -263,6 +272,51 @@ def test_lines_of_a_dotenv_file(tmp_path: Path, line: str, value: str | None) ->
     settings = load({}, dotenv=dotenv)
 
     assert value == settings.secret
+
+
+def test_lines_of_a_dotenv_file_that_are_not_understood_are_named_without_their_text(tmp_path: Path) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_bytes(b"\r\nPORT=4000\r\n\r\nhunter2\r\nPUBLIC_URL='http://hunter2\r\n# fine\r\n")
+    settings = load({}, dotenv=dotenv)
+
+    assert 4000 == settings.port
+    assert (
+        f"{dotenv}: lines 4, 5 not understood and ignored: expected NAME=value, with closed quotes if any",
+    ) == settings.warnings
+
+
+@pytest.mark.parametrize("value", ["s3cret#1", "#s3cret"])
+def test_a_secret_whose_end_is_not_clear_is_asked_about(tmp_path: Path, value: str) -> None:
+    dotenv = tmp_path / ".env"
+    dotenv.write_text(f"PORT=1\nHANDY_MASTER_SECRET={value}\n")
+
+    with pytest.raises(
+        SettingsError, match=r"\.env line 2: HANDY_MASTER_SECRET holds a #: put quotes"
+    ) as caught:
+        load({}, dotenv=dotenv)
+    assert "s3cret" not in str(caught.value)
+
+
+def test_a_dotenv_that_is_a_folder_is_named(tmp_path: Path) -> None:
+    settings = load({}, dotenv=tmp_path)
+
+    assert (f"{tmp_path} is a folder and not read: expected a text file",) == settings.warnings
+
+
+def test_no_library_is_imported_for_a_dotenv_file_that_is_not_there(tmp_path: Path) -> None:
+    program = "import sys, pathlib; from happy.settings import load; load({}, dotenv=pathlib.Path('.env'));"
+    program += "print('dotenv' in sys.modules)"
+    root = Path(__file__).parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(root), "HOME": "/"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert "False\n" == ran.stdout
 
 
 def test_a_dotenv_file_that_is_not_text_is_named(tmp_path: Path) -> None:
@@ -312,6 +366,50 @@ def test_only_the_word_true_turns_tls_on(value: str, expected: bool) -> None:
 
     assert isinstance(files, S3)
     assert expected == files.use_ssl
+
+
+# ---- what others set under these names
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "tcp://10.0.0.1:3005", "the link to another service"),
+        ("METRICS_PORT", " udp://10.0.0.1:9090", "the link to another service"),
+        ("PORT", "/dev/ttyUSB0", "a device or a path"),
+        ("HOST", "x86_64-conda-linux-gnu", "toolchain"),
+        ("HOST", "aarch64-apple-darwin20.0.0", "toolchain"),
+        ("HOST", socket.gethostname(), "this machine's name"),
+        ("PUBLIC_URL", "/", "a path"),
+        ("PUBLIC_URL", ".", "a path"),
+    ],
+)
+def test_a_variable_that_somebody_else_set_is_a_warning_and_the_default(
+    name: str, value: str, said: str
+) -> None:
+    settings = light(**{name: value})
+
+    assert light() == msgspec.structs.replace(settings, warnings=())
+    assert 1 == len(settings.warnings)
+    assert settings.warnings[0].startswith(f"{name} is not used: it holds ")
+    assert said in settings.warnings[0]
+    assert len(value) == 1 or value not in settings.warnings[0]
+
+
+def test_the_port_of_another_service_is_not_the_object_stores() -> None:
+    settings = full(**S3_VARIABLES, S3_PORT="tcp://10.0.0.7:9000")
+
+    assert isinstance(settings.files, S3)
+    assert None is settings.files.port
+    assert 1 == len(settings.warnings)
+
+
+def test_spaces_around_a_value_do_not_count() -> None:
+    spaced = {name: f" {value}\t\r\n" for name, value in {**S3_VARIABLES, "DATABASE_URL": POSTGRES}.items()}
+    spaced |= {"PORT": " 4000\n", "HOST": " 127.0.0.1 ", "REDIS_URL": "redis://cache\r"}
+    settings = full(**spaced)
+
+    assert full(**S3_VARIABLES, PORT="4000", HOST="127.0.0.1", REDIS_URL="redis://cache") == settings
 
 
 # ---- what a wrong value is told
