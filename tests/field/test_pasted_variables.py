@@ -25,7 +25,7 @@ async def test_a_dotenv_file_saved_by_an_editor_on_windows_is_read(tmp_path: Pat
         assert await answers(server)
         assert "warning happy.settings .env: line 5 not understood" in server.log_text()
         assert "hunter2" not in server.log_text()
-        assert "address   http://ada" in server.log_text()
+        assert "public    http://ada" in server.log_text()
 
 
 async def test_variables_of_a_platform_do_not_stop_the_start(tmp_path: Path) -> None:
