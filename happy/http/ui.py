@@ -15,6 +15,7 @@ import msgspec
 from happy.domain.ports.filestore import StoredFile
 from happy.http.answers import Answer, FileAnswer, json_answer
 from happy.http.asgi import Scope
+from happy.http.compression import CompressedFiles, accepts_gzip
 from happy.http.errors import Failure
 from happy.http.origin import origin
 
@@ -56,7 +57,15 @@ TYPES = {
     ".mp3": "audio/mpeg",
     ".wav": "audio/wav",
 }
+COMPRESSIBLE = frozenset({".js", ".mjs", ".css", ".json", ".map", ".txt", ".svg", ".wasm", ".ttf", ".ico"})
 IMMUTABLE = b"public, max-age=31536000, immutable"
+REVALIDATE = b"no-cache"
+
+HASHED = re.compile(
+    r"[.-](?=[^.]*[0-9])(?=[^.]*[a-f])[0-9a-f]{8,}\."  # hexadecimal digits, as bundlers write a hash
+    r"|[.-](?=[\w-]*[A-Z0-9][\w-]*\.)(?=[\w-]*[a-z])(?![A-Z][a-z]{7}\.)[\w-]{8}\.[^.]+$"  # 48 bits in base64
+)
+"""Names that change with the content, and those alone, may be cached for ever."""
 
 
 class WebUi:
@@ -70,6 +79,7 @@ class WebUi:
         self._prefix = prefix
         self._config = config
         self._public_url = public_url
+        self._compressed = CompressedFiles()
 
     async def answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | FileAnswer | None:
         """What to answer a GET or HEAD request that no endpoint takes; None when it is not ours."""
@@ -95,7 +105,8 @@ class WebUi:
         self, path: str, scope: Scope, headers: Mapping[bytes, bytes]
     ) -> Answer | FileAnswer | None:
         if path == "/ui" or path.startswith("/ui/"):
-            return _redirect("/" + path.removeprefix("/ui").replace("\\", "/").lstrip("/"))
+            rest = path.removeprefix("/ui").replace("\\", "/").lstrip("/")
+            return _redirect("/" + rest)
         if API.match(path):
             return None
         return await self._file_or_index(path, scope, headers)
@@ -119,15 +130,22 @@ class WebUi:
         if found is None:
             return None
         file, status = found
-        tag = f'"{status.st_size:x}-{status.st_mtime_ns:x}"'.encode()
-        media_type = TYPES.get(PurePosixPath(path).suffix.lower(), "application/octet-stream")
+        suffix = PurePosixPath(path).suffix.lower()
+        copy = None
+        if suffix in COMPRESSIBLE and accepts_gzip(headers):
+            copy = await self._compressed.gzipped(file, status)
+        tag = f'"{status.st_size:x}-{status.st_mtime_ns:x}{"" if copy is None else "-gzip"}"'.encode()
+        media_type = TYPES.get(suffix, "application/octet-stream")
         common = (
-            (b"cache-control", b"no-cache" if media_type == HTML else IMMUTABLE),
+            (b"cache-control", IMMUTABLE if HASHED.search(file.name) else REVALIDATE),
             (b"etag", tag),
             (b"last-modified", formatdate(status.st_mtime, usegmt=True).encode()),
+            *(((b"vary", b"accept-encoding"),) if suffix in COMPRESSIBLE else ()),
         )
         if _unchanged(headers, tag):
             return Answer(304, b"", media_type, common)
+        if copy is not None:
+            return Answer(200, copy, media_type, (*common, (b"content-encoding", b"gzip")))
         return FileAnswer(StoredFile(status.st_size, _read(file)), media_type, common)
 
     async def _index(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer:
@@ -174,10 +192,14 @@ def _hidden(path: str) -> bool:
 
 
 def _find(folder: Path, path: str) -> tuple[Path, os.stat_result] | None:
-    file = (folder / path.lstrip("/")).resolve()
-    if not file.is_relative_to(folder) or not file.is_file():
+    """None also for a name that no file can have, such as one of more than 255 bytes."""
+    try:
+        file = (folder / path.lstrip("/")).resolve()
+        if not file.is_relative_to(folder) or not file.is_file():
+            return None
+        return file, file.stat()
+    except (OSError, ValueError):
         return None
-    return file, file.stat()
 
 
 async def _read(file: Path) -> AsyncIterator[bytes]:

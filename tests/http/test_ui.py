@@ -14,6 +14,8 @@ from tests.places import OpenPlace
 
 PAGE = "<!doctype html><html><HEAD lang='en'>\n<title>Happy</title></HEAD><body></body></html>"
 BANNER = "Welcome to Happy Server!"
+FOR_EVER = "public, max-age=31536000, immutable"
+ENTRY = "/_expo/static/js/entry-0a1b2c3d4e5f60718293a4b5c6d7e8f9.js"
 BROWSER = {"Accept": "text/html,application/xhtml+xml"}
 
 
@@ -27,6 +29,9 @@ def webapp(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, content in {
         "index.html": PAGE,
         "_expo/static/js/app-1234.js": "js",
+        "_expo/static/js/entry-0a1b2c3d4e5f60718293a4b5c6d7e8f9.js": "js" * 2000,
+        "assets/index-DiwrgTda.css": "a{}" * 1000,
+        "assets/logo-Original.png": "png",
         "assets/__node_modules/.pnpm/font.ttf": "font",
         "favicon.ico": "icon",
         "metadata.json": "{}",
@@ -116,21 +121,43 @@ def test_missing_assets_were_answered_with_a_page(serve: Serve, path: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("path", "media_type"),
+    ("path", "media_type", "cached"),
     [
-        ("/_expo/static/js/app-1234.js", "text/javascript; charset=utf-8"),
-        ("/assets/__node_modules/.pnpm/font.ttf", "font/ttf"),
-        ("/favicon.ico", "image/x-icon"),
-        ("/.well-known/assetlinks.json", "application/json; charset=utf-8"),
+        (ENTRY, "text/javascript; charset=utf-8", FOR_EVER),
+        ("/assets/index-DiwrgTda.css", "text/css; charset=utf-8", FOR_EVER),
+        ("/_expo/static/js/app-1234.js", "text/javascript; charset=utf-8", "no-cache"),
+        ("/assets/logo-Original.png", "image/png", "no-cache"),
+        ("/assets/__node_modules/.pnpm/font.ttf", "font/ttf", "no-cache"),
+        ("/favicon.ico", "image/x-icon", "no-cache"),
+        ("/.well-known/assetlinks.json", "application/json; charset=utf-8", "no-cache"),
     ],
 )
-def test_files_have_a_type_and_may_be_kept(serve: Serve, path: str, media_type: str) -> None:
+def test_only_names_with_a_hash_are_cached_for_ever(
+    serve: Serve, path: str, media_type: str, cached: str
+) -> None:
     answer = serve().get(path)
 
     assert (200, media_type) == (answer.status_code, answer.headers["content-type"])
-    assert "public, max-age=31536000, immutable" == answer.headers["cache-control"]
+    assert cached == answer.headers["cache-control"]
     unchanged = serve().get(path, headers={"If-None-Match": answer.headers["etag"]})
     assert (304, b"") == (unchanged.status_code, unchanged.content)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "encoding"),
+    [("gzip, br", "gzip"), ("br;q=1.0, GZIP;q=0.5", "gzip"), ("gzip;q=0", None), ("br", None), ("", None)],
+)
+def test_a_bundle_is_compressed_for_clients_that_accept_it(
+    serve: Serve, accepted: str, encoding: str | None
+) -> None:
+    answer = serve().get(ENTRY, headers={"Accept-Encoding": accepted})
+
+    assert encoding == answer.headers.get("content-encoding")
+    assert "js" * 2000 == answer.text
+    assert "accept-encoding" == answer.headers["vary"]
+    assert (int(answer.headers["content-length"]) < 4000) == (encoding == "gzip")
+    same = {"Accept-Encoding": accepted, "If-None-Match": answer.headers["etag"]}
+    assert 304 == serve().get(ENTRY, headers=same).status_code
 
 
 def test_conditional_requests_respect_the_injected_content(serve: Serve) -> None:
