@@ -21,7 +21,7 @@ from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, NodeId
 from happy.gateway.artifacts import ArtifactEvents
 from happy.gateway.elsewhere import Elsewhere
-from happy.gateway.engine import EngineSettings
+from happy.gateway.engine import EngineSettings, PathPrefix
 from happy.gateway.engine import Server as Engine
 from happy.gateway.hub import Hub
 from happy.gateway.machines import MachineEvents
@@ -132,7 +132,8 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
             rpc,
         ):
             gateway.listen(events.handlers)
-        engine = Engine(gateway, engine_settings)
+        prefix = PathPrefix.of(settings.public_url)
+        engine = Engine(gateway, msgspec.structs.replace(engine_settings or EngineSettings(), prefix=prefix))
         watch(engine, hub, metrics)
         doubts = Doubts(hub.doubted, hub, adapters.store.ping)
         await stack.enter_async_context(background(activity, services, doubts, adapters.store, metrics))
@@ -144,7 +145,7 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
             docs=settings.docs,
             leaving=lambda: ready.stopping,
         )
-        yield Application(dispatch(engine, http), build_metrics_app(metrics), engine, activity, ready)
+        yield Application(dispatch(engine, http, prefix), build_metrics_app(metrics), engine, activity, ready)
 
 
 def elsewhere(adapters: Adapters, keys: crypto.Keyring, settings: Light | Full) -> Elsewhere | None:
@@ -278,10 +279,13 @@ async def background(
                 await task
 
 
-def dispatch(engine: Engine, http: ASGIApp) -> ASGIApp:
-    """The realtime path goes to the engine, every other request to HTTP."""
+def dispatch(engine: Engine, http: ASGIApp, prefix: PathPrefix) -> ASGIApp:
+    """The realtime path goes to the engine, every other request to HTTP; both without the path prefix."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if prefix.value or scope["path"].startswith("//"):
+            scope["raw_path"] = prefix.strip(scope["raw_path"].decode("latin-1")).encode("latin-1")
+            scope["path"] = prefix.strip(scope["path"])
         if scope["path"] == REALTIME_PATH:
             await engine(scope, receive, send)
         elif scope["type"] == "http":

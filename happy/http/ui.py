@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from email.utils import formatdate
 from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 import msgspec
 
@@ -67,6 +67,8 @@ HASHED = re.compile(
 )
 """Names that change with the content, and those alone, may be cached for ever."""
 
+ROOT_LINK = re.compile(rb"""(\s(?:src|href)=["']?/)(?!/)""", re.IGNORECASE)
+
 
 class WebUi:
     """`prefix` is `/`, or begins with a slash and does not end with one.
@@ -79,6 +81,7 @@ class WebUi:
         self._prefix = prefix
         self._config = config
         self._public_url = public_url
+        self._base = urlsplit(public_url or "").path
         self._compressed = CompressedFiles()
 
     async def answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | FileAnswer | None:
@@ -87,7 +90,7 @@ class WebUi:
         if self._prefix == "/":
             return await self._at_root(path, scope, headers)
         if path == self._prefix:
-            return _redirect(f"{self._prefix}/")
+            return _redirect(f"{self._base}{self._prefix}/")
         if path.startswith(f"{self._prefix}/"):
             return await self._file_or_index(path.removeprefix(self._prefix), scope, headers)
         if FROM_ROOT.match(path):
@@ -106,7 +109,7 @@ class WebUi:
     ) -> Answer | FileAnswer | None:
         if path == "/ui" or path.startswith("/ui/"):
             rest = path.removeprefix("/ui").replace("\\", "/").lstrip("/")
-            return _redirect("/" + rest)
+            return _redirect(f"{self._base}/{rest}")
         if API.match(path):
             return None
         return await self._file_or_index(path, scope, headers)
@@ -169,6 +172,8 @@ class WebUi:
         config = msgspec.json.encode({"serverUrl": server_url, **self._config})
         escaped = config.replace(b"<", b"\\u003c")
         script = b"\n<script>window.__HAPPY_CONFIG__ = " + escaped + b";</script>"
+        if self._base:  # the page was built for the root of its host
+            page = ROOT_LINK.sub(rb"\g<1>" + self._base.lstrip("/").encode() + b"/", page)
         head = HEAD.search(page)
         return page if head is None else page[: head.end()] + script + page[head.end() :]
 

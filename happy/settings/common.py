@@ -24,7 +24,7 @@ def read_common(variables: Variables) -> Common:
     return Common(
         host=variables.address("HOST", "0.0.0.0"),  # noqa: S104 - phones on the same network must reach it
         port=variables.port("PORT") or 3005,
-        public_url=variables.web_address("PUBLIC_URL"),
+        public_url=variables.public_address("PUBLIC_URL"),
         ui=_ui(variables),
         metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),

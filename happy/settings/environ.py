@@ -1,9 +1,11 @@
 """Reading one variable: its text, its form, and the message when it has another."""
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeVar
+from urllib.parse import urlsplit
 
 from happy.settings.model import Secret, SettingsError
 
@@ -12,6 +14,7 @@ C = TypeVar("C", bound=str)
 _HIGHEST_PORT: Final = 65_535
 _HIGHEST_COUNT: Final = 3_600
 _LONGEST: Final = 15
+_PREFIX: Final = re.compile(r"(?!/(v\d|files|health|metrics|docs|ui|logs-[^/]*)(/|$))(/[\w.~-]+)*", re.ASCII)
 _SWITCH: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
 
@@ -86,6 +89,14 @@ class Variables:
         if text is not None and not text.startswith(("http://", "https://")):
             raise unusable(name, "an address such as https://happy.example.org", text)
         return text.rstrip("/") if text else None
+
+    def public_address(self, name: str) -> str | None:
+        """An address under which clients reach this server. Its path, if it has one, is none of ours."""
+        address = self.web_address(name)
+        parts = urlsplit(address or "")
+        if parts.query or parts.fragment or not _PREFIX.fullmatch(parts.path):
+            raise unusable(name, "an address without ?, # or a path such as /v1", address)
+        return address
 
     def newest(self, name: str, legacy: str) -> str:
         """The name that is in use: a blank new variable hides the one it replaces."""

@@ -40,10 +40,23 @@ def caddy(folder: Path, port: int) -> Setup:
 
 def nginx(folder: Path, port: int) -> Setup:
     text = example("nginx").replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
-    text = re.sub(r"ssl_certificate\S* .*;", "", text)
+    return _nginx(folder, re.sub(r"ssl_certificate\S* .*;", "", text))
+
+
+def nginx_at(folder: Path, port: int, locations: str) -> Setup:
+    """One host with these locations, which pass websockets on."""
+    passing = "proxy_http_version 1.1; proxy_set_header Host $http_host;"
+    upgrade = "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;"
+    upgrades = 'map $http_upgrade $connection_upgrade { default upgrade; "" ""; }'
+    return _nginx(
+        folder, f"{upgrades}\nserver {{ listen 127.0.0.1:{port}; {passing} {upgrade}\n{locations}\n}}"
+    )
+
+
+def _nginx(folder: Path, servers: str) -> Setup:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
-    around = f"daemon off; pid {folder}/pid;\nevents {{}}\nhttp {{ access_log off; {paths}\n{text}}}\n"
+    around = f"daemon off; pid {folder}/pid;\nevents {{}}\nhttp {{ access_log off; {paths}\n{servers}}}\n"
     return Setup(around, ["-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx")])
 
 
@@ -58,22 +71,28 @@ SETUPS = {"caddy": caddy, "nginx": nginx, "haproxy": haproxy}
 @asynccontextmanager
 async def own_proxy(name: str, folder: Path, replicas: Sequence[int]) -> AsyncIterator[str]:
     """The address under which the replicas on these ports are one server."""
+    port = free_port()
+    text, command = SETUPS[name](folder, port)
+    for number, replica in enumerate(replicas, 1):
+        text = text.replace(f"10.0.0.{number}:3005", f"127.0.0.1:{replica}")
+    async with started(name, folder, Setup(text, command), f"http://127.0.0.1:{port}") as url:
+        yield url
+
+
+@asynccontextmanager
+async def started(name: str, folder: Path, setup: Setup, url: str) -> AsyncIterator[str]:
+    """A proxy that runs until the end of the block. `url` is where the server behind it answers."""
     program = shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")
     if program is None:
         pytest.skip(f"NO {name.upper()}")
     folder.mkdir()  # noqa: ASYNC240 - a moment
-    port = free_port()
-    text, arguments = SETUPS[name](folder, port)
-    for number, replica in enumerate(replicas, 1):
-        text = text.replace(f"10.0.0.{number}:3005", f"127.0.0.1:{replica}")
-    (folder / name).write_text(text)
+    (folder / name).write_text(setup.text)
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-            [program, *arguments], stdout=log, stderr=log, env=environment
+            [program, *setup.command], stdout=log, stderr=log, env=environment
         )
     try:
-        url = f"http://127.0.0.1:{port}"
         await _until_healthy(url)
         yield url
     finally:

@@ -426,6 +426,8 @@ def test_spaces_around_a_value_do_not_count() -> None:
         ({"METRICS_PORT": "x"}, "METRICS_PORT: expected a port from 1 to 65535, got 'x'"),
         ({"HOST": "my-laptop"}, "HOST: expected an IP address to listen on, .*, got 'my-laptop'"),
         ({"PUBLIC_URL": "happy.org"}, "PUBLIC_URL: expected an address such as .*, got 'happy.org'"),
+        ({"PUBLIC_URL": "https://a.org/v1"}, "PUBLIC_URL: expected an address without .* a path such as /v1"),
+        ({"PUBLIC_URL": "https://a.org/x?y=1"}, "PUBLIC_URL: expected an address without"),
         (
             {"HAPPY_SERVER_UI_DIR": "/a", "HAPPY_SERVER_UI_PREFIX": "ui"},
             "HAPPY_SERVER_UI_PREFIX: expected a path",

@@ -1,4 +1,4 @@
-"""The Socket.IO side of a connection: joins the namespace `/` and hands events to the application."""
+"""The Socket.IO side of a connection: joins one namespace and hands events to the application."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from happy.gateway.engine import packets
 from happy.gateway.engine.application import Refused
 from happy.gateway.engine.packets import ACK, CONNECT, DISCONNECT, EVENT, ROOT, Packet, ProtocolError
 from happy.gateway.engine.runtime import logger
-from happy.gateway.engine.socket import Ack, Socket
+from happy.gateway.engine.socket import Ack, NamespacedSocket, Socket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -71,7 +71,7 @@ class Client:
         kind, socket = packet.kind, self.socket
         if kind == CONNECT:
             return self._connect(packet)
-        if socket is None or packet.namespace != ROOT:
+        if socket is None or packet.namespace != socket.namespace:
             raise ProtocolError("packet for a namespace that was not joined")
         if kind == EVENT:
             return self._event(socket, packet.ack, packet.body)
@@ -87,12 +87,17 @@ class Client:
 
     def _connect(self, packet: Packet) -> Awaitable[None] | None:
         auth = packets.decode_auth(packet.body)
-        if packet.namespace != ROOT:
-            self._refuse(packet.namespace, "Invalid namespace")
+        namespace = packet.namespace
+        if not self._runtime.settings.prefix.is_root(namespace):
+            self._refuse(namespace, "Invalid namespace")
             return None
         if self.socket is not None:
             raise ProtocolError("already connected")
-        self.socket = Socket(secrets.token_urlsafe(15), self._connection)
+        socket_id = secrets.token_urlsafe(15)
+        if namespace == ROOT:
+            self.socket = Socket(socket_id, self._connection)
+        else:
+            self.socket = NamespacedSocket(socket_id, self._connection, namespace)
         return self._join(self.socket, auth)
 
     async def _join(self, socket: Socket, auth: msgspec.Raw | None) -> None:
@@ -103,7 +108,7 @@ class Client:
         except Refused as refusal:
             socket.gone()
             self.socket = None
-            self._refuse(ROOT, str(refusal))
+            self._refuse(socket.namespace, str(refusal))
         except Exception:  # noqa: BLE001 - logged; a passing fault must not reach the client as a refusal
             logger.exception("connection %s: connect handler failed", self._connection.sid)
             self._connection.close("server error")

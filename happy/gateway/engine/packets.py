@@ -238,6 +238,11 @@ def encode_event_at(offset: str, name: str, payload: bytes) -> bytes:
     return b'42["%b",%b,"%b"]' % (name.encode(), payload, offset.encode())
 
 
+def in_namespace(packet: bytes, namespace: str) -> bytes:
+    """A packet of the namespace `/` as one of another: `42["x"]` becomes `42/happy,["x"]`."""
+    return b"%b%b,%b" % (packet[:2], namespace.encode(), packet[2:])
+
+
 def encode_ack(ack: int, args: bytes) -> bytes:
     """The answer to an event; `args` are its arguments as JSON, with commas between."""
     return b"43%d[%b]" % (ack, args)

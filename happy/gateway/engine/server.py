@@ -118,7 +118,8 @@ class Server:
         return Link
 
     def refuse(self, target: Target) -> tuple[int, object] | None:
-        if target.path != self._runtime.settings.path:
+        settings = self._runtime.settings
+        if settings.prefix.strip(target.path) != settings.path:
             return 404, {"message": "Not found"}
         if self._closing:
             return 503, {"message": "Shutting down"}

@@ -2,11 +2,14 @@
 
 import msgspec
 
+from happy.gateway.engine.path_prefix import PathPrefix
+
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """In seconds and bytes. The defaults are what clients expect, but for larger payloads."""
 
     path: str = "/v1/updates/"
+    prefix: PathPrefix = PathPrefix()
     ping_interval: float = 15.0
     ping_timeout: float = 45.0
     upgrade_timeout: float = 10.0

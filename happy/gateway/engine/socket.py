@@ -1,4 +1,4 @@
-"""A Socket.IO client in the namespace `/`, as the application sees it."""
+"""A Socket.IO client in its namespace, as the application sees it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from happy.gateway.engine.application import SocketClosed
-from happy.gateway.engine.packets import encode_ack, encode_connect, encode_event
+from happy.gateway.engine.packets import ROOT, encode_ack, encode_connect, encode_event, in_namespace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +36,7 @@ class Ack(Struct, eq=False):
 class Socket:
     """One client. Sending never waits and never raises; an overfull queue closes the connection."""
 
+    namespace = ROOT
     __slots__ = (
         "_asked",
         "_held",
@@ -129,3 +130,17 @@ class Socket:
     def _fail_soon(self, number: int) -> None:
         """Not at once: who asked may do anything then, and this connection is only half closed."""
         asyncio.get_running_loop().call_soon(self.answered, number, SocketClosed())
+
+
+class NamespacedSocket(Socket):
+    """A client whose server address has a path: that is its namespace, and each packet names it."""
+
+    __slots__ = ("namespace",)
+
+    def __init__(self, socket_id: str, connection: Connection, namespace: str) -> None:
+        super().__init__(socket_id, connection)
+        self.namespace = namespace
+
+    def send(self, packet: bytes) -> None:
+        """Send an encoded packet of the namespace `/` in this one; what waits for `join` comes here again."""
+        super().send(packet if self._held is not None else in_namespace(packet, self.namespace))
