@@ -16,8 +16,8 @@ class GithubApp(Struct, frozen=True):
     client_secret: str | None = None
     redirect_url: str | None = None
     webhook_secret: str | None = None
-    return_url: str = ""
-    """Where people come back to after they have been to GitHub: the web app."""
+    return_url: str | None = None
+    """The web app that people come back to after they have been to GitHub, where the operator names one."""
 
 
 class GithubUser(Struct, frozen=True):

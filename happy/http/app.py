@@ -99,13 +99,13 @@ def build_app(
 
     While `leaving` says so, connections are not kept.
     """
-    declared = endpoints(services, public_url)
+    declared = endpoints(services, public_url, ui)
     handlers = [*declared, *(DocsEndpoints(declared).endpoints() if docs else ())]
     litestar = Litestar(handlers, request_class=ApiRequest, openapi_config=None, logging_config=None)
     return Pipeline(litestar, services.identity, ui, metrics or Metrics(), leaving)
 
 
-def endpoints(services: Services, public_url: str | None) -> list[Endpoint]:
+def endpoints(services: Services, public_url: str | None, ui: WebUi | None = None) -> list[Endpoint]:
     return [
         *PairingEndpoints(services.pairing).endpoints(),
         *SessionEndpoints(services.sessions).endpoints(),
@@ -121,7 +121,7 @@ def endpoints(services: Services, public_url: str | None) -> list[Endpoint]:
         *FeedEndpoints(services.feed).endpoints(),
         *PushTokenEndpoints(services.accounts).endpoints(),
         *PushEndpoints(services.push).endpoints(),
-        *GithubEndpoints(services.github, services.github_webhook).endpoints(),
+        *GithubEndpoints(services.github, services.github_webhook, ui).endpoints(),
         *ConnectEndpoints(services.vendors).endpoints(),
         *VoiceEndpoints(services.voice).endpoints(),
         *version_endpoints(),

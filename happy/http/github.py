@@ -1,22 +1,26 @@
 """Link an account to a GitHub user, and hear from GitHub (contract 01 sections 12.1 to 12.4)."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 from urllib.parse import quote
 
 from litestar.params import FromQuery, QueryParameter
 from msgspec import Struct
 
 from happy.http.answers import Answer, json_answer
+from happy.http.asgi import Scope
 from happy.http.endpoint import Endpoint
 from happy.http.errors import Failure, unacceptable
 from happy.http.requests import ApiRequest
 from happy.http.shapes import Done
+from happy.http.ui import WebUi
 from happy.services.github import GithubService, GithubWebhook, LinkFailed
 
 LARGEST_EVENT = 25 * 1024 * 1024
 """GitHub's own limit, in bytes."""
 
 SIGNATURE, EVENT = "x-hub-signature-256", "x-github-event"
+
+PUBLIC_WEB_APP = "https://app.happy.engineering"
 
 UNRESERVED = "-_.!~*'()"
 """What clients of a browser's making leave as it is in a query."""
@@ -31,9 +35,12 @@ class Received(Struct):
 
 
 class GithubEndpoints:
-    def __init__(self, github: GithubService, webhook: GithubWebhook) -> None:
+    """People come back to `HAPPY_APP_URL`, else to the web app served here, else to the public one."""
+
+    def __init__(self, github: GithubService, webhook: GithubWebhook, ui: WebUi | None) -> None:
         self._github = github
         self._webhook = webhook
+        self._ui = ui
 
     def endpoints(self) -> list[Endpoint]:
         path = "/v1/connect/github"
@@ -61,18 +68,25 @@ class GithubEndpoints:
         return AuthorizeAddress(await self._github.authorize_url(request.account_id))
 
     async def callback(
-        self, code: FromQuery[str], sent_state: Annotated[str, QueryParameter(name="state")]
+        self,
+        request: ApiRequest,
+        code: FromQuery[str],
+        sent_state: Annotated[str, QueryParameter(name="state")],
     ) -> Answer:
         """Always back to the web app, whatever became of it."""
         try:
             login = await self._github.connect(code, sent_state)
         except LinkFailed as failure:
-            return self._back(f"error={quote(str(failure), safe=UNRESERVED)}")
-        return self._back(f"github=connected&user={quote(login, safe=UNRESERVED)}")
+            return self._back(request, f"error={quote(str(failure), safe=UNRESERVED)}")
+        return self._back(request, f"github=connected&user={quote(login, safe=UNRESERVED)}")
 
-    def _back(self, query: str) -> Answer:
+    def _back(self, request: ApiRequest, query: str) -> Answer:
         answer = Answer(302, b"")
-        location = f"{self._github.return_url}?{query}"
+        address = self._github.return_url
+        if address is None and self._ui is not None:
+            scope = cast("Scope", request.scope)
+            address = self._ui.address(scope, dict(scope["headers"]))
+        location = f"{address or PUBLIC_WEB_APP}?{query}"
         answer.headers = [(b"location", location.encode()), (b"content-length", b"0")]
         return answer
 

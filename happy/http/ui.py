@@ -84,6 +84,10 @@ class WebUi:
         self._base = urlsplit(public_url or "").path
         self._compressed = CompressedFiles()
 
+    def address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """Where the web app is for the client of this request."""
+        return origin(scope, headers, self._public_url) + self._prefix.removesuffix("/") + "/"
+
     async def answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | FileAnswer | None:
         """What to answer a GET or HEAD request that no endpoint takes; None when it is not ours."""
         path: str = unquote(scope["raw_path"].decode("latin-1"), errors="replace")

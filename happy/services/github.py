@@ -73,7 +73,7 @@ class GithubService:
         self._app = app
 
     @property
-    def return_url(self) -> str:
+    def return_url(self) -> str | None:
         return self._app.return_url
 
     async def authorize_url(self, account_id: AccountId) -> str:

@@ -71,7 +71,7 @@ def _github(variables: Variables, usual: GithubSettings) -> GithubSettings:
     return GithubSettings(
         url=variables.web_address("HAPPY_GITHUB_URL") or usual.url,
         api_url=variables.web_address("HAPPY_GITHUB_API_URL") or usual.api_url,
-        return_url=variables.web_address("HAPPY_APP_URL") or usual.return_url,
+        return_url=variables.web_address("HAPPY_APP_URL"),
         client_id=client_id,
         client_secret=client_secret,
         redirect_url=redirect_url,

@@ -42,7 +42,9 @@ class GithubSettings(Struct, frozen=True, kw_only=True):
 
     url: str = "https://github.com"
     api_url: str = "https://api.github.com"
-    return_url: str = "https://app.happy.engineering"
+    return_url: str | None = None
+    """None: the web app that is served here, or else the public one."""
+
     client_id: str | None = None
     client_secret: Secret | None = None
     redirect_url: str | None = None
