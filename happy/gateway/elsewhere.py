@@ -19,6 +19,7 @@ from happy.gateway import frame
 from happy.gateway.engine import encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import History, heard_with, shared_part
+from happy.gateway.replay import is_message
 
 PROOF_BYTES = 16
 FRESH_SECONDS = 3000
@@ -131,7 +132,8 @@ class Elsewhere:
             raise Lost from None
         if kept is None:
             raise Lost
-        return Visit(identity.connection_id, list(_packets(kept, heard, identity)), start, heard)
+        packets = _packets(kept, heard, identity, without_messages=asked.reads_messages)
+        return Visit(identity.connection_id, list(packets), start, heard)
 
     async def _ending(self, identity: Identity) -> Ending | None:
         note = await self._history.ending(identity.connection_id)
@@ -154,7 +156,9 @@ class Elsewhere:
         return reduce(Position.joined, current)
 
 
-def _packets(kept: list[Kept], heard: Position, identity: Identity) -> Iterator[bytes]:
+def _packets(
+    kept: list[Kept], heard: Position, identity: Identity, *, without_messages: bool
+) -> Iterator[bytes]:
     """The packets that the client missed. Each says how far it has heard with it."""
     place, known = heard.place, dict(heard.known)
     for event in kept:
@@ -165,6 +169,8 @@ def _packets(kept: list[Kept], heard: Position, identity: Identity) -> Iterator[
             continue
         audience, skip, name, payload = frame.decode(event.frame)
         if name != Update.name or skip == identity.connection_id:
+            continue
+        if without_messages and is_message(payload):
             continue
         if audience.includes(identity.scope, identity.target):
             position = Position(heard.epoch, place, known).text()

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.events import Scope
+from happy.gateway import replay
 
 MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a token
 MISSING_SESSION = "Session ID required for session-scoped clients"
@@ -29,6 +30,11 @@ class Handshake(Struct, frozen=True):
     client: str
     pid: str = ""
     offset: str = ""
+
+    @property
+    def reads_messages(self) -> bool:
+        """Whether the client reads messages by itself when it connects, and is to be replayed none."""
+        return replay.reads_messages(self.client)
 
 
 class Refusal(Exception):

@@ -14,6 +14,7 @@ from happy.domain.ports.pubsub import Origin
 from happy.domain.positions import Position, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.engine import encode_event_at
+from happy.gateway.replay import is_message
 
 MOST_EVENTS = 2_048
 """Of one account: a replay must fit into the send queue of a connection."""
@@ -37,7 +38,8 @@ class HistoryLimits(Struct, frozen=True, kw_only=True):
 class Reader(NamedTuple):
     """Who missed something. It has all up to `position` for certain, and all sent before `confirmed`.
 
-    It has read what was published before `since`; `heard` is what it heard elsewhere, or None.
+    It has read what was published before `since`; `heard` is what it heard elsewhere, or None. Messages are
+    left out for one that reads them by itself.
     """
 
     account_id: AccountId
@@ -48,6 +50,7 @@ class Reader(NamedTuple):
     confirmed: float
     since: int = 0
     heard: Position | None = None
+    reads_messages: bool = False
 
 
 class Event(NamedTuple):
@@ -78,6 +81,7 @@ class _Entry(NamedTuple):
             and self.skip != reader.connection_id
             and self.audience.includes(reader.scope, reader.target)
             and not (self.origin and is_known(self.origin, reader.since, reader.heard))
+            and not (reader.reads_messages and is_message(self.packet))
         )
 
 

@@ -182,6 +182,7 @@ class Recovery:
             0.0 if visit else past.confirmed,
             past.since,
             past.heard,
+            asked.reads_messages,
         )
         packets = self._history.missed(reader)
         return packets if visit is None or packets is None else visit.packets + packets

@@ -1,5 +1,5 @@
 // Drives the official socket.io-client for tests/e2e/official.py: JSON lines in, JSON lines out.
-// In:  {id, op, socket, ...} with op one of open, emit, call, answer, close, drop, state.
+// In:  {id, op, socket, ...} with op one of open, emit, call, answer, close, drop, aim, reconnect.
 // Out: {id, value} or {id, error} per command, and as they happen {socket, event, args} and {socket, life, ...}.
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
@@ -73,6 +73,8 @@ function run(command) {
   else if (command.op === "answer") known.answers.set(command.event, command.how);
   else if (command.op === "close") known?.socket.disconnect();
   else if (command.op === "drop") known.socket.io.engine.close();
+  else if (command.op === "aim") known.socket.io.uri = command.url;
+  else if (command.op === "reconnect") known.socket.connect();
   const socket = known?.socket;
   send({ id: command.id, value: { connected: socket?.connected, transport: socket?.io.engine?.transport?.name } });
 }

@@ -24,11 +24,11 @@ class Account:
     def user(self, **more: str) -> OfficialSocket:
         return self._socket(clientType="user-scoped", **more)
 
-    def session(self, session_id: str) -> OfficialSocket:
-        return self._socket(clientType="session-scoped", sessionId=session_id)
+    def session(self, session_id: str, **more: str) -> OfficialSocket:
+        return self._socket(clientType="session-scoped", sessionId=session_id, **more)
 
-    def machine(self, machine_id: str) -> OfficialSocket:
-        return self._socket(clientType="machine-scoped", machineId=machine_id)
+    def machine(self, machine_id: str, **more: str) -> OfficialSocket:
+        return self._socket(clientType="machine-scoped", machineId=machine_id, **more)
 
     def unscoped(self) -> OfficialSocket:
         """As control-plane tools connect: no client type at all."""

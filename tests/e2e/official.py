@@ -152,6 +152,20 @@ class OfficialSocket(Inbox):
         """Close the transport under the client's feet; it reconnects by itself."""
         await self._request("drop")
 
+    async def aim(self, url: str) -> None:
+        """Connect to another server from now on, as behind a balancer."""
+        await self._request("aim", url=url)
+
+    async def cut(self) -> None:
+        """Lose the connection and stay away until `come_back`; made with `reconnection=False`."""
+        await self.drop()
+        await self.next_life("disconnect")
+
+    async def come_back(self) -> bool:
+        """Connect again; whether the library says that nothing was missed."""
+        await self._request("reconnect")
+        return bool((await self.next_life("connect")).detail["recovered"])
+
     async def emit(self, name: str, *payload: Any) -> None:
         await self._request("emit", event=name, args=payload)
 

@@ -100,6 +100,23 @@ def test_a_client_has_a_label(declared: Any, header: str, client: str) -> None:
     assert client == read({"token": "t", "happyClient": declared}, x_happy_client=header).client
 
 
+@pytest.mark.parametrize(
+    ("declared", "header", "reads"),
+    [
+        ("cli-coding-session/1.2.5", "", True),
+        (None, "cli-coding-session/1.2.5", True),
+        ("cli-daemon/1.2.5", "cli-coding-session/1.2.5", False),
+        ("cli-coding-sessions", "", False),
+        (None, "", False),
+    ],
+)
+def test_a_client_reads_messages_by_itself_if_its_name_says_so(
+    declared: Any, header: str, reads: bool
+) -> None:
+    asked = read({"token": "t", "happyClient": declared}, x_happy_client=header)
+    assert asked.reads_messages is reads
+
+
 def test_a_client_that_says_nothing_is_unknown() -> None:
     assert "unknown" == read({"token": "t"}).client
 

@@ -39,6 +39,10 @@ def add(
     return [history.append(owner, Event(audience, skip, "update", f'"{name}"'.encode())) for name in names]
 
 
+MESSAGE = b'{"id":"u","seq":1,"body":{"t":"new-message","sid":"s"}}'
+RENAMED = b'{"id":"u","seq":2,"body":{"t":"update-session","id":"\\"body\\":{\\"t\\":\\"new-message\\""}}'
+
+
 def reader(position: int = 0, confirmed: float = 0.0, scope: Scope = "user", target: str = "") -> Reader:
     return Reader(OWNER, PHONE, scope, target, position, confirmed)
 
@@ -75,6 +79,13 @@ def test_what_came_after_the_position_is_missed_in_order(clock: Clock) -> None:
         packets[2:],
         [],
     ]
+
+
+def test_who_reads_messages_by_itself_misses_only_the_rest(clock: Clock) -> None:
+    history = history_of(clock)
+    _, renamed = [history.append(OWNER, Event(TO_USER, None, "update", body)) for body in (MESSAGE, RENAMED)]
+
+    assert history.missed(reader()._replace(reads_messages=True)) == [renamed]
 
 
 def test_everyone_misses_only_what_was_meant_for_them(clock: Clock) -> None:
