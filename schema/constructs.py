@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, FromClause, Integer, String, bindparam
+from sqlalchemy import BigInteger, ColumnElement, FromClause, Integer, String, bindparam
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
@@ -21,7 +21,7 @@ class AnyOf(FunctionElement[Any]):
 
 
 class Greatest(FunctionElement[Any]):
-    """A column and the parameter it is compared with."""
+    """The largest of its arguments."""
 
     name = "greatest"
     inherit_cache = True
@@ -59,6 +59,13 @@ def greatest(column: ColumnElement[Any], name: str) -> ColumnElement[Any]:
     larger = Greatest(column, bindparam(name, type_=column.type))
     larger.type = column.type
     return larger
+
+
+def largest(*values: ColumnElement[int]) -> ColumnElement[int]:
+    """The largest of some expressions, none of which may be null."""
+    expression = Greatest(*values)
+    expression.type = BigInteger()
+    return expression
 
 
 def only(dialect: str) -> Callable[[Query], Query]:

@@ -1,6 +1,6 @@
 """Every table, once: PostgreSQL and SQLite both come from this module."""
 
-from sqlalchemy import BigInteger, Boolean, ForeignKeyConstraint, Index, Integer, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, Integer, Table
 
 from schema.columns import (
     created,
@@ -109,6 +109,8 @@ sessions = Table(
     required("lastActiveAt", Millis, "CURRENT_TIMESTAMP"),
     created(),
     updated(),
+    # Ours: the creation time of the newest message, which the next one must exceed.
+    Column("happy_lastMessageAt", Millis, key="last_message_at"),
     unique("account_id", "tag"),
     # Ours, for the sweep that ends silent sessions; the prefix keeps it clear of other servers' names.
     Index("happy_Session_active_lastActiveAt_idx", "active", "last_active_at"),

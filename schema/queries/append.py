@@ -9,7 +9,6 @@ from schema.constructs import only
 from schema.queries import messages as queries
 from schema.tables import accounts, sessions
 from schema.tables import session_messages as messages
-from schema.types import Millis
 
 
 @only("postgresql")
@@ -44,6 +43,7 @@ def APPEND(insert: Any) -> Any:
         created.c.id,
         created.c.seq,
         (numbered.c.before + fresh.c.place).label("update_seq"),
+        created.c.created_at,
     ).select_from(
         owned.outerjoin(fresh, fresh.c.session == owned.c.id)
         .outerjoin(created, created.c.id == fresh.c.id)
@@ -97,24 +97,34 @@ def _taken(fresh: Any) -> Any:
     return (
         sa.update(sessions)
         .where(sessions.c.id == counts.c.key)
-        .values(seq=sessions.c.seq + counts.c.count, updated_at=_moment(counts.c.now))
-        .returning(sessions.c.id, (sessions.c.seq - counts.c.count).label("before"))
+        .values(
+            seq=sessions.c.seq + counts.c.count,
+            updated_at=queries.moment(counts.c.now),
+            last_message_at=queries.moment(queries.newest_time(counts.c.now, counts.c.count)),
+        )
+        .returning(
+            sessions.c.id,
+            (sessions.c.seq - counts.c.count).label("before"),
+            (queries.in_ms(sessions.c.last_message_at) - counts.c.count).label("time_before"),
+        )
         .cte("taken")
     )
 
 
 def _created(insert: Any, fresh: Any, taken: Any) -> Any:
+    created_at = queries.moment(taken.c.time_before + fresh.c.number)
     rows = sa.select(
         fresh.c.id,
         fresh.c.session,
         taken.c.before + fresh.c.number,
         fresh.c.local_id,
         sa.cast(fresh.c.content, JSONB),
-        _moment(fresh.c.now),
-        _moment(fresh.c.now),
+        created_at,
+        created_at,
     ).select_from(fresh.join(taken, taken.c.id == fresh.c.session))
     columns = ["id", "session_id", "seq", "local_id", "content", "created_at", "updated_at"]
-    return insert(messages).from_select(columns, rows).returning(messages.c.id, messages.c.seq).cte("created")
+    stored = [messages.c.id, messages.c.seq, messages.c.created_at]
+    return insert(messages).from_select(columns, rows).returning(*stored).cte("created")
 
 
 def _numbered(fresh: Any, taken: Any) -> Any:
@@ -131,7 +141,7 @@ def _numbered(fresh: Any, taken: Any) -> Any:
     return (
         sa.update(accounts)
         .where(accounts.c.id == locked.c.id)
-        .values(seq=accounts.c.seq + locked.c.count, updated_at=_moment(locked.c.now))
+        .values(seq=accounts.c.seq + locked.c.count, updated_at=queries.moment(locked.c.now))
         .returning(accounts.c.id, (accounts.c.seq - locked.c.count).label("before"))
         .cte("numbered")
     )
@@ -140,10 +150,6 @@ def _numbered(fresh: Any, taken: Any) -> Any:
 def _counts(fresh: Any, key: Any) -> Any:
     count = sa.cast(sa.func.count(), sa.Integer).label("count")
     return sa.select(key.label("key"), count, sa.func.max(fresh.c.now).label("now")).group_by(key)
-
-
-def _moment(now: Any) -> Any:
-    return Millis().bind_expression(now)
 
 
 @only("postgresql")

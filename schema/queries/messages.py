@@ -1,10 +1,14 @@
 """Statements on the message log."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
+from schema.constructs import largest
 from schema.tables import session_messages as messages
 from schema.tables import sessions
+from schema.types import Millis
 
 _of_session = messages.c.session_id == param("session")
 columns = [
@@ -22,11 +26,44 @@ OWNED = sa.select(sessions.c.id).where(
 )
 _of_own_session = sa.and_(_of_session, sa.exists(OWNED))
 
+
+def newest_time(now: Any, count: Any) -> Any:
+    """Creation time in ms of the last of `count` messages that are appended now.
+
+    Times of a session grow by at least 1 ms with every message, also when the clock steps back: clients sort
+    by them. The session's row holds the time of its newest message, so whoever has locked the row sees what
+    other servers have just appended. A row from before that column was there is answered by the messages.
+    """
+    newest = (
+        sa.select(messages.c.created_at)
+        .where(messages.c.session_id == sessions.c.id)
+        .order_by(messages.c.seq.desc())
+        .limit(1)
+        .correlate(sessions)
+        .scalar_subquery()
+    )
+    before = sa.func.coalesce(in_ms(sessions.c.last_message_at), in_ms(newest), 0)
+    return largest(before, now - 1) + count
+
+
+def in_ms(moment: Any) -> Any:
+    return Millis().column_expression(moment)
+
+
+def moment(ms: Any) -> Any:
+    return Millis().bind_expression(ms)
+
+
+_count = param("count", type_=sa.Integer)
 TAKE_SEQ = (
     sa.update(sessions)
     .where(sessions.c.id == param("session"), sessions.c.account_id == param("account"))
-    .values(seq=sessions.c.seq + param("count", type_=sa.Integer), updated_at=param("now"))
-    .returning(sessions.c.seq)
+    .values(
+        seq=sessions.c.seq + _count,
+        updated_at=param("now"),
+        last_message_at=moment(newest_time(param("now", type_=sa.BigInteger), _count)),
+    )
+    .returning(sessions.c.seq, sessions.c.last_message_at)
 )
 
 BY_LOCAL_ID = sa.select(*columns).where(_of_session, messages.c.local_id == param("local_id"))

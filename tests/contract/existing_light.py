@@ -1,5 +1,6 @@
 """Builds light databases as other servers of this protocol leave them behind."""
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,6 +10,9 @@ from typing import Any
 from happy.adapters.light.adoption import tables
 
 DDL = Path(__file__).with_suffix(".sql")
+OWN = "happy_"
+"""How the names of indexes and columns begin that no other server knows."""
+
 MOMENT = 1_732_286_231_123
 PARENTS = {
     "accountId": "Account-id",
@@ -45,13 +49,20 @@ def build(path: Path, *statements: str) -> None:
 
 
 def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything in every table, bookkeeping included."""
+    """Everything in every table, bookkeeping included, but for the columns that we added."""
     with closing(sqlite3.connect(path)) as db:
         names = db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name").fetchall()
-        return {name: db.execute(f'SELECT * FROM "{name}"').fetchall() for (name,) in names}
+        return {name: _rows(db, name) for (name,) in names}
+
+
+def _rows(db: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
+    named = (name for _, name, *_ in db.execute(f'PRAGMA table_info("{table}")'))
+    columns = [f'"{name}"' for name in named if not name.startswith(OWN)]
+    return db.execute(f'SELECT {", ".join(columns)} FROM "{table}"').fetchall()
 
 
 def statements(path: Path) -> dict[str, str]:
-    """The SQL that made each table and index."""
+    """The SQL that made each table and index, without the columns that we added."""
     with closing(sqlite3.connect(path)) as db:
-        return dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall())
+        made = db.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
+        return {name: re.sub(rf',\s+"?{OWN}\w+"? \w+', "", sql) for name, sql in made}

@@ -61,8 +61,8 @@ async def test_messages_are_numbered_in_the_order_of_their_drafts(store: Store, 
     assert [] == appended.existing
     assert 3 == appended.update_seq
     assert [
-        Message(sent.id, seq, msgspec.Raw(sent.content), sent.local_id, LATER, LATER)
-        for seq, sent in enumerate(drafts, start=1)
+        Message(sent.id, number + 1, msgspec.Raw(sent.content), sent.local_id, at, at)
+        for number, (sent, at) in enumerate(zip(drafts, range(LATER, LATER + 3), strict=True))
     ] == appended.created
     assert plain(appended.created) == plain(await everything(store, session))
 

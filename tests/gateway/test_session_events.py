@@ -348,3 +348,17 @@ async def test_a_stopped_session_that_is_resumed_is_heard_again(api: ApiClient, 
         await beat(phone, sid)
 
         assert (await phone.next_ephemeral())["active"]
+
+
+async def test_socket_messages_and_posts_of_one_session_have_growing_times(api: ApiClient, sid: str) -> None:
+    async with api.session_socket(sid) as agent, api.user_socket() as phone:
+        for turn in range(5):
+            await agent.emit("message", {"sid": sid, "message": f"{turn}"})
+            await agent.emit("message", {"sid": sid, "message": f"{turn}", "localId": f"{turn}"})
+            await api.post_messages(sid, ["x", "y"])
+        await settle(agent)
+        pushed = [(await phone.next_update("new-message"))["message"] for _ in range(20)]
+
+    moments = [message["createdAt"] for message in pushed]
+    assert sorted(set(moments)) == moments
+    assert pushed == await api.messages(sid)

@@ -7,8 +7,11 @@ import uuid
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from schema.tables import session_messages, sessions
 from tests.api_client import ApiClient
+from tests.rows import Rows
 
 MISSING = {"error": "Session not found"}
 INT4 = 2**31 - 1
@@ -40,6 +43,34 @@ async def test_appended_messages_are_numbered_in_order_and_returned_without_cont
     assert [{"id", "seq", "localId", "createdAt", "updatedAt"}] * 3 == [set(row) for row in rows]
     assert ([1, 2, 3], ["1", "2", "3"]) == (numbers(rows), [row["localId"] for row in rows])
     assert all(before <= row["createdAt"] == row["updatedAt"] for row in rows)
+
+
+async def test_messages_of_one_request_are_answered_with_the_growing_times_they_are_stored_with(
+    api: ApiClient, session_id: str
+) -> None:
+    rows = await api.post_messages(session_id, [str(number) for number in range(50)])
+    rows += await api.post_messages(session_id, ["last"])
+    stored = await api.messages(session_id)
+
+    moments = [row["createdAt"] for row in rows]
+    assert sorted(set(moments)) == moments
+    assert moments == [message["createdAt"] for message in stored]
+    assert moments == [message["updatedAt"] for message in stored] == [row["updatedAt"] for row in rows]
+
+
+async def test_what_a_former_release_stored_stays_as_it_is_and_what_follows_is_later(
+    api: ApiClient, session_id: str, rows: Rows
+) -> None:
+    await api.post_messages(session_id, ["a", "b", "c"])
+    later = time.time_ns() // 1_000_000 + 60_000  # by a clock that was ahead
+    former = sa.update(session_messages).where(session_messages.c.session_id == session_id)
+    await rows(former.values(created_at=later, updated_at=later))
+    await rows(sa.update(sessions).where(sessions.c.id == session_id).values(last_message_at=None))
+
+    await api.post_messages(session_id, ["d", "e"])
+
+    stored = await api.messages(session_id)
+    assert [later, later, later, later + 1, later + 2] == [message["createdAt"] for message in stored]
 
 
 async def test_a_message_is_read_back_with_every_field(api: ApiClient, session_id: str) -> None:

@@ -30,6 +30,7 @@ class Placed(Struct, frozen=True):
     id: MessageId | None
     seq: int | None
     update_seq: int | None
+    created_at: Millis | None
 
 
 class Stored(Struct, frozen=True):
@@ -50,7 +51,7 @@ class Stored(Struct, frozen=True):
 
 APPEND = Statement("append.APPEND", Placed)
 STORED = Statement("append.STORED", Stored)
-Numbers = dict[MessageId, tuple[int, int]]
+Placements = dict[MessageId, Placed]
 Known = dict[tuple[SessionId, str | None], Message]
 Outcome = Appended | NotFound
 
@@ -62,11 +63,11 @@ async def append_all(run: Executor, jobs: Sequence[Job]) -> list[Outcome]:
     """
     rows = await run.all(APPEND, **_values(jobs))
     owned = {(row.session_id, row.account_id) for row in rows}
-    numbers = {row.id: (row.seq or 0, row.update_seq or 0) for row in rows if row.id is not None}
+    placed = {row.id: row for row in rows if row.id is not None}
     allowed = [(job.session_id, job.account_id) in owned for job in jobs]
-    stored = await _stored(run, list(compress(jobs, allowed)), numbers)
+    stored = await _stored(run, list(compress(jobs, allowed)), placed)
     return [
-        _outcome(job, numbers, stored) if may else NotFound("Session not found")
+        _outcome(job, placed, stored) if may else NotFound("Session not found")
         for job, may in zip(jobs, allowed, strict=True)
     ]
 
@@ -91,10 +92,10 @@ def _values(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     }
 
 
-async def _stored(run: Executor, jobs: Sequence[Job], numbers: Numbers) -> Known:
+async def _stored(run: Executor, jobs: Sequence[Job], placed: Placements) -> Known:
     """The messages that have the local ids of drafts which are not new."""
     sought = {
-        (job.session_id, draft.local_id) for job in jobs for draft in job.drafts if draft.id not in numbers
+        (job.session_id, draft.local_id) for job in jobs for draft in job.drafts if draft.id not in placed
     }
     if not sought:
         return {}
@@ -103,14 +104,15 @@ async def _stored(run: Executor, jobs: Sequence[Job], numbers: Numbers) -> Known
     return {(row.session_id, row.local_id): row.message for row in rows}
 
 
-def _outcome(job: Job, numbers: Numbers, stored: Known) -> Outcome:
+def _outcome(job: Job, placed: Placements, stored: Known) -> Outcome:
     created, existing, update_seq = [], [], 0
     for draft in job.drafts:
-        placed = numbers.get(draft.id)
-        if placed is not None:
-            seq, update_seq = placed
-            content = msgspec.Raw(draft.content)
-            created.append(Message(draft.id, seq, content, draft.local_id, job.now, job.now))
+        row = placed.get(draft.id)
+        if row is not None and row.seq and row.update_seq and row.created_at:
+            content, update_seq = msgspec.Raw(draft.content), row.update_seq
+            created.append(
+                Message(draft.id, row.seq, content, draft.local_id, row.created_at, row.created_at)
+            )
         elif (message := stored.get((job.session_id, draft.local_id))) is not None:
             existing.append(message)
         else:  # it was deleted a moment ago, together with its session

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import msgspec
+from msgspec import Struct
 
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.statement import Executor, Statement, scalar
@@ -10,8 +11,16 @@ from happy.domain.errors import NotFound
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
 
+
+class Taken(Struct, frozen=True):
+    """The number and the creation time of the last of the messages that are appended."""
+
+    seq: int
+    created_at: Millis
+
+
 OWNED: Statement[SessionId] = Statement("messages.OWNED", scalar)
-TAKE_SEQ: Statement[int] = Statement("messages.TAKE_SEQ", scalar)
+TAKE_SEQ = Statement("messages.TAKE_SEQ", Taken)
 BY_LOCAL_ID = Statement("messages.BY_LOCAL_ID", Message)
 ADD: Statement[None] = Statement("messages.ADD", scalar)
 AFTER = Statement("messages.AFTER", Message)
@@ -30,8 +39,7 @@ async def append(
     if last is None:
         raise NotFound("Session not found")
     created = [
-        Message(draft.id, seq, msgspec.Raw(draft.content), draft.local_id, now, now)
-        for seq, draft in enumerate(fresh, start=last - len(fresh) + 1)
+        _message(draft, last, back) for back, draft in zip(range(len(fresh))[::-1], fresh, strict=True)
     ]
     await run.many(
         ADD,
@@ -42,13 +50,19 @@ async def append(
                 "seq": message.seq,
                 "content": draft.content.decode(),
                 "local_id": message.local_id,
-                "created_at": now,
-                "updated_at": now,
+                "created_at": message.created_at,
+                "updated_at": message.updated_at,
             }
             for message, draft in zip(created, fresh, strict=True)
         ],
     )
     return Appended(created, existing, await SqlAccounts(run).next_seq(account_id, len(created), now))
+
+
+def _message(draft: MessageDraft, last: Taken, back: int) -> Message:
+    """What is stored of a draft that is `back` places before the last one."""
+    at = Millis(last.created_at - back)
+    return Message(draft.id, last.seq - back, msgspec.Raw(draft.content), draft.local_id, at, at)
 
 
 async def _sort(
