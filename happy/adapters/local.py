@@ -9,6 +9,8 @@ from happy.domain.values import AccountId, NodeId
 class LocalBus:
     """The publishing node has served its own connections already, so nothing is left to carry."""
 
+    has_peers = False
+
     def listen(self, on_frame: OnFrame, on_gap: OnGap) -> None:
         pass
 

@@ -1,4 +1,4 @@
-"""The connections of this node, and who of them receives what: encode once, filter by audience."""
+"""The connections of this node, and who of them receives what: encode once, send to the audience."""
 
 import asyncio
 from collections import Counter
@@ -11,6 +11,7 @@ from happy.domain.events import Audience, Ephemeral, Scope, Update
 from happy.domain.ports.pubsub import EventBus, OnReply, Origin
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import frame as frames
+from happy.gateway.connections import AccountConnections
 from happy.gateway.engine import Ack, Socket, encode_event
 from happy.gateway.frame import Frame
 from happy.gateway.handshake import Handshake
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from happy.domain.positions import Position
     from happy.gateway.past import Past
 
+NO_LABELS = ("", "")
 RECOVERED = Update.name
 REFUSAL_SECONDS = 0.2
 """Who waits for the answer to a commit that is in doubt is refused before the connection is closed."""
@@ -42,6 +44,7 @@ class Connection:
         "heard",
         "id",
         "is_user",
+        "labels",
         "methods",
         "past",
         "scope",
@@ -50,13 +53,16 @@ class Connection:
         "target",
     )
 
-    def __init__(self, socket: Socket, account_id: AccountId, asked: Handshake) -> None:
+    def __init__(
+        self, socket: Socket, account_id: AccountId, asked: Handshake, labels: tuple[str, str] = NO_LABELS
+    ) -> None:
         self.id = ConnectionId(socket.id)
         self.socket = socket
         self.account_id = account_id
         self.scope = asked.scope
         self.target = asked.target
         self.client = asked.client
+        self.labels = labels  # of its client, for metrics
         self.is_user = asked.explicit_user
         self.foreground = asked.explicit_user and asked.foreground
         self.methods: set[str] = set()
@@ -65,8 +71,9 @@ class Connection:
         self.since = 0  # what was published before that, its client has read
         self.heard: Position | None = None  # on another node; it must not hear that again
 
-    def hears(self, event: Event) -> bool:
-        if self.id == event.skip or not event.audience.includes(self.scope, self.target):
+    def lacks(self, event: Event) -> bool:
+        """Whether an event for its audience is to be sent: not to its sender, nor to who has read it."""
+        if self.id == event.skip:
             return False
         return event.origin is None or not is_known(event.origin, self.since, self.heard)
 
@@ -89,14 +96,14 @@ class Hub:
     def __init__(self, recovery: Recovery | None = None) -> None:
         self.recovery = recovery
         self.doubted: set[AccountId] = set()
-        self._accounts: dict[AccountId, dict[ConnectionId, Connection]] = {}
+        self._accounts: dict[AccountId, AccountConnections] = {}
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
         self._signals: dict[str, Callable[[AccountId, str], None]] = {}
         self._bus: EventBus | None = None
 
     def attach(self, bus: EventBus) -> None:
         """Carry events to other nodes too; the bus needs the hub's callback to be made."""
-        self._bus = bus
+        self._bus = bus if bus.has_peers else None
         bus.listen(self.on_frame, self.on_gap)
 
     async def watch(self, account_id: AccountId) -> None:
@@ -110,16 +117,20 @@ class Hub:
             self._bus.unwatch(account_id)
 
     def add(self, connection: Connection) -> None:
-        self._accounts.setdefault(connection.account_id, {})[connection.id] = connection
+        connections = self._accounts.get(connection.account_id)
+        if connections is None:
+            connections = self._accounts[connection.account_id] = AccountConnections()
+        connections.add(connection)
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection and what it serves."""
         for method in list(connection.methods):
             self.unregister(connection, method)
-        connections = self._accounts.get(connection.account_id, {})
-        connections.pop(connection.id, None)
-        if not connections:
-            self._accounts.pop(connection.account_id, None)
+        connections = self._accounts.get(connection.account_id)
+        if connections is not None:
+            connections.remove(connection)
+            if not connections:
+                del self._accounts[connection.account_id]
 
     def watches(self, account_id: AccountId) -> bool:
         """Whether any connection of the account is here."""
@@ -130,7 +141,7 @@ class Hub:
         return Counter(
             (connection.scope, connection.client)
             for connections in self._accounts.values()
-            for connection in connections.values()
+            for connection in connections
         )
 
     # Events
@@ -143,10 +154,11 @@ class Hub:
         *,
         skip: ConnectionId | None = None,
     ) -> None:
-        frame = Frame(audience, skip, event.name, _encode(event))
+        payload = _encode(event)
         if self._bus is not None:
+            frame = Frame(audience, skip, event.name, payload)
             self._bus.publish(account_id, frames.encode(frame))
-        self._deliver(account_id, Event(*frame))
+        self._deliver(account_id, Event(audience, skip, event.name, payload))
 
     def expect(self, account_id: AccountId) -> None:
         if self._bus is not None:
@@ -182,7 +194,7 @@ class Hub:
         """
         if self.recovery is not None:
             self.recovery.interrupt(account_id)
-        for connection in list(self._accounts.get(account_id, {}).values()):
+        for connection in list(self._accounts.get(account_id, ())):
             if before is None or connection.since < before:
                 connection.socket.close()
 
@@ -197,16 +209,18 @@ class Hub:
 
     def _deliver(self, account_id: AccountId, event: Event) -> None:
         connections, recovery = self._accounts.get(account_id), self.recovery
+        receivers = connections.receivers(event.audience) if connections else ()
         # Only updates can be missed: an ephemeral that comes late is not true any more.
         if recovery is not None and event.name == RECOVERED and (connections or recovery.awaits(account_id)):
             packet = recovery.note(account_id, event)
-        elif connections:
-            packet = encode_event(event.name, event.payload)
-        else:
+        elif not receivers:
             return
-        for connection in list((connections or {}).values()):
-            if connection.hears(event):
-                connection.socket.send(packet)
+        else:
+            packet = encode_event(event.name, event.payload)
+        soon = event.name == Ephemeral.name
+        for connection in receivers:
+            if connection.lacks(event):
+                connection.socket.send(packet, soon=soon)
 
     # Remote procedure calls
 

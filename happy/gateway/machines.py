@@ -1,6 +1,6 @@
 """Events about machines (contract 02 section 5.3)."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 
@@ -38,12 +38,19 @@ class MachineEvents:
             "machine-update-state": self.update_state,
         }
 
-    async def alive(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+    def alive(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
         beat = parse(payload, MachineAlive)
-        if beat is not None and beat.machine_id:
-            await self._activity.machine_alive(
-                connection.account_id, MachineId(beat.machine_id), millis(beat.time)
-            )
+        if beat is None or not beat.machine_id:
+            return None
+        account_id, machine_id, at = connection.account_id, MachineId(beat.machine_id), millis(beat.time)
+        if self._activity.known_machine_alive(account_id, machine_id, at):
+            return None
+        return self._activity.machine_alive(account_id, machine_id, at)
 
     async def update_metadata(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
         asked = parse(payload, MachineUpdateMetadata)

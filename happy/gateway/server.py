@@ -87,7 +87,7 @@ class Gateway:
         except Unauthenticated:
             raise Refused(handshake.INVALID_TOKEN) from None
         past = await self._come_back(socket, account_id, asked)
-        connection = Connection(socket, account_id, asked)
+        connection = Connection(socket, account_id, asked, self._metrics.client(asked.client))
         connection.past = past
         try:
             await self._arrived(connection)
@@ -147,7 +147,7 @@ class Gateway:
         """Called once per connected socket, after its last event."""
         connection: Connection = socket.data
         log.debug("%s connection closed: %s", connection.scope, reason)
-        self._metrics.events.add("disconnect", *self._metrics.client(connection.client))
+        self._metrics.events.add("disconnect", *connection.labels)
         methods = list(connection.methods)
         self._hub.remove(connection)
         self._lost(connection, reason=reason)
@@ -231,7 +231,7 @@ class Gateway:
         return None
 
     def _count(self, name: str, connection: Connection) -> None:
-        self._metrics.events.add(name, *self._metrics.client(connection.client))
+        self._metrics.events.add(name, *connection.labels)
         if name == "session-alive":
             self._metrics.session_beats.add()
         elif name == "machine-alive":

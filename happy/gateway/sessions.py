@@ -1,6 +1,6 @@
 """Events about sessions (contract 02 section 5.2)."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import msgspec
 
@@ -88,12 +88,20 @@ class SessionEvents:
         )
         return await answer_swap(ack, "agentState", swap, missing=ERROR, failed=ERROR)
 
-    async def alive(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+    def alive(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
         beat = parse(payload, SessionAlive)
-        if beat is not None and beat.sid:
-            await self._activity.session_alive(
-                connection.account_id, SessionId(beat.sid), millis(beat.time), thinking=bool(beat.thinking)
-            )
+        if beat is None or not beat.sid:
+            return None
+        account_id, sid, at = connection.account_id, SessionId(beat.sid), millis(beat.time)
+        thinking = bool(beat.thinking)
+        if self._activity.known_session_alive(account_id, sid, at, thinking=thinking):
+            return None
+        return self._activity.session_alive(account_id, sid, at, thinking=thinking)
 
     async def end(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
         ended = parse(payload, SessionEnd)

@@ -35,17 +35,39 @@ class Activity:
         self._suppressed: dict[tuple[AccountId, str], Millis] = {}
         self._signals: Signals | None = None
 
+    def known_session_alive(
+        self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
+    ) -> bool:
+        """Announce a heartbeat without waiting; False if the store has to be asked about the session first.
+
+        Nearly all heartbeats end here. One of a recently stopped session is ignored.
+        """
+        if self._is_suppressed(account_id, session_id):
+            self._metrics.validation("session", "stopped")
+            return True
+        seen = self._sessions.beat_known(account_id, session_id, at)
+        if seen is None:
+            return False
+        self._announce_session(account_id, session_id, seen, thinking=thinking)
+        return True
+
     async def session_alive(
         self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
     ) -> None:
         """Announce a heartbeat. One of an unknown or recently stopped session is ignored."""
-        if self._is_suppressed(account_id, session_id):
-            self._metrics.validation("session", "stopped")
+        if self.known_session_alive(account_id, session_id, at, thinking=thinking):
             return
         seen = await self._sessions.beat(account_id, session_id, at)
         if seen is not None and not self._is_suppressed(account_id, session_id):
-            event = SessionActivity(session_id, active=True, active_at=seen, thinking=thinking)
-            self._sink.publish(account_id, event, TO_USER)
+            self._announce_session(account_id, session_id, seen, thinking=thinking)
+
+    def known_machine_alive(self, account_id: AccountId, machine_id: MachineId, at: Millis) -> bool:
+        """The same for a machine."""
+        seen = self._machines.beat_known(account_id, machine_id, at)
+        if seen is None:
+            return False
+        self._announce_machine(account_id, machine_id, seen, active=True)
+        return True
 
     async def machine_alive(self, account_id: AccountId, machine_id: MachineId, at: Millis) -> None:
         """Announce a heartbeat. One of an unknown machine is ignored."""
@@ -157,6 +179,11 @@ class Activity:
     def _is_suppressed(self, account_id: AccountId, session_id: SessionId) -> bool:
         until = self._suppressed.get((account_id, session_id))
         return until is not None and until > self._clock()
+
+    def _announce_session(
+        self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
+    ) -> None:
+        self._publish(account_id, SessionActivity(session_id, active=True, active_at=at, thinking=thinking))
 
     def _announce_machine(
         self, account_id: AccountId, machine_id: MachineId, at: Millis, *, active: bool

@@ -40,24 +40,35 @@ class Heartbeats:
         metrics: Metrics | None = None,
     ) -> None:
         self._kind = kind
+        self._operation = f"{kind}_validation"
         self._metrics = metrics or Metrics()
         self._load = load
         self._clock = clock
         self._known: dict[Key, Known] = {}
         self._pending: dict[Key, Millis] = {}
 
-    async def beat(self, account_id: AccountId, target: str, at: Millis) -> Millis | None:
-        """Note a sign of life; return its time as clients may see it, or None when there is no such row."""
+    def beat_known(self, account_id: AccountId, target: str, at: Millis) -> Millis | None:
+        """Note a sign of life of a row that was looked up lately; None if the store has to be asked."""
         now = self._clock()
-        at = clamp(at, now)
         key = (account_id, target)
         known = self._known.get(key)
-        fresh = known is not None and known.expires > now
-        self._metrics.validation(self._kind, "hit" if fresh else "miss")
-        if known is None or not fresh:
-            known = await self._refresh(key, now)
-        if known is None:
+        if known is None or known.expires <= now:
             return None
+        self._metrics.validations.add(self._operation, "hit")
+        return self._note(key, known, clamp(at, now))
+
+    async def beat(self, account_id: AccountId, target: str, at: Millis) -> Millis | None:
+        """Note a sign of life; return its time as clients may see it, or None when there is no such row."""
+        seen = self.beat_known(account_id, target, at)
+        if seen is not None:
+            return seen
+        self._metrics.validations.add(self._operation, "miss")
+        now = self._clock()
+        key = (account_id, target)
+        known = await self._refresh(key, now)
+        return None if known is None else self._note(key, known, clamp(at, now))
+
+    def _note(self, key: Key, known: Known, at: Millis) -> Millis:
         if not known.active or at - known.last_active_at > PERSIST_AFTER:
             self._pending[key] = max(at, self._pending.get(key, at))
         else:

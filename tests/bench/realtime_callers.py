@@ -13,22 +13,27 @@ PARAMS = b"p" * 256
 
 
 class Sender:
-    """Sends a packet when what the last one led to has arrived at another socket."""
+    """Sends a packet when what one of the last few led to has arrived at another socket."""
 
-    def __init__(self, load: Load, socket: RawSocket, packet: bytes) -> None:
+    def __init__(self, load: Load, socket: RawSocket, packet: bytes, in_flight: int = 1) -> None:
         self._frame = frame(packet)
         self._load = load
         self._socket = socket
-        self._began = 0.0
+        self._in_flight = in_flight
+        self._began: deque[float] = deque()
 
     def start(self) -> None:
-        self._began = time.perf_counter()
+        for _ in range(self._in_flight):
+            self._send()
+
+    def _send(self) -> None:
+        self._began.append(time.perf_counter())
         self._socket.write(self._frame)
 
     def arrived(self) -> None:
-        self._load.done(self._began)
+        self._load.done(self._began.popleft())
         if not self._load.over:
-            self.start()
+            self._send()
 
 
 # Fan-out

@@ -10,10 +10,11 @@ from tests.bench.figures import Aim, Figure
 from tests.bench.http_scenarios import CONTENT, session, token
 from tests.bench.load import Load
 from tests.bench.realtime_callers import WINDOW, Sender, alive, crowd, rpc
-from tests.bench.server import MeasuredServer, Run
+from tests.bench.server import MeasuredServer, Run, allow_connections
 
 CROWDS = (20, 500)
 BEATING = 100
+OTHERS = 1500
 SID = b'"sid":"'
 ID = b'"id":"'
 
@@ -33,7 +34,15 @@ async def message_many_senders(run: Run) -> list[Figure]:
     return [await messages(run, "socket message to update, 32 senders", 32)]
 
 
-async def messages(run: Run, name: str, senders: int) -> Figure:
+async def messages_in_flight(run: Run) -> list[Figure]:
+    """One sender that does not wait for a message before it sends the next, beside senders that do."""
+    return [
+        await messages(run, f"socket message to update, {WINDOW} senders", WINDOW),
+        await messages(run, f"the same, 1 sender with {WINDOW} in flight", 1, in_flight=WINDOW),
+    ]
+
+
+async def messages(run: Run, name: str, senders: int, *, in_flight: int = 1) -> Figure:
     """Sockets of as many sessions write, one socket of the user reads."""
     async with signed_in(run) as (server, api, clients):
         load = Load(server, run.seconds)
@@ -42,23 +51,39 @@ async def messages(run: Run, name: str, senders: int) -> Figure:
             session_id = await session(api)
             packet = f'2["message",{{"sid":"{session_id}","message":"{CONTENT}"}}]'
             socket = await clients.session(session_id)
-            by_session[session_id.encode()] = Sender(load, socket, packet.encode())
+            by_session[session_id.encode()] = Sender(load, socket, packet.encode(), in_flight)
         await hear(clients, b'2["update"', SID, by_session)
         return await load.run(name, list(by_session.values()), unit="msg/s")
 
 
 async def session_alive(run: Run) -> list[Figure]:
+    return [await beats(run, f"session-alive flood of {BEATING} sessions at a phone")]
+
+
+async def session_alive_in_a_crowd(run: Run) -> list[Figure]:
+    """The account has many more sockets, of sessions that say nothing: nobody should notice them."""
+    allow_connections(OTHERS + BEATING)
+    name = f"session-alive flood of {BEATING} sessions, {OTHERS:,} other sockets"
+    return [await beats(run, name, others=OTHERS)]
+
+
+async def beats(run: Run, name: str, *, others: int = 0) -> Figure:
     """Every session says again that it is alive as soon as the phone has heard it: all it can take."""
     async with signed_in(run) as (server, api, clients):
         load = Load(server, run.seconds)
-        by_session: dict[bytes, Sender] = {}
-        for _ in range(BEATING):
-            session_id = await session(api)
-            socket = await clients.session(session_id)
-            by_session[session_id.encode()] = Sender(load, socket, alive(session_id))
-        await hear(clients, b'2["ephemeral"', ID, by_session)
-        name = f"session-alive flood of {BEATING} sessions at a phone"
-        return [await load.run(name, list(by_session.values()), unit="events/s")]
+        for number in range(others):
+            await clients.session(f"other-{number}")
+        return await load.run(name, await beating(load, api, clients), unit="events/s")
+
+
+async def beating(load: Load, api: ApiClient, clients: Clients) -> list[Sender]:
+    by_session: dict[bytes, Sender] = {}
+    for _ in range(BEATING):
+        session_id = await session(api)
+        socket = await clients.session(session_id)
+        by_session[session_id.encode()] = Sender(load, socket, alive(session_id))
+    await hear(clients, b'2["ephemeral"', ID, by_session)
+    return list(by_session.values())
 
 
 class Awaiting(Protocol):

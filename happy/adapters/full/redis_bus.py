@@ -46,6 +46,8 @@ class Followed:
 
 
 class RedisBus:
+    has_peers = True
+
     def __init__(self, link: RedisLink, node_id: NodeId, keeping: Keeping | None = None) -> None:
         self.node_id = node_id
         self.number = 0  # of what this node published last

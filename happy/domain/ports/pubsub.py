@@ -99,6 +99,11 @@ class EventBus(Protocol):
     In order per publishing node, never back to the publisher.
     """
 
+    @property
+    def has_peers(self) -> bool:
+        """Whether there can be other nodes at all; otherwise nothing needs to be encoded for them."""
+        ...
+
     def listen(self, on_frame: OnFrame, on_gap: OnGap) -> None:
         """Call these from now on. Comes before the first `watch`."""
         ...

@@ -102,10 +102,16 @@ class Connection:
 
     # Sending
 
-    def send(self, packet: bytes) -> None:
-        """Send an Engine.IO packet now or queue it; never blocks, never raises, does nothing once closed."""
+    def send(self, packet: bytes, *, soon: bool = False) -> None:
+        """Send an Engine.IO packet now or queue it; never blocks, never raises, does nothing once closed.
+
+        With `soon`, it may wait for others that are sent in the same turn of the event loop.
+        """
         if self.transport.ready and not self._queue:
-            self.transport.write(packet)
+            if soon:
+                self.transport.write_soon(packet)
+            else:
+                self.transport.write(packet)
         elif not self.closed:
             self._enqueue(packet)
 

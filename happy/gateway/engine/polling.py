@@ -65,6 +65,8 @@ class PollingTransport:
     def write(self, packet: bytes) -> None:  # noqa: ARG002 - never ready, so never written to
         raise AssertionError("a polling client fetches its packets")
 
+    write_soon = write
+
     def flush(self) -> None:
         """Let the waiting poll go with what is queued when it gets its turn."""
         if self._waiting is not None and not self._waiting.done() and self._trial is not Trial.HELD:

@@ -53,6 +53,7 @@ class Runtime:
         self.receiving = False  # packets that arrived are processed; `push` is called after them
         self.at_once = False  # the last of them is: what it sends need not wait for more
         self.to_push: list[FrameWriter] = []
+        self._to_push_at_end: list[FrameWriter] = []
 
     def add(self, connection: Connection) -> None:
         self.connections[connection.sid] = connection
@@ -89,6 +90,17 @@ class Runtime:
 
     def push(self) -> None:
         links, self.to_push = self.to_push, []
+        for link in links:
+            link.push()
+
+    def push_at_end(self, link: FrameWriter) -> None:
+        """Let a link write once for all that is sent until everything that has arrived is processed."""
+        if not self._to_push_at_end:
+            asyncio.get_running_loop().call_soon(self._push_at_end)
+        self._to_push_at_end.append(link)
+
+    def _push_at_end(self) -> None:
+        links, self._to_push_at_end = self._to_push_at_end, []
         for link in links:
             link.push()
 

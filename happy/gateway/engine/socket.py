@@ -60,12 +60,15 @@ class Socket:
         self._asked: dict[int, OnAnswer] | None = None
         self._last_asked = 0
 
-    def send(self, packet: bytes) -> None:
-        """Send an encoded packet, such as `42["update",{}]`."""
+    def send(self, packet: bytes, *, soon: bool = False) -> None:
+        """Send an encoded packet, such as `42["update",{}]`.
+
+        With `soon`, together with whatever else is sent in this turn of the event loop.
+        """
         if self.closed:
             return
         if self._held is None:
-            self.connection.send(packet)
+            self.connection.send(packet, soon=soon)
         elif len(self._held) < self.connection.settings.queue_packets:
             self._held.append(packet)
         else:
@@ -141,6 +144,7 @@ class NamespacedSocket(Socket):
         super().__init__(socket_id, connection)
         self.namespace = namespace
 
-    def send(self, packet: bytes) -> None:
+    def send(self, packet: bytes, *, soon: bool = False) -> None:
         """Send an encoded packet of the namespace `/` in this one; what waits for `join` comes here again."""
-        super().send(packet if self._held is not None else in_namespace(packet, self.namespace))
+        named = packet if self._held is not None else in_namespace(packet, self.namespace)
+        super().send(named, soon=soon)

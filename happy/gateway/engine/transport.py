@@ -20,6 +20,9 @@ class Transport(Protocol):
     def write(self, packet: bytes) -> None:
         """Send one packet at once; many in a row may be given the very same one."""
 
+    def write_soon(self, packet: bytes) -> None:
+        """Send one packet at the end of the event loop's turn, with all others of that turn."""
+
     def flush(self) -> None:
         """The queue is not empty: send from it as soon as possible."""
 

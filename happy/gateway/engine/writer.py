@@ -2,7 +2,8 @@
 
 Nothing waits for what is not there yet. While packets that came together are processed, what they send is
 collected, until the last one: what that sends leaves at once, for whoever gets it is the next to work. What
-is sent at any other time leaves at the end of the event loop's turn.
+is sent at any other time leaves at the end of the event loop's turn, and so does what is not urgent: signs of
+life of a hundred sessions that arrive together are one write to the phone.
 """
 
 from __future__ import annotations
@@ -41,6 +42,19 @@ class FrameWriter(asyncio.Protocol):
                 tcp.write(frame)
         else:
             self._put(frame)
+
+    def write_soon(self, packet: bytes) -> None:
+        framed, frame = self._runtime.framed
+        if framed is not packet:
+            frame = frames.frame(frames.TEXT, packet)
+            self._runtime.framed = (packet, frame)
+        if self._outgoing is None:
+            self._outgoing, self._outgoing_size = [], 0
+            self._runtime.push_at_end(self)
+        self._outgoing.append(frame)
+        self._outgoing_size += len(frame)
+        if self._outgoing_size > PUSH_BYTES:
+            self.push()
 
     def _put(self, frame: bytes) -> None:
         if self._outgoing is None:

@@ -298,6 +298,32 @@ async def test_what_is_sent_in_one_turn_is_written_in_one_call(server: Running, 
     assert written == [50]
 
 
+async def test_what_is_not_urgent_leaves_at_the_end_of_the_turn_in_order(server: Running, dial: Dial) -> None:
+    wire = await dial()
+    await wire.join()
+    socket = server.application.sockets[0]
+    link: Any = socket.connection.transport
+    tcp, link._tcp = link._tcp, (tape := Tape())
+
+    def send_soon(_: Socket, args: list[Any], *__: Any) -> None:
+        socket.send(b'42["soon"]', soon=True)
+        if args:
+            socket.send(b'42["now"]')
+
+    server.application.on["soon"] = send_soon
+    soon = Frame(Opcode.TEXT, b'42["soon"]').serialize(mask=True)
+    for _ in range(3):
+        link.data_received(soon)
+    before = list(tape.written)
+    await asyncio.sleep(0)
+    link.data_received(Frame(Opcode.TEXT, b'42["soon",1]').serialize(mask=True))
+    link._tcp = tcp
+
+    assert before == []
+    assert [together.count(b'["soon"]') for together in tape.written] == [3, 1]
+    assert tape.written[1].endswith(b'["now"]')
+
+
 class Spy:
     """A TCP transport that notes how many frames each of its writes holds."""
 

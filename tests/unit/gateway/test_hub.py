@@ -40,7 +40,7 @@ class FakeSocket:
         self.asked: list[tuple[str, bytes]] = []
         self.on_answer: Callable[[msgspec.Raw | SocketClosed | None], None] | None = None
 
-    def send(self, packet: bytes) -> None:
+    def send(self, packet: bytes, *, soon: bool = False) -> None:
         self.sent.append(packet)
 
     def ask(
@@ -56,6 +56,8 @@ class FakeSocket:
 
 
 class RecordingBus(LocalBus):
+    has_peers = True
+
     def __init__(self) -> None:
         self.frames: list[tuple[AccountId, bytes]] = []
 

@@ -35,7 +35,7 @@ class FakeSocket:
         self.closed = False
         self.sent: list[bytes] = []
 
-    def send(self, packet: bytes) -> None:
+    def send(self, packet: bytes, *, soon: bool = False) -> None:
         self.sent.append(packet)
 
     def close(self) -> None:

@@ -47,6 +47,27 @@ async def test_every_heartbeat_is_announced_to_the_user(world: World, owner: Acc
     assert [(owner, TO_USER, None)] * 2 == [(e.account_id, e.audience, e.skip) for e in published]
 
 
+async def test_a_heartbeat_of_a_known_row_is_announced_without_waiting(
+    world: World, owner: AccountId
+) -> None:
+    """Each one was a task of its own, and its connection was not read meanwhile."""
+    session, machine = await seeds.session(world.store, owner), await seeds.machine(world.store, owner)
+    before = (
+        world.activity.known_session_alive(owner, session.id, NOW, thinking=False),
+        world.activity.known_machine_alive(owner, machine.id, NOW),
+    )
+    await beat(world, session)
+    await world.activity.machine_alive(owner, machine.id, NOW)
+    world.sink.take()
+    after = (
+        world.activity.known_session_alive(owner, session.id, NOW, thinking=True),
+        world.activity.known_machine_alive(owner, machine.id, NOW),
+    )
+
+    assert ((False, False), (True, True)) == (before, after)
+    assert ["activity", "machine-activity"] == [wire["type"] for wire in world.sink.wires()]
+
+
 async def test_a_heartbeat_from_the_future_or_a_slow_clock_counts_as_now(
     world: World, owner: AccountId
 ) -> None:
