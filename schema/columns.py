@@ -13,6 +13,12 @@ from schema.types import Millis
 
 Type = TypeEngine[Any] | type[TypeEngine[Any]]
 
+ON_LAST = "on the last column"
+"""What an index says of its last column, by dialect: `{}` stands for the column."""
+
+SPELLED_DIFFERENTLY: set[str] = set()
+"""Indexes that a database does not describe as the tables do."""
+
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -88,8 +94,29 @@ def newest_first(table: Table, owner_key: str, sort_key: str) -> Index:
     return Index(None, table.c[owner_key], table.c[sort_key].desc())
 
 
-@compiles(CreateIndex, "sqlite")
-def _without_direction(create: CreateIndex, compiler: DDLCompiler, **options: Any) -> str:
-    # As in existing files: SQLite walks an index backwards as well.
+def by_bytes(name: str, *columns: Any, where: Any = None) -> Index:
+    """An index whose last column is sorted as `schema.constructs.byte_order` does."""
+    on = {"postgresql": '{} COLLATE "C"'}
+    return Index(name, *columns, info={ON_LAST: on}, sqlite_where=where, postgresql_where=where)
+
+
+def ignoring_case(name: str, column: str) -> Index:
+    """An index on what `schema.constructs.ignoring_case` makes of a column."""
+    SPELLED_DIFFERENTLY.add(name)
+    on = {"postgresql": 'lower({} COLLATE "C")', "sqlite": "{} COLLATE NOCASE"}
+    return Index(name, column, info={ON_LAST: on})
+
+
+@compiles(CreateIndex)
+def _create_index(create: CreateIndex, compiler: DDLCompiler, **options: Any) -> str:
     sql: str = compiler.visit_create_index(create, **options)  # type: ignore[no-untyped-call]
-    return sql.replace(" DESC", "")
+    dialect = compiler.dialect.name
+    if dialect == "sqlite":  # as in existing files: SQLite walks an index backwards as well
+        sql = sql.replace(" DESC", "")
+    index: Index = create.element
+    form = index.info.get(ON_LAST, {}).get(dialect)
+    if form is None:
+        return sql
+    last = compiler.preparer.format_column(list(index.columns)[-1])
+    head, _, rest = sql.partition(f"{last})")
+    return f"{head}{form.format(last)}){rest}"

@@ -103,6 +103,32 @@ def byte_order(column: ColumnElement[str]) -> ColumnElement[str]:
     return ordered
 
 
+class IgnoringCase(FunctionElement[str]):
+    """A text column that sorts and compares without regard to the case of ASCII letters."""
+
+    name = "ignoring_case"
+    inherit_cache = True
+
+
+@compiles(IgnoringCase, "postgresql")
+def _postgresql_ignoring_case(element: IgnoringCase, compiler: SQLCompiler, **options: Any) -> str:
+    (column,) = element.clauses
+    return f'lower({compiler.process(column, **options)} COLLATE "C")'
+
+
+@compiles(IgnoringCase, "sqlite")
+def _sqlite_ignoring_case(element: IgnoringCase, compiler: SQLCompiler, **options: Any) -> str:
+    (column,) = element.clauses
+    return f"{compiler.process(column, **options)} COLLATE NOCASE"
+
+
+def ignoring_case(column: ColumnElement[str]) -> ColumnElement[str]:
+    """Compare it with lower-case text only."""
+    folded = IgnoringCase(column)
+    folded.type = column.type
+    return folded
+
+
 class RowCount(FunctionElement[int]):
     """How many rows a table has: exact on SQLite and for small tables, an estimate for large ones."""
 

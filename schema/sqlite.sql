@@ -33,6 +33,7 @@ CREATE TABLE "RepeatKey" (
 	"expiresAt" DATETIME NOT NULL,
 	CONSTRAINT "RepeatKey_pkey" PRIMARY KEY ("key")
 );
+CREATE INDEX "happy_RepeatKey_expiresAt_idx" ON "RepeatKey" ("expiresAt");
 
 CREATE TABLE "SimpleCache" (
 	"key" TEXT NOT NULL,
@@ -62,6 +63,7 @@ CREATE TABLE "Account" (
 CREATE UNIQUE INDEX "Account_githubUserId_key" ON "Account" ("githubUserId");
 CREATE UNIQUE INDEX "Account_publicKey_key" ON "Account" ("publicKey");
 CREATE UNIQUE INDEX "Account_username_key" ON "Account" (username);
+CREATE INDEX "happy_Account_username_idx" ON "Account" (username COLLATE NOCASE);
 
 CREATE TABLE "AccountAuthRequest" (
 	id TEXT NOT NULL,
@@ -122,6 +124,7 @@ CREATE TABLE "Machine" (
 );
 CREATE UNIQUE INDEX "Machine_accountId_id_key" ON "Machine" ("accountId", id);
 CREATE INDEX "Machine_accountId_idx" ON "Machine" ("accountId");
+CREATE INDEX "happy_Machine_accountId_lastActiveAt_idx" ON "Machine" ("accountId", "lastActiveAt");
 CREATE INDEX "happy_Machine_active_lastActiveAt_idx" ON "Machine" (active, "lastActiveAt");
 
 CREATE TABLE "ServiceAccountToken" (
@@ -159,6 +162,8 @@ CREATE TABLE "Session" (
 );
 CREATE UNIQUE INDEX "Session_accountId_tag_key" ON "Session" ("accountId", tag);
 CREATE INDEX "Session_accountId_updatedAt_idx" ON "Session" ("accountId", "updatedAt");
+CREATE INDEX "happy_Session_accountId_active_lastActiveAt_idx" ON "Session" ("accountId", active, "lastActiveAt", id);
+CREATE INDEX "happy_Session_accountId_id_idx" ON "Session" ("accountId", id);
 CREATE INDEX "happy_Session_active_lastActiveAt_idx" ON "Session" (active, "lastActiveAt");
 
 CREATE TABLE "TerminalAuthRequest" (
@@ -219,6 +224,7 @@ CREATE TABLE "UserKVStore" (
 );
 CREATE INDEX "UserKVStore_accountId_idx" ON "UserKVStore" ("accountId");
 CREATE UNIQUE INDEX "UserKVStore_accountId_key_key" ON "UserKVStore" ("accountId", "key");
+CREATE INDEX "happy_UserKVStore_accountId_key_idx" ON "UserKVStore" ("accountId", "key") WHERE value IS NOT NULL;
 
 CREATE TABLE "UserRelationship" (
 	"fromUserId" TEXT NOT NULL,
@@ -295,6 +301,8 @@ CREATE TABLE "UsageReport" (
 CREATE INDEX "UsageReport_accountId_idx" ON "UsageReport" ("accountId");
 CREATE UNIQUE INDEX "UsageReport_accountId_sessionId_key_key" ON "UsageReport" ("accountId", "sessionId", "key");
 CREATE INDEX "UsageReport_sessionId_idx" ON "UsageReport" ("sessionId");
+CREATE INDEX "happy_UsageReport_accountId_createdAt_idx" ON "UsageReport" ("accountId", "createdAt");
+CREATE INDEX "happy_UsageReport_sessionId_createdAt_idx" ON "UsageReport" ("sessionId", "createdAt");
 
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,

@@ -3,7 +3,9 @@
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, Integer, Table
 
 from schema.columns import (
+    by_bytes,
     created,
+    ignoring_case,
     index,
     key,
     link,
@@ -51,6 +53,8 @@ accounts = Table(
     unique("public_key"),
     unique("github_user_id"),
     unique("username"),
+    # Ours, for the search by the beginning of a username.
+    ignoring_case("happy_Account_username_idx", "username"),
 )
 
 terminal_auth_requests = Table(
@@ -114,6 +118,9 @@ sessions = Table(
     unique("account_id", "tag"),
     # Ours, for the sweep that ends silent sessions; the prefix keeps it clear of other servers' names.
     Index("happy_Session_active_lastActiveAt_idx", "active", "last_active_at"),
+    # Ours, for the pages of an account's sessions, and for those that are active.
+    by_bytes("happy_Session_accountId_id_idx", "account_id", "id"),
+    Index("happy_Session_accountId_active_lastActiveAt_idx", "account_id", "active", "last_active_at", "id"),
 )
 newest_first(sessions, "account_id", "updated_at")
 
@@ -144,6 +151,9 @@ usage_reports = Table(
     unique("account_id", "session_id", "key"),
     index("account_id"),
     index("session_id"),
+    # Ours, for the sums of a time.
+    Index("happy_UsageReport_accountId_createdAt_idx", "account_id", "created_at"),
+    Index("happy_UsageReport_sessionId_createdAt_idx", "session_id", "created_at"),
 )
 
 # Machines and artifacts
@@ -167,6 +177,8 @@ machines = Table(
     index("account_id"),
     # Ours, for the sweep that marks silent machines offline.
     Index("happy_Machine_active_lastActiveAt_idx", "active", "last_active_at"),
+    # Ours, for the list of an account's machines.
+    Index("happy_Machine_accountId_lastActiveAt_idx", "account_id", "last_active_at"),
 )
 
 access_keys = Table(
@@ -221,6 +233,13 @@ user_kv = Table(
     updated(),
     unique("account_id", "key"),
     index("account_id"),
+)
+# Ours, for the pages of an account's entries, without those that were deleted.
+by_bytes(
+    "happy_UserKVStore_accountId_key_idx",
+    user_kv.c.account_id,
+    user_kv.c.key,
+    where=user_kv.c.value.is_not(None),
 )
 
 uploaded_files = Table(
@@ -318,7 +337,14 @@ global_locks = Table(
 )
 
 repeat_keys = Table(
-    "RepeatKey", metadata, key("key"), required("value"), created(), required("expiresAt", Millis)
+    "RepeatKey",
+    metadata,
+    key("key"),
+    required("value"),
+    created(),
+    required("expiresAt", Millis),
+    # Ours, to forget what has expired.
+    Index("happy_RepeatKey_expiresAt_idx", "expires_at"),
 )
 
 simple_caches = Table("SimpleCache", metadata, key("key"), required("value"), created(), updated())

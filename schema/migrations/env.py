@@ -10,6 +10,7 @@ from sqlalchemy import Connection, make_url, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from schema import types
+from schema.columns import SPELLED_DIFFERENTLY
 from schema.tables import metadata
 
 MIGRATION_LOCK = 0x68617070  # "happ"
@@ -18,6 +19,11 @@ MIGRATION_LOCK = 0x68617070  # "happ"
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:
     # Tables of the server that created the database, its bookkeeping above all, are none of our business.
     return kind != "table" or name in metadata.tables
+
+
+def include_object(_item: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:  # noqa: FBT001
+    # A database says of such an index what the tables cannot: an expression instead of a column.
+    return kind != "index" or name not in SPELLED_DIFFERENTLY
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
@@ -35,6 +41,7 @@ def migrate(connection: Connection) -> None:
         compare_type=True,
         compare_server_default=True,
         include_name=include_name,
+        include_object=include_object,
         render_item=render_item,
         render_as_batch=not on_postgresql,
         transactional_ddl=True,

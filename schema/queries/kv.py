@@ -13,18 +13,15 @@ _of_account = user_kv.c.account_id == param("account")
 
 GET_MANY = sa.select(*_columns).where(_of_account, any_of(user_kv.c.key, "keys"))
 
-_prefix = param("prefix", type_=sa.Text)
-# Compared by its beginning instead of by a pattern: `%` and `_` are ordinary characters of keys.
+# A range rather than a pattern: it is found in the index, and `%` and `_` are ordinary characters of keys.
+_key = byte_order(user_kv.c.key)
 PAGE = (
     sa.select(*_columns)
-    .where(
-        _of_account,
-        user_kv.c.value.is_not(None),
-        sa.func.substr(user_kv.c.key, 1, sa.func.length(_prefix)) == _prefix,
-    )
-    .order_by(byte_order(user_kv.c.key))
+    .where(_of_account, user_kv.c.value.is_not(None), _key >= param("first", type_=sa.Text))
+    .order_by(_key)
     .limit(param("limit", type_=sa.Integer))
 )
+PAGE_UNTIL = PAGE.where(_key < param("end", type_=sa.Text))
 
 
 def ADD(insert: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import byte_order
+from schema.constructs import any_of, byte_order
 from schema.tables import access_keys, session_messages, sessions, usage_reports
 from schema.types import Millis
 
@@ -56,6 +56,21 @@ ACTIVE = (
     )
     .order_by(sessions.c.last_active_at.desc(), sessions.c.id.desc())
     .limit(param("limit", type_=sa.Integer))
+)
+
+CHANGED = (
+    sa.select(sessions.c.id)
+    .where(
+        sessions.c.account_id == param("account"),
+        sessions.c.updated_at > param("changed_since", type_=Millis),
+    )
+    .order_by(sessions.c.updated_at.desc())
+    .limit(param("limit", type_=sa.Integer))
+)
+
+# Found by their ids alone: an index that begins with the account would lead through all of its sessions.
+BY_IDS = sa.select(*_columns).where(
+    byte_order(sessions.c.account_id) == param("account"), any_of(sessions.c.id, "sessions")
 )
 
 # A page without a cursor starts before "~": every id begins with a letter or digit, which sort before it.

@@ -23,6 +23,14 @@ OWN_INDEXES = {
     ("happy_Machine_active_lastActiveAt_idx", False, "active, lastActiveAt"),
     ("happy_AccountPushToken_token_idx", False, "token"),
     ("happy_UploadedFile_reuseKey_idx", False, "reuseKey"),
+    ("happy_Account_username_idx", False, "lower((username COLLATE C))"),
+    ("happy_Session_accountId_id_idx", False, "accountId, id COLLATE C"),
+    ("happy_Session_accountId_active_lastActiveAt_idx", False, "accountId, active, lastActiveAt, id"),
+    ("happy_Machine_accountId_lastActiveAt_idx", False, "accountId, lastActiveAt"),
+    ("happy_UsageReport_accountId_createdAt_idx", False, "accountId, createdAt"),
+    ("happy_UsageReport_sessionId_createdAt_idx", False, "sessionId, createdAt"),
+    ("happy_UserKVStore_accountId_key_idx", False, "accountId, key COLLATE C"),
+    ("happy_RepeatKey_expiresAt_idx", False, "expiresAt"),
 }
 OWN_COLUMNS = {"happy_lastMessageAt"}
 
@@ -158,7 +166,7 @@ async def test_postgres_columns_are_those_of_the_contract(postgres: Any, table: 
 @pytest.mark.services
 async def test_postgres_indexes_are_those_of_the_contract(postgres: Any, table: str) -> None:
     found = {
-        (name, unique, re.sub(r'.*\((.*)\)$|"', r"\1", definition).replace('"', ""))
+        (name, unique, re.sub(r".* USING btree \((.*?)\)(?: WHERE .*)?$", r"\1", definition).replace('"', ""))
         for name, unique, definition in await postgres.fetch(INDEXES, f'"{table}"')
     }
 

@@ -125,6 +125,24 @@ async def test_pages_can_be_limited_to_what_has_changed(store: Store) -> None:
     assert [made[4]] == await store.read(lambda tx: tx.sessions.page(owner, None, since, 10))
 
 
+@pytest.mark.parametrize("few", [1, 500])
+async def test_pages_of_many_changed_sessions_are_those_of_few(
+    store: Store, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("happy.adapters.sql.sessions.FEW", few)
+    owner = await seeds.account(store)
+    made = sorted([(await seeds.session(store, owner)).id for _ in range(5)], reverse=True)
+    since = Millis(NOW - 1)
+
+    async def page(before: SessionId | None) -> list[SessionId]:
+        rows = await store.read(lambda tx: tx.sessions.page(owner, before, since, 2))
+        return [row.id for row in rows]
+
+    assert made[:2] == await page(None)
+    assert made[2:4] == await page(made[1])
+    assert made[4:] == await page(made[3])
+
+
 # -- compare and set -------------------------------------------------------------------------------------
 
 

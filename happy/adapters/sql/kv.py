@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 
+from happy.adapters.sql.ranges import after_prefix
 from happy.adapters.sql.statement import Executor, Statement, scalar
 from happy.domain.artifacts import ABSENT, KvEntry, KvMutation
 from happy.domain.values import AccountId, Millis
 
 GET_MANY = Statement("kv.GET_MANY", KvEntry)
 PAGE = Statement("kv.PAGE", KvEntry)
+PAGE_UNTIL = Statement("kv.PAGE_UNTIL", KvEntry)
 ADD: Statement[int] = Statement("kv.ADD", scalar)
 SWAP: Statement[int] = Statement("kv.SWAP", scalar)
 
@@ -21,7 +23,10 @@ class SqlKv:
         return {entry.key: entry for entry in rows}
 
     async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry]:
-        return await self._run.all(PAGE, account=account_id, prefix=prefix, limit=limit)
+        end = after_prefix(prefix)
+        if end is None:
+            return await self._run.all(PAGE, account=account_id, first=prefix, limit=limit)
+        return await self._run.all(PAGE_UNTIL, account=account_id, first=prefix, end=end, limit=limit)
 
     async def put(
         self, account_id: AccountId, entry_id: str, mutation: KvMutation, now: Millis

@@ -1,5 +1,8 @@
 """Accounts as others see them, in SQL."""
 
+import string
+
+from happy.adapters.sql.ranges import after_prefix
 from happy.adapters.sql.statement import Executor, Statement
 from happy.domain.people import Person
 from happy.domain.values import AccountId
@@ -8,7 +11,12 @@ GET = Statement("people.GET", Person)
 SEARCH = Statement("people.SEARCH", Person)
 FRIENDS = Statement("people.FRIENDS", Person)
 
-LITERALLY = str.maketrans({"\\": r"\\", "%": r"\%", "_": r"\_"})
+LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+FIRST_NAME = "\x01"
+"""An empty username is none."""
+
+AFTER_EVERY_NAME = "\U0010ffff"
+"""No username begins with it: it is no character."""
 
 
 class SqlPeople:
@@ -19,8 +27,9 @@ class SqlPeople:
         return await self._run.one(GET, viewer=viewer, account=account_id)
 
     async def search(self, viewer: AccountId, prefix: str, limit: int) -> list[Person]:
-        pattern = prefix.translate(LITERALLY) + "%"
-        return await self._run.all(SEARCH, viewer=viewer, pattern=pattern, limit=limit)
+        first = prefix.translate(LOWER) or FIRST_NAME
+        end = (after_prefix(first) if prefix else None) or AFTER_EVERY_NAME
+        return await self._run.all(SEARCH, viewer=viewer, first=first, end=end, limit=limit)
 
     async def friends(self, viewer: AccountId) -> list[Person]:
         return await self._run.all(FRIENDS, viewer=viewer)

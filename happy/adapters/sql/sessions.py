@@ -15,6 +15,8 @@ GET = Statement("sessions.GET", Session)
 RECENT = Statement("sessions.RECENT", Session)
 ACTIVE = Statement("sessions.ACTIVE", Session)
 PAGE = Statement("sessions.PAGE", Session)
+CHANGED: Statement[SessionId] = Statement("sessions.CHANGED", scalar)
+BY_IDS = Statement("sessions.BY_IDS", Session)
 SWAP_METADATA: Statement[Versioned[str]] = Statement("sessions.SWAP_METADATA", Versioned)
 SWAP_AGENT_STATE: Statement[Versioned[str | None]] = Statement("sessions.SWAP_AGENT_STATE", Versioned)
 MARK_ACTIVE: Statement[None] = Statement("sessions.MARK_ACTIVE", scalar)
@@ -34,7 +36,10 @@ DELETE_CONTENTS: tuple[Statement[None], ...] = (
     Statement("sessions.DELETE_ACCESS_KEYS", scalar),
 )
 
-AFTER_EVERY_ID = "~"
+FEW = 500
+"""So many changed sessions are sorted by their ids; among more, a walk along the ids finds a page soon."""
+
+AFTER_EVERY_ID = SessionId("~")
 """Sorts behind every id, which begin with a letter or a digit."""
 
 
@@ -60,13 +65,17 @@ class SqlSessions:
     async def page(
         self, account_id: AccountId, before: SessionId | None, changed_since: Millis | None, limit: int
     ) -> list[Session]:
-        return await self._run.all(
-            PAGE,
-            account=account_id,
-            before=before or AFTER_EVERY_ID,
-            changed_since=changed_since or 0,
-            limit=limit,
-        )
+        before, since = before or AFTER_EVERY_ID, changed_since or Millis(0)
+        if changed_since is not None:
+            changed = await self._run.all(CHANGED, account=account_id, changed_since=since, limit=FEW + 1)
+            if len(changed) <= FEW:
+                return await self._newest_of([one for one in changed if one < before], account_id, limit)
+        return await self._run.all(PAGE, account=account_id, before=before, changed_since=since, limit=limit)
+
+    async def _newest_of(self, ids: list[SessionId], account_id: AccountId, limit: int) -> list[Session]:
+        wanted = sorted(ids, reverse=True)[:limit]
+        found = await self._run.all(BY_IDS, account=account_id, sessions=wanted) if wanted else []
+        return sorted(found, key=lambda session: session.id, reverse=True)
 
     async def swap_metadata(
         self, account_id: AccountId, session_id: SessionId, expected: int, value: str, now: Millis

@@ -1,0 +1,91 @@
+"""A database as large as one account may make it: filled by itself in seconds, the same on both flavors.
+
+Account `a1` has 5,000 of everything, and `s1` is its long session; 2,000 other accounts have one of each.
+"""
+
+from collections.abc import Iterator
+
+SIZE = 5_000
+OTHERS = 2_000
+LONG = 100_000
+NOW = 1_800_000_000_000
+
+SPELLINGS = {
+    "postgresql": {
+        "moment": "TIMESTAMP 'epoch' + (1799999000000 + i) * INTERVAL '1 millisecond'",
+        "blob": r"'\x00'::bytea",
+        "even": "i % 2 = 0",
+    },
+    "sqlite": {"moment": "1799999000000 + i", "blob": "x'00'", "even": "i % 2 = 0"},
+}
+ALIVE = {"active": "{even}", "lastActiveAt": "{moment}", "metadata": "'m'"}
+CONTENT = """'{{"t":"encrypted","c":""}}'"""
+FIGURES = """'{{"tokens":{{"total":1}},"cost":{{"total":1}}}}'"""
+PAIRING = {"id": "'q'||i", "publicKey": "'k'||i", "response": "'answered'"}
+OWNED = {
+    "Session": {"id": "'s'||i", "tag": "'tag'||i", **ALIVE},
+    "Machine": {"id": "'m'||i", **ALIVE},
+    "Artifact": {"id": "'f'||i", "header": "{blob}", "body": "{blob}", "dataEncryptionKey": "{blob}"},
+    "UserKVStore": {
+        "id": "'e'||i",
+        "key": "'project:'||(100000 + i)",
+        "value": "CASE WHEN i % 3 > 0 THEN {blob} END",
+    },
+    "UsageReport": {"id": "'r'||i", "sessionId": "'s'||i", "key": "'claude'", "data": FIGURES},
+    "UploadedFile": {"id": "'u'||i", "path": "'p'||i", "reuseKey": "'x'||i"},
+    "AccountPushToken": {"id": "'t'||i", "token": "'token'||i"},
+}
+"""What each account has, beside its owner and its times."""
+
+OF_ONE = {
+    "UserFeedItem": {
+        "id": "'i'||i",
+        "userId": "'a1'",
+        "counter": "i",
+        "repeatKey": "'again'||i",
+        "body": "'{{}}'",
+    },
+    "AccessKey": {
+        "id": "'c'||i",
+        "accountId": "'a1'",
+        "machineId": "'m'||i",
+        "sessionId": "'s'||i",
+        "data": "''",
+    },
+    "TerminalAuthRequest": PAIRING,
+    "AccountAuthRequest": PAIRING,
+}
+MESSAGE = {"localId": "'local'||i", "content": CONTENT}
+
+
+def fill(dialect: str, size: int = SIZE, others: int = OTHERS, long: int = LONG) -> Iterator[str]:
+    """The statements, for a database with the schema and no rows whose references are not checked."""
+    for table, count, columns in _tables(size, others, long):
+        names = {**columns, "createdAt": "{moment}", "updatedAt": "{moment}"}
+        if table == "RepeatKey":
+            del names["updatedAt"]
+        listed = ", ".join(f'"{name}"' for name in names)
+        values = ", ".join(names.values()).format(**SPELLINGS[dialect])
+        yield (
+            f'INSERT INTO "{table}" ({listed}) WITH RECURSIVE n(i) AS'
+            f" (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) SELECT {values} FROM n"
+        )
+    yield "ANALYZE"
+
+
+def _tables(size: int, others: int, long: int) -> Iterator[tuple[str, int, dict[str, str]]]:
+    github = "CASE WHEN i > 1 THEN 'g'||(i - 1) END"
+    yield "GithubUser", others, {"id": "'g'||i", "profile": "'{{}}'"}
+    account = {"id": "'a'||i", "publicKey": "'k'||i", "username": "'user'||i", "githubUserId": github}
+    yield "Account", 1 + others, account
+    owner = f"CASE WHEN i <= {size} THEN 'a1' ELSE 'a'||(i - {size} + 1) END"
+    for table, columns in OWNED.items():
+        yield table, size + others, {"accountId": owner, **columns}
+    for table, columns in OF_ONE.items():
+        yield table, size, columns
+    yield "SessionMessage", long, {"id": "'long'||i", "sessionId": "'s1'", "seq": "i", **MESSAGE}
+    short = {"id": "'short'||i", "sessionId": "'s'||((i - 1) / 20 + 2)", "seq": "(i - 1) % 20 + 1"}
+    yield "SessionMessage", 20 * size, {**short, **MESSAGE}
+    for one, other in (("'a1'", "'a'||(i + 1)"), ("'a'||(i + 1)", "'a1'")):
+        yield "UserRelationship", others, {"fromUserId": one, "toUserId": other, "status": "'friend'"}
+    yield "RepeatKey", size, {"key": "'github-state:'||i", "value": "''", "expiresAt": "{moment}"}
