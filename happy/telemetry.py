@@ -1,5 +1,6 @@
 """Logging: one structured line per event on stdout, without credentials."""
 
+import asyncio
 import json
 import logging
 import re
@@ -26,6 +27,35 @@ _CREDENTIALS: Final = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "***"),
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:***@"),
 )
+
+
+class LimitedLog:
+    """At most one warning of a kind in `seconds`; those left out are counted in the next line.
+
+    For what a peer can cause as often as it likes. Called in the event loop.
+    """
+
+    def __init__(self, logger: logging.Logger, text: str, seconds: float = 60.0) -> None:
+        self._logger = logger
+        self._text = text
+        self._seconds = seconds
+        self._quiet_until = 0.0
+        self._left_out = 0
+
+    def __call__(self, detail: str = "") -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._quiet_until:
+            self._quiet_until = loop.time() + self._seconds
+            self._logger.warning("%s%s", self._text, f": {detail}" if detail else "")
+            return
+        self._left_out += 1
+        if self._left_out == 1:
+            loop.call_at(self._quiet_until, self._count)
+
+    def _count(self) -> None:
+        count, self._left_out = self._left_out, 0
+        self._quiet_until = asyncio.get_running_loop().time() + self._seconds
+        self._logger.warning("%s: %d more within %.0f s", self._text, count, self._seconds)
 
 
 class LineFormatter(logging.Formatter):

@@ -134,9 +134,8 @@ async def test_a_preflight_that_asks_for_no_headers_is_granted_all(raw: Raw) -> 
     assert (204, "*") == (answer.status, answer.headers["access-control-allow-headers"])
 
 
-@pytest.mark.parametrize("headers", [{}, {"Origin": "x"}, {"Access-Control-Request-Method": "GET"}])
-async def test_any_other_options_request_is_no_preflight(raw: Raw, headers: dict[str, str]) -> None:
-    answer = await raw("OPTIONS", "/v1/sessions", headers)
+async def test_an_options_request_that_names_no_method_is_no_preflight(raw: Raw) -> None:
+    answer = await raw("OPTIONS", "/v1/sessions", {"Origin": "x"})
 
     assert (400, b"Invalid Preflight Request") == (answer.status, answer.body)
     assert answer.headers["content-type"].startswith("text/plain")

@@ -181,6 +181,11 @@ def test_the_former_place_of_the_app_leads_to_it_and_nowhere_else(
     assert (302, location) == (answer.status_code, answer.headers["location"])
 
 
+def test_a_path_longer_than_any_file_name_failed(serve: Serve) -> None:
+    assert 404 == serve().get("/assets/" + "x" * 300 + ".png").status_code
+    assert 200 == serve().get("/" + "x" * 300).status_code
+
+
 @pytest.mark.parametrize("path", ["/%2e%2e/secret", "/assets/..%2f..%2fsecret", "/a%5c..%5csecret"])
 def test_no_path_leads_out_of_the_folder(serve: Serve, webapp: Path, path: str) -> None:
     (webapp.parent / "secret").write_text("secret")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from happy.gateway.engine.runtime import Runtime
     from happy.gateway.engine.transport import Door, Receiver
 
+BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
 CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a closing handshake."""
 
@@ -133,8 +135,7 @@ class WebSocketLink(FrameWriter):
         if opening is not None and opening.accepted:
             self._enter(opening.target, opening.answer)
             return
-        if opening is not None:
-            self._tcp.write(opening.answer)
+        self._tcp.write(BAD_REQUEST if opening is None else opening.answer)
         self._tcp.close()
 
     def _enter(self, target: Target, answer: bytes) -> None:
