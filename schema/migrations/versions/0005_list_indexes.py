@@ -7,8 +7,8 @@ built, which takes about a second for a million rows.
 
 from alembic import op
 
-revision = "0004"
-down_revision = "0003"
+revision = "0005"
+down_revision = "0004"
 
 EVERYWHERE = [
     ("happy_Session_accountId_active_lastActiveAt_idx", '"Session" ("accountId", active, "lastActiveAt", id)'),
