@@ -30,32 +30,45 @@ _CREDENTIALS: Final = (
 
 
 class LimitedLog:
-    """At most one warning of a kind in `seconds`; those left out are counted in the next line.
+    """At most `burst` lines of a kind in `seconds`; those left out are counted in the next line.
 
     For what a peer can cause as often as it likes. Called in the event loop.
     """
 
-    def __init__(self, logger: logging.Logger, text: str, seconds: float = 60.0) -> None:
+    def __init__(
+        self,
+        logger: logging.Logger,
+        text: str,
+        *,
+        level: int = logging.WARNING,
+        burst: int = 1,
+        seconds: float = 60.0,
+    ) -> None:
         self._logger = logger
         self._text = text
+        self._level = level
+        self._burst = burst
         self._seconds = seconds
-        self._quiet_until = 0.0
+        self._ends = 0.0
+        self._written = 0
         self._left_out = 0
 
     def __call__(self, detail: str = "") -> None:
         loop = asyncio.get_running_loop()
-        if loop.time() >= self._quiet_until:
-            self._quiet_until = loop.time() + self._seconds
-            self._logger.warning("%s%s", self._text, f": {detail}" if detail else "")
+        if loop.time() >= self._ends:
+            self._ends, self._written = loop.time() + self._seconds, 0
+        self._written += 1
+        if self._written <= self._burst:
+            self._logger.log(self._level, "%s%s", self._text, f": {detail}" if detail else "")
             return
         self._left_out += 1
         if self._left_out == 1:
-            loop.call_at(self._quiet_until, self._count)
+            loop.call_at(self._ends, self._count)
 
     def _count(self) -> None:
         count, self._left_out = self._left_out, 0
-        self._quiet_until = asyncio.get_running_loop().time() + self._seconds
-        self._logger.warning("%s: %d more within %.0f s", self._text, count, self._seconds)
+        self._ends, self._written = asyncio.get_running_loop().time() + self._seconds, 1
+        self._logger.log(self._level, "%s: %d more within %.0f s", self._text, count, self._seconds)
 
 
 class LineFormatter(logging.Formatter):

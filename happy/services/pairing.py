@@ -1,5 +1,6 @@
 """Sign in with a key, and link new devices to an account (contract 01 section 3, 04 sections 1 and 2)."""
 
+import logging
 from typing import Literal
 
 from msgspec import Struct
@@ -11,10 +12,17 @@ from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.values import HOUR, AccountId, Millis
+from happy.telemetry import LimitedLog
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 FORGET_AFTER = 24 * HOUR
+LINES_A_MINUTE = 20
+"""How many pairings a minute are logged one by one: anybody may ask to be linked."""
+
+DEVICES: dict[PairingKind, str] = {"terminal": "a terminal", "account": "a phone or browser"}
+
+log = logging.getLogger(__name__)
 
 
 class Linked(Struct, frozen=True):
@@ -36,6 +44,11 @@ class PairingService:
         self._store = store
         self._tokens = tokens
         self._clock = clock
+        self._log_request = _limited("a device asks to be linked")
+        self._log_approval = _limited("a device was linked")
+        self._log_unknown = _limited(
+            "an approval names a linking request that is not here (made at another server, or an hour ago?)"
+        )
 
     async def sign_in(self, public_key: bytes, challenge: bytes, signature: bytes) -> str:
         """A fresh token for the account of this key, which is created on first use.
@@ -66,6 +79,7 @@ class PairingService:
             found = await self._store.write(
                 lambda tx: _open(tx, kind, stored_key, now, supports_v2=supports_v2)
             )
+            self._log_request(DEVICES[kind])
         if not found.response or found.account_id is None:
             return None
         extras = {"session": found.id} if kind == "terminal" else None
@@ -103,12 +117,22 @@ class PairingService:
             if found.account_id not in (account_id, None):
                 raise Conflict("Request already answered")
 
-        await self._store.write(answer)
+        try:
+            await self._store.write(answer)
+        except NotFound:
+            self._log_unknown(f"{DEVICES[kind]}, by account {account_id}")
+            raise
+        self._log_approval(f"{DEVICES[kind]}, by account {account_id}")
 
     async def sweep(self) -> None:
         """Delete requests that nobody has answered for a day."""
         deadline = Millis(self._clock() - FORGET_AFTER)
         await self._store.write(lambda tx: tx.pairings.drop_unanswered(deadline))
+
+
+def _limited(text: str) -> LimitedLog:
+    """A line for each step of a pairing. Anybody may ask, so there are not more than `LINES_A_MINUTE`."""
+    return LimitedLog(log, text, level=logging.INFO, burst=LINES_A_MINUTE)
 
 
 async def _open(
