@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
-from happy import crypto
 from happy.crypto import AtRest, Claims, Keyring, Once, Signer, Tokens, derive, verify_signature
+from happy.crypto.encoding import base64url
+from happy.crypto.tokens import CACHE_LIFETIME, GITHUB_STATE_LIFETIME
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "vectors.json").read_text("utf-8"))
 ACCOUNT: str = VECTORS["accountId"]
@@ -31,8 +33,8 @@ def signer() -> Signer:
 def signed(signer: Signer, payload: object, header: object = None) -> str:
     """A token of `signer` with any payload and header."""
     parts = [header if header is not None else {"alg": "EdDSA"}, payload]
-    message = ".".join(crypto._base64url(json.dumps(part).encode()) for part in parts)
-    return f"{message}.{crypto._base64url(crypto.crypto_sign(message.encode(), signer._secret_key)[:64])}"
+    message = ".".join(base64url(json.dumps(part).encode()) for part in parts)
+    return f"{message}.{base64url(crypto_sign(message.encode(), signer._secret_key)[:64])}"
 
 
 # ---- persistent tokens
@@ -90,9 +92,9 @@ def test_the_contracts_bad_tokens_are_rejected(keyring: Keyring, name: str) -> N
         PERSISTENT["fixed"]["token"] + "\n",
         " " + PERSISTENT["fixed"]["token"],
         PERSISTENT["fixed"]["token"][:-1],
-        crypto._base64url(b"[" * 100_000) + ".e30.AAAA",
-        crypto._base64url(b"[]") + ".e30.AAAA",
-        crypto._base64url(b"\xff") + ".e30.AAAA",
+        base64url(b"[" * 100_000) + ".e30.AAAA",
+        base64url(b"[]") + ".e30.AAAA",
+        base64url(b"\xff") + ".e30.AAAA",
     ],
 )
 def test_malformed_text_is_an_invalid_token_and_nothing_worse(signer: Signer, token: str) -> None:
@@ -172,11 +174,11 @@ class CountingSigner(Signer):
 def test_a_token_is_checked_once_a_day() -> None:
     signer = CountingSigner()
     tokens, token = Tokens(signer), signer.issue("a", 0)
-    for now in (0, 1, crypto.CACHE_LIFETIME - 1):
+    for now in (0, 1, CACHE_LIFETIME - 1):
         assert tokens.verify(token, now) == Claims("a", {})
     assert signer.checked == 1
 
-    assert tokens.verify(token, crypto.CACHE_LIFETIME) is not None
+    assert tokens.verify(token, CACHE_LIFETIME) is not None
     assert signer.checked == 2
 
 
@@ -206,7 +208,7 @@ def test_invalid_tokens_take_no_memory() -> None:
 
 
 def test_issuing_tokens_does_not_grow_memory_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crypto, "CACHED_TOKENS", 3)
+    monkeypatch.setattr("happy.crypto.tokens.CACHED_TOKENS", 3)
     signer = CountingSigner()
     tokens = Tokens(signer)
     first, *others = [tokens.issue(str(number), 0) for number in range(3)]
@@ -224,7 +226,7 @@ def test_purging_forgets_yesterdays_tokens_only() -> None:
     tokens = Tokens(CountingSigner())
     tokens.issue("old", 0)
     recent = tokens.issue("recent", 1_000)
-    tokens.purge(crypto.CACHE_LIFETIME)
+    tokens.purge(CACHE_LIFETIME)
 
     assert [recent] == list(tokens._known)
 
@@ -235,9 +237,7 @@ def test_purging_forgets_yesterdays_tokens_only() -> None:
 def test_a_state_token_is_reproduced_and_lives_five_minutes(keyring: Keyring) -> None:
     fixed = STATE["fixedExpired"]
     signer = keyring.github_states._signer
-    token = signer.issue(
-        ACCOUNT, fixed["iat"] * 1000, lifetime=crypto.GITHUB_STATE_LIFETIME, jti=fixed["jti"]
-    )
+    token = signer.issue(ACCOUNT, fixed["iat"] * 1000, lifetime=GITHUB_STATE_LIFETIME, jti=fixed["jti"])
 
     assert fixed["token"] == token
     assert keyring.github_states.verify(token, fixed["acceptedWithClockAt"] * 1000) is not None
@@ -318,7 +318,7 @@ def test_a_path_cannot_reach_the_keys_of_another_purpose() -> None:
 
 
 def test_the_cache_of_leaf_keys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(crypto, "CACHED_LEAF_KEYS", 2)
+    monkeypatch.setattr("happy.crypto.at_rest.CACHED_LEAF_KEYS", 2)
     vault = AtRest(bytes(64))
     blobs = {name: vault.seal([name], name) for name in "abcde"}
 
@@ -355,9 +355,9 @@ def test_a_sign_in_signature_verifies_only_for_its_challenge() -> None:
 
 
 def test_an_empty_challenge_can_be_signed() -> None:
-    public_key, secret_key = crypto.crypto_sign_seed_keypair(bytes(32))
+    public_key, secret_key = crypto_sign_seed_keypair(bytes(32))
 
-    assert verify_signature(public_key, b"", crypto.crypto_sign(b"", secret_key)[:64])
+    assert verify_signature(public_key, b"", crypto_sign(b"", secret_key)[:64])
 
 
 def test_the_secret_counts_verbatim() -> None:

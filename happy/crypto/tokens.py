@@ -1,0 +1,158 @@
+"""Compact signed tokens: the bearer tokens of accounts, and the states of a GitHub sign-in."""
+
+import math
+import re
+import uuid
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from msgspec import Struct
+from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
+
+from happy.crypto.encoding import SIGNATURE_BYTES, base64url, unbase64url, verify_signature
+
+NOT_BEFORE_LEEWAY: Final = 5  # seconds: two nodes' clocks may disagree about "now"
+GITHUB_STATE_LIFETIME: Final = 300_000
+CACHED_TOKENS: Final = 10_000
+CACHE_LIFETIME: Final = 24 * 3_600_000
+
+_HEADER: Final = "eyJhbGciOiJFZERTQSJ9"  # {"alg":"EdDSA"}, exactly these bytes
+_PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_STANDARD_CLAIMS: Final = frozenset({"iss", "sub", "aud", "jti", "nbf", "exp", "iat"})
+
+
+class Claims(Struct, frozen=True):
+    """What a valid token says: the account, and every claim beyond the standard ones."""
+
+    account_id: str
+    extras: dict[str, object]
+    expires_at: float | None = None  # Unix seconds
+
+
+class Signer:
+    """Compact EdDSA tokens of one key and one issuer. Times are Unix milliseconds."""
+
+    def __init__(self, seed: bytes, issuer: str) -> None:
+        self.public_key, self._secret_key = crypto_sign_seed_keypair(seed)
+        self._issuer = issuer
+
+    def issue(
+        self,
+        account_id: str,
+        now: int,
+        *,
+        extras: Mapping[str, str] | None = None,
+        lifetime: int | None = None,
+        jti: str | None = None,
+    ) -> str:
+        seconds = now // 1000
+        claims: dict[str, object] = {"sub": account_id, **(extras or {}), "iat": seconds, "nbf": seconds}
+        if lifetime is not None:
+            claims["exp"] = (now + lifetime) // 1000
+        claims["iss"] = self._issuer
+        claims["jti"] = jti or str(uuid.uuid4())
+        message = f"{_HEADER}.{base64url(msgspec.json.encode(claims))}"
+        return f"{message}.{base64url(crypto_sign(message.encode(), self._secret_key)[:SIGNATURE_BYTES])}"
+
+    def verify(self, token: str, now: int) -> Claims | None:
+        """The claims of `token`, or None for every kind of invalid token."""
+        match = _PARTS.fullmatch(token)
+        if match is None:
+            return None
+        header, payload, signature = match.groups()
+        try:
+            if not _acceptable(msgspec.json.decode(unbase64url(header))):
+                return None
+            if not verify_signature(self.public_key, f"{header}.{payload}".encode(), unbase64url(signature)):
+                return None
+            claims = msgspec.json.decode(unbase64url(payload))
+        except (ValueError, RecursionError):
+            return None
+        return self._check(claims, now // 1000)
+
+    def _check(self, claims: object, seconds: int) -> Claims | None:
+        if not isinstance(claims, dict) or claims.get("iss") != self._issuer:
+            return None
+        account_id = claims.get("sub")
+        if not isinstance(account_id, str) or not account_id:
+            return None
+        if not _timely(claims, seconds):
+            return None
+        extras = {name: value for name, value in claims.items() if name not in _STANDARD_CLAIMS}
+        return Claims(account_id, extras, claims.get("exp"))
+
+
+class Tokens:
+    """The bearer tokens of accounts. A token seen before costs one lookup."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+        self._known: OrderedDict[str, tuple[Claims, float]] = OrderedDict()
+
+    @property
+    def public_key(self) -> bytes:
+        return self._signer.public_key
+
+    def issue(self, account_id: str, now: int, extras: Mapping[str, str] | None = None) -> str:
+        token = self._signer.issue(account_id, now, extras=extras)
+        self._remember(token, Claims(account_id, dict(extras or {})), now)
+        return token
+
+    def verify(self, token: str, now: int) -> Claims | None:
+        known = self._known.get(token)
+        if known is not None:
+            claims, until = known
+            if now < until:
+                self._known.move_to_end(token)
+                return claims
+            del self._known[token]
+        fresh = self._signer.verify(token, now)
+        if fresh is not None:
+            self._remember(token, fresh, now)
+        return fresh
+
+    def purge(self, now: int) -> None:
+        """Forget what has been known for a day; only memory is at stake."""
+        for token in [token for token, (_, until) in self._known.items() if until <= now]:
+            del self._known[token]
+
+    def _remember(self, token: str, claims: Claims, now: int) -> None:
+        until: float = now + CACHE_LIFETIME
+        if claims.expires_at is not None:
+            until = min(until, claims.expires_at * 1000)
+        self._known[token] = (claims, until)
+        if len(self._known) > CACHED_TOKENS:
+            self._known.popitem(last=False)
+
+
+class StateTokens:
+    """The tokens that carry an account through the GitHub sign-in page and back, within five minutes."""
+
+    def __init__(self, signer: Signer) -> None:
+        self._signer = signer
+
+    @property
+    def public_key(self) -> bytes:
+        return self._signer.public_key
+
+    def issue(self, account_id: str, now: int) -> str:
+        return self._signer.issue(account_id, now, lifetime=GITHUB_STATE_LIFETIME)
+
+    def verify(self, token: str, now: int) -> Claims | None:
+        return self._signer.verify(token, now)
+
+
+def _acceptable(header: object) -> bool:
+    return isinstance(header, dict) and header.get("alg") in ("EdDSA", "Ed25519")
+
+
+def _timely(claims: dict[str, Any], seconds: int) -> bool:
+    """The three times are numbers where present and now lies between them."""
+    times = [claims[name] for name in ("iat", "nbf", "exp") if name in claims]
+    if any(isinstance(time, bool) or not isinstance(time, int | float) for time in times):
+        return False
+    return bool(
+        claims.get("nbf", seconds) <= seconds + NOT_BEFORE_LEEWAY and claims.get("exp", math.inf) > seconds
+    )
