@@ -18,6 +18,7 @@ usage: happy-server <command> [--flavor light|full]
   serve           answer clients until SIGINT or SIGTERM
   migrate         bring the database to the schema of this version, creating it if need be
   schema-check    say whether it has that schema, and change nothing
+  new-secret      with --sign-everybody-out: go on with another master secret when the old one is lost
 
   --flavor light  one process, SQLite and local files (default)
   --flavor full   PostgreSQL, Redis and S3 (default when DATABASE_URL names PostgreSQL)
@@ -120,10 +121,29 @@ def schema_check(settings: Light | Full) -> None:
     sys.stdout.write(f"{settings.database} is up to date.\n")
 
 
-COMMANDS: Final = {"serve": serve, "migrate": migrate, "schema-check": schema_check}
+def new_secret(settings: Light | Full) -> None:
+    import asyncio
+
+    from happy.adapters.keys import begin_anew
+    from happy.bootstrap import system_clock
+
+    sys.stdout.write(f"{asyncio.run(begin_anew(settings, system_clock))}\n")
+
+
+COMMANDS: Final = {
+    "serve": serve,
+    "migrate": migrate,
+    "schema-check": schema_check,
+    "new-secret": new_secret,
+}
+CONSENT: Final = "--sign-everybody-out"
 
 
 def _parse(arguments: Sequence[str]) -> tuple[str, str | None]:
+    if "new-secret" in arguments:
+        if CONSENT not in arguments:
+            raise SettingsError(f"new-secret: add {CONSENT} if every device is to sign in again")
+        arguments = [argument for argument in arguments if argument != CONSENT]
     match list(arguments):
         case [command] if command in COMMANDS:
             return command, None

@@ -13,6 +13,7 @@ import msgspec
 
 from happy import crypto
 from happy.adapters import Adapters
+from happy.adapters.keys import open_keys
 from happy.adapters.outbound import Outbound, build_outbound
 from happy.adapters.web_client import WebClient
 from happy.domain.attachments import AttachmentNames
@@ -100,11 +101,10 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
     node_id = NodeId(secrets.token_hex(8))
     async with AsyncExitStack() as stack:
         adapters = await stack.enter_async_context(open_adapters(settings, node_id, clock))
-        keys = crypto.derive(secret_of(settings))
+        keys = await open_keys(settings, adapters.store, clock())
         metrics = Metrics()
         hub = Hub(build_recovery(settings.recovery, metrics, elsewhere(adapters, keys, settings)))
         hub.attach(adapters.bus)
-        await asyncio.to_thread(lambda: keys.tokens)  # half of the start is spent on deriving this key
         activity = Activity(adapters.store, hub, adapters.presence, clock, metrics)
         web = WebClient()
         stack.push_async_callback(web.close)
@@ -237,16 +237,6 @@ def web_ui(settings: Light | Full) -> WebUi | None:
     if settings.ui is None:
         return None
     return WebUi(settings.ui.folder, settings.ui.prefix, settings.ui.config, settings.public_url)
-
-
-def secret_of(settings: Light | Full) -> str:
-    """The secret that is set, or for the light flavor the one in its data directory."""
-    if settings.secret is not None:
-        return settings.secret
-    assert isinstance(settings, Light), "settings of the full flavor always have a secret"
-    from happy.adapters.light.secret import master_secret
-
-    return master_secret(settings.data_dir)
 
 
 @asynccontextmanager

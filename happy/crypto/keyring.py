@@ -52,6 +52,11 @@ class Keyring:
     def at_rest(self) -> AtRest:
         return self._at_rest()
 
+    @property
+    def fingerprint(self) -> str:
+        """Tells this secret from others; no easier to guess it from than from a token."""
+        return hashlib.sha256(b"happy master secret" + self.tokens.public_key).hexdigest()
+
     def proof(self, usage: str) -> bytes:
         """The key that proves that something of this kind is ours: `attachment names`, `private ids`."""
         return hmac.digest(self._secret, f"happy {usage}".encode(), "sha256")

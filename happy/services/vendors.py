@@ -1,6 +1,7 @@
 """Keep credentials of other companies, sealed, and hand them back (contract 01 section 12.5)."""
 
 import asyncio
+import logging
 
 from msgspec import Struct
 
@@ -9,7 +10,9 @@ from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId
-from happy.domain.vendors import Vendor
+from happy.domain.vendors import SealedToken, Vendor
+
+log = logging.getLogger(__name__)
 
 
 class VendorToken(Struct, frozen=True):
@@ -33,18 +36,18 @@ class VendorService:
         await self._store.write(lambda tx: tx.vendor_tokens.save(account_id, token_id, vendor, sealed, now))
 
     async def token(self, account_id: AccountId, vendor: Vendor) -> str | None:
-        """Raises ValueError when it was sealed with another secret."""
+        """None also for one that was sealed with a master secret that has gone."""
         sealed = await self._store.read(lambda tx: tx.vendor_tokens.get(account_id, vendor))
         return None if sealed is None else await asyncio.to_thread(self._unseal, account_id, vendor, sealed)
 
     async def tokens(self, account_id: AccountId) -> list[VendorToken]:
-        """The earliest stored first. Raises ValueError when one was sealed with another secret."""
+        """Those that can be read, the earliest stored first."""
         stored = await self._store.read(lambda tx: tx.vendor_tokens.owned(account_id))
-        return await asyncio.to_thread(
-            lambda: [
-                VendorToken(each.vendor, self._unseal(account_id, each.vendor, each.token)) for each in stored
-            ]
-        )
+        return await asyncio.to_thread(self._readable, account_id, stored)
+
+    def _readable(self, account_id: AccountId, stored: list[SealedToken]) -> list[VendorToken]:
+        tokens = ((each.vendor, self._unseal(account_id, each.vendor, each.token)) for each in stored)
+        return [VendorToken(vendor, token) for vendor, token in tokens if token is not None]
 
     async def delete(self, account_id: AccountId, vendor: Vendor) -> None:
         """Deleting what is not there is fine."""
@@ -53,8 +56,12 @@ class VendorService:
     def _seal(self, account_id: AccountId, vendor: str, token: str) -> bytes:
         return self._keys.at_rest.seal(_path(account_id, vendor), token)
 
-    def _unseal(self, account_id: AccountId, vendor: str, sealed: bytes) -> str:
-        return self._keys.at_rest.unseal(_path(account_id, vendor), sealed)
+    def _unseal(self, account_id: AccountId, vendor: str, sealed: bytes) -> str | None:
+        try:
+            return self._keys.at_rest.unseal(_path(account_id, vendor), sealed)
+        except ValueError as error:
+            log.warning("a vendor token cannot be read: %s", error, extra={"vendor": vendor})
+            return None
 
 
 def _path(account_id: AccountId, vendor: str) -> tuple[str, ...]:

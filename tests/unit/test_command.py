@@ -45,6 +45,16 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"happy-server {__version__}\n" == capsys.readouterr().out
 
 
+def test_a_new_secret_needs_consent(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 == run(["new-secret"], {})
+    assert (
+        "happy-server: new-secret: add --sign-everybody-out if every device is to sign in again\n"
+        == capsys.readouterr().err
+    )
+    assert 1 == run(["serve", "--sign-everybody-out"], {})
+    assert USAGE == capsys.readouterr().err
+
+
 def test_every_command_is_in_the_usage() -> None:
     assert [] == [command for command in COMMANDS if f"\n  {command} " not in USAGE]
 

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +19,34 @@ def master_secret(data_dir: Path) -> str:
     A secret is returned only when it is on disk: every token ever issued depends on it.
     """
     file = data_dir / FILE_NAME
-    try:
+    with _explained(file):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _read(file) or _make(file)
+
+
+def read(data_dir: Path) -> str:
+    """The secret in `data_dir`, or nothing. Raises StartupError."""
+    file = data_dir / FILE_NAME
+    with _explained(file):
+        return _read(file)
+
+
+def set_aside(data_dir: Path, now: int) -> Path | None:
+    """Keep the file under another name, which is returned; None when there is none. Raises StartupError."""
+    file = data_dir / FILE_NAME
+    kept = file.with_name(f"{FILE_NAME}.before-{now}")
+    with _explained(file):
+        try:
+            file.rename(kept)
+        except FileNotFoundError:
+            return None
+    return kept
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    try:
+        yield
     except UnicodeDecodeError as error:
         raise StartupError(f"{file} is damaged: restore it, or everybody has to sign in again") from error
     except OSError as error:

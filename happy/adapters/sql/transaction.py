@@ -7,6 +7,7 @@ from happy.adapters.sql.feed import SqlFeed
 from happy.adapters.sql.github import SqlGithub
 from happy.adapters.sql.kv import SqlKv
 from happy.adapters.sql.machines import SqlMachines
+from happy.adapters.sql.master_secret import SqlMasterSecret
 from happy.adapters.sql.pairings import SqlPairings
 from happy.adapters.sql.people import SqlPeople
 from happy.adapters.sql.sessions import SqlSessions
@@ -35,3 +36,4 @@ class SqlTransaction:
         self.github = SqlGithub(run)
         self.uploads = SqlUploads(run)
         self.vendor_tokens = SqlVendorTokens(run)
+        self.master_secret = SqlMasterSecret(run)

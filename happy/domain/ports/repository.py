@@ -398,6 +398,23 @@ class StatisticsRepository(Protocol):
     async def rows(self) -> RowCounts: ...
 
 
+class SecretUse(Struct, frozen=True):
+    """Which master secret the stored data was made with, if it is known, and an account, if there is any."""
+
+    fingerprint: str | None
+    some_account: AccountId | None
+
+
+class MasterSecretRepository(Protocol):
+    async def use(self) -> SecretUse: ...
+
+    async def claim(self, fingerprint: str, now: Millis) -> None:
+        """Store it, unless there is one: of several servers that start at once, the first decides."""
+        ...
+
+    async def replace(self, fingerprint: str, now: Millis) -> None: ...
+
+
 class MessageLog(Protocol):
     """The append-only hot path. Each call is atomic by itself and costs one round trip."""
 
@@ -461,6 +478,8 @@ class Transaction(Protocol):
     def uploads(self) -> UploadRepository: ...
     @property
     def vendor_tokens(self) -> VendorTokenRepository: ...
+    @property
+    def master_secret(self) -> MasterSecretRepository: ...
 
 
 Body = Callable[[Transaction], Awaitable[T]]

@@ -1,0 +1,45 @@
+"""The master secret stays the one that the stored data was made with, at every replica."""
+
+from happy.domain.errors import StartupError
+from happy.domain.ports.repository import SecretUse, Store, Transaction
+from happy.domain.values import Millis
+
+ANEW = "to go on without it, which signs every device out: `happy-server new-secret --sign-everybody-out`"
+
+
+async def require_same_secret(
+    store: Store, fingerprint: str, now: Millis, place: str, *, alone: bool
+) -> None:
+    """Raises StartupError when the database has been used with another master secret than this one.
+
+    A database that does not know its secret yet, such as one of an earlier version, learns this one. `place`
+    is where the secret came from; `alone` says that there cannot be replicas.
+    """
+    use = await store.read(lambda tx: tx.master_secret.use())
+    if use.fingerprint != fingerprint:
+        use = await store.write(lambda tx: _claim(tx, fingerprint, now, alone=alone))
+    if use.fingerprint != fingerprint:
+        raise StartupError(
+            f"{place} holds another master secret than the database was used with:"
+            f" restore the one before; {ANEW}"
+        )
+
+
+async def _claim(tx: Transaction, fingerprint: str, now: Millis, *, alone: bool) -> SecretUse:
+    """While nobody has an account, nothing depends on the secret before; but a replica may be using it."""
+    use = await tx.master_secret.use()
+    if alone and use.some_account is None:
+        await tx.master_secret.replace(fingerprint, now)
+    else:
+        await tx.master_secret.claim(fingerprint, now)
+    return await tx.master_secret.use()
+
+
+async def require_no_accounts(store: Store, place: str) -> None:
+    """Before a secret is made: raises StartupError when accounts depend on one that is lost."""
+    use = await store.read(lambda tx: tx.master_secret.use())
+    if use.some_account is not None:
+        raise StartupError(
+            f"{place} is missing or empty, and accounts in the database depend on the master secret:"
+            f" restore it from a backup; {ANEW}"
+        )
