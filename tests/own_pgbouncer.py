@@ -26,18 +26,20 @@ unix_socket_dir =
 auth_type = any
 pool_mode = transaction
 default_pool_size = {sessions}
-max_client_conn = 200
+max_client_conn = {clients}
 """
 
 
 @contextmanager
-def own_pgbouncer(server: str) -> Iterator[int]:
+def own_pgbouncer(server: str, clients: int = 200) -> Iterator[int]:
     """Its port. It shares server sessions between transactions, and so between everybody."""
     program = shutil.which("pgbouncer", path=os.environ["PATH"] + ":/usr/sbin")
     if program is None:
         pytest.skip("NO PGBOUNCER: on Debian `apt install pgbouncer`")
     port = free_port()
-    settings = CONFIGURATION.format(server=_connection(server), port=port, sessions=SERVER_SESSIONS)
+    settings = CONFIGURATION.format(
+        server=_connection(server), port=port, sessions=SERVER_SESSIONS, clients=clients
+    )
     as_somebody = ["-u", "nobody"] if os.getuid() == 0 else []  # it refuses to run as root
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)

@@ -145,5 +145,8 @@ class Full(Common, frozen=True, kw_only=True):
     database_url: Secret
     redis_url: Secret | None
     files: S3 | Path
+    postgres_connections: int | None = None
+    """How many connections to PostgreSQL at most; None: what the address says, or the usual number."""
+
     shutdown_seconds: int = 20
     """How long an orderly end may take: balancers notice, connections move, requests finish."""

@@ -9,7 +9,8 @@ import pytest
 
 from happy.adapters.full import schema
 from happy.adapters.full.address import parse
-from happy.adapters.full.postgres import PoolSettings, open_store
+from happy.adapters.full.postgres import open_store
+from happy.adapters.full.postgres_pool import PoolSettings
 from happy.domain.errors import StartupError, Unavailable
 from tests import seeds
 from tests.contract.existing_postgres import build, contents

@@ -8,7 +8,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from happy.adapters.full.postgres import PoolSettings, PostgresStore, open_store
+from happy.adapters.full.postgres import PostgresStore, open_store
+from happy.adapters.full.postgres_pool import PoolSettings
 from happy.domain.errors import Unavailable
 from happy.domain.ports.repository import Transaction
 from tests import seeds

@@ -9,7 +9,8 @@ import asyncpg
 import pytest
 
 from happy.adapters.full import schema
-from happy.adapters.full.postgres import PoolSettings, open_store
+from happy.adapters.full.postgres import open_store
+from happy.adapters.full.postgres_pool import PoolSettings
 from happy.domain.errors import Unavailable
 from tests import seeds
 

@@ -8,7 +8,8 @@ from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.full import schema
 from happy.adapters.full.address import parse
-from happy.adapters.full.postgres import PoolSettings, PostgresStore, open_store
+from happy.adapters.full.postgres import PostgresStore, open_store
+from happy.adapters.full.postgres_pool import pool_settings
 from happy.adapters.full.redis import Redis, open_redis
 from happy.adapters.full.redis_frames import Keeping
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
@@ -61,11 +62,14 @@ async def open_checked_redis(url: str, node_id: NodeId, keeping: Keeping) -> Asy
 async def open_checked_store(settings: Full) -> AsyncIterator[PostgresStore]:
     """The store, once the database is reached and has, or was given, the schema of this version."""
     address = parse(settings.database_url)
+    address.warn()
+    pool = pool_settings(address, settings.postgres_connections)
     async with AsyncExitStack() as stack:
         with schema.explained(address):
-            store = await stack.enter_async_context(open_store(settings.database_url, PoolSettings()))
+            store = await stack.enter_async_context(open_store(settings.database_url, pool))
             async with store.connection() as connection:
                 await schema.ensure_head(connection, address)
+            await store.ping()
         yield store
 
 

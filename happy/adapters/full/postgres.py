@@ -6,13 +6,20 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Generic, TypeVar
 
 import asyncpg
-from msgspec import Struct
 
 from happy.adapters.full import address
 from happy.adapters.full.appender import Appender
 from happy.adapters.full.batch import Job, Outcome, append_all
-from happy.adapters.full.postgres_errors import GIVE_UP_SECONDS, in_doubt, map_errors, transaction
-from happy.adapters.sql import accounts, messages
+from happy.adapters.full.postgres_errors import (
+    CANNOT_WRITE,
+    GIVE_UP_SECONDS,
+    in_doubt,
+    is_out_of_connections,
+    map_errors,
+    transaction,
+)
+from happy.adapters.full.postgres_pool import PoolSettings, Writes, close_pool, open_pool, pool_settings
+from happy.adapters.sql import messages
 from happy.adapters.sql.statement import Statement
 from happy.adapters.sql.transaction import SqlTransaction
 from happy.domain.errors import Conflict, Unavailable
@@ -28,19 +35,14 @@ RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
 REFUSED_PAUSE = 0.02
 """Seconds until PostgreSQL is asked again for a connection that it did not have."""
 
+READ_ONLY = """
+SELECT current_setting('transaction_read_only') = 'on' FROM (SELECT 1) AS answer
+  LEFT JOIN (SELECT 1 FROM "Account" WHERE id = '') AS nobody ON TRUE
+"""
+"""Whether it is a standby, or was made read-only; and our tables can be read."""
+
 Row = TypeVar("Row")
 T = TypeVar("T")
-
-
-class PoolSettings(Struct, frozen=True, kw_only=True):
-    """Times are seconds."""
-
-    smallest: int = 2
-    largest: int = 16
-    waiting: int = 512
-    acquire: float = 5.0
-    statement: float = 10.0
-    statement_cache: int = 256
 
 
 class PostgresExecutor:
@@ -105,6 +107,7 @@ class PostgresStore:
         self._pool = pool
         self._settings = settings
         self._asking = 0
+        self.writes = Writes(pool)
         self.messages = PostgresMessageLog(self)
 
     async def read(self, body: Body[T]) -> T:
@@ -136,6 +139,7 @@ class PostgresStore:
             if done:
                 raise in_doubt(error) from None
             raise
+        self.writes.succeeded()
         return done[0]
 
     async def drain(self) -> None:
@@ -147,8 +151,12 @@ class PostgresStore:
                     await asyncio.sleep(DRAIN_SECONDS / 200)
 
     async def ping(self) -> None:
+        """Raises Unavailable for a database that can only be read, too."""
         async with self.connection() as connection:
-            await PostgresExecutor(connection).one(accounts.EXISTING, accounts=[""])
+            if await connection.fetchval(READ_ONLY):
+                await self.writes.refused()
+                raise Unavailable("the database is read-only")
+        self.writes.require()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
@@ -161,6 +169,9 @@ class PostgresStore:
                 connection = await self._acquire()
                 try:
                     yield connection
+                except CANNOT_WRITE as error:
+                    await self.writes.refused(full=isinstance(error, asyncpg.DiskFullError))
+                    raise
                 finally:
                     with suppress(TimeoutError):  # it is closed then
                         await self._pool.release(connection, timeout=GIVE_UP_SECONDS)
@@ -174,9 +185,9 @@ class PostgresStore:
         while True:
             try:
                 return await self._pool.acquire(timeout=max(deadline - loop.time(), 0))
-            except asyncpg.TooManyConnectionsError:
-                if loop.time() + REFUSED_PAUSE > deadline:
-                    raise
+            except asyncpg.PostgresError as error:
+                if not is_out_of_connections(error) or loop.time() + REFUSED_PAUSE > deadline:
+                    raise Unavailable("the database gives no connection") from error
                 await asyncio.sleep(REFUSED_PAUSE)
 
 
@@ -203,13 +214,16 @@ class PostgresMessageLog:
             try:
                 async with self._store.connection() as connection:
                     asked = True
-                    return await append_all(PostgresExecutor(connection), [job])
+                    outcomes = await append_all(PostgresExecutor(connection), [job])
             except Unavailable as error:
                 if asked:
                     raise in_doubt(error) from None
                 raise
             except (Conflict, *RETRYABLE):
                 await asyncio.sleep(pause)
+            else:
+                self._store.writes.succeeded()
+                return outcomes
         raise Unavailable("too many conflicting changes")
 
     async def after(
@@ -236,40 +250,13 @@ class PostgresMessageLog:
 @asynccontextmanager
 async def open_store(url: str, settings: PoolSettings | None = None) -> AsyncIterator[PostgresStore]:
     """The store on a database whose schema is up to date. Raises Unavailable when it cannot be reached."""
-    chosen, place = settings or PoolSettings(), address.parse(url)
+    place = address.parse(url)
+    chosen = settings or pool_settings(place)
     with map_errors():
-        pool = await asyncpg.create_pool(
-            place.url,
-            min_size=chosen.smallest,
-            max_size=chosen.largest,
-            command_timeout=chosen.statement,
-            timeout=chosen.acquire,
-            statement_cache_size=0 if place.behind_pooler else chosen.statement_cache,
-            server_settings=_session(place, chosen),
-            reset=_keep,
-        )
+        pool = await open_pool(place, chosen)
     store = PostgresStore(pool, chosen)
     try:
         yield store
     finally:
         await store.drain()
-        await _close(pool)
-
-
-def _session(place: address.Address, chosen: PoolSettings) -> dict[str, str]:
-    """PostgreSQL gives up a little sooner than the driver: its refusal leaves no doubt, a silence does."""
-    if place.behind_pooler:
-        return place.server_settings
-    return {**place.server_settings, "statement_timeout": f"{chosen.statement * 900:.0f}"}
-
-
-async def _keep(connection: Any) -> None:
-    """No statement of ours changes its server session, so giving a connection back costs no round trip."""
-
-
-async def _close(pool: asyncpg.Pool) -> None:
-    try:
-        async with asyncio.timeout(2):
-            await pool.close()
-    except TimeoutError:
-        pool.terminate()
+        await close_pool(pool)

@@ -1,6 +1,7 @@
 """What goes wrong on the way to PostgreSQL, in the words of the core, and how it is left behind soon."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -12,26 +13,45 @@ from happy.domain.errors import Conflict, Invalid, NotFound, Unavailable, Uncert
 GIVE_UP_SECONDS = 0.5
 """How long the end of what was given up may take, before its connection is given up too."""
 
+CANNOT_WRITE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError)
+"""After a fail-over or on a full disk: reading goes on, writing does not."""
+
 OUT_OF_REACH = (
     OSError,
     TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
+    asyncpg.OperatorInterventionError,  # it stops, starts, has dropped the database, or ended an idle session
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    asyncpg.PostgresSystemError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 
 WITHOUT_EFFECT = (
     asyncpg.CannotConnectNowError,
-    asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,
+    asyncpg.IdleSessionTimeoutError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,
 )
 """PostgreSQL said that it did not do what it was asked."""
+
+OUT_OF_CONNECTIONS = re.compile(
+    r"too many (\w+ )?(clients|connections)|no more connections|remaining connection slots"
+    r"|max \w* ?connections reached|max clients reached",
+    re.IGNORECASE,
+)
+"""How poolers say it, under codes of their own: Supabase's XX000, PgBouncer's 08P01."""
+
+
+def is_out_of_connections(error: BaseException) -> bool:
+    """Whether there is no connection left for us, though those that are open still work."""
+    if isinstance(error, asyncpg.TooManyConnectionsError):
+        return True
+    return isinstance(error, asyncpg.PostgresError) and bool(OUT_OF_CONNECTIONS.search(str(error)))
 
 
 @contextmanager
@@ -46,6 +66,8 @@ def map_errors() -> Iterator[None]:
     except (asyncpg.DataError, asyncpg.ProgramLimitExceededError) as error:
         # a NUL character, a number out of range, a key that is too long for an index
         raise Invalid from error
+    except CANNOT_WRITE as error:
+        raise Unavailable("the database takes no writes") from error
     except OUT_OF_REACH as error:
         raise Unavailable("the database did not answer") from error
 

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import asyncpg
 
 from happy.adapters.full.address import Address, parse
+from happy.adapters.full.postgres_errors import OUT_OF_REACH
+from happy.adapters.full.postgres_pool import arguments
+from happy.adapters.full.postgres_remedies import remedy
 from happy.domain.errors import StartupError, Unavailable
 from schema.history import HEAD, REVISIONS
 
@@ -66,6 +69,7 @@ async def prepare(url: str) -> None:
     Safe to call from several processes at once: they take turns.
     """
     address = parse(url)
+    address.warn()
     await _in_transaction(address, lambda connection: _bring_up_to_date(connection, address))
 
 
@@ -171,11 +175,11 @@ def _temporary(connection: "Connection") -> str:
 
 
 async def _in_transaction(address: Address, action: Callable[["Connection"], Result]) -> Result:
-    from sqlalchemy import make_url, pool
+    from sqlalchemy import pool
     from sqlalchemy.ext.asyncio import create_async_engine
 
     engine = create_async_engine(
-        make_url(address.url).set(drivername="postgresql+asyncpg", query={}),
+        "postgresql+asyncpg://",
         poolclass=pool.NullPool,
         async_creator=lambda: _connect(address),
         # Several of us may be behind one pooler, whose server sessions keep what they have prepared.
@@ -191,8 +195,8 @@ async def _in_transaction(address: Address, action: Callable[["Connection"], Res
 
 async def _connect(address: Address) -> Any:
     return await asyncpg.connect(
-        address.url,
-        timeout=CONNECT_SECONDS,
+        **arguments(address),
+        timeout=max(CONNECT_SECONDS, address.connect_seconds or 0),
         statement_cache_size=0,
         server_settings=address.server_settings,
     )
@@ -205,7 +209,7 @@ def explained(address: Address) -> Iterator[None]:
         yield
     except StartupError:
         raise
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, Unavailable) as error:
+    except (*OUT_OF_REACH, asyncpg.PostgresError, Unavailable) as error:
         raise StartupError(_explanation(error.__cause__ or error, address)) from error
     except Exception as error:
         driver = getattr(error, "orig", None)
@@ -220,7 +224,5 @@ def _explanation(error: BaseException, address: Address) -> str:
             f"no right to change the database {address.place} ({error}):"
             " run `happy-server migrate` once, with the user that owns the tables in DATABASE_URL"
         )
-    text = f"cannot use the database {address.place}: {str(error) or 'no answer'}"
-    if "unsupported startup parameter" in text:
-        text += ": behind a pooler, add pgbouncer=true to DATABASE_URL"
-    return text
+    told = str(error) or "no answer"
+    return f"cannot use the database {address.place}: {told}{remedy(error)}"
