@@ -67,8 +67,8 @@ fix: $(DEV) ## format, and repair what the linter can repair
 bench: $(DEV) ## measure this machine into bench-results/*.json; all of it: 3 minutes, make bench only=rpc-32 rounds=5 FLAVOR=full
 	@exec $(PY) -m tests.bench $(addprefix --only ,$(only)) $(if $(rounds),--rounds $(rounds)) $(if $(FLAVOR),--flavor $(FLAVOR))
 
-test-client: $(DEV) ## the published command-line client against this server (needs Node; docs/test-client.md)
-	@exec $(PY) -m tests.client.run $(if $(flavor),--flavor $(flavor)) $(if $(version),--version $(version))
+test-client: $(DEV) ## the published command-line clients against this server; flavor=full version=1.2.0 play=prompts cuts=long (docs/test-client.md)
+	@exec $(PY) -m tests.client.run $(foreach option,flavor version play cuts,$(if $($(option)),--$(option) $($(option))))
 
 kill-loop: $(DEV) ## 20 rounds of kill -9 under load, nothing acknowledged may be lost; seed=N repeats a run
 	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor))

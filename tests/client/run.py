@@ -1,6 +1,6 @@
-"""The play: `python -m tests.client.run` runs the published client against a server of its own.
+"""The play: `python -m tests.client.run` runs the published clients against a server of its own.
 
-Needs Node.js; the client comes from npm on the first run. Every step prints one line; a step that fails ends
+Needs Node.js; the clients come from npm on the first run. Every step prints one line; a step that fails ends
 the play with 1 and shows the logs of both sides.
 """
 
@@ -11,21 +11,24 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from tests.api_client import ApiClient
 from tests.client.fake_model import fake_model
+from tests.client.interruptions import WHOLE, Stage, conversations, interrupt, scenes
 from tests.client.phone import DataKey, Phone
-from tests.client.terminal import VERSION, Terminal
+from tests.client.releases import RELEASES, Release
+from tests.client.terminal import Terminal
+from tests.client.until import until
+from tests.e2e.cluster import cluster
 from tests.e2e.new_server import new_server
 from tests.e2e.server import Server, temporary_home
 from tests.node import MISSING, node_is_there
+from tests.proxy import Proxy
 from tests.socket_client import Disconnected, SocketClient
-
-FAKE_AGENT = Path(__file__).with_name("fake_agent.py")
 
 
 class Play:
@@ -55,7 +58,7 @@ async def link_the_terminal(play: Play) -> None:
 
 async def link_in_the_old_form(play: Play, home: Path) -> None:
     """Phones of before answer with the account's secret; the client takes that as well."""
-    other = Terminal(home, play.server.url, play.terminal.version)
+    other = Terminal(home, play.server.url, play.terminal.release)
     try:
         await other.login(lambda key: play.phone.approve(key, v2=False))
         assert "secret" in other.credentials
@@ -73,7 +76,7 @@ async def start_the_daemon(play: Play, socket: SocketClient) -> DataKey:
     await until("the machine is active", lambda: machine_is_active(play))
     machine = await play.machine()
     key = play.phone.data_key(machine["dataEncryptionKey"])
-    assert key.decrypt(machine["metadata"])["happyCliVersion"] == play.terminal.version
+    assert key.decrypt(machine["metadata"])["happyCliVersion"] == play.terminal.release.version
     assert key.decrypt(machine["daemonState"])["status"] == "running"
     play.done("happy daemon start: the machine is there, active, and the phone reads what it says of itself")
     return key
@@ -103,7 +106,7 @@ async def read_a_large_file(play: Play, socket: SocketClient, key: DataKey) -> N
 
 async def start_a_session(play: Play, socket: SocketClient) -> tuple[str, DataKey]:
     """A coding session in the terminal, with an agent that needs no model."""
-    play.terminal.start_session("acp", "--", sys.executable, str(FAKE_AGENT))
+    play.terminal.start_agent()
     created = await socket.next_update("new-session", timeout=30)
     key = play.phone.data_key(created["dataEncryptionKey"])
     assert key.decrypt(created["metadata"])["path"] == str(play.terminal.project)
@@ -182,15 +185,6 @@ async def stop_the_daemon(play: Play, socket: SocketClient) -> None:
     play.done("happy daemon stop: the phone sees the machine go")
 
 
-async def until(what: str, condition: Callable[[], Any], *, timeout: float = 30) -> None:
-    try:
-        async with asyncio.timeout(timeout):
-            while not await condition():  # noqa: ASYNC110 - only the server could tell
-                await asyncio.sleep(0.2)
-    except TimeoutError:
-        raise AssertionError(f"not within {timeout} s: {what}") from None
-
-
 async def perform(play: Play, home: Path, model: str) -> None:
     await link_the_terminal(play)
     await link_in_the_old_form(play, home / "other-terminal")
@@ -215,47 +209,110 @@ async def perform(play: Play, home: Path, model: str) -> None:
         await socket.close()
 
 
-@asynccontextmanager
-async def stage(flavor: str, version: str, home: Path) -> AsyncIterator[Play]:
-    """A server on an empty home, a signed-in phone, a machine; all are gone afterwards."""
+async def play_a_day(flavor: str, release: Release, home: Path) -> None:
+    """A server on an empty home, a signed-in phone, a machine, and what people do with them."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(new_server(flavor, home / "server"))
         await stack.enter_async_context(server)
-        api = await stack.enter_async_context(ApiClient(server.url))
-        phone = Phone(api)
-        await phone.sign_in()
-        terminal = Terminal(home / "terminal", server.url, version)
+        phone = await signed_in_phone(stack, server)
+        terminal = Terminal(home / "terminal", server.url, release)
         stack.callback(terminal.clean_up)
-        yield Play(server, phone, terminal)
+        play = Play(server, phone, terminal)
+        play.done(f"the server runs ({flavor}); the client is {release}")
+        with logs_of_a_failure([server], [terminal]), fake_model() as model:
+            await perform(play, home, model)
+
+
+async def signed_in_phone(stack: AsyncExitStack, server: Server) -> Phone:
+    phone = Phone(await stack.enter_async_context(ApiClient(server.url)))
+    await phone.sign_in()
+    return phone
+
+
+async def count_prompts(flavor: str, releases: list[Release], home: Path, *, long: bool) -> list[str]:
+    """Interrupt all clients at once, again and again; the prompts that were lost, doubled or out of order."""
+    began = time.monotonic()
+    problems: list[str] = []
+    async with AsyncExitStack() as stack:
+        servers = await stack.enter_async_context(servers_for_prompts(flavor, home))
+        phone = await signed_in_phone(stack, servers[0])
+        proxy = await stack.enter_async_context(Proxy(servers[-1].port, 0, sizes=WHOLE))
+        talks = await stack.enter_async_context(conversations(phone, proxy.url, releases, home))
+        scene = Stage(servers[-1], servers[0], proxy, phone, talks)
+        with logs_of_a_failure(servers, [talk.terminal for talk in talks], problems):
+            for name, interruption in scenes(replicas=len(servers) > 1, long=long):
+                found = await interrupt(scene, interruption)
+                problems += [f"{name}: {problem}" for problem in found]
+                given = "; ".join(found) or "each agent was given each prompt once"
+                print(f"{time.monotonic() - began:6.1f} s  {name}: {given}", flush=True)
+    return problems
+
+
+@asynccontextmanager
+async def servers_for_prompts(flavor: str, home: Path) -> AsyncIterator[list[Server]]:
+    """Running; two replicas of the full flavor."""
+    if flavor == "full":
+        async with cluster(home / "replicas", 2) as replicas:
+            yield list(replicas)
+    else:
+        async with new_server(flavor, home / "server-for-prompts") as server, server:
+            yield [server]
+
+
+@contextmanager
+def logs_of_a_failure(
+    servers: Sequence[Server], terminals: Sequence[Terminal], problems: Sequence[str] = ()
+) -> Iterator[None]:
+    """Show both sides' logs when the block fails, or has found problems at its end."""
+    try:
+        yield
+        failed = bool(problems)
+    except BaseException:
+        failed = True
+        raise
+    finally:
+        if failed:
+            for server in servers:
+                print(f"\n---- the server\n{server.log_text()[-8000:]}")
+            for terminal in terminals:
+                print(f"\n---- the client {terminal.release}\n{terminal.logs()}")
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="the published command-line clients against this server")
+    parser.add_argument("--flavor", default="light", help="the server's flavor: light (default) or full")
+    names = ", ".join(release.version for release in RELEASES)
+    parser.add_argument("--version", help=f"one version of the client only, of {names} or another")
+    parser.add_argument("--play", choices=["day", "prompts"], help="one of the two plays only")
+    parser.add_argument(
+        "--cuts", choices=["short", "long"], default="short", help="long: 60 s, 90 s of sleep"
+    )
+    return parser.parse_args()
+
+
+async def perform_all(asked: argparse.Namespace, home: Path) -> list[str]:
+    releases = [Release(asked.version)] if asked.version else list(RELEASES)
+    if asked.play != "prompts" and not releases[0].is_legacy:
+        await play_a_day(asked.flavor, releases[0], home)
+    if asked.play == "day":
+        return []
+    return await count_prompts(asked.flavor, releases, home, long=asked.cuts == "long")
 
 
 async def main() -> int:
-    parser = argparse.ArgumentParser(description="the published command-line client against this server")
-    parser.add_argument("--flavor", default="light", help="the server's flavor: light (default) or full")
-    parser.add_argument(
-        "--version", default=VERSION, help=f"the client's version on npm: {VERSION} (default), 1.2.0"
-    )
-    arguments = parser.parse_args()
     if not node_is_there():
         print(MISSING)
         return 1
     home = temporary_home()
-    failed = True
     try:
-        async with stage(arguments.flavor, arguments.version, home) as play:
-            play.done(f"the server runs ({arguments.flavor}); the client is happy@{arguments.version}")
-            try:
-                with fake_model() as model:
-                    await perform(play, home, model)
-                failed = False
-            except (AssertionError, Disconnected, TimeoutError, RuntimeError):
-                traceback.print_exc()
-                print(f"\n---- the server\n{play.server.log_text()[-8000:]}")
-                print(f"\n---- the client\n{play.terminal.logs()}")
+        problems = await perform_all(arguments(), home)
+    except (AssertionError, Disconnected, TimeoutError, RuntimeError):
+        traceback.print_exc()
+        problems = ["see above"]
     finally:
         shutil.rmtree(home, ignore_errors=True)
-    print("FAILED" if failed else "everything passed")
-    return int(failed)
+    print("\n".join(["FAILED", *problems]) if problems else "everything passed")
+    return int(bool(problems))
 
 
 if __name__ == "__main__":

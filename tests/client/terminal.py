@@ -9,13 +9,13 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from tests.node import installed, node
+from tests.client.releases import FAKE_AGENT, Release
 
-VERSION = "1.2.5"
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 LINK = re.compile(r"happy://terminal\?([A-Za-z0-9_-]{43})")
 ENTER = b"\r"
@@ -24,26 +24,34 @@ ENTER = b"\r"
 class Terminal:
     """One installation: an empty home, a settings folder, and the processes it started."""
 
-    def __init__(self, home: Path, server_url: str, version: str) -> None:
-        self.version = version
+    def __init__(self, home: Path, server_url: str, release: Release) -> None:
+        self.release = release
         self.home = home
+        self.prompts = home / "prompts"
         self.folder = home / "happy"
         self.folder.mkdir(parents=True)
         self.project = home / "project"
         self.project.mkdir()
-        self._command = [
-            node(),
-            str(installed("happy", version) / "node_modules" / "happy" / "bin" / "happy.mjs"),
-        ]
+        self._command = release.command
         self._sessions: list[subprocess.Popen[bytes]] = []
         self._environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": f"{self._commands()}:{os.environ['PATH']}",
             "HOME": str(home),
             "HAPPY_HOME_DIR": str(self.folder),
             "HAPPY_SERVER_URL": server_url,
             "TERM": "xterm-256color",
             "NO_PROXY": "127.0.0.1,localhost",
+            "FAKE_AGENT_PROMPTS": str(self.prompts),
         }
+
+    def _commands(self) -> Path:
+        """A folder of programs that the client looks for: `gemini` is the agent without a model."""
+        folder = self.home / "bin"
+        folder.mkdir()
+        gemini = folder / "gemini"
+        gemini.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{FAKE_AGENT}'\n")
+        gemini.chmod(0o755)
+        return folder
 
     # -- commands ------------------------------------------------------------------------------------
 
@@ -81,6 +89,10 @@ class Terminal:
         finally:
             screen.close()
         return screen.text
+
+    def start_agent(self) -> subprocess.Popen[bytes]:
+        """A coding session in the terminal, with the agent that needs no model."""
+        return self.start_session(*self.release.agent_arguments)
 
     def start_session(self, *command: str) -> subprocess.Popen[bytes]:
         """`happy ...` as a process that goes on, with its output in a file."""
