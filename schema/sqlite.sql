@@ -301,8 +301,8 @@ CREATE TABLE "UsageReport" (
 CREATE INDEX "UsageReport_accountId_idx" ON "UsageReport" ("accountId");
 CREATE UNIQUE INDEX "UsageReport_accountId_sessionId_key_key" ON "UsageReport" ("accountId", "sessionId", "key");
 CREATE INDEX "UsageReport_sessionId_idx" ON "UsageReport" ("sessionId");
-CREATE INDEX "happy_UsageReport_accountId_createdAt_idx" ON "UsageReport" ("accountId", "createdAt");
-CREATE INDEX "happy_UsageReport_sessionId_createdAt_idx" ON "UsageReport" ("sessionId", "createdAt");
+CREATE INDEX "happy_UsageReport_accountId_createdAt_idx" ON "UsageReport" ("accountId", "createdAt", id);
+CREATE INDEX "happy_UsageReport_sessionId_createdAt_idx" ON "UsageReport" ("sessionId", "createdAt", id);
 
 CREATE TABLE alembic_version (
 	version_num VARCHAR(32) NOT NULL,

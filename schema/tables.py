@@ -152,8 +152,8 @@ usage_reports = Table(
     index("account_id"),
     index("session_id"),
     # Ours, for the sums of a time.
-    Index("happy_UsageReport_accountId_createdAt_idx", "account_id", "created_at"),
-    Index("happy_UsageReport_sessionId_createdAt_idx", "session_id", "created_at"),
+    Index("happy_UsageReport_accountId_createdAt_idx", "account_id", "created_at", "id"),
+    Index("happy_UsageReport_sessionId_createdAt_idx", "session_id", "created_at", "id"),
 )
 
 # Machines and artifacts

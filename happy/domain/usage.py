@@ -1,10 +1,9 @@
 """What coding sessions cost: reports of tokens and money, and their sums by hour or day."""
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
-import msgspec
 from msgspec import Struct
 
 from happy.domain.values import HOUR, Millis, SessionId
@@ -12,6 +11,15 @@ from happy.domain.values import HOUR, Millis, SessionId
 DAY = 24 * HOUR
 Grouping = Literal["hour", "day"]
 LENGTHS: dict[Grouping, int] = {"hour": HOUR, "day": DAY}
+
+MAX_NAMES = 64
+"""In the tokens, and in the cost, of one report. Clients send five: total, input, output, cache."""
+
+MAX_NAME = 64
+"""Characters."""
+
+MAX_SUMS = 100_000
+"""In one answer; further names are left out. A year by the hour has fewer, with the names of clients."""
 
 
 class UsageReport(Struct, frozen=True):
@@ -30,11 +38,37 @@ class SavedReport(Struct, frozen=True):
     updated_at: Millis
 
 
-class StoredUsage(Struct, frozen=True):
-    """What a query needs of a report."""
+class Place(Struct, frozen=True):
+    """Where a report stands among an account's, by its creation and its id."""
 
     created_at: Millis
-    data: msgspec.Raw
+    id: str
+
+
+class UsageRange(Struct, frozen=True):
+    """The reports behind `after` created by `until`, of one session if it is named, and their buckets."""
+
+    session_id: SessionId | None
+    after: Place
+    until: Millis
+    length: int
+
+
+class UsageSum(Struct, frozen=True):
+    """The sum of one name's figures in the bucket that begins at `start`."""
+
+    start: Millis
+    name: str
+    value: float
+
+
+class UsagePortion(Struct, frozen=True):
+    """Sums of some reports; `last` is the last of them, None when no other may follow."""
+
+    counts: list[tuple[Millis, int]]
+    tokens: list[UsageSum]
+    costs: list[UsageSum]
+    last: Place | None
 
 
 class UsageBucket(Struct, frozen=True, rename="camel"):
@@ -46,28 +80,37 @@ class UsageBucket(Struct, frozen=True, rename="camel"):
     report_count: int
 
 
-def group(reports: Iterable[StoredUsage], grouping: Grouping) -> list[UsageBucket]:
-    """Buckets in ascending order. Hours and days are those of UTC, wherever the server stands."""
-    length = LENGTHS[grouping]
-    buckets: dict[int, list[Any]] = defaultdict(list)
-    for report in reports:
-        buckets[report.created_at - report.created_at % length].append(msgspec.json.decode(report.data))
-    return [
-        UsageBucket(
-            timestamp=start // 1000,
-            tokens=_sums(report.get("tokens") for report in reported),
-            cost=_sums(report.get("cost") for report in reported),
-            report_count=len(reported),
-        )
-        for start, reported in sorted(buckets.items())
-    ]
+class UsageBuckets:
+    """Portions added up. Hours and days are those of UTC, wherever the server stands."""
+
+    def __init__(self) -> None:
+        self._counts: dict[Millis, int] = defaultdict(int)
+        self._tokens: dict[Millis, dict[str, float]] = defaultdict(dict)
+        self._costs: dict[Millis, dict[str, float]] = defaultdict(dict)
+        self._names = 0
+
+    def add(self, portion: UsagePortion) -> None:
+        for start, count in portion.counts:
+            self._counts[start] += count
+        for sums, added in ((self._tokens, portion.tokens), (self._costs, portion.costs)):
+            for one in added:
+                self._add(sums[one.start], one)
+
+    def _add(self, sums: dict[str, float], one: UsageSum) -> None:
+        if one.name in sums:
+            sums[one.name] += one.value
+        elif self._names < MAX_SUMS:
+            self._names += 1
+            sums[one.name] = one.value
+
+    def in_order(self) -> list[UsageBucket]:
+        """Ascending."""
+        return [
+            UsageBucket(start // 1000, self._tokens[start], self._costs[start], count)
+            for start, count in sorted(self._counts.items())
+        ]
 
 
-def _sums(parts: Iterable[Any]) -> dict[str, float]:
-    """Sums by name; whatever is no number is passed over."""
-    sums: dict[str, float] = defaultdict(int)
-    for part in parts:
-        for name, value in (part if isinstance(part, dict) else {}).items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
-                sums[name] += value
-    return dict(sums)
+def too_many_names(figures: Mapping[str, object]) -> bool:
+    """Whether one report names more, or longer, than can be summed up for everybody."""
+    return len(figures) > MAX_NAMES or any(len(name) > MAX_NAME for name in figures)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from happy.domain.errors import Invalid, NotFound
+from happy.domain.usage import MAX_NAME, MAX_NAMES, too_many_names
 from happy.domain.values import MachineId, SessionId
 from happy.gateway.answers import answer
 from happy.gateway.engine import Ack
@@ -83,6 +84,13 @@ def _refusal(asked: ReportUsage) -> str | None:
         return "Invalid cost object - must include total"
     if asked.session_id and not isinstance(asked.session_id, str):
         return "Invalid sessionId"
+    return _too_many_names(asked)
+
+
+def _too_many_names(asked: ReportUsage) -> str | None:
+    for part, figures in (("tokens", asked.tokens), ("cost", asked.cost)):
+        if too_many_names(figures):
+            return f"Invalid {part} object - at most {MAX_NAMES} names of {MAX_NAME} characters"
     return None
 
 

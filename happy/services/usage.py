@@ -1,8 +1,10 @@
 """Keep and sum up what sessions report of their cost (contract 01 section 11.4, 02 section 5.4)."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import msgspec
+from msgspec.structs import replace
 
 from happy.domain.errors import NotFound
 from happy.domain.events import TO_USER, Usage
@@ -10,7 +12,17 @@ from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.pubsub import EventSink
 from happy.domain.ports.repository import Store, Transaction
-from happy.domain.usage import Grouping, SavedReport, StoredUsage, UsageBucket, UsageReport, group
+from happy.domain.usage import (
+    LENGTHS,
+    Grouping,
+    Place,
+    SavedReport,
+    UsageBucket,
+    UsageBuckets,
+    UsagePortion,
+    UsageRange,
+    UsageReport,
+)
 from happy.domain.values import AccountId, Millis, SessionId
 
 
@@ -52,12 +64,19 @@ class UsageService:
         grouping: Grouping,
     ) -> list[UsageBucket]:
         """Sums of the reports created from `since` to `until`. Raises NotFound for a foreign session."""
+        wanted = UsageRange(session_id, Place(since, ""), until, LENGTHS[grouping])
+        buckets = UsageBuckets()
+        while True:
+            portion = await self._store.read(partial(_next_portion, account_id, wanted))
+            buckets.add(portion)
+            if portion.last is None:
+                return buckets.in_order()
+            wanted = replace(wanted, after=portion.last)
 
-        async def read(tx: Transaction) -> list[StoredUsage]:
-            await _require_session(tx, account_id, session_id)
-            return await tx.usage.between(account_id, session_id, since, until)
 
-        return group(await self._store.read(read), grouping)
+async def _next_portion(account_id: AccountId, wanted: UsageRange, tx: Transaction) -> UsagePortion:
+    await _require_session(tx, account_id, wanted.session_id)
+    return await tx.usage.portion(account_id, wanted)
 
 
 async def _require_session(tx: Transaction, account_id: AccountId, session_id: SessionId | None) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
+from schema.figures import figures, is_figure, sum_of
 from schema.tables import usage_reports
 from schema.types import Millis
 
@@ -46,10 +47,56 @@ REPLACE_WITHOUT_SESSION = (
     .returning(*_stored)
 )
 
-_in_range = sa.and_(
-    usage_reports.c.account_id == param("account"),
-    usage_reports.c.created_at >= param("since", type_=Millis),
-    usage_reports.c.created_at <= param("until", type_=Millis),
-)
-BETWEEN = sa.select(usage_reports.c.created_at, usage_reports.c.data).where(_in_range)
-BETWEEN_OF_SESSION = BETWEEN.where(usage_reports.c.session_id == param("session"))
+# Sums are made in portions, from one `(created_at, id)` to another, so that none keeps others waiting.
+_usage = usage_reports.c
+_place = sa.tuple_(_usage.created_at, _usage.id)
+
+
+def _at(name: str) -> Any:
+    return sa.tuple_(param(f"{name}_at", type_=Millis), param(f"{name}_id", type_=sa.Text))
+
+
+_created = sa.type_coerce(Millis().column_expression(_usage.created_at), sa.BigInteger)
+_start = (_created - _created % param("length", type_=sa.BigInteger)).label("start")
+_of_account = _usage.account_id == param("account")
+_of_session = sa.and_(_of_account, _usage.session_id == param("session"))
+
+
+def _last(whose: Any) -> Any:
+    """The last report of a portion that is full."""
+    return (
+        sa.select(_usage.created_at, _usage.id)
+        .where(whose, _place > _at("after"), _usage.created_at <= param("until", type_=Millis))
+        .order_by(_usage.created_at, _usage.id)
+        .limit(sa.literal_column("1"))
+        .offset(param("skip", type_=sa.Integer))
+    )
+
+
+def _portion(whose: Any) -> Any:
+    return sa.and_(whose, _place > _at("after"), _place <= _at("last"))
+
+
+def _counts(whose: Any) -> Any:
+    return sa.select(_start, sa.func.count()).where(_portion(whose)).group_by(sa.literal_column("1"))
+
+
+def _sums(whose: Any, part: str) -> Any:
+    rows = figures(_usage.data, part)
+    return (
+        sa.select(_start, rows.c.key, sum_of(rows))
+        .select_from(usage_reports, rows)
+        .where(_portion(whose), is_figure(rows))
+        .group_by(sa.literal_column("1"), rows.c.key)
+        .limit(param("limit", type_=sa.Integer))
+    )
+
+
+LAST = _last(_of_account)
+COUNTS = _counts(_of_account)
+TOKENS = _sums(_of_account, "tokens")
+COSTS = _sums(_of_account, "cost")
+LAST_OF_SESSION = _last(_of_session)
+COUNTS_OF_SESSION = _counts(_of_session)
+TOKENS_OF_SESSION = _sums(_of_session, "tokens")
+COSTS_OF_SESSION = _sums(_of_session, "cost")

@@ -30,7 +30,6 @@ WHOLE: dict[str, str] = {
     "pairings.DROP_UNANSWERED_TERMINAL": "hourly",
     "sessions.DELETE_MESSAGES": "all messages of a session",
     "statistics.ROWS": "once a minute",
-    "usage.BETWEEN": "all reports of a time",
 }
 """Queries whose result is as large as what is stored, or that run by themselves."""
 
@@ -39,6 +38,8 @@ VALUES: dict[str, Any] = {
     "account_id": "a1",
     "accounts": ["a1"],
     "after": -1,
+    "after_at": NOW - 1_000_000,
+    "after_id": "",
     "artifact": "f17",
     "asked_accounts": ["a1"],
     "asked_sessions": ["s1"],
@@ -56,6 +57,9 @@ VALUES: dict[str, Any] = {
     "id": "new",
     "key": "project:104998",
     "keys": ["project:104998", "none"],
+    "last_at": NOW - 1_000_000 + LIMIT,
+    "last_id": "",
+    "length": 3_600_000,
     "limit": LIMIT,
     "local_id": "local17",
     "local_ids": ["local17"],
@@ -71,6 +75,7 @@ VALUES: dict[str, Any] = {
     "seq": 50_000,
     "session": "s1",
     "sessions": ["s1"],
+    "skip": LIMIT,
     "since": NOW - 1_000_000,
     "status": "friend",
     "token": "token17",

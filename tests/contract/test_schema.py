@@ -27,8 +27,8 @@ OWN_INDEXES = {
     ("happy_Session_accountId_id_idx", False, "accountId, id COLLATE C"),
     ("happy_Session_accountId_active_lastActiveAt_idx", False, "accountId, active, lastActiveAt, id"),
     ("happy_Machine_accountId_lastActiveAt_idx", False, "accountId, lastActiveAt"),
-    ("happy_UsageReport_accountId_createdAt_idx", False, "accountId, createdAt"),
-    ("happy_UsageReport_sessionId_createdAt_idx", False, "sessionId, createdAt"),
+    ("happy_UsageReport_accountId_createdAt_idx", False, "accountId, createdAt, id"),
+    ("happy_UsageReport_sessionId_createdAt_idx", False, "sessionId, createdAt, id"),
     ("happy_UserKVStore_accountId_key_idx", False, "accountId, key COLLATE C"),
     ("happy_RepeatKey_expiresAt_idx", False, "expiresAt"),
 }

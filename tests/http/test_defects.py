@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from typing import Any
 from unittest.mock import MagicMock
 
-import msgspec
 import pytest
 
 from happy import bootstrap
-from happy.domain.usage import StoredUsage, group
-from happy.domain.values import Millis
 from tests.api_client import ApiClient
 from tests.http.conftest import Raw
 
@@ -65,12 +62,14 @@ async def test_b9_what_was_sent_to_unknown_routes_was_logged(
 
 
 @pytest.mark.usefixtures("east_of_greenwich")
-def test_d3_hours_and_days_began_where_the_server_stood() -> None:
-    noon = Millis(1_700_049_600_000)  # 2023-11-15 12:00 UTC
-    report = StoredUsage(noon, msgspec.Raw(b'{"tokens": {"total": 1}, "cost": {}}'))
+async def test_d3_hours_and_days_began_where_the_server_stood(api: ApiClient) -> None:
+    async with api.user_socket() as phone:
+        report = {"key": "claude", "tokens": {"total": 1}, "cost": {"total": 1}}
+        created = (await phone.call("usage-report", report))["createdAt"]
 
-    assert 1_700_006_400 == group([report], "day")[0].timestamp
-    assert 1_700_049_600 == group([report], "hour")[0].timestamp
+    for grouping, length in (("day", 86_400), ("hour", 3_600)):
+        (bucket,) = (await api.post("/v1/usage/query", {"groupBy": grouping}))["usage"]
+        assert created // 1000 // length * length == bucket["timestamp"]
 
 
 async def test_f2_some_refusals_had_lost_half_of_their_body(api: ApiClient) -> None:

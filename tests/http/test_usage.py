@@ -8,6 +8,7 @@ import pytest
 from tests.api_client import ApiClient
 
 TOKENS = {"total": 12, "input": 5, "output": 7, "cache_creation": 0, "cache_read": 0}
+MANY = {"total": 1, **{f"name {number}": 1 for number in range(64)}}
 COST = {"total": 0.5, "input": 0.2, "output": 0.3}
 
 
@@ -71,6 +72,8 @@ async def test_a_report_without_a_session_always_failed(api: ApiClient, nothing:
         (report(tokens=None), "Invalid tokens object - must include total"),
         (report(cost={"total": "1"}), "Invalid cost object - must include total"),
         (report(sessionId=5), "Invalid sessionId"),
+        (report(tokens=MANY), "Invalid tokens object - at most 64 names of 64 characters"),
+        (report(cost={"total": 1, "n" * 65: 1}), "Invalid cost object - at most 64 names of 64 characters"),
         (report("none"), "Session not found"),
         (None, "Internal error"),
     ],

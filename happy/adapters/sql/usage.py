@@ -1,14 +1,57 @@
 """Usage reports in SQL."""
 
+from typing import Any, NamedTuple
+
+import msgspec
+
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.statement import Executor, Statement
-from happy.domain.usage import SavedReport, StoredUsage, UsageReport
-from happy.domain.values import AccountId, Millis, SessionId
+from happy.domain.usage import (
+    MAX_SUMS,
+    Place,
+    SavedReport,
+    UsagePortion,
+    UsageRange,
+    UsageReport,
+    UsageSum,
+)
+from happy.domain.values import AccountId, Millis
 
 SAVE = Statement("usage.SAVE", SavedReport)
 REPLACE_WITHOUT_SESSION = Statement("usage.REPLACE_WITHOUT_SESSION", SavedReport)
-BETWEEN = Statement("usage.BETWEEN", StoredUsage)
-BETWEEN_OF_SESSION = Statement("usage.BETWEEN_OF_SESSION", StoredUsage)
+
+PORTION = 1_000
+"""Reports that are summed up before others are let in."""
+
+
+def _count(start: Millis, count: int) -> tuple[Millis, int]:
+    return start, count
+
+
+def _sum(start: Millis, name: str, value: float | str) -> UsageSum:
+    if isinstance(value, str):  # of a database that has to choose one type
+        return UsageSum(start, name, msgspec.json.decode(value, type=float | int))
+    return UsageSum(start, name, value)
+
+
+class Queries(NamedTuple):
+    last: Statement[Place]
+    counts: Statement[tuple[Millis, int]]
+    tokens: Statement[UsageSum]
+    costs: Statement[UsageSum]
+
+
+def _queries(whose: str) -> Queries:
+    return Queries(
+        Statement(f"usage.LAST{whose}", Place),
+        Statement(f"usage.COUNTS{whose}", _count),
+        Statement(f"usage.TOKENS{whose}", _sum),
+        Statement(f"usage.COSTS{whose}", _sum),
+    )
+
+
+QUERIES = (_queries(""), _queries("_OF_SESSION"))
+"""For all sessions of an account, and for one."""
 
 
 class SqlUsage:
@@ -28,10 +71,16 @@ class SqlUsage:
         assert saved is not None, "an upsert always returns its row"
         return saved
 
-    async def between(
-        self, account_id: AccountId, session_id: SessionId | None, since: Millis, until: Millis
-    ) -> list[StoredUsage]:
-        values = {"account": account_id, "since": since, "until": until}
-        if session_id is None:
-            return await self._run.all(BETWEEN, **values)
-        return await self._run.all(BETWEEN_OF_SESSION, session=session_id, **values)
+    async def portion(self, account_id: AccountId, wanted: UsageRange) -> UsagePortion:
+        queries, after = QUERIES[wanted.session_id is not None], wanted.after
+        values: dict[str, Any] = {"account": account_id, "session": wanted.session_id}
+        values.update(after_at=after.created_at, after_id=after.id)
+        last = await self._run.one(queries.last, **values, until=wanted.until, skip=PORTION - 1)
+        end = last or Place(Millis(wanted.until + 1), "")
+        values.update(last_at=end.created_at, last_id=end.id, length=wanted.length)
+        counts = await self._run.all(queries.counts, **values)
+        if not counts:
+            return UsagePortion([], [], [], None)
+        tokens = await self._run.all(queries.tokens, **values, limit=MAX_SUMS)
+        costs = await self._run.all(queries.costs, **values, limit=MAX_SUMS)
+        return UsagePortion(counts, tokens, costs, last)

@@ -22,7 +22,7 @@ from happy.domain.machines import Machine
 from happy.domain.people import Person
 from happy.domain.sessions import Appended, Message, MessageDraft, Session
 from happy.domain.social import Relation, Status
-from happy.domain.usage import SavedReport, StoredUsage, UsageReport
+from happy.domain.usage import SavedReport, UsagePortion, UsageRange, UsageReport
 from happy.domain.values import AccountId, ArtifactId, MachineId, Millis, SessionId, Swap
 from happy.domain.vendors import SealedToken, Vendor
 
@@ -268,10 +268,11 @@ class UsageRepository(Protocol):
         """Store the report in place of the one with the same session and key."""
         ...
 
-    async def between(
-        self, account_id: AccountId, session_id: SessionId | None, since: Millis, until: Millis
-    ) -> list[StoredUsage]:
-        """Reports created from `since` to `until` inclusive; of all sessions when none is named."""
+    async def portion(self, account_id: AccountId, wanted: UsageRange) -> UsagePortion:
+        """Sums of the next reports of the range, in the order of their creation.
+
+        Figures of documents that are too large for any client are passed over, their reports are counted.
+        """
         ...
 
 

@@ -13,8 +13,8 @@ down_revision = "0004"
 EVERYWHERE = [
     ("happy_Session_accountId_active_lastActiveAt_idx", '"Session" ("accountId", active, "lastActiveAt", id)'),
     ("happy_Machine_accountId_lastActiveAt_idx", '"Machine" ("accountId", "lastActiveAt")'),
-    ("happy_UsageReport_accountId_createdAt_idx", '"UsageReport" ("accountId", "createdAt")'),
-    ("happy_UsageReport_sessionId_createdAt_idx", '"UsageReport" ("sessionId", "createdAt")'),
+    ("happy_UsageReport_accountId_createdAt_idx", '"UsageReport" ("accountId", "createdAt", id)'),
+    ("happy_UsageReport_sessionId_createdAt_idx", '"UsageReport" ("sessionId", "createdAt", id)'),
     ("happy_RepeatKey_expiresAt_idx", '"RepeatKey" ("expiresAt")'),
 ]
 KV = "happy_UserKVStore_accountId_key_idx"
