@@ -18,10 +18,12 @@ from tests.services import missing
 class OwnRedis:
     """It keeps nothing on disk: a restart is a loss of memory, unless it is only `paused`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
+        self.socket = folder / "redis.sock"
         self._folder = folder
+        self._more = options
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -29,6 +31,7 @@ class OwnRedis:
         if binary is None:
             missing("redis-server is not installed")
         options = ["--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        options += ["--unixsocket", str(self.socket), *self._more]
         command = [binary, *options, "--dir", str(self._folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(200):
@@ -64,8 +67,8 @@ class OwnRedis:
 
 
 @contextmanager
-def own_redis(folder: Path) -> Iterator[OwnRedis]:
-    redis = OwnRedis(folder)
+def own_redis(folder: Path, *options: str) -> Iterator[OwnRedis]:
+    redis = OwnRedis(folder, *options)
     redis.start()
     try:
         yield redis

@@ -29,6 +29,7 @@ def read_full(variables: Variables) -> Full:
         secret=secret,
         database_url=database_url,
         redis_url=redis_url,
+        redis_authority=variables.folder("HAPPY_REDIS_CA_FILE"),
         postgres_connections=variables.count("HAPPY_POSTGRES_CONNECTIONS"),
         shutdown_seconds=variables.count("HAPPY_SHUTDOWN_SECONDS") or 20,
         files=_s3(variables) or (variables.folder("DATA_DIR") or Path("data").absolute()) / "files",

@@ -144,6 +144,9 @@ class Full(Common, frozen=True, kw_only=True):
     secret: Secret
     database_url: Secret
     redis_url: Secret | None
+    redis_authority: Path | None = None
+    """The certificate that Redis' own must lead to; None: one that the address names, or the system's."""
+
     files: S3 | Path
     postgres_connections: int | None = None
     """How many connections to PostgreSQL at most; None: what the address says, or the usual number."""

@@ -1,17 +1,21 @@
 """The full flavor: PostgreSQL, Redis, and an object store or a local folder."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from redis.exceptions import RedisError
+
 from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
-from happy.adapters.full import schema
+from happy.adapters.full import redis_address, schema
 from happy.adapters.full.address import parse
 from happy.adapters.full.postgres import PostgresStore, open_store
 from happy.adapters.full.postgres_pool import pool_settings
 from happy.adapters.full.redis import Redis, open_redis
 from happy.adapters.full.redis_frames import Keeping
+from happy.adapters.full.redis_rights import require_rights
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.filestore import FileStore
@@ -19,6 +23,7 @@ from happy.domain.values import NodeId
 from happy.settings import S3, Full
 
 LEAST_KEPT_SECONDS = 120
+RIGHTS_SECONDS = 10.0
 
 
 @asynccontextmanager
@@ -28,7 +33,8 @@ async def open_adapters(settings: Full, node_id: NodeId) -> AsyncIterator[Adapte
         if settings.redis_url is None:
             yield Adapters(store, LocalBus(), LocalLink(node_id), LocalPresence(), files)
             return
-        async with open_checked_redis(settings.redis_url, node_id, keeping_of(settings)) as redis:
+        keeping, authority = keeping_of(settings), settings.redis_authority
+        async with open_checked_redis(settings.redis_url, node_id, keeping, authority) as redis:
             yield Adapters(
                 store,
                 redis.bus,
@@ -48,13 +54,20 @@ def keeping_of(settings: Full) -> Keeping:
 
 
 @asynccontextmanager
-async def open_checked_redis(url: str, node_id: NodeId, keeping: Keeping) -> AsyncIterator[Redis]:
+async def open_checked_redis(
+    url: str, node_id: NodeId, keeping: Keeping, authority: Path | None = None
+) -> AsyncIterator[Redis]:
+    """Redis, once it is reached and allows what is needed. Raises StartupError."""
+    address = redis_address.parse(url, authority)
+    address.warn()
     async with AsyncExitStack() as stack:
         try:
-            redis = await stack.enter_async_context(open_redis(url, node_id, keeping))
-        except (Unavailable, ValueError) as error:
-            place = url.rpartition("@")[2].removeprefix("redis://").removeprefix("rediss://")
-            raise StartupError(f"cannot use Redis at {place}: {error}") from None
+            async with asyncio.timeout(RIGHTS_SECONDS):
+                await require_rights(address)
+            redis = await stack.enter_async_context(open_redis(url, node_id, keeping, authority))
+        except (Unavailable, RedisError, OSError) as error:
+            told = str(error) if isinstance(error, Unavailable) else redis_address.explanation(error)
+            raise StartupError(f"cannot use Redis at {address.place}: {told}") from None
         yield redis
 
 

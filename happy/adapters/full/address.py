@@ -10,13 +10,11 @@ from msgspec import Struct
 
 from happy.adapters.full import postgres_tls
 from happy.adapters.full.postgres_tls import Tls
-from happy.adapters.full.url_parts import host_list, split
+from happy.adapters.full.url_parts import NO, YES, host_list, ignored, split
 from happy.domain.errors import StartupError
 from happy.settings import Secret
 
 VARIABLE: Final = "DATABASE_URL"
-YES: Final = frozenset({"true", "1", "yes", "on"})
-NO: Final = frozenset({"false", "0", "no", "off"})
 MOST_CONNECTIONS: Final = 1000
 LONGEST_CONNECT_SECONDS: Final = 60.0
 SUPABASE_TRANSACTIONS: Final = 6543
@@ -149,7 +147,7 @@ def parse(url: str) -> Address:
         connections=_whole(given, "connection_limit", most=MOST_CONNECTIONS),
         connect_seconds=_whole(given, "connect_timeout", most=int(LONGEST_CONNECT_SECONDS)),
         keeps_statements=_keeps_statements(given),
-        ignored=_ignored(given),
+        ignored=ignored(given, UNDERSTOOD, FOREIGN),
     )
 
 
@@ -199,14 +197,6 @@ def _whole(given: Mapping[str, str], name: str, *, most: int) -> int | None:
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
         raise StartupError(f"{VARIABLE}: expected {name}= and a number up to {most}")
     return min(int(text), most) or None
-
-
-def _ignored(given: Mapping[str, str]) -> str:
-    names = sorted(FOREIGN.intersection(given))
-    unknown = len(given.keys() - FOREIGN - UNDERSTOOD)
-    if unknown:
-        names.append(f"{unknown} unknown parameter{'s' if unknown > 1 else ''}")
-    return ", ".join(names)
 
 
 def _default_port() -> int:

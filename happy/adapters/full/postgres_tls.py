@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 
+from happy.adapters.full.url_parts import is_readable
 from happy.domain.errors import StartupError
 from happy.settings import Secret
 
@@ -91,10 +92,10 @@ def read(given: Mapping[str, str]) -> Tls:
     if _is_prismas(files):
         files["sslrootcert"] = files.pop("sslcert")
     for name, path in files.items():
-        if path != SYSTEM and not _is_readable_file(path):
+        if path != SYSTEM and not is_readable(path):
             raise StartupError(f"DATABASE_URL: {name}= names a file that cannot be read: {path}")
     identity = given.get("sslidentity") or None
-    if identity is not None and not _is_readable_file(identity):
+    if identity is not None and not is_readable(identity):
         raise StartupError(f"DATABASE_URL: sslidentity= names a file that cannot be read: {identity}")
     return Tls(
         mode=_mode(given, files),
@@ -126,7 +127,7 @@ def _mode(given: Mapping[str, str], files: Mapping[str, str]) -> str | None:
 def _root(files: Mapping[str, str]) -> str | None:
     """The file of trusted authorities; None means the system's."""
     named = files.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
-    if named is None and _is_readable_file(HOME_ROOT):
+    if named is None and is_readable(HOME_ROOT):
         named = str(Path(HOME_ROOT).expanduser())
     return None if named == SYSTEM else named
 
@@ -138,14 +139,6 @@ def _is_prismas(files: Mapping[str, str]) -> bool:
     try:
         return b"PRIVATE KEY" not in Path(files["sslcert"]).read_bytes()
     except OSError:
-        return False
-
-
-def _is_readable_file(path: str) -> bool:
-    try:
-        with Path(path).expanduser().open("rb"):
-            return True
-    except (OSError, RuntimeError):
         return False
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -45,9 +46,11 @@ class Redis(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_redis(url: str, node_id: NodeId, keeping: Keeping | None = None) -> AsyncIterator[Redis]:
+async def open_redis(
+    url: str, node_id: NodeId, keeping: Keeping | None = None, authority: Path | None = None
+) -> AsyncIterator[Redis]:
     """Raises Unavailable when Redis cannot be reached now; later it may come and go."""
-    link = RedisLink(url)
+    link = RedisLink(url, authority)
     keeping = keeping or Keeping()
     bus, presence = RedisBus(link, node_id, keeping), RedisPresence(link, node_id)
 

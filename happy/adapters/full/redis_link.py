@@ -10,16 +10,17 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-from redis.asyncio.connection import AbstractConnection, ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
+from happy.adapters.full.redis_address import CONNECT_SECONDS, explanation, parse
 from happy.adapters.full.redis_subscriptions import Subscriptions
 from happy.adapters.full.redis_wire import Broken, Entry, Part, fail, put
 from happy.domain.errors import Unavailable
 
-CONNECT_SECONDS = 3.0
 ANSWER_SECONDS = 4.0
 """How long Redis may be silent before the connections count as broken."""
 
@@ -41,15 +42,10 @@ class RedisLink:
     It says whether Redis may have forgotten what it confirmed last.
     """
 
-    def __init__(self, url: str) -> None:
-        self._pool = ConnectionPool.from_url(
-            url,
-            protocol=2,
-            socket_connect_timeout=CONNECT_SECONDS,
-            socket_keepalive=True,
-            client_name="happy-server",
-        )
-        self.prefix = f"happy:{self._pool.connection_kwargs.get('db', 0)}:"
+    def __init__(self, url: str, authority: Path | None = None) -> None:
+        address = parse(url, authority)
+        self._pool = address.pool()
+        self.prefix = f"happy:{address.database}:"
         self.subscriptions = Subscriptions()
         self.on_drop: Callable[[str], None] = lambda _subject: None
         self.restore: Callable[[], Awaitable[bool]] = _nothing
@@ -152,12 +148,12 @@ class RedisLink:
             if self._closing:  # before Python 3.13 a task group that fails just then forgets the cancellation
                 return
             if not ready.done():
-                ready.set_exception(Unavailable(str(error)))
+                ready.set_exception(Unavailable(explanation(error)))
                 return
             refused = isinstance(error, ResponseError)
             failures = len(PAUSES) if refused else 0 if was_up else failures + 1
             if was_up:
-                log.warning("Redis is out of reach: %s", error)
+                log.warning("Redis is out of reach: %s", explanation(error))
             await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
 
     async def _session(self, ready: "asyncio.Future[None]") -> None:

@@ -1,6 +1,9 @@
 """Takes the address of a service apart without ever showing a piece of its secret."""
 
 import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, unquote_plus
 
@@ -9,7 +12,8 @@ from msgspec import Struct
 from happy.domain.errors import StartupError
 from happy.settings import Secret
 
-DEFAULT_PORT: Final = {"postgresql": 5432, "redis": 6379}
+YES: Final = frozenset({"true", "1", "yes", "on"})
+NO: Final = frozenset({"false", "0", "no", "off"})
 
 _SHAPE: Final = re.compile(r"([^/?#]*)([^?#]*)(?:\?([^#]*))?")
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.%\w-]+)\]|([^\[\]:]*))(?::(\d{0,5}))?")
@@ -76,6 +80,23 @@ def host_list(variable: str, text: str) -> list[tuple[str, int | None]]:
             raise _not_encoded(variable)
         found.append((unquote(match[1] or match[2]), int(match[3]) if match[3] else None))
     return found
+
+
+def ignored(given: Mapping[str, str], understood: AbstractSet[str], foreign: AbstractSet[str]) -> str:
+    """The parameters that mean nothing here; an unknown name may be a piece of a password, so no name."""
+    names = sorted(foreign & given.keys())
+    unknown = len(given.keys() - foreign - understood)
+    if unknown:
+        names.append(f"{unknown} unknown parameter{'s' if unknown > 1 else ''}")
+    return ", ".join(names)
+
+
+def is_readable(path: str) -> bool:
+    try:
+        with Path(path).expanduser().open("rb"):
+            return True
+    except (OSError, RuntimeError):
+        return False
 
 
 def _not_encoded(variable: str) -> StartupError:

@@ -1,0 +1,83 @@
+"""Redis as providers and systems give it: over a socket, with TLS, with parameters of other clients."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from happy.__main__ import run
+from tests.e2e.server import Server, free_port
+from tests.own_certificates import Authority
+from tests.own_redis import OwnRedis, own_redis
+from tests.places import Place, full_place
+
+pytestmark = pytest.mark.services
+
+
+@pytest.fixture
+def place(postgres_template: str, tmp_path: Path) -> Iterator[Place]:
+    with full_place(tmp_path / "data", postgres_template) as made:
+        yield made
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[OwnRedis]:
+    with own_redis(tmp_path) as running:
+        yield running
+
+
+async def log_of_a_start(place: Place, home: Path, **variables: str) -> str:
+    async with Server(home, flavor="full", variables={**place.variables, **variables}) as server:
+        return server.log_text()
+
+
+async def test_a_redis_behind_a_socket_stopped_the_start_with_a_traceback(
+    place: Place, redis: OwnRedis, tmp_path: Path
+) -> None:
+    log = await log_of_a_start(place, tmp_path / "home", REDIS_URL=f"unix://{redis.socket}?db=1")
+
+    assert "Redis is connected" in log
+
+
+async def test_parameters_of_another_client_of_redis_stopped_the_start(
+    place: Place, redis: OwnRedis, tmp_path: Path
+) -> None:
+    log = await log_of_a_start(place, tmp_path / "home", REDIS_URL=f" {redis.url}/0?family=6&pool_size=3\n")
+
+    assert 1 == log.count("REDIS_URL: ignored family, pool_size, which mean nothing to this server")
+
+
+async def test_a_redis_with_a_certificate_of_ones_own_could_not_be_used(place: Place, tmp_path: Path) -> None:
+    authority = Authority(tmp_path / "authority")
+    made, port = authority.issue("localhost"), free_port()
+    files = ("--tls-cert-file", str(made.file), "--tls-key-file", str(made.key))
+    more = ("--tls-ca-cert-file", str(authority.file), "--tls-auth-clients", "no")
+    with own_redis(tmp_path, "--tls-port", str(port), *files, *more):
+        log = await log_of_a_start(
+            place,
+            tmp_path / "home",
+            REDIS_URL=f"rediss://localhost:{port}",
+            HAPPY_REDIS_CA_FILE=str(authority.file),
+        )
+    assert "Redis is connected" in log
+
+
+async def test_a_user_of_redis_without_a_right_was_told_of_one_at_a_time(
+    place: Place, redis: OwnRedis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "p@ss/w#rd"
+    rules = ("on", f">{secret}", "resetkeys", "resetchannels", "~happy:*", "&happy:*", "+@all")
+    await redis.command("ACL", "SETUSER", "ada", *rules, "-publish", "-xadd")
+    url = f"redis://ada:{quote(secret, safe='')}@127.0.0.1:{redis.port}"
+
+    assert 1 == await run_in_thread(place, REDIS_URL=url)
+
+    denied = f"Redis at 127.0.0.1:{redis.port}/0 denies its user ada what this server needs:"
+    assert f"happy-server: {denied} ACL SETUSER ada +xadd +publish\n" == capsys.readouterr().err
+
+
+async def run_in_thread(place: Place, **variables: str) -> int:
+    environ = {**place.variables, "METRICS_ENABLED": "false", "PORT": str(free_port()), **variables}
+    return await asyncio.to_thread(run, ["serve"], environ)
