@@ -27,6 +27,7 @@ class Past:
         "lost_at",
         "moved",
         "pid",
+        "returning",
         "scope",
         "since",
         "start",
@@ -52,6 +53,7 @@ class Past:
         self.freed: asyncio.Event | None = None  # set when no connection has it
         self.visitor = False  # it began on another node, and `start` is not where
         self.visit: Visit | None = None  # what it missed there, until it is told
+        self.returning = False  # its client is being let in: what is published now is kept for it
         self.moved = False  # another node has it now
 
     def belongs_to(self, account_id: AccountId, asked: Handshake) -> bool:

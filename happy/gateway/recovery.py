@@ -136,6 +136,8 @@ class Recovery:
         if self._missed(past, asked) is None:
             self._drop(past)
             return None, "overflow"
+        past.returning = True
+        self._awaited[past.account_id] += 1
         return past, ""
 
     async def _claim_elsewhere(
@@ -154,14 +156,14 @@ class Recovery:
             return None, result
         past = Past(asked.pid, account_id, visit.connection_id, asked.scope, asked.target)
         past.start, past.visitor, past.visit, past.heard = visit.start, True, visit, visit.heard
+        past.returning = True
         self._remember(past)
         return past, ""
 
     def resume(self, past: Past, asked: Handshake) -> list[bytes]:
         """What the client missed up to now. If that is gone, a new id of the past tells the client."""
         packets = self._missed(past, asked)
-        if past.visit is not None:
-            self._told(past)
+        self._returned(past)
         if packets is not None:
             self._metrics.recoveries.add("recovered")
             return packets
@@ -232,8 +234,7 @@ class Recovery:
 
     def release(self, past: Past) -> None:
         """The connection that had this past is over in every respect."""
-        if past.visit is not None:
-            self._told(past)
+        self._returned(past)
         past.release()
 
     def _expire(self) -> None:
@@ -250,9 +251,12 @@ class Recovery:
             self._drop(former)
         self._pasts[past.pid] = self._by_connection[past.connection_id] = past
 
-    def _told(self, past: Past) -> None:
-        past.visit, past.start = None, self._history.position
-        self._await_less(past.account_id)
+    def _returned(self, past: Past) -> None:
+        if past.visit is not None:
+            past.visit, past.start = None, self._history.position
+        if past.returning:
+            past.returning = False
+            self._await_less(past.account_id)
 
     def _found(self, past: Past) -> None:
         if self._lost.pop(past.pid, None) is None:

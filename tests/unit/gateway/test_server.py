@@ -1,28 +1,40 @@
 """What the gateway knows of a client that comes back, without an engine."""
 
+from collections.abc import Callable
 from typing import Any, cast
 
 import msgspec
 
-from happy.domain.events import TO_USER
+from happy.domain.events import TO_USER, DeleteSession, Update
 from happy.domain.ports.pubsub import Origin
 from happy.domain.positions import Position
-from happy.domain.values import AccountId, NodeId
+from happy.domain.values import AccountId, NodeId, SessionId
 from happy.gateway import frame
 from happy.gateway.frame import Frame
+from happy.gateway.history import History, HistoryLimits
 from happy.gateway.hub import Hub
+from happy.gateway.recovery import Recovery
 from happy.gateway.server import Gateway
+from tests.seeds import NOW
 from tests.unit.gateway.test_elsewhere import HERE, OWNER, THERE, World
 
 
 class Nobody:
-    """Presence, identity and activity for one account in which nothing happens."""
+    """Presence, identity and activity for one account in which nothing happens but what `at_claim` does."""
+
+    at_claim: Callable[[], None] = staticmethod(lambda: None)
 
     def share(self, hub: Hub) -> None:
         pass
 
     async def authenticate(self, token: str) -> AccountId:
         return OWNER
+
+    async def claim(self, *_: object) -> None:
+        self.at_claim()
+
+    async def release(self, *_: object) -> None:
+        pass
 
 
 class FakeSocket:
@@ -33,6 +45,7 @@ class FakeSocket:
         self.private_id = ""
         self.data: Any = None
         self.closed = False
+        self.confirmed = 0.0
         self.sent: list[bytes] = []
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
@@ -55,4 +68,21 @@ async def test_who_cannot_take_up_is_not_told_again_what_another_node_told_it() 
 
     names = [msgspec.json.decode(packet[2:])[1] for packet in socket.sent]
     assert [f"{THERE} 8", f"{NodeId('0c' * 8)} 7"] == names
+    gateway.close()
+
+
+async def test_what_is_published_while_a_client_is_let_in_again_reaches_it() -> None:
+    """Nobody else of the account is connected, and it is lost no more, but it does not hear yet either."""
+    hub, nobody = Hub(Recovery(History(HistoryLimits()), 120)), Nobody()
+    gateway = Gateway(HERE, hub, *(cast("Any", nobody) for _ in range(3)))
+    auth = {"token": "t", "clientType": "user-scoped", "appState": "active"}
+    phone, back = cast("Any", FakeSocket()), cast("Any", FakeSocket())
+    await gateway.connect(phone, msgspec.Raw(msgspec.json.encode(auth)), {})
+    await gateway.disconnected(phone, "transport close")
+    update = Update("id", 1, DeleteSession(SessionId("s")), NOW)
+    nobody.at_claim = lambda: hub.publish(OWNER, update, TO_USER)
+    await gateway.connect(back, msgspec.Raw(msgspec.json.encode({**auth, "pid": phone.private_id})), {})
+
+    assert back.private_id == phone.private_id
+    assert [msgspec.json.decode(packet[2:])[1]["body"]["t"] for packet in back.sent] == ["delete-session"]
     gateway.close()
