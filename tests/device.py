@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.api_client import ApiClient
-from tests.socket_client import SocketClient
+from tests.socket_client import Inbox, SocketClient
 
 
 class Device(SocketClient):
@@ -18,7 +18,7 @@ class Device(SocketClient):
     @property
     def offset(self) -> str | None:
         """Of the last event, in this life or an earlier one."""
-        offsets = [event.args[1] for event in self.events if event.name == "update"]
+        offsets = [event.args[1] for event in self.events if len(event.args) > 1]
         return offsets[-1] if offsets else self.former_offset
 
     def again(self, offset: str | None = None, *, at: str | None = None, **changed: Any) -> "Device":
@@ -30,6 +30,6 @@ class Device(SocketClient):
         return device
 
 
-def contents(socket: SocketClient) -> list[str]:
+def contents(socket: Inbox) -> list[str]:
     """The messages it heard of."""
     return [body["message"]["content"]["c"] for body in socket.updates("new-message")]

@@ -11,15 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.errors import Unavailable
-from happy.domain.events import Scope, Update
+from happy.domain.events import Scope
 from happy.domain.ports.pubsub import Kept, SharedHistory
 from happy.domain.positions import Position, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import frame
-from happy.gateway.engine import encode_event_at
+from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import History, heard_with, shared_part
-from happy.gateway.replay import is_message
+from happy.gateway.replay import State, is_message, state_of
 
 PROOF_BYTES = 16
 FRESH_SECONDS = 3000
@@ -159,8 +159,8 @@ class Elsewhere:
 def _packets(
     kept: list[Kept], heard: Position, identity: Identity, *, without_messages: bool
 ) -> Iterator[bytes]:
-    """The packets that the client missed. Each says how far it has heard with it."""
-    place, known = heard.place, dict(heard.known)
+    """The packets that the client missed. Each says how far it has heard with it, but for states."""
+    place, known, last = heard.place, dict(heard.known), _last_states(kept)
     for event in kept:
         place = max(place, event.place)
         if event.ahead:
@@ -168,13 +168,27 @@ def _packets(
         if heard.covers(event.origin.node_id, event.origin.number) or event.frame.startswith(frame.SIGNAL):
             continue
         audience, skip, name, payload = frame.decode(event.frame)
-        if name != Update.name or skip == identity.connection_id:
+        if skip == identity.connection_id or not audience.includes(identity.scope, identity.target):
             continue
-        if without_messages and is_message(payload):
-            continue
-        if audience.includes(identity.scope, identity.target):
+        state = state_of(name, payload)
+        if state is not None:
+            if last[state] is event:
+                yield encode_event(name, payload)
+        elif not (without_messages and is_message(payload)):
             position = Position(heard.epoch, place, known).text()
             yield encode_event_at(f"-{position}", name, payload)
+
+
+def _last_states(kept: list[Kept]) -> dict[State, Kept]:
+    """The last event that tells of each state, whether the client has heard it or not."""
+    last: dict[State, Kept] = {}
+    for event in kept:
+        if not event.frame.startswith(frame.SIGNAL):
+            _, _, name, payload = frame.decode(event.frame)
+            state = state_of(name, payload)
+            if state is not None:
+                last[state] = event
+    return last
 
 
 def _text(data: bytes) -> str:

@@ -1,4 +1,4 @@
-"""The updates of the last minutes, kept in memory for clients that lost their connection."""
+"""The events of the last minutes, kept in memory for clients that lost their connection."""
 
 import secrets
 import sys
@@ -13,16 +13,20 @@ from happy.domain.events import Audience, Scope
 from happy.domain.ports.pubsub import Origin
 from happy.domain.positions import Position, parse
 from happy.domain.values import AccountId, ConnectionId
-from happy.gateway.engine import encode_event_at
-from happy.gateway.replay import is_message
+from happy.gateway.engine import encode_event, encode_event_at
+from happy.gateway.replay import State, is_message, state_of
 
 MOST_EVENTS = 2_048
-"""Of one account: a replay must fit into the send queue of a connection."""
+MOST_STATES = 1_024
+"""Of one account: a replay of both must fit into the send queue of a connection."""
 
 ENTRY_BYTES = 200
 """What an event costs besides its packet."""
 
 LONGEST_NUMBER = 18
+MARK_SECONDS = 5.0
+"""How often the position is noted while nothing but states is published."""
+
 CLOCK_MS = 1_000
 """How well nodes know the time that they share, at the worst."""
 
@@ -61,8 +65,6 @@ class Event(NamedTuple):
     name: str
     payload: bytes
     origin: Origin | None = None
-    mark: str = ""
-    """How far the account was heard with this event, for other nodes."""
 
 
 class _Entry(NamedTuple):
@@ -86,15 +88,75 @@ class _Entry(NamedTuple):
 
 
 class _Account:
-    """The events of one account, and up to where older ones are gone."""
+    """The events of one account, and up to where older ones are gone.
 
-    __slots__ = ("entries", "gone", "gone_at", "size")
+    Of events that tell of the same state only the last one is kept, in `states`, the oldest first. `marks`
+    say how far the account was heard at some moments.
+    """
+
+    __slots__ = ("entries", "gone", "gone_at", "marks", "newest_at", "size", "states")
 
     def __init__(self) -> None:
         self.entries: deque[_Entry] = deque()
+        self.states: OrderedDict[State, _Entry] = OrderedDict()
+        self.marks: deque[tuple[float, str]] = deque()
         self.size = 0
         self.gone = 0
-        self.gone_at = 0.0
+        self.gone_at = self.newest_at = 0.0
+
+    def add(self, entry: _Entry, state: State | None) -> None:
+        self.newest_at = entry.at
+        self.size += entry.size
+        if state is None:
+            self.entries.append(entry)
+            return
+        former = self.states.get(state)
+        self.states[state] = entry
+        if former is not None:
+            self.size -= former.size
+            self.states.move_to_end(state)
+
+    def note(self, at: float, mark: str, oldest: float) -> None:
+        """Remember how far the account was heard now, unless that was done a moment ago."""
+        if not self.marks or at - self.marks[-1][0] >= MARK_SECONDS:
+            self.marks.append((at, mark))
+            while self.marks[0][0] < oldest:
+                self.marks.popleft()
+
+    def missed(self, reader: Reader) -> list[bytes]:
+        found = [entry for entry in self.entries if entry.is_for(reader)]
+        found += [entry for entry in self.states.values() if entry.is_for(reader)]
+        return [entry.packet for entry in sorted(found, key=lambda entry: entry.number)]
+
+    def exceeds(self, limits: HistoryLimits, oldest: float) -> bool:
+        return (
+            self.size > limits.account_bytes
+            or len(self.entries) > MOST_EVENTS
+            or len(self.states) > MOST_STATES
+            or bool(self.entries and self.entries[0].at < oldest)
+            or bool(self.states and next(iter(self.states.values())).at < oldest)
+        )
+
+    def drop_oldest(self) -> bool:
+        """Drop the oldest event; False if there is none."""
+        state = next(iter(self.states.values()), None)
+        if state is not None and (
+            not self.entries or state.number < self.entries[0].number or len(self.states) > MOST_STATES
+        ):
+            _, dropped = self.states.popitem(last=False)
+        elif self.entries:
+            dropped = self.entries.popleft()
+        else:
+            return False
+        self.size -= dropped.size
+        self.gone, self.gone_at = max(self.gone, dropped.number), max(self.gone_at, dropped.at)
+        return True
+
+    def mark_before(self, moment: float) -> str:
+        """How far the account was heard at the last moment before this one of which that is known."""
+        entry = next((entry for entry in reversed(self.entries) if entry.at < moment), None)
+        at, mark = next((noted for noted in reversed(self.marks) if noted[0] < moment), (0.0, ""))
+        return mark if entry is None or at > entry.at else shared_part(offset_of(entry.packet))
 
 
 class History:
@@ -121,24 +183,33 @@ class History:
         fits = tag == self._tag and digits.isascii() and digits.isdecimal() and len(digits) <= LONGEST_NUMBER
         return int(digits) if fits else None
 
-    def append(self, account_id: AccountId, event: Event) -> bytes:
-        """Keep an event; the packet to be sent now, which names its offset."""
+    def append(self, account_id: AccountId, event: Event, mark: str = "") -> bytes:
+        """Keep an event; the packet to be sent now, which names its offset unless it tells of a state.
+
+        `mark` is how far the account was heard with it, for other nodes.
+        """
         self._number += 1
-        shared = f"-{event.mark}" if event.mark else ""
-        packet = encode_event_at(f"{self._tag}.{self._number}{shared}", event.name, event.payload)
-        size = sys.getsizeof(packet) + ENTRY_BYTES
+        state = state_of(event.name, event.payload)
+        packet = encode_event(event.name, event.payload) if state else self._with_offset(event, mark)
         account = self._accounts.get(account_id)
         if account is None:
             account = self._accounts[account_id] = _Account()
-        now = self._now()
+        now, former = self._now(), account.size
+        size = sys.getsizeof(packet) + ENTRY_BYTES
         entry = _Entry(self._number, now, event.audience, event.skip, event.origin, packet, size)
-        account.entries.append(entry)
-        account.size += size
-        self.size += size
+        account.add(entry, state)
+        if state and mark:
+            account.note(now, mark, now - self._limits.keep_seconds)
         self._filled[account_id] = account
         self._filled.move_to_end(account_id)
-        self._trim(account_id, account, now)
+        self.size += account.size - former
+        if account.size > former:  # not for a sign of life like the one before
+            self._trim(account_id, account, now)
         return packet
+
+    def _with_offset(self, event: Event, mark: str) -> bytes:
+        offset = f"{self._tag}.{self._number}"
+        return encode_event_at(f"{offset}-{mark}" if mark else offset, event.name, event.payload)
 
     def missed(self, reader: Reader) -> list[bytes] | None:
         """The packets for this reader in order, None if some of them may be gone."""
@@ -147,15 +218,14 @@ class History:
             return []
         if reader.position < account.gone and reader.confirmed <= account.gone_at:
             return None
-        return [entry.packet for entry in account.entries if entry.is_for(reader)]
+        return account.missed(reader)
 
     def mark_before(self, account_id: AccountId, moment: float) -> str | None:
         """How far the account was heard before `moment`: empty if unknown, None for all up to now."""
         account = self._accounts.get(account_id)
-        if account is None or (not account.entries and account.gone_at < moment):
+        if account is None or account.newest_at < moment:
             return None
-        sent = (entry.packet for entry in reversed(account.entries) if entry.at < moment)
-        return shared_part(offset_of(next(sent, b"")))
+        return account.mark_before(moment)
 
     def interrupt(self, account_id: AccountId) -> None:
         """Events of the account were lost before they came here: nobody can be given everything."""
@@ -163,6 +233,8 @@ class History:
         account = self._accounts.setdefault(account_id, _Account())
         self._drop_all(account_id, account)
         account.gone, account.gone_at = self._number, self._now()
+        account.newest_at = account.gone_at
+        account.marks.clear()
 
     def forget(self, account_id: AccountId) -> None:
         """Nobody can ask for this account's events any more."""
@@ -172,29 +244,25 @@ class History:
 
     def _trim(self, account_id: AccountId, account: _Account, now: float) -> None:
         limits, oldest = self._limits, now - self._limits.keep_seconds
-        while (
-            account.size > limits.account_bytes
-            or len(account.entries) > MOST_EVENTS
-            or (account.entries and account.entries[0].at < oldest)
-        ):
-            self._drop_first(account)
-        if not account.entries:
+        while account.exceeds(limits, oldest) and self._drop_oldest(account):
+            pass
+        if not account.size:
             self._filled.pop(account_id, None)
         while self._filled:
             quietest, other = next(iter(self._filled.items()))
-            if self.size <= limits.total_bytes and other.entries[-1].at >= oldest:
+            if self.size <= limits.total_bytes and other.newest_at >= oldest:
                 break
             self._drop_all(quietest, other)
 
-    def _drop_first(self, account: _Account) -> None:
-        entry = account.entries.popleft()
-        account.size -= entry.size
-        self.size -= entry.size
-        account.gone, account.gone_at = entry.number, entry.at
+    def _drop_oldest(self, account: _Account) -> bool:
+        former = account.size
+        dropped = account.drop_oldest()
+        self.size += account.size - former
+        return dropped
 
     def _drop_all(self, account_id: AccountId, account: _Account) -> None:
-        while account.entries:
-            self._drop_first(account)
+        while self._drop_oldest(account):
+            pass
         self._filled.pop(account_id, None)
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from happy.gateway.past import Past
 
 NO_LABELS = ("", "")
-RECOVERED = Update.name
 REFUSAL_SECONDS = 0.2
 """Who waits for the answer to a commit that is in doubt is refused before the connection is closed."""
 
@@ -210,8 +209,7 @@ class Hub:
     def _deliver(self, account_id: AccountId, event: Event) -> None:
         connections, recovery = self._accounts.get(account_id), self.recovery
         receivers = connections.receivers(event.audience) if connections else ()
-        # Only updates can be missed: an ephemeral that comes late is not true any more.
-        if recovery is not None and event.name == RECOVERED and (connections or recovery.awaits(account_id)):
+        if recovery is not None and (receivers or recovery.awaits(account_id)):
             packet = recovery.note(account_id, event)
         elif not receivers:
             return

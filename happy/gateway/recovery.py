@@ -51,9 +51,8 @@ class Recovery:
 
     def note(self, account_id: AccountId, event: Event) -> bytes:
         """Keep an event for those who miss it; the packet to be sent."""
-        if self._elsewhere is not None:
-            event = event._replace(mark=self._elsewhere.mark(account_id))
-        return self._history.append(account_id, event)
+        mark = "" if self._elsewhere is None else self._elsewhere.mark(account_id)
+        return self._history.append(account_id, event, mark)
 
     def interrupt(self, account_id: AccountId) -> None:
         """Events of the account were lost on their way here: its clients must read again."""

@@ -90,15 +90,46 @@ async def test_an_offset_of_a_former_life_does_not_count(api: ApiClient, sid: st
         assert contents(back) == ["3"]
 
 
-async def test_ephemerals_are_not_repeated(api: ApiClient, sid: str) -> None:
+async def test_the_last_state_of_each_session_is_told_again(api: ApiClient, sid: str) -> None:
+    """Not every one: the others are not true any more."""
+    other = str((await api.create_session())["id"])
     async with Device.of(api) as phone:
         await phone.drop()
-    async with Device.of(api) as other:
-        await other.emit("session-alive", {"sid": sid, "time": now()})
-        await settled(api, other)
+    async with api.session_socket(sid) as agent:
+        for session, thinking in ((sid, True), (other, True), (sid, False)):
+            await agent.emit("session-alive", {"sid": session, "time": now(), "thinking": thinking})
+        await settled(api, agent)
     async with phone.again() as back:
+        told = [event.payload for event in await unread(back)]
+
         assert back.id == phone.id
-        assert await unread(back) == []
+        assert [(state["id"], state["thinking"]) for state in told] == [(other, True), (sid, False)]
+
+
+async def test_a_state_that_was_on_its_way_is_told_again(api: ApiClient, sid: str) -> None:
+    """The server cannot know whether the client read what was written since it answered a ping."""
+    async with Device.of(api) as phone, api.session_socket(sid) as agent:
+        await agent.emit("session-alive", {"sid": sid, "time": now(), "thinking": True})
+        await settled(api, agent, phone)
+        async with phone.again() as back:
+            (told,) = await unread(back)
+            assert (told.payload["id"], told.payload["thinking"]) == (sid, True)
+
+
+async def test_what_happened_is_told_once(api: ApiClient, sid: str) -> None:
+    event = {"kind": "done", "body": "b", "data": {}}
+    async with Device.of(api) as phone:
+        await api.post(f"/v1/sessions/{sid}/push-event", {**event, "title": "before"})
+        await settled(api, phone)
+        await phone.drop()
+    for title in ("missed 1", "missed 2"):
+        await api.post(f"/v1/sessions/{sid}/push-event", {**event, "title": title})
+    async with phone.again() as back:
+        assert [event.payload["title"] for event in await unread(back)] == ["missed 1", "missed 2"]
+        await back.drop()
+    async with back.again() as again:
+        assert again.id == phone.id
+        assert await unread(again) == []
 
 
 async def test_a_client_that_says_goodbye_is_forgotten(api: ApiClient, sid: str) -> None:

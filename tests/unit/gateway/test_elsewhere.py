@@ -1,11 +1,13 @@
 """Where the history of all nodes and what is heard live meet, nothing is told twice and nothing left out."""
 
 from collections.abc import Callable
+from typing import Any
 
+import msgspec
 import pytest
 
 from happy.domain.errors import Unavailable
-from happy.domain.events import TO_USER, Audience, to_session
+from happy.domain.events import TO_USER, Audience, Ephemeral, SessionActivity, SessionEvent, to_session
 from happy.domain.ports.pubsub import Kept, Origin
 from happy.domain.positions import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
@@ -16,6 +18,7 @@ from happy.gateway.handshake import Handshake
 from happy.gateway.history import Event, History, HistoryLimits, offset_of
 from happy.gateway.past import Past
 from happy.gateway.recovery import Recovery
+from tests.seeds import NOW
 
 OWNER, PHONE = AccountId("owner"), ConnectionId("phone")
 HERE, THERE = NodeId("0a" * 8), NodeId("0b" * 8)
@@ -86,21 +89,39 @@ class World:
 
     def publish(self, name: str, number: int, audience: Audience = TO_USER) -> None:
         """By the first node; the second one hears it."""
+        self._publish("update", f'"{name}"'.encode(), number, audience)
+
+    def tell(self, event: Ephemeral, number: int, sender: NodeId = THERE) -> None:
+        self._publish("ephemeral", msgspec.json.encode(event), number, TO_USER, sender)
+
+    def _publish(
+        self, kind: str, payload: bytes, number: int, audience: Audience, sender: NodeId = THERE
+    ) -> None:
         self.shared.place += 1
-        origin = Origin(THERE, number, self.at)
-        payload = f'"{name}"'.encode()
+        origin = Origin(sender, number, self.at)
         assert self.shared.kept is not None
-        raw = frame.encode(Frame(audience, None, "update", payload))
+        raw = frame.encode(Frame(audience, None, kind, payload))
         self.shared.kept.append(Kept(self.shared.place, origin, raw, ahead=False))
         if self.after.awaits(OWNER):
-            self.after.note(OWNER, Event(audience, None, "update", payload, origin))
+            self.after.note(OWNER, Event(audience, None, kind, payload, origin))
 
     async def come(self, pid: str, offset: str = "") -> list[str] | None:
         past = await self.after.claim(OWNER, self.asked(pid, offset), NOTHING)
         if past is None:
             return None
         packets = self.after.resume(past, self.asked(pid, offset))
-        return [packet.decode().split('"')[3] for packet in packets]
+        return [_name(msgspec.json.decode(packet[2:])[1]) for packet in packets]
+
+
+def _name(payload: Any) -> str:
+    """Of an update as these tests make them, and of an ephemeral what it says."""
+    if isinstance(payload, str):
+        return payload
+    return " ".join(str(value) for key, value in payload.items() if key not in {"type", "activeAt"})
+
+
+def activity(session: str, *, active: bool = True, thinking: bool = False) -> SessionActivity:
+    return SessionActivity(SessionId(session), active=active, active_at=NOW, thinking=thinking)
 
 
 @pytest.fixture
@@ -137,7 +158,7 @@ async def test_nor_when_it_arrives_while_the_client_is_away_once_more(world: Wor
     past = await world.after.claim(OWNER, asked, NOTHING)
     assert past is not None
     assert [] == world.after.resume(past, asked)
-    packet = world.after.note(OWNER, Event(TO_USER, None, "update", b'"own"', mark="1f.0"))
+    packet = world.after.note(OWNER, Event(TO_USER, None, "update", b'"own"'))
     world.after.lost(past, 0.0)
     world.after.release(past)
     world.publish("2", 2)
@@ -153,7 +174,7 @@ async def test_an_offset_from_before_a_visit_does_not_stand_for_what_the_visit_t
     here = world.after.begin(OWNER, ConnectionId("another"), world.asked(), NOTHING)
     world.after.lost(here, 0.0)  # somebody is waited for, so events are kept here
     world.publish("1", 1)
-    old = offset_of(world.after.note(OWNER, Event(TO_USER, None, "update", b'"own"', mark="1f.1")))
+    old = offset_of(world.after.note(OWNER, Event(TO_USER, None, "update", b'"own"')))
     world.publish("2", 2)
     world.publish("3", 3)
     for _ in range(3):
@@ -181,6 +202,49 @@ async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None
     world.shared.kept.append(Kept(2, Origin(THERE, 3, 0), frame.encode_signal("kind", "text"), ahead=False))
 
     assert ["1", "2"] == await world.come(pid)
+
+
+async def test_of_each_state_the_last_one_is_told_in_its_place(world: World) -> None:
+    pid = world.begin().pid
+    world.tell(activity("a", thinking=True), 1)
+    world.publish("1", 2)
+    world.tell(activity("b"), 3)
+    world.tell(activity("a", active=False), 4)
+    world.shared.before_answer = lambda: world.tell(activity("b", thinking=True), 5)
+
+    assert await world.come(pid) == ["1", "b True False", "a False False", "b True True"]
+
+
+@pytest.mark.parametrize(("heard", "missed"), [(0, ["a True False", "1"]), (1, ["1"]), (2, [])])
+async def test_a_state_that_it_heard_is_not_repeated(world: World, heard: int, missed: list[str]) -> None:
+    pid = world.begin().pid
+    world.tell(activity("a"), 1)
+    world.publish("1", 2)
+
+    assert await world.come(pid, f"aa.1-1f.0.{THERE}.{heard}") == missed
+
+
+async def test_a_state_that_it_heard_is_not_replaced_by_an_earlier_one(world: World) -> None:
+    pid = world.begin().pid
+    world.tell(activity("a", thinking=True), 1, NodeId("0c" * 8))
+    world.tell(activity("a", active=False), 1)
+
+    assert await world.come(pid, f"aa.1-1f.0.{THERE}.1") == []
+
+
+@pytest.mark.parametrize(("read", "missed"), [(0, 1), (1, 0)])
+async def test_what_happened_is_told_once(world: World, read: int, missed: int) -> None:
+    pid = world.begin().pid
+    for number in (1, 2):
+        world.tell(SessionEvent(SessionId("s"), "done", "title", "body", NOW), number)
+    past = await world.after.claim(OWNER, world.asked(pid), NOTHING)
+    assert past is not None
+    packets = world.after.resume(past, world.asked(pid))
+    assert len(packets) == 2
+    world.after.lost(past, 0.0)
+    world.after.release(past)
+
+    assert len(await world.come(pid, offset_of(packets[read])) or ()) == missed
 
 
 async def test_a_note_of_how_it_ended_is_believed(world: World) -> None:

@@ -1,0 +1,56 @@
+"""What the app shows of sessions and machines from the ephemerals that it was sent."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from tests.api_client import ApiClient
+from tests.socket_client import Event, Inbox
+
+
+class Shown(NamedTuple):
+    """`sessions`: whether each is online and thinking; `unread`: what the app counts in its title."""
+
+    sessions: dict[str, tuple[bool, bool]]
+    machines: dict[str, bool]
+    usage: dict[tuple[str, str], float]
+    unread: list[str]
+
+
+def shown(events: Iterable[Event], start: Shown | None = None) -> Shown:
+    """As the app does: states replace each other, notices are counted."""
+    now = start or Shown({}, {}, {}, [])
+    for event in events:
+        if event.name == "ephemeral":
+            _show(now, event.payload)
+    return now
+
+
+def _show(now: Shown, told: dict[str, Any]) -> None:
+    match told["type"]:
+        case "activity":
+            now.sessions[told["id"]] = (told["active"], told["thinking"])
+        case "machine-activity":
+            now.machines[told["id"]] = told["active"]
+        case "usage":
+            now.usage[told["id"], told["key"]] = told["tokens"]["total"]
+        case "session-event":
+            now.unread.append(told["title"])
+
+
+async def listed(api: ApiClient) -> Shown:
+    """What the app shows after it has read its lists."""
+    sessions = (await api.get("/v1/sessions"))["sessions"]
+    machines = await api.get("/v1/machines")
+    return Shown(
+        {row["id"]: (row["active"], False) for row in sessions},
+        {row["id"]: row["active"] for row in machines},
+        {},
+        [],
+    )
+
+
+async def until_shown(socket: Inbox, expected: Callable[[Shown], bool]) -> Shown:
+    """Wait until what the socket was sent makes this picture."""
+    while not expected(now := shown(socket.events)):
+        await socket.next_event("ephemeral")
+    return now
