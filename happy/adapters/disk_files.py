@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from happy.adapters.file_system import sync_folder
 from happy.domain.errors import Invalid, NotFound, TooLarge, Unavailable
 from happy.domain.ports.filestore import StoredFile
 
@@ -125,7 +126,7 @@ class DiskFiles:
             except FileNotFoundError:  # a deletion has tidied the folder away in between
                 if attempt == ATTEMPTS:
                     raise
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
 
     def _size(self, path: Path) -> int:
         self._require_inside(path)
@@ -194,11 +195,3 @@ async def _read(path: Path, offset: int, end: int) -> AsyncIterator[bytes]:
 def _sync(file: IO[bytes]) -> None:
     file.flush()
     os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

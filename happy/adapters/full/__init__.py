@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 
 from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
+from happy.adapters.file_system import make_private_folder
 from happy.adapters.full import redis_address, schema
 from happy.adapters.full.address import parse
 from happy.adapters.full.postgres import PostgresStore, open_store
@@ -90,10 +91,7 @@ async def open_checked_store(settings: Full) -> AsyncIterator[PostgresStore]:
 async def open_files(settings: Full) -> AsyncIterator[FileStore]:
     match settings.files:
         case Path() as folder:
-            try:
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            except OSError as error:
-                raise StartupError(f"cannot use {folder}: {error.strerror}") from None
+            make_private_folder(folder)
             yield DiskFiles(folder, settings.public_url or f"http://localhost:{settings.port}")
         case S3():
             from happy.adapters.full import s3_files

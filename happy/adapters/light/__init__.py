@@ -1,41 +1,75 @@
 """The light flavor: SQLite, this process and the local disk."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
-from happy.adapters.light.schema import prepare
-from happy.adapters.light.sqlite import open_store
+from happy.adapters.file_system import make_private_folder, network_file_system
+from happy.adapters.light.file_lock import Held, locked
+from happy.adapters.light.schema import explained, prepare
+from happy.adapters.light.sqlite import SqliteStore, open_store
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
 from happy.domain.errors import StartupError
 from happy.domain.ports.clock import Clock
 from happy.domain.values import NodeId
 from happy.settings import Light
 
+log = logging.getLogger(__name__)
+
 
 @asynccontextmanager
 async def open_adapters(settings: Light, node_id: NodeId, clock: Clock) -> AsyncIterator[Adapters]:
     """Bring the database up to date and open it. Raises StartupError."""
-    _make_folder(settings.data_dir)
-    _make_folder(settings.database.parent)
-    await asyncio.to_thread(prepare, settings.database, clock())
-    _make_folder(settings.files_dir)
-    public_url = settings.public_url or f"http://localhost:{settings.port}"
-    async with open_store(settings.database, settings.synchronous) as store:
-        yield Adapters(
-            store=store,
-            bus=LocalBus(),
-            link=LocalLink(node_id),
-            presence=LocalPresence(),
-            files=DiskFiles(settings.files_dir, public_url),
+    make_private_folder(settings.data_dir)
+    make_private_folder(settings.database.parent)
+    with _alone(settings.database):
+        await asyncio.to_thread(prepare, settings.database, clock())
+        make_private_folder(settings.files_dir)
+        public_url = settings.public_url or f"http://localhost:{settings.port}"
+        async with _open_checked_store(settings) as store:
+            yield Adapters(
+                store=store,
+                bus=LocalBus(),
+                link=LocalLink(node_id),
+                presence=LocalPresence(),
+                files=DiskFiles(settings.files_dir, public_url),
+            )
+
+
+@asynccontextmanager
+async def _open_checked_store(settings: Light) -> AsyncIterator[SqliteStore]:
+    async with AsyncExitStack() as stack:
+        with explained(settings.database):
+            store = await stack.enter_async_context(open_store(settings.database, settings.synchronous))
+        yield store
+
+
+@contextmanager
+def _alone(database: Path) -> Iterator[None]:
+    """Raises StartupError when another server has the database: each would hide its events from the other."""
+    kind = network_file_system(database.parent)
+    if kind is not None:
+        log.warning(
+            "%s is on a network file system (%s): nothing but you keeps servers on other machines from it,"
+            " and a link that breaks may damage it; a local disk is the place for it",
+            database,
+            kind,
         )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StartupError(f"cannot use {folder}: {error.strerror}") from None
+    with ExitStack() as stack:
+        try:
+            lock = locked(database.with_name(f"{database.name}.lock"), wait=False)
+            supported = stack.enter_context(lock)
+        except Held as held:
+            raise StartupError(
+                f"{database} is in use by another happy-server ({held}): stop that one,"
+                " or set HAPPY_SERVER_LIGHT_DATA_DIR to another folder"
+            ) from None
+        except OSError as error:
+            raise StartupError(f"cannot use {database.parent}: {error.strerror}") from None
+        if not supported:
+            log.warning("%s has no file locks: see to it that one server alone uses it", database.parent)
+        yield

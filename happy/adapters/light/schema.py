@@ -1,6 +1,5 @@
 """Brings the light database to the schema this version was built for, before anything else opens it."""
 
-import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +7,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import schema
+from happy.adapters.file_system import sync_folder
 from happy.adapters.light import adoption
+from happy.adapters.light.file_lock import locked
 from happy.domain.errors import StartupError
 from happy.domain.values import Millis
 from schema.history import HEAD, REVISIONS
@@ -16,6 +17,22 @@ from schema.history import HEAD, REVISIONS
 SQLITE_HEADER = b"SQLite format 3\0"
 BASE = REVISIONS[0]  # what other servers' databases look like
 LOCK_TIMEOUT = 30.0  # seconds
+
+LOCKS, SHARED_MEMORY = "its file system has no file locks", "its file system has no shared memory"
+LACKING = {
+    sqlite3.SQLITE_PROTOCOL: LOCKS,
+    sqlite3.SQLITE_IOERR_LOCK: LOCKS,
+    sqlite3.SQLITE_IOERR_RDLOCK: LOCKS,
+    sqlite3.SQLITE_IOERR_UNLOCK: LOCKS,
+    sqlite3.SQLITE_IOERR_CHECKRESERVEDLOCK: LOCKS,
+    sqlite3.SQLITE_IOERR_SHMLOCK: LOCKS,
+    sqlite3.SQLITE_IOERR_SHMMAP: SHARED_MEMORY,
+    sqlite3.SQLITE_IOERR_SHMOPEN: SHARED_MEMORY,
+    sqlite3.SQLITE_IOERR_SHMSIZE: SHARED_MEMORY,
+}
+"""What SQLite needs and network shares may not have, by its error codes."""
+
+ADVICE = "set DATABASE_URL=file:<path on a local disk>; uploaded files may stay where they are"
 
 
 class Corrupt(StartupError):
@@ -31,16 +48,16 @@ def prepare(path: Path, now: Millis) -> None:
 
     Safe to call from several processes at once. A database that is up to date costs one small read.
     """
-    with _explained(path):
+    with explained(path):
         if _revision(path) == HEAD:
             return
-        with _folder_locked(path.parent):
+        with locked(path.with_name(f".{path.name}.migrating"), wait=True):
             _bring_up_to_date(path, now)
 
 
 def verify(path: Path) -> None:
     """Raises StartupError unless the database has exactly the schema of this version; changes nothing."""
-    with _explained(path):
+    with explained(path):
         revision = _revision(path)
         if revision != HEAD:
             raise StartupError(
@@ -114,7 +131,7 @@ def _create(path: Path) -> None:
             _fill(db)
         _sync(made)
         made.replace(path)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _fill(db: sqlite3.Connection) -> None:
@@ -152,7 +169,7 @@ def _migrate(path: Path, revision: str, now: Millis) -> None:
         with migrate.sqlite_connection(path) as connection:
             migrate.upgrade(connection)
             copy.replace(backup)
-    _sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _adopt(path: Path) -> None:
@@ -181,18 +198,7 @@ def _check_sound(path: Path) -> None:
 
 
 @contextmanager
-def _folder_locked(folder: Path) -> Iterator[None]:
-    """Held by one process at a time, and let go of by the system when that process dies."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def explained(path: Path) -> Iterator[None]:
     """Whatever goes wrong, in one line that says what to do."""
     try:
         yield
@@ -203,7 +209,9 @@ def _explained(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StartupError(f"cannot use {path}: {error.strerror or error}") from error
     except sqlite3.OperationalError as error:
-        raise StartupError(f"cannot use {path}: {error}") from error
+        lacks = LACKING.get(getattr(error, "sqlite_errorcode", 0))
+        advice = f" ({lacks}: {ADVICE})" if lacks else ""
+        raise StartupError(f"cannot use {path}: {error}{advice}") from error
     except sqlite3.DatabaseError as error:
         raise Corrupt(
             f"{path} is damaged ({error}): restore a backup, or move it away to start afresh"

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from happy.adapters.file_system import make_private, sync_folder
 from happy.domain.errors import StartupError
 
 FILE_NAME: Final = "handy-master-secret.txt"
@@ -58,8 +59,8 @@ def _read(file: Path) -> str:
         text = file.read_text("utf-8").strip()
     except FileNotFoundError:
         return ""
-    if text and file.stat().st_mode & 0o077:
-        file.chmod(OWNER_ONLY)  # restored from a backup or copied by hand: still nobody else's business
+    if text:
+        make_private(file)  # restored from a backup or copied by hand: still nobody else's business
     return text
 
 
@@ -68,7 +69,7 @@ def _make(file: Path) -> str:
     try:
         _write(written, secrets.token_urlsafe(32))
         _place(written, file)
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
     finally:
         written.unlink(missing_ok=True)
     return _read(file)
@@ -88,11 +89,3 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import aiosqlite
 import msgspec
 
+from happy.adapters.light.file_guard import FileGuard
 from happy.adapters.light.writer import Writer, drive
 from happy.adapters.sql import accounts, messages
 from happy.adapters.sql.statement import Statement
@@ -32,9 +33,11 @@ T = TypeVar("T")
 def connect(path: Path, synchronous: Synchronous = "FULL") -> sqlite3.Connection:
     """A connection in autocommit mode, so that transactions begin and end where we say."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
+    (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
+    if mode != "wal":  # what SQLite answers where memory cannot be shared
+        raise sqlite3.OperationalError(f"its file system has no shared memory (journal mode {mode})")
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT}",
-        "journal_mode=WAL",
         f"synchronous={synchronous}",
         "foreign_keys=ON",
         "temp_store=MEMORY",
@@ -95,10 +98,12 @@ def _in_snapshot(connection: sqlite3.Connection, body: Callable[[SqliteExecutor]
 
 
 class SqliteStore:
-    def __init__(self, writing: sqlite3.Connection, readers: Sequence[Reader]) -> None:
+    def __init__(
+        self, writing: sqlite3.Connection, readers: Sequence[Reader], guard: FileGuard | None = None
+    ) -> None:
         self._executor = SqliteExecutor(writing)
         self._transaction = SqlTransaction(self._executor)
-        self._writer = Writer(writing)
+        self._writer = Writer(writing, guard)
         self._closed = False
         self._idle: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
         for reader in readers:
@@ -132,6 +137,7 @@ class SqliteStore:
             )
 
     async def ping(self) -> None:
+        self._writer.require_file()
         await self.query(_ping)
 
     async def close(self) -> None:
@@ -176,6 +182,8 @@ async def open_store(path: Path, synchronous: Synchronous = "FULL") -> AsyncIter
         readers = [Reader(partial(connect, path, synchronous), iter_chunk_size=64) for _ in range(READERS)]
         for reader in readers:
             await stack.enter_async_context(reader)
-        store = SqliteStore(connect(path, synchronous), readers)
+        writing = connect(path, synchronous)
+        writing.execute("SELECT count(*) FROM sqlite_master").fetchall()  # now the files beside it are there
+        store = SqliteStore(writing, readers, FileGuard(path))
         stack.push_async_callback(store.close)
         yield store

@@ -1,6 +1,7 @@
 """One thread owns the writing connection and commits waiting jobs together."""
 
 import asyncio
+import contextlib
 import logging
 import queue
 import sqlite3
@@ -8,9 +9,13 @@ import threading
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from happy.domain.errors import Unavailable
+from happy.adapters.light.file_guard import FileGuard
+from happy.domain.errors import Unavailable, Uncertain
 
 MAX_BATCH = 256
+LOOK_SECONDS = 1.0
+"""How often an idle writer makes sure that the database file is still there."""
+
 T = TypeVar("T")
 Job = tuple[Callable[[], Awaitable[Any]], "asyncio.Future[Any]"]
 Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
@@ -37,10 +42,12 @@ class Writer:
     Callers hear of success only after the shared COMMIT.
     """
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, guard: FileGuard | None = None) -> None:
+        """`guard` says whether what is committed can be found again."""
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._connection = connection
+        self._guard = guard
         self._closed = False
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -49,9 +56,15 @@ class Writer:
         """Run `body` in the writer thread and return once it is durable. Raises Unavailable."""
         if self._closed:
             raise Unavailable("the server is shutting down")
+        self.require_file()
         done: asyncio.Future[T] = self._loop.create_future()
         self._jobs.put((body, done))
         return await done
+
+    def require_file(self) -> None:
+        """Raises Unavailable when the database file is not the one that is open any more."""
+        if self._guard is not None and self._guard.lost:
+            raise Unavailable(self._guard.lost)
 
     async def close(self) -> None:
         """Commit what was submitted, then stop. A second call does nothing."""
@@ -70,7 +83,7 @@ class Writer:
     def _next_batch(self) -> list[Job]:
         """Wait for a job, then take all that queued up meanwhile. Empty means close."""
         batch: list[Job] = []
-        job = self._jobs.get()
+        job = self._next_job()
         while job is not None:
             batch.append(job)
             if len(batch) == MAX_BATCH or self._jobs.empty():
@@ -79,6 +92,23 @@ class Writer:
         if batch:
             self._jobs.put(None)
         return batch
+
+    def _next_job(self) -> Job | None:
+        """Wait for one, and look after the file meanwhile."""
+        while True:
+            try:
+                return self._jobs.get(timeout=None if self._guard is None else LOOK_SECONDS)
+            except queue.Empty:
+                self._file_is_lost()
+
+    def _file_is_lost(self) -> bool:
+        """When only the write-ahead log has gone, what it held is saved at once: it is open still."""
+        if self._guard is None or self._guard.check() is None:
+            return False
+        if self._guard.log_alone:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.execute("PRAGMA wal_checkpoint").fetchall()
+        return True
 
     def _commit(self, batch: list[Job]) -> list[Outcome]:
         execute = self._connection.execute
@@ -92,6 +122,8 @@ class Writer:
             unavailable = Unavailable("the database refused a commit")
             unavailable.__cause__ = error
             return [(done, None, unavailable) for _, done in batch]
+        if self._guard is not None and self._file_is_lost():
+            return [(done, None, Uncertain(self._guard.lost)) for _, done in batch]
         return outcomes
 
     def _roll_back(self) -> None:

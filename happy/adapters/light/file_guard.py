@@ -1,0 +1,64 @@
+"""Notices when the files that SQLite has open are no longer those that a restart would find."""
+
+import errno
+import logging
+from pathlib import Path
+from typing import Final
+
+BESIDE: Final = ("", "-wal", "-shm")
+"""What belongs to a database in write-ahead-log mode, as suffixes of its name."""
+
+GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+Identity = tuple[int, int] | None
+
+log = logging.getLogger(__name__)
+
+
+class FileGuard:
+    """A deleted file takes writes for as long as it is open: they would be acknowledged into nothing.
+
+    `lost` says what is wrong, or nothing; `check` belongs to the thread that writes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Once a connection has read something: the files beside the database are there from then on."""
+        self._suffixes = {path.with_name(path.name + suffix): suffix for suffix in BESIDE}
+        self._opened = {file: _identity(file) for file in self._suffixes}
+        self.lost: str | None = None
+        self.log_alone = False
+        """Only the log of changes has gone, so that what it holds can still be saved."""
+
+    def check(self) -> str | None:
+        """What is wrong, if anything is. Said in the log when it begins and when it ends."""
+        changed = [file for file, opened in self._opened.items() if _has_changed(file, opened)]
+        lost = _description(changed[0]) if changed else None
+        self.log_alone = [self._suffixes[file] for file in changed] == ["-wal"]
+        if lost != self.lost:
+            self.lost = lost
+            if lost is None:
+                log.warning("the database file is back: writes are taken again")
+            else:
+                log.error("%s: no writes are taken; put it back or restore a backup, then restart", lost)
+        return lost
+
+
+def _description(file: Path) -> str:
+    return f"{file} was {'replaced' if file.exists() else 'deleted'} while the server runs"
+
+
+def _has_changed(file: Path, opened: Identity) -> bool:
+    try:
+        return _identity(file) != opened
+    except OSError:  # the disk hangs or is full of errors: writes will tell
+        return False
+
+
+def _identity(file: Path) -> Identity:
+    """What the name leads to: nothing, or a file."""
+    try:
+        status = file.stat()
+    except OSError as error:
+        if error.errno in GONE:
+            return None
+        raise
+    return status.st_dev, status.st_ino

@@ -1,0 +1,94 @@
+"""A database file that goes away under a writer: nothing is acknowledged that a restart would not find."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from happy.adapters.light.file_guard import FileGuard
+from happy.adapters.light.sqlite import connect
+from happy.adapters.light.writer import Writer
+from happy.domain.errors import Unavailable
+
+
+class Kept:
+    """A writer on a table of numbers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.connection = connect(path)
+        self.connection.execute("CREATE TABLE numbers (number INTEGER PRIMARY KEY)")
+        self.guard = FileGuard(path)
+        self.writer = Writer(self.connection, self.guard)
+
+    async def insert(self, number: int) -> None:
+        async def body() -> None:
+            self.connection.execute("INSERT INTO numbers VALUES (?)", (number,))
+
+        await self.writer.submit(body)
+
+    def beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
+
+@pytest.fixture
+async def kept(tmp_path: Path) -> AsyncIterator[Kept]:
+    kept = Kept(tmp_path / "numbers.sqlite")
+    await kept.insert(1)
+    yield kept
+    await kept.writer.close()
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-shm"])
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+async def test_the_very_next_write_is_refused(kept: Kept, suffix: str, how: str) -> None:
+    if how == "replaced":
+        kept.beside(".other").write_bytes(b"")
+        kept.beside(".other").replace(kept.beside(suffix))
+    else:
+        kept.beside(suffix).unlink()
+
+    for number in (2, 3):
+        with pytest.raises(Unavailable, match=rf"numbers.sqlite{suffix} was {how} while the server runs"):
+            await kept.insert(number)
+
+
+async def test_an_idle_writer_notices_by_itself_and_says_so_once(
+    kept: Kept, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.path.rename(kept.beside(".away"))
+    async with asyncio.timeout(5):
+        while kept.guard.lost is None:  # noqa: ASYNC110 - another thread looks
+            await asyncio.sleep(0.01)
+    with pytest.raises(Unavailable):
+        kept.writer.require_file()
+    assert 1 == len(caplog.messages)
+    assert caplog.messages[0].startswith(
+        f"{kept.path} was deleted while the server runs: no writes are taken"
+    )
+
+
+async def test_a_file_that_is_put_back_takes_writes_again(kept: Kept) -> None:
+    kept.path.rename(kept.beside(".away"))
+    with pytest.raises(Unavailable):
+        await kept.insert(2)
+    kept.beside(".away").rename(kept.path)
+    async with asyncio.timeout(5):
+        while kept.guard.lost is not None:  # noqa: ASYNC110 - another thread looks
+            await asyncio.sleep(0.01)
+
+    await kept.insert(3)
+
+
+async def test_what_a_deleted_write_ahead_log_held_is_saved_at_once(kept: Kept) -> None:
+    kept.beside("-wal").unlink()
+    with pytest.raises(Unavailable):
+        await kept.insert(2)
+
+    copy = kept.beside(".copy")
+    copy.write_bytes(kept.path.read_bytes())  # as a crash at this moment would leave it
+    with closing(sqlite3.connect(copy)) as found:
+        assert (1,) in found.execute("SELECT number FROM numbers").fetchall()
