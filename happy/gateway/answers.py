@@ -1,6 +1,6 @@
 """How acknowledgements are written."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -10,9 +10,11 @@ from happy.domain.values import Swap
 from happy.gateway.engine import Ack
 
 T = TypeVar("T")
+Answer = Callable[[bytes], None]
+"""An `Ack`, or one that keeps its place among others."""
 
 
-def answer(ack: Ack | None, **fields: object) -> None:
+def answer(ack: Answer | None, **fields: object) -> None:
     """Acknowledge with an object, if the client asked for it."""
     if ack is not None:
         ack(msgspec.json.encode(fields))

@@ -1,6 +1,6 @@
 """Events about artifacts (contract 02 section 5.5)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar
 
 import msgspec
@@ -53,46 +53,64 @@ class ArtifactEvents:
             "artifact-delete": self.delete,
         }
 
-    async def read(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def read(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         asked = parse(payload, ArtifactRead)
         if asked is None or not asked.artifact_id:
-            return _refuse(ack, INVALID)
+            _refuse(ack, INVALID)
+            return None
         artifact = self._artifacts.get(connection.account_id, ArtifactId(asked.artifact_id))
-        return await _answer(ack, artifact, _shown)
+        return _follow(connection, asked.artifact_id, _answer(ack, artifact, _shown))
 
-    async def create(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def create(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         asked = parse(payload, ArtifactCreate)
         if asked is None or not asked.id:
-            return _refuse(ack, INVALID)
+            _refuse(ack, INVALID)
+            return None
         contents = NewArtifactContents(asked.header, asked.body, asked.data_encryption_key)
         artifact = self._artifacts.load_or_create(connection.account_id, ArtifactId(asked.id), contents)
-        return await _answer(ack, artifact, _shown)
+        return _follow(
+            connection, asked.id, _answer(ack, artifact, _shown), len(asked.header) + len(asked.body)
+        )
 
-    async def update(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def update(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         """Write the header, the body or both, whichever is given; all of it or nothing."""
         asked = parse(payload, ArtifactUpdate)
         if asked is None or not asked.artifact_id:
-            return _refuse(ack, INVALID)
+            _refuse(ack, INVALID)
+            return None
         if not asked.header and not asked.body:
-            return _refuse(ack, "No updates provided")
+            _refuse(ack, "No updates provided")
+            return None
         parts: dict[str, Part] = {}
         for name, given in (("header", asked.header), ("body", asked.body)):
             part = _part(given)
             if given and part is None:
-                return _refuse(ack, f"Invalid {name} parameters")
+                _refuse(ack, f"Invalid {name} parameters")
+                return None
             if part is not None:
                 parts[name] = part
         outcome = self._artifacts.edit(
             connection.account_id, ArtifactId(asked.artifact_id), parts.get("header"), parts.get("body")
         )
-        return await _answer(ack, outcome, lambda outcome: _written(outcome, parts))
+        work = _answer(ack, outcome, lambda outcome: _written(outcome, parts))
+        size = sum(len(part.value) for part in parts.values())
+        return _follow(connection, asked.artifact_id, work, size)
 
-    async def delete(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def delete(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         asked = parse(payload, ArtifactRead)
         if asked is None or not asked.artifact_id:
-            return _refuse(ack, INVALID)
+            _refuse(ack, INVALID)
+            return None
         deletion = self._artifacts.delete(connection.account_id, ArtifactId(asked.artifact_id))
-        return await _answer(ack, deletion, lambda _: {"result": "success"})
+        work = _answer(ack, deletion, lambda _: {"result": "success"})
+        return _follow(connection, asked.artifact_id, work)
+
+
+def _follow(
+    connection: Connection, artifact_id: str, work: Coroutine[Any, Any, None], size: int = 0
+) -> Awaitable[None] | None:
+    """What one connection sends about one artifact keeps its order."""
+    return connection.in_flight.follow(("artifact", artifact_id), work, size)
 
 
 async def _answer(

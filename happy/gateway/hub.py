@@ -16,6 +16,7 @@ from happy.gateway.engine import Ack, Socket, encode_event
 from happy.gateway.frame import Frame
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import Event, is_known
+from happy.gateway.in_flight import InFlight, SharedBounds
 from happy.gateway.recovery import Recovery
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class Connection:
     """One authenticated socket: whose it is, what it may hear, and which calls it serves."""
 
     __slots__ = (
+        "_in_flight",
+        "_shared",
         "account_id",
         "calls",
         "client",
@@ -53,7 +56,12 @@ class Connection:
     )
 
     def __init__(
-        self, socket: Socket, account_id: AccountId, asked: Handshake, labels: tuple[str, str] = NO_LABELS
+        self,
+        socket: Socket,
+        account_id: AccountId,
+        asked: Handshake,
+        labels: tuple[str, str] = NO_LABELS,
+        shared: SharedBounds | None = None,
     ) -> None:
         self.id = ConnectionId(socket.id)
         self.socket = socket
@@ -69,6 +77,21 @@ class Connection:
         self.past: Past | None = None
         self.since = 0  # what was published before that, its client has read
         self.heard: Position | None = None  # on another node; it must not hear that again
+
+        self._shared = shared
+        self._in_flight: InFlight | None = None  # most connections never need it
+
+    @property
+    def in_flight(self) -> InFlight:
+        """What it sent that waits for the store."""
+        if self._in_flight is None:
+            self._in_flight = InFlight(self._shared or SharedBounds())
+        return self._in_flight
+
+    @property
+    def busy(self) -> bool:
+        """Whether something it sent is still in flight."""
+        return self._in_flight is not None and self._in_flight.busy
 
     def lacks(self, event: Event) -> bool:
         """Whether an event for its audience is to be sent: not to its sender, nor to who has read it."""

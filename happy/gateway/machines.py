@@ -52,29 +52,30 @@ class MachineEvents:
             return None
         return self._activity.machine_alive(account_id, machine_id, at)
 
-    async def update_metadata(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def update_metadata(
+        self, connection: Connection, payload: Payload, ack: Ack | None
+    ) -> Awaitable[None] | None:
         asked = parse(payload, MachineUpdateMetadata)
         if asked is None or not asked.machine_id:
-            return answer(ack, **_refusal(payload))
-        swap = self._machines.update_metadata(
-            connection.account_id,
-            MachineId(asked.machine_id),
-            version(asked.expected_version),
-            asked.metadata,
-        )
-        return await answer_swap(ack, "metadata", swap, missing=NOT_FOUND, failed=FAILED)
+            answer(ack, **_refusal(payload))
+            return None
+        machine_id, expected = MachineId(asked.machine_id), version(asked.expected_version)
+        swap = self._machines.update_metadata(connection.account_id, machine_id, expected, asked.metadata)
+        work = answer_swap(ack, "metadata", swap, missing=NOT_FOUND, failed=FAILED)
+        return connection.in_flight.follow(("machine", machine_id), work, len(asked.metadata))
 
-    async def update_state(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def update_state(
+        self, connection: Connection, payload: Payload, ack: Ack | None
+    ) -> Awaitable[None] | None:
         asked = parse(payload, MachineUpdateState)
         if asked is None or not asked.machine_id:
-            return answer(ack, **_refusal(payload))
-        swap = self._machines.update_daemon_state(
-            connection.account_id,
-            MachineId(asked.machine_id),
-            version(asked.expected_version),
-            asked.daemon_state,
-        )
-        return await answer_swap(ack, "daemonState", swap, missing=NOT_FOUND, failed=FAILED)
+            answer(ack, **_refusal(payload))
+            return None
+        machine_id, expected = MachineId(asked.machine_id), version(asked.expected_version)
+        state = asked.daemon_state
+        swap = self._machines.update_daemon_state(connection.account_id, machine_id, expected, state)
+        work = answer_swap(ack, "daemonState", swap, missing=NOT_FOUND, failed=FAILED)
+        return connection.in_flight.follow(("machine", machine_id), work, len(state))
 
 
 def _refusal(payload: Payload) -> dict[str, str]:

@@ -14,6 +14,7 @@ from happy.gateway.answers import answer
 from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Handler, Hub
+from happy.gateway.in_flight import OVERLAPPING, SharedBounds
 from happy.gateway.past import Past
 from happy.gateway.payloads import AppState, parse
 from happy.metrics import Metrics
@@ -64,6 +65,7 @@ class Gateway:
         self._recovery = hub.recovery
         hub.on_signal(RETURNED, self._returned)
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
+        self._shared = SharedBounds()
         self._released: list[Released] = []
         self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
 
@@ -87,7 +89,8 @@ class Gateway:
         except Unauthenticated:
             raise Refused(handshake.INVALID_TOKEN) from None
         past = await self._come_back(socket, account_id, asked)
-        connection = Connection(socket, account_id, asked, self._metrics.client(asked.client))
+        labels = self._metrics.client(asked.client)
+        connection = Connection(socket, account_id, asked, labels, self._shared)
         connection.past = past
         try:
             await self._arrived(connection)
@@ -146,6 +149,8 @@ class Gateway:
     async def disconnected(self, socket: Socket, reason: str) -> None:
         """Called once per connected socket, after its last event."""
         connection: Connection = socket.data
+        if connection.busy:
+            await connection.in_flight.ended()
         log.debug("%s connection closed: %s", connection.scope, reason)
         self._metrics.events.add("disconnect", *connection.labels)
         methods = list(connection.methods)
@@ -221,11 +226,28 @@ class Gateway:
         self, socket: Socket, name: str, args: list[msgspec.Raw], ack: Ack | None
     ) -> Awaitable[None] | None:
         """Unknown events are ignored, and so is everything behind the first argument."""
+        connection: Connection = socket.data
+        if connection.busy and name not in OVERLAPPING:
+            return self._in_turn(connection, name, args, ack)
+        return self._handle(connection, name, args, ack)
+
+    async def _in_turn(
+        self, connection: Connection, name: str, args: list[msgspec.Raw], ack: Ack | None
+    ) -> None:
+        """Clients ask for a `ping` before they leave: its answer says that all before it is stored."""
+        await connection.in_flight.ended()
+        work = self._handle(connection, name, args, ack)
+        if work is not None:
+            await work
+
+    def _handle(
+        self, connection: Connection, name: str, args: list[msgspec.Raw], ack: Ack | None
+    ) -> Awaitable[None] | None:
         handler = self._handlers.get(name)
         if name in COUNTED:
-            self._count(name, socket.data)
+            self._count(name, connection)
         if handler is not None:
-            return handler(socket.data, args[0] if args else None, ack)
+            return handler(connection, args[0] if args else None, ack)
         if name == "ping" and not args:
             answer(ack)
         return None

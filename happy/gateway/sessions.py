@@ -7,9 +7,10 @@ import msgspec
 from happy.domain.errors import Invalid, NotFound
 from happy.domain.ports.clock import Clock
 from happy.domain.values import SessionId
-from happy.gateway.answers import answer, answer_swap
+from happy.gateway.answers import Answer, answer, answer_swap
 from happy.gateway.engine import Ack
 from happy.gateway.hub import Connection, Handler
+from happy.gateway.in_flight import Key
 from happy.gateway.payloads import (
     SendMessage,
     SessionAlive,
@@ -48,11 +49,19 @@ class SessionEvents:
             "session-end": self.end,
         }
 
-    async def message(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
-        """Store a message and announce it to everybody but its sender; acknowledge it if asked to."""
-        sent = parse(payload, SendMessage)
+    def message(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
+        """Store a message and announce it to everybody but its sender; acknowledge it if asked to.
+
+        The next one does not wait for its commit. Both keep their order, and so do their acknowledgements.
+        """
+        sent, ordered = parse(payload, SendMessage), connection.in_flight.in_order(ack)
         if sent is None:
-            return answer(ack, ok=False, error="Invalid parameters")
+            answer(ordered, ok=False, error="Invalid parameters")
+            return None
+        work = self._append(connection, sent, ordered)
+        return connection.in_flight.overlap(key(sent.sid), work, len(sent.message))
+
+    async def _append(self, connection: Connection, sent: SendMessage, ack: Answer | None) -> None:
         local_id = sent.local_id if isinstance(sent.local_id, str) else None
         try:
             (stored,) = await self._messages.append(
@@ -70,23 +79,31 @@ class SessionEvents:
             raise
         return answer(ack, ok=True, id=stored.id, seq=stored.seq, localId=stored.local_id)
 
-    async def update_metadata(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def update_metadata(
+        self, connection: Connection, payload: Payload, ack: Ack | None
+    ) -> Awaitable[None] | None:
         asked = parse(payload, UpdateMetadata)
         if asked is None or not asked.sid:
-            return answer(ack, **ERROR)
+            answer(ack, **ERROR)
+            return None
         swap = self._sessions.update_metadata(
             connection.account_id, SessionId(asked.sid), version(asked.expected_version), asked.metadata
         )
-        return await answer_swap(ack, "metadata", swap, missing=ERROR, failed=ERROR)
+        work = answer_swap(ack, "metadata", swap, missing=ERROR, failed=ERROR)
+        return connection.in_flight.follow(key(asked.sid), work, len(asked.metadata))
 
-    async def update_state(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def update_state(
+        self, connection: Connection, payload: Payload, ack: Ack | None
+    ) -> Awaitable[None] | None:
         asked = parse(payload, UpdateState)
         if asked is None or not asked.sid:
-            return answer(ack, **ERROR)
+            answer(ack, **ERROR)
+            return None
         swap = self._sessions.update_agent_state(
             connection.account_id, SessionId(asked.sid), version(asked.expected_version), asked.agent_state
         )
-        return await answer_swap(ack, "agentState", swap, missing=ERROR, failed=ERROR)
+        work = answer_swap(ack, "agentState", swap, missing=ERROR, failed=ERROR)
+        return connection.in_flight.follow(key(asked.sid), work, len(asked.agent_state or ""))
 
     def alive(
         self,
@@ -103,12 +120,25 @@ class SessionEvents:
             return None
         return self._activity.session_alive(account_id, sid, at, thinking=thinking)
 
-    async def end(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:  # noqa: ARG002
+    def end(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
         ended = parse(payload, SessionEnd)
         if ended is None or not ended.sid:
-            return
+            return None
+        return connection.in_flight.follow(key(ended.sid), self._end(connection, ended))
+
+    async def _end(self, connection: Connection, ended: SessionEnd) -> None:
         at = clamp(millis(ended.time), self._clock())
         try:
             await self._sessions.stop(connection.account_id, SessionId(ended.sid), at)
         except NotFound:
             return
+
+
+def key(session_id: str) -> Key:
+    """What one connection sends about one session keeps its order."""
+    return ("session", session_id)

@@ -1,6 +1,6 @@
 """Events about usage and access keys (contract 02 sections 5.4 and 5.6)."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any
 
 import msgspec
@@ -27,12 +27,18 @@ class UsageEvents:
     def handlers(self) -> Mapping[str, Handler]:
         return {"usage-report": self.report}
 
-    async def report(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
-        """Store a report in place of the one before it under the same key."""
+    def report(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
+        """Store a report in place of the one before it under the same key, in the order of arrival."""
         asked = parse(payload, ReportUsage)
         refusal = "Internal error" if asked is None else _refusal(asked)
         if asked is None or refusal:
-            return answer(ack, success=False, error=refusal)
+            answer(ack, success=False, error=refusal)
+            return None
+        return connection.in_flight.follow(
+            ("usage", ""), self._report(connection, asked, ack), len(payload or b"")
+        )
+
+    async def _report(self, connection: Connection, asked: ReportUsage, ack: Ack | None) -> None:
         session_id = SessionId(asked.session_id) if asked.session_id else None
         try:
             saved = await self._usage.report(
@@ -58,10 +64,15 @@ class AccessKeyEvents:
     def handlers(self) -> Mapping[str, Handler]:
         return {"access-key-get": self.get}
 
-    async def get(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+    def get(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         asked = parse(payload, AccessKeyGet)
         if asked is None or not asked.session_id or not asked.machine_id:
-            return answer(ack, ok=False, error="Invalid parameters: sessionId and machineId are required")
+            answer(ack, ok=False, error="Invalid parameters: sessionId and machineId are required")
+            return None
+        key = ("access key", asked.session_id)
+        return connection.in_flight.follow(key, self._get(connection, asked, ack))
+
+    async def _get(self, connection: Connection, asked: AccessKeyGet, ack: Ack | None) -> None:
         try:
             key = await self._access_keys.get(
                 connection.account_id, SessionId(asked.session_id), MachineId(asked.machine_id)

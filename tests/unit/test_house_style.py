@@ -23,6 +23,7 @@ MAY_START_TASKS = {
     "happy/adapters/full/appender.py",
     "happy/adapters/full/redis_link.py",
     "happy/services/remote_calls.py",
+    "happy/gateway/in_flight.py",
     "happy/gateway/rpc.py",
     "happy/gateway/engine/polling.py",
     "happy/gateway/engine/runtime.py",

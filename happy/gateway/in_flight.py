@@ -1,0 +1,189 @@
+"""Events of one connection that wait for the store: they share commits, and keep their order.
+
+A connection sends `m1 m2 m3 u1` for one session, three messages and an update of its state. The messages are
+given to the log one behind the other, without waiting for each other's commit; the update starts when they
+have ended, and a message behind it when the update has. Work for another session waits for none of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine
+    from typing import Any
+
+    from happy.gateway.engine import Ack
+
+MAX_WORKS = 32
+MAX_BYTES = 4_000_000
+"""Of one connection. What it sends beyond that is not read until something has ended."""
+
+MAX_SHARED_WORKS = 512
+MAX_SHARED_BYTES = 64_000_000
+"""Of all connections, besides the first of each: beyond that every connection waits for its own."""
+
+OVERLAPPING = frozenset(
+    {
+        "message",
+        "usage-report",
+        "update-metadata",
+        "update-state",
+        "session-end",
+        "machine-update-metadata",
+        "machine-update-state",
+        "artifact-read",
+        "artifact-update",
+        "artifact-create",
+        "artifact-delete",
+        "access-key-get",
+    }
+)
+"""Events whose handlers use `InFlight`. Any other one is handled when all of these have ended."""
+
+Key = tuple[str, str]
+"""What an event is about: its kind and id."""
+
+log = logging.getLogger(__name__)
+
+
+class SharedBounds:
+    """How much all connections have in flight together, the first work of each not counted."""
+
+    __slots__ = ("size", "works")
+
+    def __init__(self) -> None:
+        self.works = 0
+        self.size = 0
+
+    @property
+    def reached(self) -> bool:
+        return self.works >= MAX_SHARED_WORKS or self.size >= MAX_SHARED_BYTES
+
+
+class OrderedAck:
+    """An acknowledgement that is sent when those before it have been."""
+
+    __slots__ = ("_ack", "_queue", "args")
+
+    def __init__(self, ack: Ack, queue: deque[OrderedAck]) -> None:
+        self.args: bytes | None = None
+        self._ack = ack
+        self._queue = queue
+        queue.append(self)
+
+    def __call__(self, args: bytes) -> None:
+        self.args, queue = args, self._queue
+        while queue and (first := queue[0]).args is not None:
+            queue.popleft()
+            first._ack(first.args)  # noqa: SLF001 - one of this class
+
+
+class _Last(NamedTuple):
+    """The latest work for a key, what it waited for, and whether a next one may overlap with it."""
+
+    task: asyncio.Task[None]
+    gate: asyncio.Task[None] | None
+    overlaps: bool
+
+
+class InFlight:
+    """What one connection has in flight. To start something returns what to wait for before more is read."""
+
+    __slots__ = ("_acks", "_last", "_shared", "_size", "_tasks", "_waiters")
+
+    def __init__(self, shared: SharedBounds) -> None:
+        self._shared = shared
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._size = 0
+        self._last: dict[Key, _Last] = {}
+        self._acks: deque[OrderedAck] = deque()
+        self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._tasks)
+
+    def in_order(self, ack: Ack | None) -> OrderedAck | None:
+        """The acknowledgement of the next message; it must be called once."""
+        return None if ack is None else OrderedAck(ack, self._acks)
+
+    def overlap(self, key: Key, work: Coroutine[Any, Any, None], size: int) -> Awaitable[None] | None:
+        """Start work that keeps its order by itself if it begins in that order, as appends of messages do."""
+        last = self._last.get(key)
+        gate = None if last is None else last.gate if last.overlaps else last.task
+        return self._start(key, work, size, gate, overlaps=True)
+
+    def follow(self, key: Key, work: Coroutine[Any, Any, None], size: int = 0) -> Awaitable[None] | None:
+        """Start work when all for the same key has ended."""
+        last = self._last.get(key)
+        return self._start(key, work, size, None if last is None else last.task, overlaps=False)
+
+    def _start(
+        self,
+        key: Key,
+        work: Coroutine[Any, Any, None],
+        size: int,
+        gate: asyncio.Task[None] | None,
+        *,
+        overlaps: bool,
+    ) -> Awaitable[None] | None:
+        counted = bool(self._tasks)
+        if gate is not None:
+            work = _after(gate, work)
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        self._last[key] = _Last(task, gate, overlaps)
+        self._size += size
+        if counted:
+            self._shared.works += 1
+            self._shared.size += size
+        task.add_done_callback(partial(self._ended, key, size, counted))
+        return None if self._has_room() else self._room()
+
+    def _ended(self, key: Key, size: int, counted: bool, task: asyncio.Task[None]) -> None:  # noqa: FBT001
+        self._tasks.discard(task)
+        if self._last[key].task is task:
+            del self._last[key]
+        self._size -= size
+        if counted:
+            self._shared.works -= 1
+            self._shared.size -= size
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("event handler failed", exc_info=error)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def ended(self) -> None:
+        """Wait for everything that is in flight."""
+        while self._tasks:
+            await self._change()
+
+    async def _room(self) -> None:
+        while not self._has_room():
+            await self._change()
+
+    def _has_room(self) -> bool:
+        if not self._tasks:
+            return True
+        return len(self._tasks) < MAX_WORKS and self._size < MAX_BYTES and not self._shared.reached
+
+    async def _change(self) -> None:
+        waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        await waiter
+
+
+async def _after(gate: asyncio.Task[None], work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await asyncio.wait([gate])
+    except BaseException:
+        work.close()
+        raise
+    await work
