@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from happy.gateway.engine import asgi
 from happy.gateway.engine.asgi import Request
 from happy.gateway.engine.connection import Connection
+from happy.gateway.engine.open_packet import OpenPackets
 from happy.gateway.engine.polling import PollingTransport
 from happy.gateway.engine.runtime import Runtime
 from happy.gateway.engine.settings import EngineSettings
@@ -33,6 +34,7 @@ class Server:
 
     def __init__(self, application: Application, settings: EngineSettings | None = None) -> None:
         self._runtime = Runtime(application, settings or EngineSettings())
+        self._open_packets = OpenPackets()
         self._closing = False
 
     @property
@@ -131,7 +133,7 @@ class Server:
         session = self._runtime.connections.get(sid)
         if not sid:
             connection = self._open(target, link)
-            connection.send(connection.open_packet())
+            self._open_packets.send(connection, link.address)
         elif session is not None and isinstance(session.transport, PollingTransport):
             session.probe = link
             link.receiver = Probe(session, session.transport, link, self._runtime.settings.upgrade_timeout)

@@ -35,6 +35,10 @@ class LinkedTransport(Transport, Protocol):
 
     receiver: Receiver | None
 
+    @property
+    def address(self) -> str:
+        """Where it comes from: an IP address, of a proxy if there is one."""
+
     def on_arrival(self, call: Callable[[], None]) -> None:
         """Call this once when the peer has received everything that was written up to now."""
 

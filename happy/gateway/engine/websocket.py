@@ -139,14 +139,16 @@ class WebSocketLink(FrameWriter):
         self._tcp.close()
 
     def _enter(self, target: Target, answer: bytes) -> None:
-        """Answer the handshake and open the session; the two are put, so that they leave with one write.
-
-        A link that breaks between them leaves the official client waiting for its time-out of 20 s.
-        """
+        """Answer the handshake and open the session; the two are put, so that they leave with one write."""
         self.ready = True
         self._reader = FrameReader(self._runtime.settings.max_payload_untrusted)
         self._put(answer)
         self._door.enter(target, self)
+
+    @property
+    def address(self) -> str:
+        peer = self._tcp.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
 
     def attach(self, connection: Connection) -> None:
         self.receiver = self.connection = connection
