@@ -40,7 +40,7 @@ def caddy(folder: Path, port: int) -> Setup:
 
 def nginx(folder: Path, port: int) -> Setup:
     text = example("nginx").replace("listen 443 ssl", f"listen 127.0.0.1:{port}")
-    return _nginx(folder, re.sub(r"ssl_certificate\S* .*;", "", text))
+    return nginx_with(folder, re.sub(r"ssl_certificate\S* .*;", "", text))
 
 
 def nginx_at(folder: Path, port: int, locations: str) -> Setup:
@@ -48,12 +48,12 @@ def nginx_at(folder: Path, port: int, locations: str) -> Setup:
     passing = "proxy_http_version 1.1; proxy_set_header Host $http_host;"
     upgrade = "proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection $connection_upgrade;"
     upgrades = 'map $http_upgrade $connection_upgrade { default upgrade; "" ""; }'
-    return _nginx(
+    return nginx_with(
         folder, f"{upgrades}\nserver {{ listen 127.0.0.1:{port}; {passing} {upgrade}\n{locations}\n}}"
     )
 
 
-def _nginx(folder: Path, servers: str) -> Setup:
+def nginx_with(folder: Path, servers: str) -> Setup:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
     around = f"daemon off; pid {folder}/pid;\nevents {{}}\nhttp {{ access_log off; {paths}\n{servers}}}\n"
@@ -101,7 +101,7 @@ async def started(name: str, folder: Path, setup: Setup, url: str) -> AsyncItera
 
 
 async def _until_healthy(url: str) -> None:
-    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(trust_env=False) as client:
+    async with asyncio.timeout(START_SECONDS), httpx.AsyncClient(trust_env=False, verify=False) as client:
         while True:
             with suppress(httpx.TransportError):
                 if (await client.get(f"{url}/health")).status_code == 200:

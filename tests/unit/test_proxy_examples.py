@@ -80,7 +80,7 @@ def test_haproxy_understands_them(example: str, tmp_path: Path, certificate: str
 def test_there_are_some_for_every_proxy() -> None:
     counts = {language: len(examples(language)) for language in ("caddyfile", "nginx", "haproxy", "yaml")}
 
-    assert {"caddyfile": 2, "nginx": 3, "haproxy": 1, "yaml": 2} == counts
+    assert {"caddyfile": 2, "nginx": 3, "haproxy": 1, "yaml": 3} == counts
     assert all(isinstance(yaml.safe_load(example), dict) for example in examples("yaml"))
 
 
