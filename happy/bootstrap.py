@@ -42,6 +42,7 @@ from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
 from happy.services.avatars import AvatarService
 from happy.services.background import repeat
+from happy.services.deletions import Deletions
 from happy.services.developer_log import DeveloperLog
 from happy.services.doubts import Doubts
 from happy.services.feed import FeedService
@@ -174,14 +175,15 @@ def build_services(
     """Every use case, over the ports of one flavor."""
     store, names = adapters.store, AttachmentNames(keys.proof("attachment names"))
     unit_of_work = UnitOfWork(store, hub, clock)
+    deletions = Deletions(store, adapters.files, clock)
     avatars = AvatarService(store, outbound.avatars, adapters.files)
     states, app = GithubStates(store, keys, clock), outbound.github_app
     return Services(
         identity=IdentityService(store, keys.tokens, clock),
         pairing=PairingService(store, keys.tokens, clock),
-        sessions=SessionService(store, unit_of_work, hub, activity, adapters.files, clock),
+        sessions=SessionService(store, unit_of_work, hub, activity, deletions, clock),
         messages=MessageService(store, hub, clock),
-        machines=MachineService(store, unit_of_work, activity),
+        machines=MachineService(store, unit_of_work, activity, deletions),
         accounts=AccountService(store, unit_of_work, adapters.files, clock),
         artifacts=ArtifactService(store, unit_of_work, clock),
         access_keys=AccessKeyService(store, clock),
@@ -201,6 +203,7 @@ def build_services(
             clock,
             require_subscription=outbound.require_subscription,
         ),
+        deletions=deletions,
         store_ping=store.ping,
         link_state=adapters.link_state,
         files=None if adapters.files.direct else adapters.files,
@@ -253,6 +256,7 @@ async def background(
         repeat("write down heartbeats", 5, activity.flush),
         repeat("forget heartbeats", 300, activity.purge),
         repeat("end silent sessions", 60, activity.expire, at_once=True),
+        repeat("remove what was deleted", 0, services.deletions.run, at_once=True),
         repeat("settle doubts", 5, doubts.settle),
         repeat("forget linking requests", 3600, services.pairing.sweep),
         repeat("forget old tokens", 600, services.identity.purge),

@@ -119,6 +119,7 @@ CREATE TABLE "Machine" (
 	"lastActiveAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
 	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
 	"updatedAt" DATETIME NOT NULL,
+	"happy_deletedAt" DATETIME,
 	CONSTRAINT "Machine_pkey" PRIMARY KEY (id),
 	CONSTRAINT "Machine_accountId_fkey" FOREIGN KEY("accountId") REFERENCES "Account" (id) ON DELETE RESTRICT ON UPDATE CASCADE
 );
@@ -126,6 +127,7 @@ CREATE UNIQUE INDEX "Machine_accountId_id_key" ON "Machine" ("accountId", id);
 CREATE INDEX "Machine_accountId_idx" ON "Machine" ("accountId");
 CREATE INDEX "happy_Machine_accountId_lastActiveAt_idx" ON "Machine" ("accountId", "lastActiveAt");
 CREATE INDEX "happy_Machine_active_lastActiveAt_idx" ON "Machine" (active, "lastActiveAt");
+CREATE INDEX "happy_Machine_deletedAt_idx" ON "Machine" ("happy_deletedAt");
 
 CREATE TABLE "ServiceAccountToken" (
 	id TEXT NOT NULL,
@@ -309,4 +311,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0005');
+INSERT INTO alembic_version (version_num) VALUES ('0006');

@@ -173,12 +173,15 @@ machines = Table(
     required("lastActiveAt", Millis, "CURRENT_TIMESTAMP"),
     created(),
     updated(),
+    # Ours, from its deletion until its access keys are removed.
+    Column("happy_deletedAt", Millis, key="deleted_at"),
     unique("account_id", "id"),
     index("account_id"),
     # Ours, for the sweep that marks silent machines offline.
     Index("happy_Machine_active_lastActiveAt_idx", "active", "last_active_at"),
     # Ours, for the list of an account's machines.
     Index("happy_Machine_accountId_lastActiveAt_idx", "account_id", "last_active_at"),
+    Index("happy_Machine_deletedAt_idx", "deleted_at"),
 )
 
 access_keys = Table(

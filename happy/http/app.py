@@ -38,6 +38,7 @@ from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
+from happy.services.deletions import Deletions
 from happy.services.developer_log import DeveloperLog
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubWebhook
@@ -56,7 +57,7 @@ from happy.services.voice import VoiceService
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the endpoints call.
+    """What the endpoints call, and the jobs in the background.
 
     `link_state` is None where there is one node, `files` when clients read them from somewhere else,
     `developer_log` when they may not write one.
@@ -80,6 +81,7 @@ class Services:
     github_webhook: GithubWebhook
     vendors: VendorService
     voice: VoiceService
+    deletions: Deletions
     store_ping: Callable[[], Awaitable[None]]
     link_state: Callable[[], LinkState] | None
     files: FileStore | None

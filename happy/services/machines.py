@@ -13,14 +13,18 @@ from happy.domain.machines import Machine
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, MachineId, Millis, Swap
 from happy.services.activity import Activity
+from happy.services.deletions import Deletions
 from happy.services.unit_of_work import Changes, UnitOfWork
 
 
 class MachineService:
-    def __init__(self, store: Store, unit_of_work: UnitOfWork, activity: Activity) -> None:
+    def __init__(
+        self, store: Store, unit_of_work: UnitOfWork, activity: Activity, deletions: Deletions
+    ) -> None:
         self._store = store
         self._unit_of_work = unit_of_work
         self._activity = activity
+        self._deletions = deletions
 
     async def load_or_register(
         self,
@@ -49,8 +53,14 @@ class MachineService:
 
         machine = await self.get(account_id, machine_id)
         if machine is None:
+            await self._free_id(machine_id)
             machine = await self._unit_of_work.run(add)
         return machine
+
+    async def _free_id(self, machine_id: MachineId) -> None:
+        """The id of a machine that was deleted a moment ago can be registered anew."""
+        if await self._store.read(lambda tx: tx.machines.hidden(machine_id)):
+            await self._deletions.finish_machine(machine_id)
 
     async def get(self, account_id: AccountId, machine_id: MachineId) -> Machine | None:
         return await self._store.read(lambda tx: tx.machines.get(account_id, machine_id))
@@ -100,12 +110,13 @@ class MachineService:
         """Delete the machine; its sessions stay. Raises NotFound."""
 
         async def remove(changes: Changes) -> None:
-            if not await changes.tx.machines.delete(account_id, machine_id):
+            if not await changes.tx.machines.delete(account_id, machine_id, changes.now):
                 raise NotFound
             changes.record(account_id, TO_USER, DeleteMachine(machine_id))
 
         await self._unit_of_work.run(remove)
         self._activity.forget_machine(account_id, machine_id)
+        self._deletions.wake()
 
 
 def _fresh(

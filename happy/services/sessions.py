@@ -1,10 +1,8 @@
 """Create, list, update, stop and delete sessions (contract 01 section 4, 02 section 5.2)."""
 
-import logging
 from typing import TypeVar
 
-from happy.domain import attachments
-from happy.domain.errors import HappyError, NotFound
+from happy.domain.errors import NotFound
 from happy.domain.events import (
     TO_USER,
     DeleteSession,
@@ -16,19 +14,17 @@ from happy.domain.events import (
 )
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.pubsub import EventSink
 from happy.domain.ports.repository import Store
 from happy.domain.sessions import Session
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId, Swap
 from happy.services.activity import Activity
+from happy.services.deletions import Deletions
 from happy.services.unit_of_work import Changes, UnitOfWork
 
 LIST_LIMIT = 150
 ACTIVE_WINDOW = 15 * MINUTE
 T = TypeVar("T")
-
-log = logging.getLogger(__name__)
 
 
 class SessionService:
@@ -38,14 +34,14 @@ class SessionService:
         unit_of_work: UnitOfWork,
         sink: EventSink,
         activity: Activity,
-        files: FileStore,
+        deletions: Deletions,
         clock: Clock,
     ) -> None:
         self._store = store
         self._unit_of_work = unit_of_work
         self._sink = sink
         self._activity = activity
-        self._files = files
+        self._deletions = deletions
         self._clock = clock
 
     async def load_or_create(
@@ -135,19 +131,16 @@ class SessionService:
         self._sink.publish(account_id, SessionActivity(session_id, active=False, active_at=at), TO_USER)
 
     async def delete(self, account_id: AccountId, session_id: SessionId) -> None:
-        """Delete the session and everything in it. Raises NotFound."""
+        """The session is gone for everybody at once; what it held is removed later. Raises NotFound."""
 
         async def remove(changes: Changes) -> None:
-            if not await changes.tx.sessions.delete(account_id, session_id):
+            if not await changes.tx.sessions.delete(account_id, session_id, changes.now):
                 raise NotFound
             changes.record(account_id, TO_USER, DeleteSession(session_id))
 
         await self._unit_of_work.run(remove)
         self._activity.suppress(account_id, session_id)
-        try:
-            await self._files.delete_prefix(attachments.folder(session_id))
-        except HappyError:  # the session is gone all the same; what is left is ciphertext nobody can name
-            log.warning("attachments of a deleted session were left behind", exc_info=True)
+        self._deletions.wake()
 
     def _resumed(self, account_id: AccountId, session_id: SessionId, outcome: Swap[T]) -> Swap[T]:
         """A session that writes is alive again: a resumed one does not ask to be created first."""

@@ -20,12 +20,15 @@ REACHABLE = (
         sessions.c.id == param("session"),
         machines.c.id == param("machine"),
         sessions.c.account_id == param("account"),
+        machines.c.deleted_at.is_(None),
     )
 )
+# The key of a deleted session or machine may not be removed yet.
+_there = sa.and_(_own, sa.exists(REACHABLE))
 
 GET = sa.select(
     access_keys.c.data, access_keys.c.data_version, access_keys.c.created_at, access_keys.c.updated_at
-).where(_own)
+).where(_there)
 
 
 def ADD(insert: Any) -> Any:
@@ -54,7 +57,7 @@ def ADD(insert: Any) -> Any:
 
 SWAP = (
     sa.update(access_keys)
-    .where(_own, access_keys.c.data_version == param("expected"))
+    .where(_there, access_keys.c.data_version == param("expected"))
     .values(data=param("data"), data_version=access_keys.c.data_version + 1, updated_at=param("now"))
     .returning(access_keys.c.data.label("value"), access_keys.c.data_version.label("version"))
 )

@@ -9,7 +9,8 @@ from schema.constructs import greatest
 from schema.tables import access_keys, machines
 from schema.types import Millis
 
-_own = sa.and_(machines.c.id == param("machine"), machines.c.account_id == param("account"))
+_there = machines.c.deleted_at.is_(None)
+_own = sa.and_(machines.c.id == param("machine"), machines.c.account_id == param("account"), _there)
 _columns = [
     machines.c.id,
     machines.c.account_id,
@@ -39,7 +40,7 @@ GET = sa.select(*_columns).where(_own)
 
 OWNED = (
     sa.select(*_columns)
-    .where(machines.c.account_id == param("account"))
+    .where(machines.c.account_id == param("account"), _there)
     .order_by(machines.c.last_active_at.desc(), machines.c.id)
 )
 
@@ -97,7 +98,12 @@ MARK_IDLE = (
     .returning(machines.c.account_id, machines.c.id, machines.c.last_active_at)
 )
 
-DELETE_ACCESS_KEYS = sa.delete(access_keys).where(
-    access_keys.c.machine_id == param("machine"), access_keys.c.account_id == param("account")
+HIDE = (
+    sa.update(machines)
+    .where(_own)
+    .values(deleted_at=param("now"), active=sa.false(), updated_at=param("now"))
+    .returning(machines.c.id)
 )
-DELETE = sa.delete(machines).where(_own).returning(machines.c.id)
+_hidden = sa.and_(machines.c.id == param("machine"), machines.c.deleted_at.is_not(None))
+HIDDEN = sa.select(machines.c.id).where(_hidden)
+DELETE = sa.delete(machines).where(_hidden, ~sa.exists().where(access_keys.c.machine_id == machines.c.id))

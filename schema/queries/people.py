@@ -4,6 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.constructs import ignoring_case
+from schema.queries.deletions import DELETED_OWNER
 from schema.tables import accounts, github_users
 from schema.tables import user_relationships as relations
 
@@ -26,7 +27,7 @@ _people = sa.select(*_profile, sa.func.coalesce(_status, sa.literal_column("'non
     _with_github
 )
 
-GET = _people.where(accounts.c.id == param("account"))
+GET = _people.where(accounts.c.id == param("account"), accounts.c.id != DELETED_OWNER)
 
 # A range rather than a pattern: it is found in the index, and no character is a wildcard.
 _username = ignoring_case(accounts.c.username)

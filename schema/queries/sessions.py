@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.constructs import any_of, byte_order
-from schema.tables import access_keys, session_messages, sessions, usage_reports
+from schema.queries.deletions import DELETED_OWNER
+from schema.tables import sessions
 from schema.types import Millis
 
 _own = sa.and_(sessions.c.id == param("session"), sessions.c.account_id == param("account"))
@@ -107,10 +108,14 @@ SWAP_AGENT_STATE = (
     .returning(sessions.c.agent_state.label("value"), sessions.c.agent_state_version.label("version"))
 )
 
-# A flush that comes after the session was stopped must not revive it.
+# A flush that comes after the session was stopped, or deleted, must not revive it.
 MARK_ACTIVE = (
     sa.update(sessions)
-    .where(sessions.c.id == param("session"), sessions.c.last_active_at < param("at", type_=Millis))
+    .where(
+        sessions.c.id == param("session"),
+        sessions.c.account_id != DELETED_OWNER,
+        sessions.c.last_active_at < param("at", type_=Millis),
+    )
     .values(active=sa.true(), last_active_at=param("at", type_=Millis), updated_at=param("now"))
 )
 
@@ -140,8 +145,10 @@ MARK_IDLE = (
     .returning(sessions.c.account_id, sessions.c.id, sessions.c.last_active_at)
 )
 
-OWNED = sa.select(sessions.c.id).where(_own)
-DELETE_MESSAGES = sa.delete(session_messages).where(session_messages.c.session_id == param("session"))
-DELETE_USAGE = sa.delete(usage_reports).where(usage_reports.c.session_id == param("session"))
-DELETE_ACCESS_KEYS = sa.delete(access_keys).where(access_keys.c.session_id == param("session"))
-DELETE = sa.delete(sessions).where(_own).returning(sessions.c.id)
+# The tag is free for a new session at once. Ids are the only tags that deleted sessions have.
+DELETE = (
+    sa.update(sessions)
+    .where(_own)
+    .values(account_id=DELETED_OWNER, tag=sessions.c.id, active=sa.false(), updated_at=param("now"))
+    .returning(sessions.c.id)
+)

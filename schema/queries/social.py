@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.constructs import byte_order
+from schema.queries.deletions import DELETED_OWNER
 from schema.tables import accounts
 from schema.tables import user_relationships as relations
 
@@ -15,7 +16,10 @@ _direction = sa.and_(relations.c.from_user_id == param("owner"), relations.c.to_
 # the order in which update counters are taken, so that no two transactions wait for each other.
 LOCK_PAIR = (
     sa.select(accounts.c.id)
-    .where(sa.or_(accounts.c.id == param("one"), accounts.c.id == param("other")))
+    .where(
+        sa.or_(accounts.c.id == param("one"), accounts.c.id == param("other")),
+        accounts.c.id != DELETED_OWNER,
+    )
     .order_by(byte_order(accounts.c.id))
     .with_for_update(key_share=True)
 )

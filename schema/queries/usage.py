@@ -6,7 +6,8 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.figures import figures, is_figure, sum_of
-from schema.tables import usage_reports
+from schema.queries.deletions import DELETED_OWNER
+from schema.tables import sessions, usage_reports
 from schema.types import Millis
 
 _stored = [usage_reports.c.id, usage_reports.c.created_at, usage_reports.c.updated_at]
@@ -58,7 +59,10 @@ def _at(name: str) -> Any:
 
 _created = sa.type_coerce(Millis().column_expression(_usage.created_at), sa.BigInteger)
 _start = (_created - _created % param("length", type_=sa.BigInteger)).label("start")
-_of_account = _usage.account_id == param("account")
+# Reports of deleted sessions may not be removed yet; such sessions are few, and looked up once.
+_deleted = sa.select(sessions.c.id).where(sessions.c.account_id == DELETED_OWNER).scalar_subquery()
+_is_shown = sa.or_(_usage.session_id.is_(None), _usage.session_id.not_in(_deleted))
+_of_account = sa.and_(_usage.account_id == param("account"), _is_shown)
 _of_session = sa.and_(_of_account, _usage.session_id == param("session"))
 
 

@@ -31,8 +31,9 @@ OWN_INDEXES = {
     ("happy_UsageReport_sessionId_createdAt_idx", False, "sessionId, createdAt, id"),
     ("happy_UserKVStore_accountId_key_idx", False, "accountId, key COLLATE C"),
     ("happy_RepeatKey_expiresAt_idx", False, "expiresAt"),
+    ("happy_Machine_deletedAt_idx", False, "happy_deletedAt"),
 }
-OWN_COLUMNS = {"happy_lastMessageAt"}
+OWN_COLUMNS = {"happy_lastMessageAt", "happy_deletedAt"}
 
 
 def describe(connection: sa.Connection) -> dict[str, Any]:

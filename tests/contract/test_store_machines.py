@@ -180,7 +180,7 @@ async def test_a_machine_is_deleted_by_its_owner_only(store: Store) -> None:
     machine = await seeds.machine(store, owner)
 
     async def delete(who: AccountId) -> bool:
-        return await store.write(lambda tx: tx.machines.delete(who, machine.id))
+        return await store.write(lambda tx: tx.machines.delete(who, machine.id, NOW))
 
     deletions = [await delete(stranger), await delete(owner), await delete(owner)]
 
@@ -191,6 +191,6 @@ async def test_a_machine_is_deleted_by_its_owner_only(store: Store) -> None:
 async def test_a_deleted_machine_can_be_registered_by_anybody(store: Store) -> None:
     owner, stranger = await seeds.account(store), await seeds.account(store)
     machine = await seeds.machine(store, owner)
-    await store.write(lambda tx: tx.machines.delete(owner, machine.id))
+    await store.write(lambda tx: tx.machines.delete(owner, machine.id, NOW))
 
     assert machine.id == (await seeds.machine(store, stranger, machine.id)).id

@@ -301,12 +301,12 @@ async def test_a_session_is_deleted_with_its_messages(store: Store) -> None:
     session, other = await seeds.session(store, owner), await seeds.session(store, owner)
     for target in (session, other):
         await store.messages.append(owner, target.id, [seeds.draft()], NOW)
-    deleted = await store.write(lambda tx: tx.sessions.delete(owner, session.id))
+    deleted = await store.write(lambda tx: tx.sessions.delete(owner, session.id, NOW))
 
     assert deleted
     assert None is await store.read(lambda tx: tx.sessions.get(owner, session.id))
     assert 1 == len(await store.messages.after(owner, other.id, 0, 10))
-    assert not await store.write(lambda tx: tx.sessions.delete(owner, session.id))
+    assert not await store.write(lambda tx: tx.sessions.delete(owner, session.id, NOW))
 
 
 async def test_a_foreign_session_is_not_deleted(store: Store) -> None:
@@ -314,5 +314,5 @@ async def test_a_foreign_session_is_not_deleted(store: Store) -> None:
     session = await seeds.session(store, owner)
     await store.messages.append(owner, session.id, [seeds.draft()], NOW)
 
-    assert not await store.write(lambda tx: tx.sessions.delete(stranger, session.id))
+    assert not await store.write(lambda tx: tx.sessions.delete(stranger, session.id, NOW))
     assert 1 == len(await store.messages.after(owner, session.id, 0, 10))

@@ -1,5 +1,6 @@
 """Attachments through the server (contract 01 section 6)."""
 
+import asyncio
 import uuid
 from typing import Any
 
@@ -205,4 +206,7 @@ async def test_files_go_with_their_session(api: ApiClient, session: str, server:
 
     await api.delete(f"/v1/sessions/{session}")
 
-    assert not on_disk.exists()
+    await api.get(f"/v1/sessions/{session}/attachments/{on_disk.name}", expect=404)
+    async with asyncio.timeout(10):
+        while on_disk.exists():  # noqa: ASYNC110 - the server is in another thread
+            await asyncio.sleep(0.01)

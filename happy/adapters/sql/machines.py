@@ -22,8 +22,13 @@ def _silent(account_id: AccountId, machine_id: MachineId, at: Millis) -> tuple[A
 
 
 MARK_IDLE = Statement("machines.MARK_IDLE", _silent)
-DELETE_ACCESS_KEYS: Statement[None] = Statement("machines.DELETE_ACCESS_KEYS", scalar)
+REMOVE_KEYS: Statement[str] = Statement("deletions.REMOVE_KEYS_OF_MACHINE", scalar)
 DELETE: Statement[MachineId] = Statement("machines.DELETE", scalar)
+HIDE: Statement[MachineId] = Statement("machines.HIDE", scalar)
+HIDDEN: Statement[MachineId] = Statement("machines.HIDDEN", scalar)
+
+KEYS_AT_ONCE = 100
+"""How many access keys are deleted together with their machine. It is hidden while more than these are."""
 
 
 class SqlMachines:
@@ -75,9 +80,16 @@ class SqlMachines:
     ) -> list[tuple[AccountId, MachineId, Millis]]:
         return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit, now=now)
 
-    async def delete(self, account_id: AccountId, machine_id: MachineId) -> bool:
-        await self._run.run(DELETE_ACCESS_KEYS, account=account_id, machine=machine_id)
-        return await self._run.one(DELETE, account=account_id, machine=machine_id) is not None
+    async def delete(self, account_id: AccountId, machine_id: MachineId, now: Millis) -> bool:
+        hidden = await self._run.one(HIDE, account=account_id, machine=machine_id, now=now)
+        if hidden is None:
+            return False
+        await self._run.all(REMOVE_KEYS, target=machine_id, limit=KEYS_AT_ONCE)
+        await self._run.run(DELETE, machine=machine_id)
+        return True
+
+    async def hidden(self, machine_id: MachineId) -> bool:
+        return await self._run.one(HIDDEN, machine=machine_id) is not None
 
     async def _existing(self, account_id: AccountId, machine_id: MachineId) -> Machine:
         machine = await self.get(account_id, machine_id)

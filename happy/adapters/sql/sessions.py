@@ -28,13 +28,8 @@ def _silent(account_id: AccountId, session_id: SessionId, at: Millis) -> tuple[A
 
 
 MARK_IDLE = Statement("sessions.MARK_IDLE", _silent)
-OWNED: Statement[SessionId] = Statement("sessions.OWNED", scalar)
+ADD_DELETED_OWNER: Statement[None] = Statement("deletions.ADD_OWNER", scalar)
 DELETE: Statement[SessionId] = Statement("sessions.DELETE", scalar)
-DELETE_CONTENTS: tuple[Statement[None], ...] = (
-    Statement("sessions.DELETE_MESSAGES", scalar),
-    Statement("sessions.DELETE_USAGE", scalar),
-    Statement("sessions.DELETE_ACCESS_KEYS", scalar),
-)
 
 FEW = 500
 """So many changed sessions are sorted by their ids; among more, a walk along the ids finds a page soon."""
@@ -113,12 +108,9 @@ class SqlSessions:
     ) -> list[tuple[AccountId, SessionId, Millis]]:
         return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit, now=now)
 
-    async def delete(self, account_id: AccountId, session_id: SessionId) -> bool:
-        if await self._run.one(OWNED, account=account_id, session=session_id) is None:
-            return False
-        for statement in DELETE_CONTENTS:
-            await self._run.run(statement, session=session_id)
-        return await self._run.one(DELETE, account=account_id, session=session_id) is not None
+    async def delete(self, account_id: AccountId, session_id: SessionId, now: Millis) -> bool:
+        await self._run.run(ADD_DELETED_OWNER, now=now)
+        return await self._run.one(DELETE, account=account_id, session=session_id, now=now) is not None
 
     async def _existing(self, account_id: AccountId, session_id: SessionId) -> Session:
         session = await self.get(account_id, session_id)

@@ -3,6 +3,7 @@
 from happy.adapters.sql.access_keys import SqlAccessKeys
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.artifacts import SqlArtifacts
+from happy.adapters.sql.deletions import SqlDeletions
 from happy.adapters.sql.feed import SqlFeed
 from happy.adapters.sql.github import SqlGithub
 from happy.adapters.sql.kv import SqlKv
@@ -29,6 +30,7 @@ class SqlTransaction:
         self.artifacts = SqlArtifacts(run)
         self.kv = SqlKv(run)
         self.usage = SqlUsage(run)
+        self.deletions = SqlDeletions(run)
         self.statistics = SqlStatistics(run)
         self.people = SqlPeople(run)
         self.social = SqlSocial(run)

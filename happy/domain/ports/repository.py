@@ -1,7 +1,7 @@
 """Durable state: repositories, the transaction they share, and the message log."""
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -148,8 +148,8 @@ class SessionRepository(Protocol):
         """Deactivate up to `limit` sessions last seen by `deadline`; return whose and when last seen."""
         ...
 
-    async def delete(self, account_id: AccountId, session_id: SessionId) -> bool:
-        """Delete the session with its messages, usage reports and access keys."""
+    async def delete(self, account_id: AccountId, session_id: SessionId, now: Millis) -> bool:
+        """Hide the session with all that belongs to it, whatever its size; `deletions` has more to do."""
         ...
 
 
@@ -186,8 +186,35 @@ class MachineRepository(Protocol):
         """Deactivate up to `limit` machines last seen by `deadline`; return whose and when last seen."""
         ...
 
-    async def delete(self, account_id: AccountId, machine_id: MachineId) -> bool:
-        """Delete the machine with its access keys."""
+    async def delete(self, account_id: AccountId, machine_id: MachineId, now: Millis) -> bool:
+        """Hide the machine and its access keys; with many of them, `deletions` has more to do."""
+        ...
+
+    async def hidden(self, machine_id: MachineId) -> bool:
+        """Whether a deleted machine keeps this id from being registered."""
+        ...
+
+
+Deletable = Literal["session", "machine"]
+
+
+class DeletionRepository(Protocol):
+    """What was deleted and is hidden already, but still has rows: they go a few at a time."""
+
+    async def claim(self, kind: Deletable, now: Millis) -> str | None:
+        """The id of one that is due by `now`, which until the commit is nobody else's to claim."""
+        ...
+
+    async def remove(self, kind: Deletable, target: str, limit: int) -> int:
+        """Remove up to `limit` rows of what was deleted and return how many; 0 when there are none left."""
+        ...
+
+    async def finish(self, kind: Deletable, target: str) -> bool:
+        """Remove the session or machine itself. False when something belongs to it after all."""
+        ...
+
+    async def postpone(self, kind: Deletable, target: str, until: Millis) -> None:
+        """Let others come first: it could not be finished now."""
         ...
 
 
@@ -464,6 +491,8 @@ class Transaction(Protocol):
     def kv(self) -> KvRepository: ...
     @property
     def usage(self) -> UsageRepository: ...
+    @property
+    def deletions(self) -> DeletionRepository: ...
     @property
     def statistics(self) -> StatisticsRepository: ...
 

@@ -146,7 +146,7 @@ async def test_e4_a_session_that_was_gone_hid_the_others(world: World, owner: Ac
     at = world.clock.advance(minutes=1)
     await beat(world, gone)
     await beat(world, kept)
-    await world.store.write(lambda tx: tx.sessions.delete(owner, gone.id))
+    await world.store.write(lambda tx: tx.sessions.delete(owner, gone.id, NOW))
     await world.activity.flush()
 
     assert (at, True) == await stored(world, kept)

@@ -128,7 +128,9 @@ async def test_archiving_again_announces_again(world: World, owner: AccountId) -
         assert expected == wire
 
 
-async def test_a_deleted_session_takes_its_files_along(world: World, owner: AccountId) -> None:
+async def test_a_deleted_session_is_gone_before_its_rows_and_files_are(
+    world: World, owner: AccountId
+) -> None:
     session = await seeds.session(world.store, owner)
     await world.messages.append(owner, session.id, [(None, "secret")])
     world.sink.take()
@@ -137,17 +139,8 @@ async def test_a_deleted_session_takes_its_files_along(world: World, owner: Acco
 
     assert {"t": "delete-session", "sid": session.id} == published.wire["body"]
     assert TO_USER == published.audience
-    assert [f"sessions/{session.id}/attachments/"] == world.files.deleted
+    assert [] == world.files.deleted
     assert None is await world.sessions.get(owner, session.id)
-
-
-async def test_files_that_cannot_be_deleted_do_not_keep_the_session(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner)
-    world.files.broken = True
-    await world.sessions.delete(owner, session.id)
-
-    assert None is await world.sessions.get(owner, session.id)
-    assert 1 == len(world.sink.take())
 
 
 # -- machines ----------------------------------------------------------------------------------------------

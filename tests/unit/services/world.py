@@ -12,6 +12,7 @@ from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.ports.filestore import StoredFile, UploadTicket
 from happy.domain.values import AccountId, ConnectionId, Millis
 from happy.services.activity import Activity
+from happy.services.deletions import Deletions
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.sessions import SessionService
@@ -128,8 +129,9 @@ class World:
         self.presence = LocalPresence()
         self.unit_of_work = UnitOfWork(store, self.sink, self.clock)
         self.activity = Activity(store, self.sink, self.presence, self.clock)
+        self.deletions = Deletions(store, self.files, self.clock)
         self.sessions = SessionService(
-            store, self.unit_of_work, self.sink, self.activity, self.files, self.clock
+            store, self.unit_of_work, self.sink, self.activity, self.deletions, self.clock
         )
         self.messages = MessageService(store, self.sink, self.clock)
-        self.machines = MachineService(store, self.unit_of_work, self.activity)
+        self.machines = MachineService(store, self.unit_of_work, self.activity, self.deletions)

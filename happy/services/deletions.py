@@ -1,0 +1,100 @@
+"""Removes, in the background, the rows and files of deleted sessions and machines.
+
+A deletion itself only hides, in one short transaction; see `schema.queries.deletions` for how. What is hidden
+is found again after a restart. Replicas may work at the same time: each batch locks what it is about.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+from time import perf_counter
+from typing import get_args
+
+from happy.domain import attachments
+from happy.domain.errors import HappyError, NotFound, Unavailable
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.filestore import FileStore
+from happy.domain.ports.repository import Deletable, Store, Transaction
+from happy.domain.values import HOUR, MachineId, Millis, SessionId
+from happy.services.batches import batch, in_batches, pause
+
+LOOK_SECONDS = 60.0
+"""How often a replica looks for what another one has left behind."""
+
+RETRY_AFTER = 1 * HOUR
+
+log = logging.getLogger(__name__)
+
+
+class Deletions:
+    def __init__(self, store: Store, files: FileStore, clock: Clock) -> None:
+        self._store = store
+        self._files = files
+        self._clock = clock
+        self._waiting = asyncio.Event()
+        self._waiting.set()
+
+    def wake(self) -> None:
+        """Something was deleted."""
+        self._waiting.set()
+
+    async def run(self) -> None:
+        """Wait until something was deleted, or for a minute, and remove all that there is to remove."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._waiting.wait()
+        self._waiting.clear()
+        try:
+            await self.sweep()
+        except BaseException:
+            self._waiting.set()
+            raise
+
+    async def sweep(self) -> None:
+        """Remove all that is due, one batch after the other."""
+        for kind in get_args(Deletable):
+            while await self._next(kind):
+                pass
+
+    async def finish_machine(self, machine_id: MachineId) -> None:
+        """Remove this machine now, because its id is wanted again."""
+        while not await self._finish("machine", machine_id):
+            await in_batches(self._store, lambda tx, limit: tx.deletions.remove("machine", machine_id, limit))
+
+    async def _next(self, kind: Deletable) -> bool:
+        """One batch of one of them; whether there was any."""
+        began = perf_counter()
+        target, is_empty = await self._store.write(lambda tx: self._batch(tx, kind))
+        if target is None:
+            return False
+        if is_empty:
+            await self._remove_files(kind, target)
+        await pause(perf_counter() - began)
+        return True
+
+    async def _batch(self, tx: Transaction, kind: Deletable) -> tuple[str | None, bool]:
+        target = await tx.deletions.claim(kind, self._clock())
+        if target is None:
+            return None, True
+        return target, await batch(tx, lambda tx, limit: tx.deletions.remove(kind, target, limit))
+
+    async def _remove_files(self, kind: Deletable, target: str) -> None:
+        """What has no rows left ends with its files; while they cannot be removed, it is tried again."""
+        try:
+            if kind == "session":
+                await self._files.delete_prefix(attachments.folder(SessionId(target)))
+        except Unavailable:
+            log.warning("attachments of a deleted session cannot be removed yet", exc_info=True)
+            until = Millis(self._clock() + RETRY_AFTER)
+            await self._store.write(lambda tx: tx.deletions.postpone(kind, target, until))
+            return
+        except HappyError:  # what is left is ciphertext that nobody can name
+            log.warning("attachments of a deleted session were left behind", exc_info=True)
+        await self._finish(kind, target)
+
+    async def _finish(self, kind: Deletable, target: str) -> bool:
+        """False when something was added to it at the last moment: the next batch removes that."""
+        try:
+            return await self._store.write(lambda tx: tx.deletions.finish(kind, target))
+        except NotFound:
+            return False

@@ -1,0 +1,146 @@
+"""Deleting what is large: gone at once for everybody, in nobody's way, and finished after a restart."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from happy.settings import load
+from schema.tables import access_keys, session_messages, sessions, usage_reports
+from schema.types import Json, Millis
+from tests.api_client import ApiClient
+from tests.e2e.server import Server
+from tests.rows import Rows, open_rows
+
+MANY = 20_000
+MOMENT = 1_700_000_000_000
+
+
+@pytest.fixture
+async def rows(own_server: Server) -> AsyncIterator[Rows]:
+    async with open_rows(load(own_server.variables, flavor=own_server.flavor)) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def api(own_server: Server) -> AsyncIterator[ApiClient]:
+    async with ApiClient.signed_in(own_server.url) as client:
+        yield client
+
+
+async def long_session(api: ApiClient, rows: Rows, tag: str | None = None) -> str:
+    """A session with many messages, stored without asking the server for each."""
+    session_id: str = (await api.create_session(tag))["id"]
+    number = _numbers(MANY).c.number
+    message = {
+        "id": sa.literal(f"{session_id}-", sa.Text).concat(sa.cast(number, sa.Text)),
+        "session_id": sa.literal(session_id, sa.Text),
+        "seq": number,
+        "content": _bound('{"t":"encrypted","c":"c2VjcmV0"}', Json()),
+        "created_at": _bound(MOMENT, Millis()),
+        "updated_at": _bound(MOMENT, Millis()),
+    }
+    await _insert(rows, session_messages, message)
+    await rows(sa.update(sessions).where(sessions.c.id == session_id).values(seq=MANY))
+    return session_id
+
+
+def _numbers(count: int) -> Any:
+    """1, 2, ... as a table."""
+    numbers = sa.select(sa.literal(1, sa.Integer).label("number")).cte("numbers", recursive=True)
+    following = sa.select(numbers.c.number + 1).where(numbers.c.number < count)
+    return numbers.union_all(following)
+
+
+def _bound(value: Any, type_: Any) -> Any:
+    return type_.bind_expression(sa.literal(value, sa.BigInteger if isinstance(value, int) else sa.Text))
+
+
+async def _insert(rows: Rows, table: sa.Table, columns: dict[str, Any]) -> None:
+    """As many rows as there are numbers in the expressions of the columns."""
+    await rows(sa.insert(table).from_select(list(columns), sa.select(*columns.values())))
+
+
+async def left(rows: Rows, table: sa.Table, session_id: str) -> int:
+    ((count,),) = await rows(sa.select(sa.func.count()).where(table.c.session_id == session_id))
+    return int(count)
+
+
+async def until_gone(rows: Rows, session_id: str) -> None:
+    """The session's row goes last."""
+    async with asyncio.timeout(60):
+        while await rows(sa.select(sessions.c.id).where(sessions.c.id == session_id)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    for table in (session_messages, usage_reports, access_keys):
+        assert 0 == await left(rows, table, session_id)
+
+
+async def test_deleting_a_long_session_makes_no_other_writer_wait(api: ApiClient, rows: Rows) -> None:
+    long, other = await long_session(api, rows), (await api.create_session())["id"]
+    await api.delete(f"/v1/sessions/{long}")
+    await api.post_messages(other, ["written meanwhile"])
+
+    assert 0 < await left(rows, session_messages, long)
+    await until_gone(rows, long)
+
+
+async def test_a_restart_in_between_finishes_a_deletion(
+    own_server: Server, api: ApiClient, rows: Rows
+) -> None:
+    long = await long_session(api, rows)
+    await api.delete(f"/v1/sessions/{long}")
+    own_server.kill()
+
+    assert 0 < await left(rows, session_messages, long)
+    await own_server.start()
+    await until_gone(rows, long)
+
+
+async def test_nothing_of_a_deleted_session_is_shown_while_its_rows_are_still_there(
+    api: ApiClient, rows: Rows
+) -> None:
+    long = await long_session(api, rows, tag="tag")
+    machine = (await api.register_machine())["id"]
+    key = f"/v1/access-keys/{long}/{machine}"
+    await api.post(key, {"data": "secret"})
+    async with api.user_socket() as phone:
+        await api.delete(f"/v1/sessions/{long}")
+        assert long == (await phone.next_update("delete-session"))["sid"]
+        lists = [await api.get(path) for path in ("/v1/sessions", "/v2/sessions", "/v2/sessions/active")]
+
+    assert [[], [], []] == [each["sessions"] for each in lists]
+    await api.get(f"/v3/sessions/{long}/messages", after_seq=0, expect=404)
+    await api.get(f"/v1/sessions/{long}/messages", expect=404)
+    await api.get(key, expect=404)
+    await api.delete(f"/v1/sessions/{long}", expect=404)
+    again = await api.create_session("tag")
+    assert long != again["id"]
+    assert 0 == again["seq"]
+    await until_gone(rows, long)
+    assert [again["id"]] == [each["id"] for each in (await api.get("/v1/sessions"))["sessions"]]
+
+
+async def test_a_machine_with_thousands_of_access_keys_is_gone_at_once(api: ApiClient, rows: Rows) -> None:
+    session, machine = (await api.create_session())["id"], (await api.register_machine())["id"]
+    ((account,),) = await rows(sa.select(sessions.c.account_id).where(sessions.c.id == session))
+    name = sa.literal(f"{session}-", sa.Text).concat(sa.cast(_numbers(2_000).c.number, sa.Text))
+    moments = {column: _bound(MOMENT, Millis()) for column in ("created_at", "updated_at")}
+    common = {"id": name, "account_id": sa.literal(account, sa.Text), **moments}
+    text = sa.literal("m", sa.Text)
+    await _insert(
+        rows, sessions, {**common, "tag": name, "metadata": text, "last_active_at": _bound(MOMENT, Millis())}
+    )
+    await _insert(
+        rows,
+        access_keys,
+        {**common, "session_id": name, "machine_id": sa.literal(machine, sa.Text), "data": text},
+    )
+    await api.delete(f"/v1/machines/{machine}")
+
+    assert [] == await api.get("/v1/machines")
+    await api.get(f"/v1/access-keys/{session}-1/{machine}", expect=404)
+    await api.register_machine(machine)
+    answer = await api.get(f"/v1/access-keys/{session}-1/{machine}")
+    assert {"accessKey": None} == answer
