@@ -115,7 +115,7 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         services = replace(services, store_ping=ready)
         metrics.gauges.link = adapters.link_state
         if settings.remote_debug_log:
-            services = replace(services, developer_log=DeveloperLog(clock))
+            services = replace(services, developer_log=DeveloperLog(elapsed))
         shared = adapters.history is not None
         remote = RemoteCalls(hub, adapters.link, adapters.presence, CALL_SECONDS) if shared else None
         rpc = RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics, remote=remote), remote)
@@ -189,9 +189,9 @@ def build_services(
         access_keys=AccessKeyService(store, clock),
         kv=KvService(store, unit_of_work),
         usage=UsageService(store, hub, clock),
-        social=SocialService(store, unit_of_work, adapters.files, clock),
+        social=SocialService(store, unit_of_work, adapters.files, elapsed),
         feed=FeedService(store),
-        attachments=AttachmentService(store, adapters.files, names, clock),
+        attachments=AttachmentService(store, adapters.files, names, elapsed),
         push=PushService(store, hub, adapters.presence, outbound.push, clock),
         github=GithubService(unit_of_work, outbound.github, avatars, states, keys, app),
         github_webhook=GithubWebhook(app.webhook_secret),
@@ -292,3 +292,7 @@ def dispatch(engine: Engine, http: ASGIApp, prefix: PathPrefix) -> ASGIApp:
 
 def system_clock() -> Millis:
     return Millis(time.time_ns() // 1_000_000)
+
+
+def elapsed() -> Millis:
+    return Millis(time.monotonic_ns() // 1_000_000)

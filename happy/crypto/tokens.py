@@ -1,7 +1,9 @@
 """Compact signed tokens: the bearer tokens of accounts, and the states of a GitHub sign-in."""
 
+import logging
 import math
 import re
+import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -16,7 +18,10 @@ from happy.crypto.encoding import SIGNATURE_BYTES, base64url, unbase64url, verif
 NOT_BEFORE_LEEWAY: Final = 5  # seconds: two nodes' clocks may disagree about "now"
 GITHUB_STATE_LIFETIME: Final = 300_000
 CACHED_TOKENS: Final = 10_000
+WARNING_SECONDS: Final = 3_600
 CACHE_LIFETIME: Final = 24 * 3_600_000
+
+log = logging.getLogger(__name__)
 
 _HEADER: Final = "eyJhbGciOiJFZERTQSJ9"  # {"alg":"EdDSA"}, exactly these bytes
 _PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
@@ -37,6 +42,7 @@ class Signer:
     def __init__(self, seed: bytes, issuer: str) -> None:
         self.public_key, self._secret_key = crypto_sign_seed_keypair(seed)
         self._issuer = issuer
+        self._warned = -math.inf
 
     def issue(
         self,
@@ -80,8 +86,16 @@ class Signer:
             return None
         if not _timely(claims, seconds):
             return None
+        if claims.get("nbf", seconds) > seconds + NOT_BEFORE_LEEWAY:
+            self._warn_of_clock()
         extras = {name: value for name, value in claims.items() if name not in _STANDARD_CLAIMS}
         return Claims(account_id, extras, claims.get("exp"))
+
+    def _warn_of_clock(self) -> None:
+        """The signature says that a server of ours issued it: the time here is wrong, or was wrong there."""
+        if time.monotonic() - self._warned > WARNING_SECONDS:
+            self._warned = time.monotonic()
+            log.warning("accepted a token of ours from the future: is the clock of this machine behind?")
 
 
 class Tokens:
@@ -149,10 +163,12 @@ def _acceptable(header: object) -> bool:
 
 
 def _timely(claims: dict[str, Any], seconds: int) -> bool:
-    """The three times are numbers where present and now lies between them."""
+    """The three times are numbers where present, and the last of them has not passed.
+
+    The first one does not matter: a machine without a battery starts with a clock that is years behind, and
+    whoever signed in before would be turned away.
+    """
     times = [claims[name] for name in ("iat", "nbf", "exp") if name in claims]
-    if any(isinstance(time, bool) or not isinstance(time, int | float) for time in times):
+    if any(isinstance(moment, bool) or not isinstance(moment, int | float) for moment in times):
         return False
-    return bool(
-        claims.get("nbf", seconds) <= seconds + NOT_BEFORE_LEEWAY and claims.get("exp", math.inf) > seconds
-    )
+    return bool(claims.get("exp", math.inf) > seconds)

@@ -1,7 +1,6 @@
 """Clients that were connected to another node: who they were, and what they missed since."""
 
 import hmac
-import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
 from collections.abc import Callable, Iterator
@@ -37,7 +36,7 @@ class Identity(Struct, frozen=True, array_like=True):
 
 
 class Ending(Struct, frozen=True, array_like=True):
-    """How a connection ended. `lost_at` is Unix time in s, None after a goodbye."""
+    """How a connection ended. `lost_at` is on that clock in s, None after a goodbye."""
 
     lost_at: float | None
     told: str = ""
@@ -57,10 +56,10 @@ class Lost(Exception):
 
 
 class Elsewhere:
-    """`window` is how long a client may have been away, in s."""
+    """`window` is how long a client may have been away, in s, on the clock that all replicas share."""
 
     def __init__(
-        self, history: SharedHistory, key: bytes, window: float, now: Callable[[], float] = time.time
+        self, history: SharedHistory, key: bytes, window: float, now: Callable[[], float] | None = None
     ) -> None:
         self.mark = history.mark
         self.clock = history.now
@@ -68,7 +67,7 @@ class Elsewhere:
         self._history = history
         self._key = key
         self._window = window
-        self._now = now
+        self._now = now or (lambda: history.now() / 1000)
 
     # Private ids
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 from happy.domain import attachments
 from happy.domain.attachments import MAX_BYTES, AttachmentNames
 from happy.domain.errors import Invalid, NotFound, TooLarge, TooMany
-from happy.domain.ports.clock import Clock
+from happy.domain.ports.clock import Elapsed
 from happy.domain.ports.filestore import FileStore, StoredFile, UploadTicket
 from happy.domain.ports.repository import Store
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId
@@ -28,11 +28,11 @@ class Upload(Struct, frozen=True):
 
 
 class AttachmentService:
-    def __init__(self, store: Store, files: FileStore, names: AttachmentNames, clock: Clock) -> None:
+    def __init__(self, store: Store, files: FileStore, names: AttachmentNames, elapsed: Elapsed) -> None:
         self._store = store
         self._files = files
         self._names = names
-        self._uploads = Window(UPLOADS_PER_MINUTE, Millis(MINUTE), clock)
+        self._uploads = Window(UPLOADS_PER_MINUTE, Millis(MINUTE), elapsed)
 
     async def request_upload(self, account_id: AccountId, session_id: SessionId, size: float) -> Upload:
         """Issue a name. Raises TooMany, NotFound for a foreign session, TooLarge."""

@@ -4,7 +4,7 @@ import logging
 from typing import Literal
 
 from happy.domain.errors import TooMany
-from happy.domain.ports.clock import Clock
+from happy.domain.ports.clock import Elapsed
 from happy.domain.values import MINUTE, Millis
 from happy.services.rate import Window
 
@@ -22,8 +22,8 @@ log = logging.getLogger(__name__)
 
 
 class DeveloperLog:
-    def __init__(self, clock: Clock) -> None:
-        self._entries = Window(ENTRIES_PER_MINUTE, Millis(MINUTE), clock)
+    def __init__(self, elapsed: Elapsed) -> None:
+        self._entries = Window(ENTRIES_PER_MINUTE, Millis(MINUTE), elapsed)
         self._left = MOST
 
     def write(self, level: str, message: str, source: Source, platform: str | None, timestamp: str) -> None:

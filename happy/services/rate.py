@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable
 
-from happy.domain.ports.clock import Clock
+from happy.domain.ports.clock import Elapsed
 from happy.domain.values import Millis
 
 LARGEST = 10_000
@@ -12,15 +12,15 @@ LARGEST = 10_000
 class Window:
     """At most `limit` calls of one caller within `length` ms of the first."""
 
-    def __init__(self, limit: int, length: Millis, clock: Clock) -> None:
+    def __init__(self, limit: int, length: Millis, elapsed: Elapsed) -> None:
         self._limit = limit
         self._length = length
-        self._clock = clock
+        self._elapsed = elapsed
         self._counts: dict[Hashable, tuple[Millis, int]] = {}
 
     def allow(self, caller: Hashable) -> bool:
         """Count a call and say whether it is within the limit."""
-        now = self._clock()
+        now = self._elapsed()
         started, count = self._counts.get(caller, (now, 0))
         if now - started >= self._length:
             started, count = now, 0

@@ -8,7 +8,7 @@ from happy.domain.events import TO_USER, RelationshipUpdated
 from happy.domain.feed import draft_of
 from happy.domain.ids import new_id
 from happy.domain.people import Person, UserProfile, profile_of
-from happy.domain.ports.clock import Clock
+from happy.domain.ports.clock import Elapsed
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.social import Change, Notice, Relation, Transition
@@ -29,11 +29,11 @@ Move = Callable[[Relation, Relation, Millis], list[Change]]
 
 
 class SocialService:
-    def __init__(self, store: Store, unit_of_work: UnitOfWork, files: FileStore, clock: Clock) -> None:
+    def __init__(self, store: Store, unit_of_work: UnitOfWork, files: FileStore, elapsed: Elapsed) -> None:
         self._store = store
         self._unit_of_work = unit_of_work
         self._files = files
-        self._searches = Window(SEARCHES_PER_MINUTE, Millis(MINUTE), clock)
+        self._searches = Window(SEARCHES_PER_MINUTE, Millis(MINUTE), elapsed)
 
     async def search(self, viewer: AccountId, prefix: str) -> list[UserProfile]:
         """The first ten accounts whose username begins with `prefix`, in any case. Raises TooMany."""

@@ -14,6 +14,7 @@ from happy.adapters.full.redis_frames import Keeping, Kept, RedisFrames
 from happy.adapters.full.redis_link import RedisLink
 from happy.adapters.full.redis_unpublished import RedisUnpublished
 from happy.adapters.full.redis_wire import Broken
+from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import OnFrame, OnGap, OnMessage, Origin
 from happy.domain.values import AccountId, NodeId
@@ -74,7 +75,7 @@ class RedisBus:
 
     def now(self) -> int:
         """The time of Redis in ms, as it was told last: clocks of nodes may differ."""
-        return int(time.time() * 1000) + self._ahead
+        return int(steady_time() * 1000) + self._ahead
 
     # Out
 
@@ -205,7 +206,7 @@ class RedisBus:
         await self._link.subscriptions.subscribe(self._node_channel(self.node_id))
         lost = await self._is_another()
         seconds, micros = await ask("TIME")
-        self._ahead = int(seconds) * 1000 + int(micros) // 1000 - int(time.time() * 1000)
+        self._ahead = int(seconds) * 1000 + int(micros) // 1000 - int(steady_time() * 1000)
         await self.unpublished.restore(self.now())
         if lost:
             self._check_until = time.monotonic() + LATE_SECONDS * 3
@@ -244,7 +245,7 @@ class RedisBus:
     def _is_complete(self, followed: Followed, kept: Kept, *, lost: bool) -> bool:
         """Whether the history reaches back to what was heard last."""
         kept_for = self.frames.keeping.seconds - MARGIN_SECONDS
-        in_time = time.time() - self._link.broke_at < kept_for
+        in_time = steady_time() - self._link.broke_at < kept_for
         offset = followed.offset
         if lost or offset is None:  # the others send what Redis forgot, or never had, again
             return in_time or lost

@@ -19,6 +19,7 @@ from redis.exceptions import RedisError, ResponseError
 from happy.adapters.full.redis_address import CONNECT_SECONDS, explanation, parse
 from happy.adapters.full.redis_subscriptions import Subscriptions
 from happy.adapters.full.redis_wire import Broken, Entry, Part, fail, put
+from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
 
 ANSWER_SECONDS = 4.0
@@ -51,7 +52,7 @@ class RedisLink:
         self.restore: Callable[[], Awaitable[bool]] = _nothing
         self.tick: Callable[[], Awaitable[object]] = _nothing
         self.up = False
-        self.broke_at = time.time()
+        self.broke_at = steady_time()
         self.breaks = 0
         self._waiting: deque[Entry] = deque()
         self._waiting_bytes = 0
@@ -68,7 +69,7 @@ class RedisLink:
     def lag(self) -> float:
         """How long, in s, the oldest command has not been confirmed; while Redis is away, how long it is."""
         if not self.up:
-            return time.time() - self.broke_at
+            return steady_time() - self.broke_at
         now = time.monotonic()
         return now - min([queue[0].since for queue in (self._in_flight, self._waiting) if queue], default=now)
 
@@ -186,7 +187,7 @@ class RedisLink:
         """Keep what must be sent again, give up what somebody waits for. True if it was up."""
         was_up, self.up = self.up, False
         if was_up:
-            self.broke_at = time.time()
+            self.broke_at = steady_time()
             self.breaks += 1
         kept = [entry for entry in self._in_flight if entry.done is None]
         for entry in [*self._in_flight, *self._first, *self._waiting]:

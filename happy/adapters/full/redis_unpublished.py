@@ -5,12 +5,12 @@ before the commit is. A moment later it is taken back, behind the publication. W
 a word, the marks that it left tell who may have missed something.
 """
 
-import time
 from collections import Counter
 from typing import NamedTuple
 
 from happy.adapters.full.redis_link import RedisLink
 from happy.adapters.full.redis_scripts import ALIVE
+from happy.adapters.steady_clock import steady_time
 from happy.domain.values import AccountId, NodeId
 
 RENEW_SECONDS = 10.0
@@ -44,7 +44,7 @@ class RedisUnpublished:
 
     def expect(self, account_id: AccountId) -> None:
         self._open[account_id] += 1
-        now = time.time()
+        now = steady_time()
         if self._marks.get(account_id, 0.0) < now - RENEW_SECONDS:
             self._marks[account_id] = now
             self._link.send("ZADD", self._mine, int(now), account_id)
@@ -101,7 +101,7 @@ class RedisUnpublished:
 
     async def _say_alive(self) -> list[NodeId]:
         """The nodes that do not listen, though they did not say that they would end."""
-        now = int(time.time())
+        now = int(steady_time())
         times = (now, now - OLD_SECONDS, REMEMBERED_SECONDS)
         keys = (self._nodes, self._mine)
         channels = f"{self._link.prefix}m:"
