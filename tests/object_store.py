@@ -12,9 +12,9 @@ from urllib.parse import unquote, urlsplit
 
 import boto3
 import pytest
-from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 
 from happy.settings import S3, Full, Secret, load
+from tests.object_provider import Provider, run_provider
 
 REAL = urlsplit(os.environ.get("HAPPY_TEST_S3", ""))
 ACCESS_KEY = unquote(REAL.username or "tests")
@@ -27,8 +27,9 @@ enforces_policies = pytest.mark.skipif(
 
 
 class ObjectStore:
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, provider: Provider | None = None) -> None:
         self.port = port
+        self._provider = provider
         self.url = f"http://127.0.0.1:{port}"
         self._made: list[str] = []
         self.client: Any = boto3.client(
@@ -38,6 +39,18 @@ class ObjectStore:
             aws_secret_access_key=SECRET_KEY,
             region_name="us-east-1",
         )
+
+    @property
+    def provider(self) -> Provider:
+        """Its habits; the test is skipped on a real store, which has its own."""
+        if self._provider is None:
+            pytest.skip("a real store has habits of its own")
+        return self._provider
+
+    def forget(self) -> None:
+        """Back to usual habits."""
+        if self._provider is not None:
+            self._provider.reset()
 
     def variables(self, bucket: str, **others: str) -> dict[str, str]:
         return {
@@ -89,15 +102,10 @@ def run_object_store() -> Iterator[ObjectStore]:
         real.empty()
         real.client.close()
         return
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        _, port = server.get_host_and_port()
-        store = ObjectStore(port)
+    with run_provider(SECRET_KEY) as (provider, port):
+        store = ObjectStore(port, provider)
         yield store
         store.client.close()
-    finally:
-        server.stop()
 
 
 def form(fields: Mapping[str, str], content: bytes) -> dict[str, Any]:

@@ -85,7 +85,7 @@ class DiskFiles:
         with map_errors(), suppress(FileNotFoundError, NotADirectoryError):
             await asyncio.to_thread(self._delete, path, whole=prefix.endswith("/"))
 
-    async def upload_ticket(self, key: str, max_bytes: int) -> None:  # noqa: ARG002
+    async def upload_ticket(self, key: str, max_bytes: int, size: int | None = None) -> None:  # noqa: ARG002
         """There is no way to the disk but through this server."""
         return
 

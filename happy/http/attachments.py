@@ -80,7 +80,9 @@ class AttachmentEndpoints:
         upload = await self._attachments.request_upload(request.account_id, session_id, data.size)
         if upload.ticket is None:
             return UploadOffer(upload.ref, self._address(request, session_id, upload.name), "PUT")
-        return UploadOffer(upload.ref, upload.ticket.url, upload.ticket.method, upload.ticket.form_fields)
+        ticket = upload.ticket
+        fields = UNSET if ticket.form_fields is None else ticket.form_fields
+        return UploadOffer(upload.ref, ticket.url, ticket.method, fields)
 
     async def request_download(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[RequestDownload]

@@ -43,7 +43,8 @@ class AttachmentService:
             raise TooLarge(TOO_LARGE)
         name = self._names.issue(session_id)
         ref = attachments.key(session_id, name)
-        return Upload(ref, name, await self._files.upload_ticket(ref, MAX_BYTES))
+        whole = int(size) if size >= 0 and size == int(size) else None
+        return Upload(ref, name, await self._files.upload_ticket(ref, MAX_BYTES, whole))
 
     def require_uploads_here(self) -> None:
         """Raises NotFound when files go past this server."""

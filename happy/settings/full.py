@@ -7,8 +7,9 @@ from msgspec.structs import asdict
 
 from happy.settings.common import read_common
 from happy.settings.environ import Variables
-from happy.settings.model import S3, Full, SettingsError
+from happy.settings.model import S3, Addressing, Full, SettingsError
 
+ADDRESSINGS: Final[tuple[Addressing, ...]] = ("path", "host")
 POSTGRES: Final = ("postgresql://", "postgres://")
 
 
@@ -50,4 +51,12 @@ def _s3(variables: Variables) -> S3 | None:
         secret_key=variables.required("S3_SECRET_KEY"),
         public_url=str(variables.required("S3_PUBLIC_URL")).rstrip("/"),
         public_endpoint=variables.web_address("HAPPY_S3_PUBLIC_ENDPOINT"),
+        addressing=_addressing(variables),
+        authority=variables.folder("HAPPY_S3_CA_FILE"),
     )
+
+
+def _addressing(variables: Variables) -> Addressing | None:
+    if variables.text("HAPPY_S3_ADDRESSING") is None:
+        return None
+    return variables.choice("HAPPY_S3_ADDRESSING", ADDRESSINGS, "path")

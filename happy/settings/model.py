@@ -7,6 +7,7 @@ from msgspec import Struct
 
 Flavor = Literal["light", "full"]
 LogLevel = Literal["debug", "info", "warning", "error"]
+Addressing = Literal["path", "host"]
 Synchronous = Literal["FULL", "NORMAL"]
 
 FLAVORS: Final[tuple[Flavor, ...]] = ("light", "full")
@@ -136,6 +137,12 @@ class S3(Struct, frozen=True, kw_only=True):
     public_url: str
     public_endpoint: str | None = None
     """Where clients reach the store, when that is another address than ours to it."""
+
+    addressing: Addressing | None = None
+    """Whether the bucket is part of the path or of the host; None: what works."""
+
+    authority: Path | None = None
+    """The certificate that the store's own must lead to; None: one of a public authority."""
 
 
 class Full(Common, frozen=True, kw_only=True):

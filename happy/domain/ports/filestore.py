@@ -18,7 +18,8 @@ class UploadTicket(Struct, frozen=True):
 
     url: str
     method: str
-    form_fields: dict[str, str]
+    form_fields: dict[str, str] | None = None
+    """What a form holds besides the file; None: the body is the file."""
 
 
 class FileStore(Protocol):
@@ -41,8 +42,11 @@ class FileStore(Protocol):
         """Remove every object under `prefix`; none is fine."""
         ...
 
-    async def upload_ticket(self, key: str, max_bytes: int) -> UploadTicket | None:
-        """Leave to upload `key` past this server, or None when it has to come through us."""
+    async def upload_ticket(self, key: str, max_bytes: int, size: int | None = None) -> UploadTicket | None:
+        """Leave to upload `key` past this server, or None when it has to come through us.
+
+        `size` is what the client has announced: where the store knows no limits, it is the only one taken.
+        """
         ...
 
     async def download_url(self, key: str) -> str | None:

@@ -108,7 +108,7 @@ class Files:
             raise Unavailable
         self.deleted.append(prefix)
 
-    async def upload_ticket(self, key: str, max_bytes: int) -> UploadTicket | None:
+    async def upload_ticket(self, key: str, max_bytes: int, size: int | None = None) -> UploadTicket | None:
         raise NotImplementedError
 
     async def download_url(self, key: str) -> str | None:
