@@ -15,7 +15,7 @@ from tests.e2e.calls import CallLog, keep_calling
 from tests.e2e.crowd_writers import Gate, Pace, emitter, poster, updater
 from tests.e2e.kill_ledger import Ledger
 from tests.e2e.official import NodeClient
-from tests.e2e.readers import Device, Reader, complete, lacking, outdated, wrong
+from tests.e2e.readers import Device, Reader, complete, drawn_wrong, lacking, outdated, wrong
 
 SESSIONS, PHONES = 6, 4
 AFTER = (0, 30, 300)
@@ -97,7 +97,23 @@ class Household:
             ]
             found += wrong(reader, stored)
             found += [f"{device.name} was told twice: {what}" for what in reader.told_twice]
-        return found + await self.ledger.problems(self.api)
+        return found + await self.pictures() + await self.ledger.problems(self.api)
+
+    async def pictures(self) -> list[str]:
+        """Wait until every app draws what it would draw after a reload; what is still drawn otherwise."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + TOLD_SECONDS
+        while True:
+            online = {row["id"]: bool(row["active"]) for row in await self.listed()}
+            found = [
+                f"{device.name}: {what}"
+                for device, reader in self.readers()
+                if reader.lists
+                for what in drawn_wrong(reader, online)
+            ]
+            if not found or loop.time() > deadline:
+                return found
+            await asyncio.sleep(0.2)
 
 
 async def surely(ask: Callable[[], Awaitable[T]]) -> T:

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from tests.api_client import ApiClient
+from tests.e2e.app_view import misplaced
 
 
 class Ledger:
@@ -82,6 +83,8 @@ class Ledger:
         found += [f"{sid}: {content} was never sent" for content in contents.keys() - allowed]
         if seqs != list(range(1, len(seqs) + 1)):
             found.append(f"{sid}: numbers have gaps or duplicates: {seqs}")
+        if wrong := misplaced(stored):
+            found.append(f"{sid}: {wrong} of {len(stored)} messages are drawn out of place")
         if session["seq"] != len(seqs):
             found.append(f"{sid}: the session counts {session['seq']} of {len(seqs)} messages")
         return found + [

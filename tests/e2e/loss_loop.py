@@ -2,9 +2,10 @@
 
     python -m tests.e2e.loss_loop --losses 200 --seed 7 --transports websocket
 
-What a phone was told, without reading anything over HTTP, is compared with the database's order. Every loss
-is a TCP connection that is cut wherever it is: between packets, in the middle of one, during a handshake or
-an upgrade. The client has its own time-outs: a loss that it does not notice shows as slow.
+What a phone was told, without reading anything over HTTP, is compared with the database's order, and what an
+app draws of it with what it draws after a reload. Every loss is a TCP connection that is cut wherever it is:
+between packets, in the middle of one, during a handshake or an upgrade. The client has its own time-outs: a
+loss that it does not notice shows as slow.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from collections.abc import AsyncIterator, Mapping
 from msgspec import Struct
 
 from tests.api_client import ApiClient
+from tests.e2e.app_view import Row, drawn
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.program import options, verdict
 from tests.e2e.server import Server, temporary_home
@@ -26,6 +28,7 @@ from tests.proxy import Proxy
 WRITERS = 10
 SESSIONS = 3
 AGAIN = 0.3
+NEWEST = 2**31 - 1
 PIECES = (100, 5_000, 60_000)
 END_SECONDS = 30.0
 SLOW_SECONDS = 5.0
@@ -41,6 +44,7 @@ class Outcome(Struct):
 
     written: dict[str, list[str]]
     told: dict[str, list[str]]
+    redrawn: list[str]  # sessions that an app draws otherwise after a reload
     connects: int
     recovered: int
     slow: int  # losses from which the client came back late
@@ -50,7 +54,7 @@ class Outcome(Struct):
             f"{session}: {len(self.told.get(session, []))} messages were told, {len(ids)} were written"
             for session, ids in self.written.items()
             if self.told.get(session, []) != ids
-        ]
+        ] + [f"{session} is drawn otherwise after a reload" for session in self.redrawn]
 
     @property
     def total(self) -> int:
@@ -145,11 +149,24 @@ async def judge(api: ApiClient, phone: OfficialSocket, sessions: list[str], *, s
             while len(phone.updates("new-message")) < expected:  # noqa: ASYNC110 - a test, not a server
                 await asyncio.sleep(0.05)
     await asyncio.sleep(0.3)
-    told: dict[str, list[str]] = {}
+    told: dict[str, list[Row]] = {session: [] for session in sessions}
     for body in phone.updates("new-message"):
-        told.setdefault(body["sid"], []).append(body["message"]["id"])
+        told[body["sid"]].append(body["message"])
+    redrawn = [session for session in sessions if drawn(told[session]) != await reloaded(api, session)]
+    ids = {session: [str(row["id"]) for row in rows] for session, rows in told.items()}
     returns = [life.detail["recovered"] for life in phone.lives if life.kind == "connect"]
-    return Outcome(written, told, len(returns), returns.count(True), slow)
+    return Outcome(written, ids, redrawn, len(returns), returns.count(True), slow)
+
+
+async def reloaded(api: ApiClient, session: str) -> list[str]:
+    """What the app draws of a chat that it opens: the newest page first, then older ones."""
+    rows: list[Row] = []
+    before, more = NEWEST, True
+    while more:
+        page = await api.get(f"/v3/sessions/{session}/messages", before_seq=before, limit=100)
+        rows += page["messages"]
+        more, before = page["hasMore"], min((row["seq"] for row in rows), default=1)
+    return drawn(rows)
 
 
 async def _main(losses: int, seed: int, transports: list[str]) -> int:

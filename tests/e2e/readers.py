@@ -8,12 +8,14 @@ from typing import Any
 import httpx
 
 from tests.api_client import ApiClient
+from tests.e2e.app_view import AppView, Chat, misplaced
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.socket_client import TIMEOUT
 
 AGAIN_SECONDS = 0.2
 PARTS = {"metadata", "agentState"}
 LIST = "/v1/sessions"
+MACHINES = "/v1/machines"
 
 
 class Device(OfficialSocket):
@@ -39,15 +41,17 @@ class Device(OfficialSocket):
         await super().connect()
         if self.after is not None:
             await self.answer("rpc-request", echo=True, delay=self.after)
-        self._greet()
+        self._greet(recovered=False)
 
     async def receive(self, line: dict[str, Any]) -> None:
         if line.get("event") == "update":
             self._update(line["args"][0]["body"])
+        elif line.get("event") == "ephemeral" and self.reader is not None:
+            self.reader.view.ephemeral(line["args"][0])
         elif line.get("event") == "rpc-registered":
             self.registered_at[line["args"][0]["method"]] = asyncio.get_running_loop().time()
         elif line.get("life") == "connect":
-            self._greet()
+            self._greet(recovered=line["detail"]["recovered"])
         elif line.get("life") == "disconnect":
             self.online = False
             self.lost_at.append(asyncio.get_running_loop().time())
@@ -60,15 +64,14 @@ class Device(OfficialSocket):
 
     def _update(self, body: dict[str, Any]) -> None:
         if self.reader is not None and body["t"] == "new-message":
-            self.reader.told(body["sid"], body["message"]["seq"], body["message"]["id"])
-        elif self.reader is not None and body["t"] == "update-session":
-            for part in PARTS & body.keys():
-                self.reader.changed(body["id"], part, body[part]["version"])
+            self.reader.told(body["sid"], body["message"])
+        elif self.reader is not None:
+            self.reader.view.update(body)
 
-    def _greet(self) -> None:
+    def _greet(self, *, recovered: bool) -> None:
         """Do what clients do on every connect, without holding up what arrives meanwhile."""
         self.online = True
-        if self.reader is not None:
+        if self.reader is not None and not (recovered and self.reader.lists):
             self.reader.read_all()
         task = asyncio.get_running_loop().create_task(self._register())
         self._greeting.add(task)
@@ -82,13 +85,15 @@ class Device(OfficialSocket):
 class Reader:
     """Takes a pushed message only if it is the next one; reads over HTTP after a gap and after a connect.
 
-    One that `lists` also reads what sessions there are after a connect, as apps do.
+    One that `lists` is an app: it also reads what sessions and machines there are, and nothing when the
+    library says `recovered`. Its `view` is what it draws.
     """
 
     def __init__(self, api: ApiClient, sessions: Iterable[str], *, lists: bool) -> None:
         self.ids: dict[str, list[str]] = {session: [] for session in sessions}
         self.lists = lists
-        self.versions: dict[tuple[str, str], int] = {}
+        self.view = AppView()
+        self.view.chats = {session: Chat() for session in self.ids if lists}
         self.reads = 0
         self.told_twice: list[str] = []
         self._api = api
@@ -97,27 +102,24 @@ class Reader:
         self._wanted: set[str] = set()
         self._reading: asyncio.Task[None] | None = None
 
-    def told(self, session: str, seq: int, message_id: str) -> None:
-        if message_id in self._pushed:
-            self.told_twice.append(f"{session}: message {seq}")
-        self._pushed.add(message_id)
-        self._heard(session, seq, message_id)
+    def told(self, session: str, message: Mapping[str, Any]) -> None:
+        if message["id"] in self._pushed:
+            self.told_twice.append(f"{session}: message {message['seq']}")
+        self._pushed.add(message["id"])
+        self._heard(session, message)
 
     def sent(self, session: str, answer: Mapping[str, Any]) -> None:
         """The acknowledgement of a message of its own, which is not pushed to its sender."""
-        self._heard(session, answer["seq"], answer["id"])
+        self._heard(session, answer)
 
-    def _heard(self, session: str, seq: int, message_id: str) -> None:
-        if seq > self._last[session] + 1:
+    def _heard(self, session: str, message: Mapping[str, Any]) -> None:
+        if message["seq"] > self._last[session] + 1:
             self._read(session)
         else:
-            self._take(session, seq, message_id)
-
-    def changed(self, session: str, part: str, version: int) -> None:
-        self.versions[session, part] = max(version, self.versions.get((session, part), 0))
+            self._take(session, message)
 
     def read_all(self) -> None:
-        for what in [*self.ids, *([LIST] if self.lists else [])]:
+        for what in [*self.ids, *([LIST, MACHINES] if self.lists else [])]:
             self._read(what)
 
     async def ends(self) -> None:
@@ -125,10 +127,11 @@ class Reader:
         while self._reading is not None and not self._reading.done():
             await self._reading
 
-    def _take(self, session: str, seq: int, message_id: str) -> None:
-        if seq == self._last[session] + 1:
-            self._last[session] = seq
-            self.ids[session].append(message_id)
+    def _take(self, session: str, message: Mapping[str, Any]) -> None:
+        if message["seq"] == self._last[session] + 1:
+            self._last[session] = message["seq"]
+            self.ids[session].append(message["id"])
+            self.view.page(session, [message] if self.lists else [])
 
     def _read(self, what: str) -> None:
         self._wanted.add(what)
@@ -139,15 +142,18 @@ class Reader:
         while self._wanted:
             what = self._wanted.pop()
             try:
-                await (self._list() if what == LIST else self._messages(what))
+                await self._read_now(what)
             except (httpx.HTTPError, AssertionError):  # a replica or the database is away: for ever again
                 self._wanted.add(what)
                 await asyncio.sleep(AGAIN_SECONDS)
 
-    async def _list(self) -> None:
-        for row in (await self._api.get(LIST))["sessions"]:
-            for part in PARTS:
-                self.changed(row["id"], part, row[f"{part}Version"])
+    async def _read_now(self, what: str) -> None:
+        if what == LIST:
+            self.view.list_sessions((await self._api.get(LIST))["sessions"])
+        elif what == MACHINES:
+            self.view.list_machines(await self._api.get(MACHINES))
+        else:
+            await self._messages(what)
 
     async def _messages(self, session: str) -> None:
         more = True
@@ -156,7 +162,7 @@ class Reader:
             path = f"/v3/sessions/{session}/messages"
             page = await self._api.get(path, after_seq=self._last[session], limit=100)
             for row in page["messages"]:
-                self._take(session, row["seq"], row["id"])
+                self._take(session, row)
             more = page["hasMore"]
 
 
@@ -172,7 +178,7 @@ def lacking(reader: Reader, stored: Mapping[str, list[str]]) -> dict[str, int]:
 def outdated(reader: Reader, listed: Iterable[Mapping[str, Any]]) -> int:
     """How many versions the client is behind what is stored."""
     return sum(
-        row[f"{part}Version"] - reader.versions.get((row["id"], part), 0)
+        row[f"{part}Version"] - reader.view.versions.get((row["id"], part), 0)
         for row in listed
         for part in PARTS
         if reader.lists
@@ -185,6 +191,20 @@ def wrong(reader: Reader, stored: Mapping[str, list[str]]) -> list[str]:
         f"{session}: a client has {len(ids)} messages that differ from the {len(stored[session])} stored"
         for session, ids in reader.ids.items()
         if ids != stored[session][: len(ids)]
+    ]
+
+
+def drawn_wrong(reader: Reader, online: Mapping[str, bool]) -> list[str]:
+    """What the app draws otherwise than it would after a reload; `online` is what is stored of sessions."""
+    shown = reader.view.sessions
+    chats = reader.view.chats.items()
+    return [
+        *(f"{session}: {n} messages out of place" for session, chat in chats if (n := misplaced(chat.rows))),
+        *(
+            f"{name} is drawn as {'online' if state.online else 'offline'}"
+            for name, state in shown.items()
+            if state.online != online.get(name)
+        ),
     ]
 
 
