@@ -3,7 +3,19 @@
 import re
 from typing import Any
 
-from sqlalchemy import Column, Constraint, ForeignKey, Index, MetaData, Table, Text, text
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Constraint,
+    ForeignKey,
+    Index,
+    MetaData,
+    Table,
+    Text,
+    literal_column,
+    or_,
+    text,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import CreateIndex
 from sqlalchemy.sql.compiler import DDLCompiler
@@ -98,6 +110,16 @@ def by_bytes(name: str, *columns: Any, where: Any = None) -> Index:
     """An index whose last column is sorted as `schema.constructs.byte_order` does."""
     on = {"postgresql": '{} COLLATE "C"'}
     return Index(name, *columns, info={ON_LAST: on}, sqlite_where=where, postgresql_where=where)
+
+
+def is_unanswered(requests: Table) -> ColumnElement[bool]:
+    """A linking request without an answer, in the words of the index that holds these alone."""
+    return or_(requests.c.response.is_(None), requests.c.response == literal_column("''"))
+
+
+def unanswered_by_time(name: str, requests: Table) -> Index:
+    where = is_unanswered(requests)
+    return Index(name, requests.c.updated_at, sqlite_where=where, postgresql_where=where)
 
 
 def ignoring_case(name: str, column: str) -> Index:

@@ -76,6 +76,7 @@ CREATE TABLE "AccountAuthRequest" (
 	CONSTRAINT "AccountAuthRequest_responseAccountId_fkey" FOREIGN KEY("responseAccountId") REFERENCES "Account" (id) ON DELETE SET NULL ON UPDATE CASCADE
 );
 CREATE UNIQUE INDEX "AccountAuthRequest_publicKey_key" ON "AccountAuthRequest" ("publicKey");
+CREATE INDEX "happy_AccountAuthRequest_unanswered_idx" ON "AccountAuthRequest" ("updatedAt") WHERE response IS NULL OR response = '';
 
 CREATE TABLE "AccountPushToken" (
 	id TEXT NOT NULL,
@@ -180,6 +181,7 @@ CREATE TABLE "TerminalAuthRequest" (
 	CONSTRAINT "TerminalAuthRequest_responseAccountId_fkey" FOREIGN KEY("responseAccountId") REFERENCES "Account" (id) ON DELETE SET NULL ON UPDATE CASCADE
 );
 CREATE UNIQUE INDEX "TerminalAuthRequest_publicKey_key" ON "TerminalAuthRequest" ("publicKey");
+CREATE INDEX "happy_TerminalAuthRequest_unanswered_idx" ON "TerminalAuthRequest" ("updatedAt") WHERE response IS NULL OR response = '';
 
 CREATE TABLE "UploadedFile" (
 	id TEXT NOT NULL,
@@ -311,4 +313,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0006');
+INSERT INTO alembic_version (version_num) VALUES ('0007');

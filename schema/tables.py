@@ -15,6 +15,7 @@ from schema.columns import (
     optional_link,
     owner,
     required,
+    unanswered_by_time,
     unique,
     updated,
 )
@@ -81,6 +82,10 @@ account_auth_requests = Table(
     updated(),
     unique("public_key"),
 )
+
+# Ours, for the sweep that forgets requests nobody answered: it holds no others.
+for _table in (terminal_auth_requests, account_auth_requests):
+    unanswered_by_time(f"happy_{_table.name}_unanswered_idx", _table)
 
 push_tokens = Table(
     "AccountPushToken",

@@ -12,6 +12,7 @@ from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.values import HOUR, AccountId, Millis
+from happy.services.batches import in_batches
 from happy.telemetry import LimitedLog
 
 KEY_BYTES = 32
@@ -127,7 +128,7 @@ class PairingService:
     async def sweep(self) -> None:
         """Delete requests that nobody has answered for a day."""
         deadline = Millis(self._clock() - FORGET_AFTER)
-        await self._store.write(lambda tx: tx.pairings.drop_unanswered(deadline))
+        await in_batches(self._store, lambda tx, limit: tx.pairings.drop_unanswered(deadline, limit))
 
 
 def _limited(text: str) -> LimitedLog:

@@ -91,7 +91,13 @@ def SPEND_STATE(insert: Any) -> Any:
 STATE = "github-state:"
 
 # Found by when they expire: other servers keep a few rows of their own here.
-FORGET_STATES = sa.delete(repeat_keys).where(
-    sa.func.substr(repeat_keys.c.key, 1, len(STATE)) == STATE,
-    repeat_keys.c.expires_at < param("now", type_=Millis),
+_expired = (
+    sa.select(repeat_keys.c.key)
+    .where(
+        sa.func.substr(repeat_keys.c.key, 1, len(STATE)) == STATE,
+        repeat_keys.c.expires_at < param("now", type_=Millis),
+    )
+    .order_by(repeat_keys.c.expires_at)
+    .limit(param("limit", type_=sa.Integer))
 )
+FORGET_STATES = sa.delete(repeat_keys).where(repeat_keys.c.key.in_(_expired.scalar_subquery()))

@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
+from schema.columns import is_unanswered
 from schema.tables import account_auth_requests, terminal_auth_requests
 
 _terminal, _account = terminal_auth_requests, account_auth_requests
@@ -65,7 +66,7 @@ def _answer(table: sa.Table) -> Any:
         sa.update(table)
         .where(
             table.c.public_key == param("public_key"),
-            sa.or_(table.c.response.is_(None), table.c.response == sa.literal_column("''")),
+            is_unanswered(table),
         )
         .values(response=param("response"), response_account_id=param("account"), updated_at=param("now"))
         .returning(table.c.id)
@@ -73,10 +74,14 @@ def _answer(table: sa.Table) -> Any:
 
 
 def _drop_unanswered(table: sa.Table) -> Any:
-    return sa.delete(table).where(
-        table.c.updated_at < param("deadline", type_=table.c.updated_at.type),
-        sa.or_(table.c.response.is_(None), table.c.response == sa.literal_column("''")),
+    """A few of them; their index holds no others."""
+    found = (
+        sa.select(table.c.id)
+        .where(table.c.updated_at < param("deadline", type_=table.c.updated_at.type), is_unanswered(table))
+        .order_by(table.c.updated_at)
+        .limit(param("limit", type_=sa.Integer))
     )
+    return sa.delete(table).where(table.c.id.in_(found.scalar_subquery())).returning(table.c.id)
 
 
 GET_TERMINAL = _get(_terminal)

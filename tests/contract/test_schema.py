@@ -31,6 +31,8 @@ OWN_INDEXES = {
     ("happy_UsageReport_sessionId_createdAt_idx", False, "sessionId, createdAt, id"),
     ("happy_UserKVStore_accountId_key_idx", False, "accountId, key COLLATE C"),
     ("happy_RepeatKey_expiresAt_idx", False, "expiresAt"),
+    ("happy_TerminalAuthRequest_unanswered_idx", False, "updatedAt"),
+    ("happy_AccountAuthRequest_unanswered_idx", False, "updatedAt"),
     ("happy_Machine_deletedAt_idx", False, "happy_deletedAt"),
 }
 OWN_COLUMNS = {"happy_lastMessageAt", "happy_deletedAt"}

@@ -136,8 +136,9 @@ async def test_only_old_requests_that_nobody_answered_are_dropped(store: Store, 
     await make(store, kind, new, LATER)
     await store.write(lambda tx: tx.pairings.answer(kind, empty, owner, "", NOW))
     await store.write(lambda tx: tx.pairings.answer(kind, answered, owner, "answer", NOW))
-    await store.write(lambda tx: tx.pairings.drop_unanswered(LATER))
+    dropped = [await store.write(lambda tx: tx.pairings.drop_unanswered(LATER, 1)) for _ in range(3)]
 
+    assert [1, 1, 0] == dropped
     assert [False, False, True, True] == [
         await get(store, kind, key) is not None for key in (old, empty, answered, new)
     ]

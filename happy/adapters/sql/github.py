@@ -18,6 +18,8 @@ SPEND_STATE: Statement[str] = Statement("github.SPEND_STATE", scalar)
 FORGET_STATES: Statement[None] = Statement("github.FORGET_STATES", scalar)
 
 STATE_KEY = "github-state:"
+FORGOTTEN_AT_ONCE = 16
+"""Expired states that are deleted for each one that is used."""
 
 
 class SqlGithub:
@@ -25,7 +27,7 @@ class SqlGithub:
         self._run = run
 
     async def spend_state(self, state_id: str, expires: Millis, now: Millis) -> bool:
-        await self._run.run(FORGET_STATES, now=now)
+        await self._run.run(FORGET_STATES, now=now, limit=FORGOTTEN_AT_ONCE)
         key = STATE_KEY + state_id
         return await self._run.one(SPEND_STATE, key=key, expires=expires, now=now) is not None
 

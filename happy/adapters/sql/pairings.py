@@ -14,7 +14,7 @@ class Statements(Struct, frozen=True):
     open: Statement[None]
     reopen: Statement[None]
     answer: Statement[str]
-    drop_unanswered: Statement[None]
+    drop_unanswered: Statement[str]
 
 
 def _statements(suffix: str) -> Statements:
@@ -62,9 +62,12 @@ class SqlPairings:
         )
         return answered is not None
 
-    async def drop_unanswered(self, deadline: Millis) -> None:
+    async def drop_unanswered(self, deadline: Millis, limit: int) -> int:
         for statements in OF_KIND.values():
-            await self._run.run(statements.drop_unanswered, deadline=deadline)
+            dropped = await self._run.all(statements.drop_unanswered, deadline=deadline, limit=limit)
+            if dropped:
+                return len(dropped)
+        return 0
 
     async def _stored(self, kind: PairingKind, public_key: str) -> PairingRequest:
         request = await self.get(kind, public_key)

@@ -92,8 +92,11 @@ class PairingRepository(Protocol):
         """Store the answer unless there is a non-empty one already."""
         ...
 
-    async def drop_unanswered(self, deadline: Millis) -> None:
-        """Delete requests nobody answered that were last touched before `deadline`."""
+    async def drop_unanswered(self, deadline: Millis, limit: int) -> int:
+        """Delete up to `limit` requests nobody answered that were last touched before `deadline`.
+
+        Return how many; 0 when there are none left.
+        """
         ...
 
 
