@@ -8,6 +8,7 @@ from happy.domain.ports.pubsub import EventSink, Holder, Presence, Signals
 from happy.domain.ports.repository import Store
 from happy.domain.values import MINUTE, AccountId, MachineId, Millis, SessionId
 from happy.metrics import Metrics
+from happy.services.batches import MOST_ROWS
 from happy.services.heartbeats import Heartbeats, LastSeen
 
 SUPPRESSION = 1 * MINUTE
@@ -145,15 +146,16 @@ class Activity:
         heartbeats: Heartbeats,
         write: Callable[[list[tuple[AccountId, str, Millis]]], Awaitable[None]],
     ) -> None:
+        """In transactions of a bounded size, between which other writers have their turn."""
         beats = heartbeats.take()
-        if not beats:
-            return
-        try:
-            await write(beats)
-        except BaseException:
-            heartbeats.restore(beats)
-            raise
-        heartbeats.written(beats)
+        for first in range(0, len(beats), MOST_ROWS):
+            part = beats[first : first + MOST_ROWS]
+            try:
+                await write(part)
+            except BaseException:
+                heartbeats.restore(beats[first:])
+                raise
+            heartbeats.written(part)
 
     async def purge(self) -> None:
         """Forget what nobody has spoken of for a while."""

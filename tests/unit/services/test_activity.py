@@ -137,6 +137,31 @@ async def test_e4_a_flush_that_failed_was_not_repeated(
     assert at == (await seeds.stored_machine(world.store, owner, machine.id)).last_active_at
 
 
+async def test_many_heartbeats_are_written_in_small_transactions_none_of_which_is_lost(
+    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("happy.services.activity.MOST_ROWS", 2)
+    sessions = [await seeds.session(world.store, owner) for _ in range(5)]
+    at = world.clock.advance(minutes=1)
+    for session in sessions:
+        await beat(world, session)
+    write, transactions = world.store.write, 0
+
+    async def second_fails(body: Any) -> Any:
+        nonlocal transactions
+        transactions += 1
+        return await (unavailable(body) if transactions == 2 else write(body))
+
+    monkeypatch.setattr(world.store, "write", second_fails)
+    with pytest.raises(Unavailable):
+        await world.activity.flush()
+    assert [True] * 2 + [False] * 3 == [(await stored(world, each))[0] == at for each in sessions]
+    await world.activity.flush()
+
+    assert [(at, True)] * 5 == [await stored(world, each) for each in sessions]
+    assert 2 + 2 == transactions
+
+
 async def unavailable(_: object) -> None:
     raise Unavailable
 
