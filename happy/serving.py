@@ -13,6 +13,7 @@ import uvicorn
 from happy.bootstrap import Application, ASGIApp, open_application
 from happy.domain.errors import StartupError
 from happy.http.arrival import BoundedHttp
+from happy.http.open_files import raise_limit
 from happy.settings import Full, Light
 
 BACKLOG = 2048
@@ -43,6 +44,7 @@ class WebServer(uvicorn.Server):
 
 async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is called when requests are answered. Raises StartupError."""
+    raise_limit()
     with bind(settings.host, settings.port) as listener:
         if isinstance(settings, Light):  # its clients have nowhere else to go: they wait until it is ready
             listen(listener)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from happy.http.open_files import are_scarce, out_of_files
 from happy.telemetry import LimitedLog
 
 HEAD_SECONDS = 20.0
@@ -50,6 +51,10 @@ class BoundedHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
+        if are_scarce(transport):
+            out_of_files()
+            self.transport.abort()
+            return
         self._expect(self.timeout_keep_alive)
 
     def connection_lost(self, exc: Exception | None) -> None:

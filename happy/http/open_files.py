@@ -1,0 +1,36 @@
+"""How many files and connections this process may have open, and what happens when there are no more."""
+
+import asyncio
+import logging
+import resource
+from typing import Final
+
+from happy.telemetry import LimitedLog
+
+ENOUGH: Final = 1 << 20
+RESERVE: Final = 64
+"""How many are left to the database, to uploads and to outgoing connections."""
+
+log = logging.getLogger(__name__)
+out_of_files = LimitedLog(log, "refused a connection, too many files are open: raise the limit (LimitNOFILE)")
+
+
+def raise_limit() -> None:
+    """Use what the system grants: it starts most processes with 1024, and leaves the rest to them."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    except (OSError, ValueError) as error:  # some systems grant less than they say
+        log.warning("no more than %s files and connections can be open: %s", soft, error)
+
+
+def are_scarce(transport: asyncio.BaseTransport) -> bool:
+    """Whether this connection took one of the last descriptors; the system gives away the lowest first."""
+    connection = transport.get_extra_info("socket")
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if connection is None or limit == resource.RLIM_INFINITY:
+        return False
+    return int(connection.fileno()) >= limit - min(RESERVE, limit // 4)
