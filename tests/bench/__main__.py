@@ -42,6 +42,7 @@ SCENARIOS: dict[str, Scenario] = {
     "fan-out": realtime_scenarios.fan_out,
     "rpc-1": realtime_scenarios.rpc_one,
     "rpc-32": realtime_scenarios.rpc_many,
+    "arrivals": process_scenarios.arrivals,
     "storm": process_scenarios.storm,
     "idle": idle_scenarios.idle,
 }

@@ -1,6 +1,6 @@
 """Events and remote calls between sockets."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
@@ -73,13 +73,13 @@ async def beats(run: Run, name: str, *, others: int = 0) -> Figure:
         load = Load(server, run.seconds)
         for number in range(others):
             await clients.session(f"other-{number}")
-        return await load.run(name, await beating(load, api, clients), unit="events/s")
+        senders = await beating(load, clients, [await session(api) for _ in range(BEATING)])
+        return await load.run(name, senders, unit="events/s")
 
 
-async def beating(load: Load, api: ApiClient, clients: Clients) -> list[Sender]:
+async def beating(load: Load, clients: Clients, sessions: Sequence[str]) -> list[Sender]:
     by_session: dict[bytes, Sender] = {}
-    for _ in range(BEATING):
-        session_id = await session(api)
+    for session_id in sessions:
         socket = await clients.session(session_id)
         by_session[session_id.encode()] = Sender(load, socket, alive(session_id))
     await hear(clients, b'2["ephemeral"', ID, by_session)

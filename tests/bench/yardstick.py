@@ -10,14 +10,16 @@ from tests.bench.clients import Clients
 from tests.bench.figures import RATIO, Aim, Figure, best
 from tests.bench.http_scenarios import session
 from tests.bench.load import Caller, Load
+from tests.bench.process_scenarios import ARRIVALS, arrive
 from tests.bench.realtime_callers import crowd, rpc
-from tests.bench.realtime_scenarios import CROWDS, signed_in
+from tests.bench.realtime_scenarios import BEATING, CROWDS, beating, signed_in
 from tests.bench.server import LeftOut, Measured, Run, cpu_seconds, one_core
 from tests.node import installed, node, node_is_there
 
 SCRIPT = Path(__file__).with_name("relay.mjs")
 SOCKET_IO = ("socket.io", "4.8.4")
 TURNS = 3
+ARRIVAL_TURNS = 7
 
 Work = Callable[[Load, Clients], Awaitable[Sequence[Caller]]]
 Side = tuple[Measured, Clients]
@@ -67,6 +69,10 @@ async def against_node(run: Run) -> list[Figure]:
                 work = broadcasting(session_id, size)
                 name = f"fan-out to {size}"
                 figures += await contest(run, name, work, sides, unit="deliveries/s", of_each=size)
+            sessions = [await session(api) for _ in range(BEATING)]
+            name = f"session-alive of {BEATING} sessions at a phone"
+            figures += await contest(run, name, heartbeats(sessions), sides, unit="events/s")
+            figures += await contest_of_arrivals(sides)
         return figures
 
 
@@ -79,6 +85,25 @@ def broadcasting(session_id: str, size: int) -> Work:
         return [await crowd(load, clients, session_id, size)]
 
     return work
+
+
+def heartbeats(sessions: Sequence[str]) -> Work:
+    return lambda load, clients: beating(load, clients, sessions)
+
+
+async def contest_of_arrivals(sides: Sequence[Side]) -> list[Figure]:
+    """How many clients that come at once are let in per second, in turns; the middle of several."""
+    turns: list[list[Figure]] = [[] for _ in sides]
+    name = f"{ARRIVALS} connections at once"
+    names = (f"{name}, on one core", f"{name}, Node's socket.io")
+    for _ in range(ARRIVAL_TURNS):
+        for (server, clients), title, seen in zip(sides, names, turns, strict=True):
+            elapsed, cpu, _ = await arrive(server, clients, ARRIVALS)
+            rate, cost = ARRIVALS / elapsed, cpu / ARRIVALS * 1e6
+            seen.append(Figure(name=title, value=rate, unit="clients/s", cpu_us=cost))
+    ours, theirs = (sorted(seen, key=lambda figure: figure.value)[ARRIVAL_TURNS // 2] for seen in turns)
+    ratio = ours.value / theirs.value
+    return [ours, theirs, Figure(name=f"{name}, ours over theirs", value=ratio, unit=RATIO, aim=Aim(1.0))]
 
 
 async def contest(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -32,6 +33,12 @@ class HungUp(Exception):
     """The client left before its request was complete."""
 
 
+@lru_cache(maxsize=64)
+def _parse_query(query: str) -> Mapping[str, list[str]]:
+    """Nearly all handshakes have the same one."""
+    return parse_qs(query)
+
+
 class Target:
     """What is asked for: by an HTTP request or a websocket handshake."""
 
@@ -42,7 +49,7 @@ class Target:
         self.path = path
         self.headers = headers
         self.is_websocket = is_websocket
-        self._query: dict[str, list[str]] = parse_qs(query)
+        self._query = _parse_query(query)
 
     def query(self, name: str) -> str:
         """The last value of a query parameter, empty if it is absent."""

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import logging
+import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from websockets.http11 import Request as UpgradeRequest
 from websockets.server import ServerProtocol
+from websockets.utils import accept_key
 
 from happy.gateway.engine.asgi import Target
 
 if TYPE_CHECKING:
     from happy.gateway.engine.transport import Door
 
+ACCEPT = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: %b\r\n\r\n"
+)
+_NAME = re.compile(rb"[\w!#$%&'*+.^`|~-]+", re.ASCII)
+_KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes
 _QUIET = logging.Logger("handshake", logging.CRITICAL)  # noqa: LOG001 - no handler: handshakes are no news
 
 
@@ -28,6 +36,35 @@ class Opening(NamedTuple):
 
 def shake_hands(data: bytes, door: Door) -> Opening | None:
     """Judge a request head; None if it is none."""
+    usual = _usual(data)
+    if usual is None or door.refuse(usual[0]) is not None:
+        return _judge(data, door)
+    target, key = usual
+    return Opening(target, ACCEPT % accept_key(key).encode(), accepted=True)
+
+
+def _usual(data: bytes) -> tuple[Target, str] | None:
+    """Target and key of a handshake as nearly all clients send it; anything else is for the library."""
+    first, *lines = data[:-4].split(b"\r\n")
+    if not (first.startswith(b"GET ") and first.endswith(b" HTTP/1.1") and data.endswith(b"\r\n\r\n")):
+        return None
+    headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(b":") for line in lines)]
+    by_name = dict(headers)
+    key = by_name.get(b"sec-websocket-key", b"")
+    if (
+        len(by_name) != len(headers)
+        or not all(map(_NAME.fullmatch, by_name))
+        or by_name.get(b"upgrade", b"").lower() != b"websocket"
+        or b"upgrade" not in by_name.get(b"connection", b"").lower().replace(b" ", b"").split(b",")
+        or by_name.get(b"sec-websocket-version") != b"13"
+        or not _KEY.fullmatch(key)
+    ):
+        return None
+    path, _, query = first[4:-9].decode("latin-1").partition("?")
+    return Target("GET", path, query, headers, is_websocket=True), key.decode()
+
+
+def _judge(data: bytes, door: Door) -> Opening | None:
     http = ServerProtocol(logger=_QUIET)
     http.receive_data(data)
     request = next((event for event in http.events_received() if isinstance(event, UpgradeRequest)), None)

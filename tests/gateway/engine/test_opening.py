@@ -1,0 +1,102 @@
+"""A usual handshake is judged without the library: what it says and what is answered is the same."""
+
+from typing import Any, cast
+
+import pytest
+
+from happy.gateway.engine import opening
+from happy.gateway.engine.asgi import Target
+from happy.gateway.engine.opening import shake_hands
+
+USUAL = {
+    "Host": "example.org",
+    "Upgrade": "websocket",
+    "Connection": "Upgrade",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+    "X-Happy-Client": "cli/1",
+}
+
+
+class Open:
+    """A door that lets everybody in, or nobody."""
+
+    def __init__(self, refusal: tuple[int, object] | None = None) -> None:
+        self.refusal = refusal
+
+    def refuse(self, target: Target) -> tuple[int, object] | None:
+        return self.refusal
+
+
+def head(line: str = "GET /v1/updates/?EIO=4&transport=websocket HTTP/1.1", **changes: str | None) -> bytes:
+    headers = USUAL | {name.replace("_", "-"): value for name, value in changes.items()}
+    lines = [line, *(f"{name}: {value}" for name, value in headers.items() if value is not None)]
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def judged(data: bytes) -> Any:
+    answer = opening._judge(data, cast("Any", Open()))
+    assert answer is not None
+    return answer
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        head(),
+        head(Connection="keep-alive, Upgrade"),
+        head(Connection="keep-alive,upgrade"),
+        head(Upgrade="WebSocket"),
+        head(Origin="https://app", Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits"),
+        head("GET /v1/updates/?x=%20a&EIO=4 HTTP/1.1"),
+    ],
+)
+def test_a_usual_handshake_is_answered_as_the_library_would(data: bytes) -> None:
+    usual = opening._usual(data)
+    quick, slow = shake_hands(data, cast("Any", Open())), judged(data)
+
+    assert usual is not None
+    assert quick is not None
+    assert quick.accepted
+    assert slow.accepted
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in quick.answer
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in slow.answer
+    ours, theirs = quick.target, slow.target
+    assert (ours.method, ours.path, ours.query("EIO")) == (theirs.method, theirs.path, theirs.query("EIO"))
+    assert list(ours.headers) == [(name.lower(), value) for name, value in theirs.headers]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        head("POST / HTTP/1.1"),
+        head("GET / HTTP/1.0"),
+        head(Upgrade="h2c"),
+        head(Upgrade=None),
+        head(Connection="close"),
+        head(Connection=None),
+        head(Sec_WebSocket_Key="short"),
+        head(Sec_WebSocket_Key="dGhlIHNhbXBsZSBub25jZQ=="[:-2]),
+        head(Sec_WebSocket_Key=None),
+        head(Sec_WebSocket_Version="8"),
+        head(Sec_WebSocket_Version=None),
+        head()[:-2] + b"Sec-WebSocket-Version: 13\r\n\r\n",
+        head()[:-2] + b"bad name: 1\r\n\r\n",
+        head()[:-2] + b" folded\r\n\r\n",
+        head()[:-2],
+        head() + b"more",
+        b"",
+        b"\r\n\r\n",
+        b"GET \r\n\r\n",
+    ],
+)
+def test_anything_unusual_is_for_the_library(data: bytes) -> None:
+    assert None is opening._usual(data)
+
+
+def test_a_refusal_is_written_by_the_library() -> None:
+    refused = shake_hands(head(), cast("Any", Open((404, {"message": "Not found"}))))
+
+    assert refused is not None
+    assert not refused.accepted
+    assert refused.answer.startswith(b"HTTP/1.1 404")
