@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
 APP = "happy-server"
+ROWS_HELP = "Rows by table: exact up to 10,000, estimated above"
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -67,7 +68,7 @@ class Collector:
         for labels, value in gauges.connections():
             connections.add_metric((APP, *labels), value)
         yield connections
-        records = GaugeMetricFamily("database_records_total", "Rows by table", labels=("app", "table"))
+        records = GaugeMetricFamily("database_records_total", ROWS_HELP, labels=("app", "table"))
         for table, count in gauges.records.items():
             records.add_metric((APP, table), count)
         yield records
