@@ -44,7 +44,7 @@ class Provider:
         self.denied: frozenset[Right] = frozenset()
         self.troubled = 0
         self.knows_key = True
-        self._secret_key = secret_key
+        self.secret_key = secret_key
         self._store = DomainDispatcherApplication(create_backend_app)
 
     def reset(self) -> None:
@@ -101,7 +101,7 @@ class Provider:
         method = environ["REQUEST_METHOD"]
         request = "\n".join((method, path, listed, headers, ";".join(names), "UNSIGNED-PAYLOAD"))
         _, day, region, service, end = query["X-Amz-Credential"].split("/")
-        key = f"AWS4{self._secret_key}".encode()
+        key = f"AWS4{self.secret_key}".encode()
         for part in (day, region, service, end):
             key = hmac.digest(key, part.encode(), "sha256")
         scope = f"{day}/{region}/{service}/{end}"

@@ -114,4 +114,6 @@ class Variables:
 
 
 def unusable(name: str, expected: str, text: str | None) -> SettingsError:
-    return SettingsError(f"{name}: expected {expected}, got {text!r}")
+    """What stands before an `@` may be a password."""
+    shown = "what may hold a password" if text and "@" in text else repr(text)
+    return SettingsError(f"{name}: expected {expected}, got {shown}")
