@@ -101,6 +101,7 @@ class SqliteStore:
     def __init__(
         self, writing: sqlite3.Connection, readers: Sequence[Reader], guard: FileGuard | None = None
     ) -> None:
+        self._writing = writing
         self._executor = SqliteExecutor(writing)
         self._transaction = SqlTransaction(self._executor)
         self._writer = Writer(writing, guard)
@@ -137,8 +138,18 @@ class SqliteStore:
             )
 
     async def ping(self) -> None:
+        """Raises Unavailable for a disk that is full or read-only, too, once a write has met it."""
         self._writer.require_file()
         await self.query(_ping)
+        if self._writer.refused:
+            with map_errors():
+                await self._writer.submit(self._write_again)
+            self._writer.refused = False
+
+    async def _write_again(self) -> None:
+        """Write a number that is there: it takes a page of the log, and changes nothing."""
+        (version,) = self._writing.execute("PRAGMA user_version").fetchone()
+        self._writing.execute(f"PRAGMA user_version = {version}")
 
     async def close(self) -> None:
         """Commit what was submitted and stop. Readers belong to whoever opened them."""

@@ -49,6 +49,9 @@ class Writer:
         self._connection = connection
         self._guard = guard
         self._closed = False
+        self.refused = False
+        """Whether the disk or the file took no writes when something was written last."""
+
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -111,17 +114,20 @@ class Writer:
         return True
 
     def _commit(self, batch: list[Job]) -> list[Outcome]:
-        execute = self._connection.execute
+        execute, before = self._connection.execute, self._connection.total_changes
         try:
             execute("BEGIN IMMEDIATE")
             outcomes = [self._run(body, done) for body, done in batch]
             execute("COMMIT")
         except sqlite3.Error as error:
+            self.refused = True
             self._roll_back()
             log.exception("the database refused a commit")
             unavailable = Unavailable("the database refused a commit")
             unavailable.__cause__ = error
             return [(done, None, unavailable) for _, done in batch]
+        if self._connection.total_changes > before:
+            self.refused = False
         if self._guard is not None and self._file_is_lost():
             return [(done, None, Uncertain(self._guard.lost)) for _, done in batch]
         return outcomes
@@ -141,6 +147,7 @@ class Writer:
         except BaseException as error:  # it travels to the caller of submit
             if not self._connection.in_transaction:  # disk full, I/O error
                 raise sqlite3.OperationalError("the database rolled back the shared transaction") from error
+            self.refused |= isinstance(error, sqlite3.OperationalError)
             execute("ROLLBACK TO job")
             execute("RELEASE job")
             return done, None, error
