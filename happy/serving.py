@@ -1,6 +1,7 @@
 """Serve one application on one port until a signal asks to stop."""
 
 import asyncio
+import errno
 import logging
 import signal
 import socket
@@ -76,9 +77,10 @@ def listen(listener: socket.socket, variable: str = "PORT") -> None:
 
 
 def _taken(host: str, port: int, error: OSError, variable: str) -> StartupError:
-    return StartupError(
-        f"cannot listen on {host} port {port}: {error.strerror}; set {variable} to another one"
-    )
+    advice = f"set {variable} to another one"
+    if error.errno == errno.EADDRNOTAVAIL:
+        advice = "set HOST to an address of this machine, or to 0.0.0.0 for all of them"
+    return StartupError(f"cannot listen on {host} port {port}: {error.strerror}; {advice}")
 
 
 @asynccontextmanager

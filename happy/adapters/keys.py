@@ -1,10 +1,11 @@
 """The keys of this server: from the master secret that is set, or from the one in a light data directory."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from happy import crypto
+from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, NodeId
@@ -16,10 +17,11 @@ VARIABLE = "HANDY_MASTER_SECRET"
 
 async def open_keys(settings: Light | Full, store: Store, now: Millis) -> crypto.Keyring:
     """Raises StartupError when the accounts of this database have used another secret."""
-    secret, place = await _secret_of(settings, store)
-    keys = crypto.derive(secret)
-    fingerprint = await asyncio.to_thread(lambda: keys.fingerprint)  # half of the start is spent on this
-    await require_same_secret(store, fingerprint, now, place, alone=isinstance(settings, Light))
+    with _explained():
+        secret, place = await _secret_of(settings, store)
+        keys = crypto.derive(secret)
+        fingerprint = await asyncio.to_thread(lambda: keys.fingerprint)  # half of the start is spent on this
+        await require_same_secret(store, fingerprint, now, place, alone=isinstance(settings, Light))
     return keys
 
 
@@ -46,8 +48,18 @@ async def begin_anew(settings: Light | Full, clock: Clock) -> str:
     async with _open_store(settings, clock) as store:
         secret, said = _another_secret(settings, clock())
         fingerprint = crypto.Keyring(secret).fingerprint
-        await store.write(lambda tx: tx.master_secret.replace(fingerprint, clock()))
+        with _explained():
+            await store.write(lambda tx: tx.master_secret.replace(fingerprint, clock()))
     return f"{said} Every device has to sign in again; what was stored sealed cannot be read any more."
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """At the start, a database that cannot be used is one line like any other."""
+    try:
+        yield
+    except Unavailable as error:
+        raise StartupError(f"cannot read or write the master secret's fingerprint: {error}") from error
 
 
 def _another_secret(settings: Light | Full, now: Millis) -> tuple[str, str]:

@@ -12,6 +12,9 @@ PairingKind = Literal["terminal", "account"]
 UNANSWERED_LIFETIME = Millis(60 * MINUTE)
 """How long a linking request waits for somebody to approve it, in ms since it was last asked for."""
 
+CLOCK_TOLERANCE = Millis(60 * MINUTE)
+"""How far apart the clocks of two replicas may be, in ms."""
+
 PICKUP_LIFETIME = Millis(10 * MINUTE)
 """How long an answered request hands out tokens, in ms: a client polls again when an answer was lost."""
 
@@ -61,8 +64,12 @@ class PairingRequest(Struct, frozen=True):
         return bool(self.response) and self.account_id is not None
 
     def expired(self, now: Millis) -> bool:
-        """Whether this request has lost its meaning: never approved in time, or picked up long ago."""
-        return self.updated_at + (PICKUP_LIFETIME if self.answered else UNANSWERED_LIFETIME) < now
+        """Whether this request has lost its meaning: never approved in time, or picked up long ago.
+
+        One of a time to come was made before the clock was set back, and would otherwise last until then.
+        """
+        ends = self.updated_at + (PICKUP_LIFETIME if self.answered else UNANSWERED_LIFETIME)
+        return not self.updated_at - CLOCK_TOLERANCE <= now <= ends
 
 
 class PushToken(Struct, frozen=True, rename="camel"):

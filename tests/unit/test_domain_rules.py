@@ -65,6 +65,9 @@ def test_a_request_is_answered(response: str | None, account_id: AccountId | Non
         ("", 11 * MINUTE, False),
         ("r", 10 * MINUTE, False),
         ("r", 10 * MINUTE + 1, True),
+        ("r", -HOUR, False),  # the clock of another replica
+        ("r", -HOUR - 1, True),  # made before the clock was set back
+        (None, -HOUR - 1, True),
     ],
 )
 def test_a_request_expires(response: str | None, after: int, expired: bool) -> None:
