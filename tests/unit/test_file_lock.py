@@ -2,19 +2,24 @@
 
 import errno
 import os
+import subprocess
+import sys
 import threading
+import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from happy.adapters.light.file_lock import Held, locked
+from happy.adapters.light import file_lock
+from happy.adapters.light.file_lock import Held, locked, locked_everywhere
 
 
 def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     with (
         locked(file, wait=False) as supported,
-        pytest.raises(Held, match=rf"process {os.getpid()} on \S+$"),
+        pytest.raises(Held, match=rf"^process {os.getpid()} on \S+ \(\S+\)$"),
         locked(file, wait=False),
     ):
         pass
@@ -71,3 +76,57 @@ def test_another_failure_is_not_taken_for_a_lock(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("fcntl.flock", broken)
     with pytest.raises(OSError, match="Input/output error"), locked(tmp_path / "lock", wait=False):
         pass
+
+
+# -- where other machines do not see our locks
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_lock, "BEAT_SECONDS", 0.05)
+    monkeypatch.setattr(file_lock, "SILENCE_SECONDS", 1.0)
+
+
+@pytest.fixture
+def without_locks(quick: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", unknown)
+    monkeypatch.setattr("fcntl.lockf", unknown)
+
+
+def test_a_holder_on_another_machine_is_found_by_what_it_writes(
+    tmp_path: Path, without_locks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "lock"
+    with ExitStack() as there:
+        with monkeypatch.context() as patch:
+            patch.setattr(file_lock, "_holder", lambda: "process 7 on attic (another start)")
+            assert not there.enter_context(locked_everywhere(file))
+        with pytest.raises(Held, match=r"^process 7 on attic \(another start\)$"), locked_everywhere(file):
+            pass
+    assert not file.exists()
+
+
+@pytest.mark.parametrize("left", ["process 7 on attic (another start)\n12\n", "nonsense"])
+def test_a_file_that_a_killed_holder_left_on_a_share_is_free_after_a_while(
+    tmp_path: Path, without_locks: None, left: str
+) -> None:
+    (tmp_path / "lock").write_text(left)
+    started = time.monotonic()
+
+    with locked_everywhere(tmp_path / "lock"):
+        assert time.monotonic() - started >= 1.0
+
+
+def test_a_holder_that_has_died_on_this_machine_is_not_waited_for(
+    tmp_path: Path, without_locks: None
+) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / "lock").write_text(file_lock._holder().replace(str(os.getpid()), str(ended.pid), 1))
+    started = time.monotonic()
+
+    with locked_everywhere(tmp_path / "lock"):
+        assert time.monotonic() - started < 1.0

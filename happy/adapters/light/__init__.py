@@ -9,7 +9,7 @@ from pathlib import Path
 from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder, network_file_system
-from happy.adapters.light.file_lock import Held, locked
+from happy.adapters.light.file_lock import Held, locked, locked_everywhere
 from happy.adapters.light.schema import explained, prepare
 from happy.adapters.light.sqlite import SqliteStore, open_store
 from happy.adapters.local import LocalBus, LocalLink, LocalPresence
@@ -51,21 +51,21 @@ async def _open_checked_store(settings: Light) -> AsyncIterator[SqliteStore]:
 @contextmanager
 def _alone(database: Path) -> Iterator[None]:
     """Raises StartupError when another server has the database: each would hide its events from the other."""
+    file = database.with_name(f"{database.name}.lock")
     kind = network_file_system(database.parent)
     if kind is not None:
         log.warning(
-            "%s is on a network file system (%s): nothing but you keeps servers on other machines from it,"
-            " and a link that breaks may damage it; a local disk is the place for it",
+            "%s is on a network file system (%s), and a link that breaks may damage it:"
+            " a local disk is the place for it",
             database,
             kind,
         )
     with ExitStack() as stack:
         try:
-            lock = locked(database.with_name(f"{database.name}.lock"), wait=False)
-            supported = stack.enter_context(lock)
+            supported = stack.enter_context(locked_everywhere(file) if kind else locked(file, wait=False))
         except Held as held:
             raise StartupError(
-                f"{database} is in use by another happy-server ({held}): stop that one,"
+                f"{database} is in use by another happy-server, {held}: stop that one,"
                 " or set HAPPY_SERVER_LIGHT_DATA_DIR to another folder"
             ) from None
         except OSError as error:

@@ -1,38 +1,137 @@
-"""Locks between processes, as files: the system lets go of them when a process dies, however it dies."""
+"""Locks between processes, as files: free again when a process dies, however it dies."""
 
 import errno
 import fcntl
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 UNSUPPORTED: Final = frozenset(
     {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF}
 )
 HELD: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+BEAT_SECONDS: Final = 4.0
+SILENCE_SECONDS: Final = 10.0
+"""So long must a file that another machine has left be unchanged until that machine counts as gone."""
 
 
 class Held(Exception):
     """Another process has the lock; the message says which one, as far as it is known."""
 
 
+class Hold(NamedTuple):
+    """An open lock file, what it says of us, and whether the system locks it too."""
+
+    descriptor: int
+    holder: str
+    supported: bool
+
+
 @contextmanager
 def locked(file: Path, *, wait: bool) -> Iterator[bool]:
     """Hold the lock of this name; False where the file system knows no locks. Raises Held, or OSError.
 
-    The file is there while the lock is held, and goes with it: one that was left by a killed process is free.
+    The file is there while the lock is held, and goes with it. One that was left by a killed process is free.
     """
+    with _hold(file, wait=wait) as hold:
+        yield hold.supported
+
+
+@contextmanager
+def locked_everywhere(file: Path) -> Iterator[bool]:
+    """The same, without waiting, where other machines may not see our locks, or where there are none.
+
+    The holder changes the file every few seconds. Who finds one that somebody has left watches it first.
+    """
+    _require_silence(file)
+    stopped = threading.Event()
+    with _hold(file, wait=False) as hold:
+        beating = threading.Thread(target=_beat, args=(hold, stopped), name="file-lock", daemon=True)
+        beating.start()
+        try:
+            yield hold.supported
+        finally:
+            stopped.set()
+            beating.join()
+
+
+@contextmanager
+def _hold(file: Path, *, wait: bool) -> Iterator[Hold]:
     descriptor, supported = _acquire(file, wait=wait)
     try:
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-        yield supported
+        hold = Hold(descriptor, _holder(), supported)
+        _write(descriptor, hold.holder)
+        yield hold
     finally:
         file.unlink(missing_ok=True)  # while it is held: whoever has opened it meanwhile looks again
         os.close(descriptor)
+
+
+def _beat(hold: Hold, stopped: threading.Event) -> None:
+    """Through the same descriptor: closing another one of this file would let go of some kinds of lock."""
+    count = 0
+    while not stopped.wait(BEAT_SECONDS):
+        count += 1
+        with suppress(OSError):
+            _write(hold.descriptor, f"{hold.holder}\n{count}")
+
+
+def _require_silence(file: Path) -> None:
+    """Raises Held while somebody changes the file."""
+    first = _read(file)
+    if not first or _is_dead(first):
+        return
+    until = time.monotonic() + SILENCE_SECONDS
+    while time.monotonic() < until:
+        time.sleep(0.2)
+        now = _read(file)
+        if now not in (first, ""):
+            raise Held(now.partition("\n")[0])
+
+
+def _is_dead(text: str) -> bool:
+    """Whether the holder was a process of this machine, since it was started, that has gone."""
+    words = text.partition("\n")[0].split()
+    ours = _holder().split()
+    if len(words) != len(ours) or words[2:] != ours[2:]:
+        return False
+    try:
+        os.kill(int(words[1]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return words[1] == ours[1]  # its number is ours now
+
+
+def _holder() -> str:
+    """`process 12 on attic (4fd1...)`: the last part is another one after each start of the machine."""
+    try:
+        boot = BOOT.read_text("utf-8").strip()
+    except OSError:
+        boot = "unknown"
+    return f"process {os.getpid()} on {socket.gethostname()} ({boot})"
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", "replace").strip()
+    except OSError:
+        return ""
+
+
+def _write(descriptor: int, text: str) -> None:
+    data = f"{text}\n".encode()
+    os.pwrite(descriptor, data, 0)
+    os.ftruncate(descriptor, len(data))
+    with suppress(OSError):
+        os.fsync(descriptor)
 
 
 def _acquire(file: Path, *, wait: bool) -> tuple[int, bool]:
@@ -56,7 +155,8 @@ def _lock(descriptor: int, *, wait: bool) -> bool:
             attempt(descriptor, how)
         except OSError as error:
             if error.errno in HELD:
-                raise Held(os.pread(descriptor, 200, 0).decode(errors="replace").strip()) from None
+                text = os.pread(descriptor, 200, 0).decode(errors="replace")
+                raise Held(text.partition("\n")[0].strip()) from None
             if error.errno not in UNSUPPORTED:
                 raise
         else:
