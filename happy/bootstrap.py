@@ -1,11 +1,10 @@
 """Composition root: settings become adapters, services and one ASGI application."""
 
-import asyncio
 import secrets
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,9 +39,11 @@ from happy.services.accounts import AccountService
 from happy.services.activity import Activity
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
+from happy.services.attendance import DEPARTURE_SECONDS, Attendance
 from happy.services.avatars import AvatarService
-from happy.services.background import repeat
+from happy.services.background import Job, repeat, running
 from happy.services.deletions import Deletions
+from happy.services.departures import Departures
 from happy.services.developer_log import DeveloperLog
 from happy.services.doubts import Doubts
 from happy.services.feed import FeedService
@@ -87,6 +88,7 @@ class Application:
 
     async def close_sockets(self, spread: float = 0.0) -> None:
         """Close every realtime connection so that its client reconnects, and take no new ones."""
+        self.activity.stop()
         await self.engine.shutdown(within=SOCKETS_SECONDS, spread=spread)
 
 
@@ -96,6 +98,7 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
     engine_settings: EngineSettings | None = None,
     *,
     grace_seconds: float = GRACE_SECONDS,
+    departure_seconds: float = DEPARTURE_SECONDS,
 ) -> AsyncIterator[Application]:
     """Open every adapter, start the background jobs; close all in the opposite order. Raises StartupError."""
     clock = system_clock
@@ -106,7 +109,9 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         metrics = Metrics()
         hub = Hub(build_recovery(settings.recovery, metrics, elsewhere(adapters, keys, settings)))
         hub.attach(adapters.bus)
-        activity = Activity(adapters.store, hub, adapters.presence, clock, metrics)
+        attendance = Attendance(adapters.presence, node_id, departure_seconds)
+        activity = Activity(adapters.store, hub, attendance, clock, metrics)
+        departures = Departures(adapters.store, hub, activity, attendance, clock, hub)
         web = WebClient()
         stack.push_async_callback(web.close)
         outbound = build_outbound(settings.outbound, web)
@@ -137,7 +142,8 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         engine = Engine(gateway, msgspec.structs.replace(engine_settings or EngineSettings(), prefix=prefix))
         watch(engine, hub, metrics)
         doubts = Doubts(hub.doubted, hub, adapters.store.ping)
-        await stack.enter_async_context(background(activity, services, doubts, adapters.store, metrics))
+        jobs = background(activity, departures, services, doubts)
+        await stack.enter_async_context(running(*jobs, counting(adapters.store, metrics)))
         http = build_app(
             services,
             settings.public_url,
@@ -242,35 +248,28 @@ def web_ui(settings: Light | Full) -> WebUi | None:
     return WebUi(settings.ui.folder, settings.ui.prefix, settings.ui.config, settings.public_url)
 
 
-@asynccontextmanager
-async def background(
-    activity: Activity, services: Services, doubts: Doubts, store: Store, metrics: Metrics
-) -> AsyncIterator[None]:
-    """The jobs of contract 05 section 5; they stop before anything they use is closed."""
+def background(activity: Activity, departures: Departures, services: Services, doubts: Doubts) -> list[Job]:
+    """The jobs of contract 05 section 5."""
+    return [
+        repeat("write down heartbeats", 0, activity.flush_in_time),
+        repeat("forget heartbeats", 300, activity.purge),
+        repeat("end silent sessions", 60, activity.expire, at_once=True),
+        repeat("end what no connection attends", 15, departures.sweep),
+        repeat("remove what was deleted", 0, services.deletions.run, at_once=True),
+        repeat("settle doubts", 5, doubts.settle),
+        repeat("forget linking requests", 3600, services.pairing.sweep),
+        repeat("forget old tokens", 600, services.identity.purge),
+    ]
+
+
+def counting(store: Store, metrics: Metrics) -> Job:
+    """Keeps the numbers of rows for the metrics."""
 
     async def count_rows() -> None:
         rows = await store.read(lambda tx: tx.statistics.rows())
         metrics.gauges.records = msgspec.structs.asdict(rows)
 
-    jobs = [
-        repeat("write down heartbeats", 5, activity.flush),
-        repeat("forget heartbeats", 300, activity.purge),
-        repeat("end silent sessions", 60, activity.expire, at_once=True),
-        repeat("remove what was deleted", 0, services.deletions.run, at_once=True),
-        repeat("settle doubts", 5, doubts.settle),
-        repeat("forget linking requests", 3600, services.pairing.sweep),
-        repeat("forget old tokens", 600, services.identity.purge),
-        repeat("count rows", 60, count_rows, at_once=True),
-    ]
-    tasks = [asyncio.get_running_loop().create_task(job) for job in jobs]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+    return repeat("count rows", 60, count_rows, at_once=True)
 
 
 def dispatch(engine: Engine, http: ASGIApp, prefix: PathPrefix) -> ASGIApp:

@@ -160,6 +160,7 @@ CREATE TABLE "Session" (
 	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
 	"updatedAt" DATETIME NOT NULL,
 	"happy_lastMessageAt" DATETIME,
+	"happy_stoppedAt" DATETIME,
 	CONSTRAINT "Session_pkey" PRIMARY KEY (id),
 	CONSTRAINT "Session_accountId_fkey" FOREIGN KEY("accountId") REFERENCES "Account" (id) ON DELETE RESTRICT ON UPDATE CASCADE
 );
@@ -313,4 +314,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0007');
+INSERT INTO alembic_version (version_num) VALUES ('0008');

@@ -120,6 +120,8 @@ sessions = Table(
     updated(),
     # Ours: the creation time of the newest message, which the next one must exceed.
     Column("happy_lastMessageAt", Millis, key="last_message_at"),
+    # Ours: when it was last stopped on purpose, by the server's clock. Earlier heartbeats do not revive it.
+    Column("happy_stoppedAt", Millis, key="stopped_at"),
     unique("account_id", "tag"),
     # Ours, for the sweep that ends silent sessions; the prefix keeps it clear of other servers' names.
     Index("happy_Session_active_lastActiveAt_idx", "active", "last_active_at"),

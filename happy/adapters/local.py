@@ -59,18 +59,27 @@ class LocalPresence:
         self._claims: dict[tuple[AccountId, str], list[Holder]] = {}
 
     async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        self.claim_soon(account_id, name, holder)
+
+    async def release(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        self.release_soon(account_id, name, holder)
+
+    def claim_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
         held = self._claims.setdefault((account_id, name), [])
         if holder in held:
             held.remove(holder)
         held.append(holder)
 
-    async def release(self, account_id: AccountId, name: str, holder: Holder) -> None:
+    def release_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
         held = self._claims.get((account_id, name))
         if held is None or holder not in held:
             return
         held.remove(holder)
         if not held:
             del self._claims[account_id, name]
+
+    async def is_held(self, account_id: AccountId, name: str) -> bool:
+        return (account_id, name) in self._claims
 
     async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
         newest_first = self._claims.get((account_id, name), [])[::-1]

@@ -17,6 +17,7 @@ from happy.gateway.payloads import (
     version,
 )
 from happy.services.activity import Activity
+from happy.services.attendance import Target
 from happy.services.machines import MachineService
 
 Payload = msgspec.Raw | None
@@ -49,6 +50,8 @@ class MachineEvents:
             return None
         account_id, machine_id, at = connection.account_id, MachineId(beat.machine_id), millis(beat.time)
         if self._activity.known_machine_alive(account_id, machine_id, at):
+            if connection.target != machine_id:
+                self._activity.attend(Target(account_id, "machine", machine_id), connection.id)
             return None
         return self._activity.machine_alive(account_id, machine_id, at)
 

@@ -167,9 +167,9 @@ class Gateway:
     async def _arrived(self, connection: Connection) -> None:
         account_id, target = connection.account_id, connection.target
         if connection.scope == "machine":
-            await self._activity.machine_connected(account_id, MachineId(target), self._holder(connection))
+            await self._activity.machine_connected(account_id, MachineId(target), connection.id)
         elif connection.scope == "session":
-            self._activity.resume(account_id, SessionId(target))
+            self._activity.session_connected(account_id, SessionId(target), connection.id)
         elif connection.foreground:
             await self._presence.claim(account_id, FOREGROUND, self._holder(connection))
 
@@ -177,9 +177,8 @@ class Gateway:
         account_id, holder = connection.account_id, self._holder(connection)
         self._leave_if_quiet(account_id)
         try:
-            if connection.scope == "machine":
-                await self._activity.machine_disconnected(account_id, MachineId(connection.target), holder)
-            elif connection.foreground:
+            self._activity.disconnected(connection.id)
+            if connection.foreground:
                 await self._presence.release(account_id, FOREGROUND, holder)
         finally:  # whoever comes back as this connection waits for its end
             if self._recovery is not None and connection.past is not None:

@@ -22,6 +22,7 @@ from happy.gateway.payloads import (
     version,
 )
 from happy.services.activity import Activity
+from happy.services.attendance import Target
 from happy.services.heartbeats import clamp
 from happy.services.messages import MessageService
 from happy.services.sessions import SessionService
@@ -117,6 +118,8 @@ class SessionEvents:
         account_id, sid, at = connection.account_id, SessionId(beat.sid), millis(beat.time)
         thinking = bool(beat.thinking)
         if self._activity.known_session_alive(account_id, sid, at, thinking=thinking):
+            if connection.target != sid:
+                self._activity.attend(Target(account_id, "session", sid), connection.id)
             return None
         return self._activity.session_alive(account_id, sid, at, thinking=thinking)
 

@@ -1,19 +1,24 @@
 """Who is alive: heartbeats, what is written down of them, and who fell silent (contract 02 section 9)."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from happy.domain.events import TO_USER, Ephemeral, MachineActivity, SessionActivity
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.pubsub import EventSink, Holder, Presence, Signals
+from happy.domain.ports.pubsub import EventSink, Signals
 from happy.domain.ports.repository import Store
-from happy.domain.values import MINUTE, AccountId, MachineId, Millis, SessionId
+from happy.domain.values import MINUTE, AccountId, ConnectionId, MachineId, Millis, SessionId
 from happy.metrics import Metrics
+from happy.services.attendance import Attendance, Target
 from happy.services.batches import MOST_ROWS
-from happy.services.heartbeats import Heartbeats, LastSeen
+from happy.services.heartbeats import Beat, Heartbeats, LastSeen
 
 SUPPRESSION = 1 * MINUTE
 IDLE_AFTER = 10 * MINUTE
 IDLE_BATCH = 500
+FLUSH_SECONDS = 5.0
+REVIVAL_SECONDS = 0.2
 STOPPED, RESUMED = "stopped", "resumed"
 
 
@@ -22,17 +27,18 @@ class Activity:
         self,
         store: Store,
         sink: EventSink,
-        presence: Presence,
+        attendance: Attendance,
         clock: Clock,
         metrics: Metrics | None = None,
     ) -> None:
         self._store = store
         self._sink = sink
-        self._presence = presence
+        self._attendance = attendance
         self._clock = clock
         self._metrics = metrics or Metrics()
-        self._sessions = Heartbeats(self._load_session, clock, "session", self._metrics)
-        self._machines = Heartbeats(self._load_machine, clock, "machine", self._metrics)
+        self._revived = asyncio.Event()
+        self._sessions = Heartbeats(self._load_session, clock, "session", self._metrics, self._revived)
+        self._machines = Heartbeats(self._load_machine, clock, "machine", self._metrics, self._revived)
         self._suppressed: dict[tuple[AccountId, str], Millis] = {}
         self._signals: Signals | None = None
 
@@ -76,22 +82,31 @@ class Activity:
         if seen is not None:
             self._announce_machine(account_id, machine_id, seen, active=True)
 
-    async def machine_connected(self, account_id: AccountId, machine_id: MachineId, holder: Holder) -> None:
-        """Announce the machine online, if it is the account's."""
-        owned = await self._machines.owns(account_id, machine_id)
-        await self._presence.claim(account_id, _machine_claim(machine_id), holder)
-        if owned:
-            self._announce_machine(account_id, machine_id, self._clock(), active=True)
-
-    async def machine_disconnected(
-        self, account_id: AccountId, machine_id: MachineId, holder: Holder
+    def session_connected(
+        self, account_id: AccountId, session_id: SessionId, connection_id: ConnectionId
     ) -> None:
-        """Announce the machine offline once its last connection has gone."""
-        claim = _machine_claim(machine_id)
-        await self._presence.release(account_id, claim, holder)
-        owned = await self._machines.owns(account_id, machine_id)
-        if owned and not await self._presence.holders(account_id, claim):  # it may have come back meanwhile
-            self._announce_machine(account_id, machine_id, self._clock(), active=False)
+        """The session is known to run, and ends some seconds after its last connection."""
+        self.resume(account_id, session_id)
+        self.attend(Target(account_id, "session", session_id), connection_id)
+
+    async def machine_connected(
+        self, account_id: AccountId, machine_id: MachineId, connection_id: ConnectionId
+    ) -> None:
+        """Announce the machine online, if it is the account's. It ends as a session does."""
+        await self._attendance.arrive(Target(account_id, "machine", machine_id), connection_id)
+        await self.machine_alive(account_id, machine_id, self._clock())
+
+    def attend(self, target: Target, connection_id: ConnectionId) -> None:
+        """The target is alive for as long as this connection is."""
+        self._attendance.attend(target, connection_id)
+
+    def disconnected(self, connection_id: ConnectionId) -> None:
+        """What no other connection attends ends some seconds later."""
+        self._attendance.leave(connection_id)
+
+    def stop(self) -> None:
+        """The server ends, and closes its connections: that is no sign of anybody's end."""
+        self._attendance.stop()
 
     def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
         """Ignore heartbeats of a stopped session for a minute: they were on their way when it stopped."""
@@ -122,13 +137,39 @@ class Activity:
         """A deleted machine sends nothing that anybody should hear."""
         self._machines.forget(account_id, machine_id)
 
+    def distrust(self, target: Target) -> None:
+        """Another replica, or the end of its connections, has changed what is stored."""
+        heartbeats = self._sessions if target.kind == "session" else self._machines
+        heartbeats.distrust(target.account_id, target.id)
+
+    async def write_down(self, targets: Sequence[Target]) -> None:
+        """Write down the last heartbeats of these, however new."""
+        for target in targets:
+            heartbeats = self._sessions if target.kind == "session" else self._machines
+            heartbeats.keep_last(target.account_id, target.id)
+        await self.flush()
+
+    async def returned(self, target: Target) -> None:
+        """It came back while it was ended. A session's next heartbeat says so, a machine's is far away."""
+        if target.kind == "machine":
+            await self.machine_alive(target.account_id, MachineId(target.id), self._clock())
+
+    async def flush_in_time(self) -> None:
+        """Wait until it is time to flush: soon after somebody has come back, else after some seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FLUSH_SECONDS):
+                await self._revived.wait()
+                await asyncio.sleep(REVIVAL_SECONDS)  # those who come back with it share the transaction
+        self._revived.clear()
+        await self.flush()
+
     async def flush(self) -> None:
         """Write down the collected heartbeats; what cannot be written now is kept for the next time."""
         await self._write(
             self._sessions,
             lambda beats: self._store.write(
                 lambda tx: tx.sessions.mark_active(
-                    [(SessionId(target), at) for _, target, at in beats], self._clock()
+                    [(SessionId(beat.target), beat.at, beat.received) for beat in beats], self._clock()
                 )
             ),
         )
@@ -136,7 +177,7 @@ class Activity:
             self._machines,
             lambda beats: self._store.write(
                 lambda tx: tx.machines.mark_active(
-                    [(account_id, MachineId(target), at) for account_id, target, at in beats], self._clock()
+                    [(beat.account_id, MachineId(beat.target), beat.at) for beat in beats], self._clock()
                 )
             ),
         )
@@ -144,7 +185,7 @@ class Activity:
     async def _write(
         self,
         heartbeats: Heartbeats,
-        write: Callable[[list[tuple[AccountId, str, Millis]]], Awaitable[None]],
+        write: Callable[[list[Beat]], Awaitable[None]],
     ) -> None:
         """In transactions of a bounded size, between which other writers have their turn."""
         beats = heartbeats.take()
@@ -202,7 +243,3 @@ class Activity:
     async def _load_machine(self, account_id: AccountId, machine_id: str) -> LastSeen | None:
         machine = await self._store.read(lambda tx: tx.machines.get(account_id, MachineId(machine_id)))
         return None if machine is None else (machine.last_active_at, machine.active)
-
-
-def _machine_claim(machine_id: MachineId) -> str:
-    return f"machine:{machine_id}"

@@ -3,7 +3,11 @@
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+Job = Coroutine[Any, Any, None]
 
 FIRST_PAUSE = 0.25
 DOUBLINGS = 5
@@ -28,6 +32,20 @@ async def repeat(
         else:
             failures = 0
             await asyncio.sleep(seconds)
+
+
+@asynccontextmanager
+async def running(*jobs: Job) -> AsyncIterator[None]:
+    """Run jobs until the end of the block; they have stopped before anything they use is closed."""
+    tasks = [asyncio.get_running_loop().create_task(job) for job in jobs]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        for task in tasks:
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 def _pause(failures: int) -> float:

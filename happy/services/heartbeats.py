@@ -1,7 +1,8 @@
 """What is known in memory about the last sign of life of many sessions or machines."""
 
+from asyncio import Event
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -18,12 +19,22 @@ LastSeen = tuple[Millis, bool]
 Key = tuple[AccountId, str]
 
 
+class Beat(NamedTuple):
+    """A heartbeat: the time it names, by its client's clock, and when it was received, by the server's."""
+
+    account_id: AccountId
+    target: str
+    at: Millis
+    received: Millis
+
+
 class Known(Struct):
-    """A row that is known to be the account's, as stored, until `expires`."""
+    """A row that is known to be the account's, as stored, until `expires`; and its last heartbeat."""
 
     last_active_at: Millis
     active: bool
     expires: Millis
+    last: Beat | None = None
 
 
 class Heartbeats:
@@ -38,14 +49,18 @@ class Heartbeats:
         clock: Clock,
         kind: Literal["session", "machine"] = "session",
         metrics: Metrics | None = None,
+        revived: Event | None = None,
     ) -> None:
+        """`revived` is set when a row that is stored as inactive sends a heartbeat, as clients are told."""
         self._kind = kind
         self._operation = f"{kind}_validation"
         self._metrics = metrics or Metrics()
         self._load = load
         self._clock = clock
         self._known: dict[Key, Known] = {}
-        self._pending: dict[Key, Millis] = {}
+        self._pending: dict[Key, Beat] = {}
+        self._distrusted = 0
+        self._revived = revived or Event()
 
     def beat_known(self, account_id: AccountId, target: str, at: Millis) -> Millis | None:
         """Note a sign of life of a row that was looked up lately; None if the store has to be asked."""
@@ -55,7 +70,7 @@ class Heartbeats:
         if known is None or known.expires <= now:
             return None
         self._metrics.validations.add(self._operation, "hit")
-        return self._note(key, known, clamp(at, now))
+        return self._note(known, Beat(account_id, target, clamp(at, now), now))
 
     async def beat(self, account_id: AccountId, target: str, at: Millis) -> Millis | None:
         """Note a sign of life; return its time as clients may see it, or None when there is no such row."""
@@ -66,48 +81,56 @@ class Heartbeats:
         now = self._clock()
         key = (account_id, target)
         known = await self._refresh(key, now)
-        return None if known is None else self._note(key, known, clamp(at, now))
+        return None if known is None else self._note(known, Beat(account_id, target, clamp(at, now), now))
 
-    def _note(self, key: Key, known: Known, at: Millis) -> Millis:
-        if not known.active or at - known.last_active_at > PERSIST_AFTER:
-            self._pending[key] = max(at, self._pending.get(key, at))
+    def _note(self, known: Known, beat: Beat) -> Millis:
+        if known.last is None or beat.at >= known.last.at:
+            known.last = beat
+        if not known.active and (beat.account_id, beat.target) not in self._pending:
+            self._revived.set()
+        if not known.active or beat.at - known.last_active_at > PERSIST_AFTER:
+            self._keep(beat)
         else:
             self._metrics.skipped.add(self._kind)
-        return at
+        return beat.at
 
-    async def owns(self, account_id: AccountId, target: str) -> bool:
-        """Whether the account has such a row."""
-        now = self._clock()
+    def _keep(self, beat: Beat) -> None:
+        waiting = self._pending.get((beat.account_id, beat.target))
+        at = beat.at if waiting is None else max(beat.at, waiting.at)
+        self._pending[beat.account_id, beat.target] = beat._replace(at=at)
+
+    def keep_last(self, account_id: AccountId, target: str) -> None:
+        """Write down the last heartbeat, even if it is hardly newer than what is stored."""
         known = self._known.get((account_id, target))
-        return (known is not None and known.expires > now) or (
-            await self._refresh((account_id, target), now) is not None
-        )
+        if known is not None and known.last is not None and known.last.at > known.last_active_at:
+            self._keep(known.last)
 
     def distrust(self, account_id: AccountId, target: str) -> None:
         """What is stored has changed: look again at the next heartbeat. What waits is still to be written."""
         self._known.pop((account_id, target), None)
+        self._distrusted += 1
 
     def forget(self, account_id: AccountId, target: str) -> None:
         """Drop what is known and what waits to be written."""
         self._known.pop((account_id, target), None)
         self._pending.pop((account_id, target), None)
 
-    def take(self) -> list[tuple[AccountId, str, Millis]]:
+    def take(self) -> list[Beat]:
         """All heartbeats that wait to be written. `written` or `restore` must follow."""
         pending, self._pending = self._pending, {}
-        return [(account_id, target, at) for (account_id, target), at in pending.items()]
+        return list(pending.values())
 
-    def written(self, beats: list[tuple[AccountId, str, Millis]]) -> None:
-        for account_id, target, at in beats:
-            known = self._known.get((account_id, target))
-            if known is not None and at > known.last_active_at:
-                known.last_active_at = at
+    def written(self, beats: list[Beat]) -> None:
+        for beat in beats:
+            known = self._known.get((beat.account_id, beat.target))
+            if known is not None:
+                known.last_active_at = max(beat.at, known.last_active_at)
                 known.active = True
 
-    def restore(self, beats: list[tuple[AccountId, str, Millis]]) -> None:
+    def restore(self, beats: list[Beat]) -> None:
         """Put back what could not be written, unless something newer waits already."""
-        for account_id, target, at in beats:
-            self._pending.setdefault((account_id, target), at)
+        for beat in beats:
+            self._pending.setdefault((beat.account_id, beat.target), beat)
 
     def purge(self) -> None:
         """Forget rows nobody has spoken of for a while."""
@@ -115,11 +138,14 @@ class Heartbeats:
         self._known = {key: known for key, known in self._known.items() if known.expires > now}
 
     async def _refresh(self, key: Key, now: Millis) -> Known | None:
+        distrusted = self._distrusted
         stored = await self._load(*key)
         if stored is None:
             self._known.pop(key, None)
             return None
-        known = self._known[key] = Known(*stored, expires=Millis(now + VALID))
+        # What another replica has changed meanwhile may not be in it.
+        valid = VALID if distrusted == self._distrusted else 0
+        known = self._known[key] = Known(*stored, expires=Millis(now + valid))
         return known
 
 

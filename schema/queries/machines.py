@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import greatest
+from schema.constructs import any_of, greatest
 from schema.tables import access_keys, machines
 from schema.types import Millis
 
@@ -96,6 +96,30 @@ MARK_IDLE = (
     )
     .values(active=sa.false(), updated_at=param("now"))
     .returning(machines.c.account_id, machines.c.id, machines.c.last_active_at)
+)
+
+SILENT = (
+    sa.select(machines.c.account_id, machines.c.id, machines.c.last_active_at)
+    .where(
+        machines.c.active == sa.true(),
+        machines.c.last_active_at <= param("deadline", type_=Millis),
+        sa.tuple_(machines.c.last_active_at, machines.c.id)
+        > sa.tuple_(param("after", type_=Millis), param("after_id", type_=sa.Text)),
+    )
+    .order_by(machines.c.last_active_at, machines.c.id)
+    .limit(param("limit", type_=sa.Integer))
+)
+
+MARK_GONE = (
+    sa.update(machines)
+    .where(
+        machines.c.account_id == param("account"),
+        any_of(machines.c.id, "ids"),
+        machines.c.active == sa.true(),
+        machines.c.last_active_at <= param("seen_by", type_=Millis),
+    )
+    .values(active=sa.false())
+    .returning(machines.c.id, machines.c.last_active_at)
 )
 
 HIDE = (

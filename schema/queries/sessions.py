@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import any_of, byte_order
+from schema.constructs import any_of, byte_order, greatest
 from schema.queries.deletions import DELETED_OWNER
 from schema.tables import sessions
 from schema.types import Millis
@@ -108,21 +108,30 @@ SWAP_AGENT_STATE = (
     .returning(sessions.c.agent_state.label("value"), sessions.c.agent_state_version.label("version"))
 )
 
-# A flush that comes after the session was stopped, or deleted, must not revive it.
+# A session that beats is alive even when its clock is behind; the time itself never moves back. But what was
+# received before the session was stopped, or deleted, must not revive it, however late it is written.
 MARK_ACTIVE = (
     sa.update(sessions)
     .where(
         sessions.c.id == param("session"),
         sessions.c.account_id != DELETED_OWNER,
-        sessions.c.last_active_at < param("at", type_=Millis),
+        sa.or_(sessions.c.last_active_at < param("at", type_=Millis), sessions.c.active == sa.false()),
+        sa.or_(sessions.c.stopped_at.is_(None), sessions.c.stopped_at < param("received", type_=Millis)),
     )
-    .values(active=sa.true(), last_active_at=param("at", type_=Millis), updated_at=param("now"))
+    .values(
+        active=sa.true(), last_active_at=greatest(sessions.c.last_active_at, "at"), updated_at=param("now")
+    )
 )
 
 MARK_STOPPED = (
     sa.update(sessions)
     .where(_own)
-    .values(active=sa.false(), last_active_at=param("at", type_=Millis), updated_at=param("now"))
+    .values(
+        active=sa.false(),
+        last_active_at=param("at", type_=Millis),
+        stopped_at=param("now"),
+        updated_at=param("now"),
+    )
     .returning(sessions.c.id)
 )
 
@@ -143,6 +152,30 @@ MARK_IDLE = (
     )
     .values(active=sa.false(), updated_at=param("now"))
     .returning(sessions.c.account_id, sessions.c.id, sessions.c.last_active_at)
+)
+
+SILENT = (
+    sa.select(sessions.c.account_id, sessions.c.id, sessions.c.last_active_at)
+    .where(
+        sessions.c.active == sa.true(),
+        sessions.c.last_active_at <= param("deadline", type_=Millis),
+        sa.tuple_(sessions.c.last_active_at, sessions.c.id)
+        > sa.tuple_(param("after", type_=Millis), param("after_id", type_=sa.Text)),
+    )
+    .order_by(sessions.c.last_active_at, sessions.c.id)
+    .limit(param("limit", type_=sa.Integer))
+)
+
+MARK_GONE = (
+    sa.update(sessions)
+    .where(
+        sessions.c.account_id == param("account"),
+        any_of(sessions.c.id, "ids"),
+        sessions.c.active == sa.true(),
+        sessions.c.last_active_at <= param("seen_by", type_=Millis),
+    )
+    .values(active=sa.false())
+    .returning(sessions.c.id, sessions.c.last_active_at)
 )
 
 # The tag is free for a new session at once. Ids are the only tags that deleted sessions have.

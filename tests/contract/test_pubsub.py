@@ -1,5 +1,6 @@
 """The event bus, the link between nodes, and presence. Cross-node cases run where a flavor has two nodes."""
 
+import asyncio
 import secrets
 
 import pytest
@@ -114,3 +115,22 @@ async def test_an_answer_does_not_change_afterwards(nodes: Nodes) -> None:
     await node.presence.release(ACCOUNT, "name", holder(node, "1"))
 
     assert [holder(node, "1")] == list(holders)
+
+
+async def test_what_is_claimed_and_released_without_waiting_is_soon_seen_by_every_node(nodes: Nodes) -> None:
+    one, other = nodes
+    one.presence.claim_soon(ACCOUNT, "soon", holder(one, "1"))
+    await until_held(other, "soon", held=True)
+    other.presence.claim_soon(ACCOUNT, "soon", holder(other, "2"))
+    one.presence.release_soon(ACCOUNT, "soon", holder(one, "1"))
+    await until_held(other, "soon", held=True)
+    other.presence.release_soon(ACCOUNT, "soon", holder(other, "2"))
+    await until_held(one, "soon", held=False)
+
+    assert not await one.presence.is_held(OTHER, "soon")
+
+
+async def until_held(node: Node, name: str, *, held: bool) -> None:
+    async with asyncio.timeout(10):
+        while await node.presence.is_held(ACCOUNT, name) is not held:  # noqa: ASYNC110 - it is in Redis
+            await asyncio.sleep(0.01)

@@ -35,7 +35,7 @@ OWN_INDEXES = {
     ("happy_AccountAuthRequest_unanswered_idx", False, "updatedAt"),
     ("happy_Machine_deletedAt_idx", False, "happy_deletedAt"),
 }
-OWN_COLUMNS = {"happy_lastMessageAt", "happy_deletedAt"}
+OWN_COLUMNS = {"happy_lastMessageAt", "happy_deletedAt", "happy_stoppedAt"}
 
 
 def describe(connection: sa.Connection) -> dict[str, Any]:

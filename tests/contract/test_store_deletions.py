@@ -104,7 +104,7 @@ async def test_nothing_can_be_done_to_a_deleted_session(store: Store) -> None:
 async def test_a_heartbeat_that_comes_late_does_not_revive_a_deleted_session(store: Store) -> None:
     session = await seeds.session(store, await seeds.account(store))
     await delete(store, session)
-    await store.write(lambda tx: tx.sessions.mark_active([(session.id, LATER)], LATER))
+    await store.write(lambda tx: tx.sessions.mark_active([(session.id, LATER, LATER)], LATER))
 
     assert [] == await store.write(lambda tx: tx.sessions.mark_idle(LATER, 10, LATER))
 

@@ -224,8 +224,9 @@ async def test_of_many_writers_that_expect_one_version_one_wins(store: Store) ->
 # -- presence --------------------------------------------------------------------------------------------
 
 
-async def beat(store: Store, session: Session, at: int) -> Session:
-    await store.write(lambda tx: tx.sessions.mark_active([(session.id, Millis(at))], LATER))
+async def beat(store: Store, session: Session, at: int, received: int = LATER) -> Session:
+    seen = [(session.id, Millis(at), Millis(received))]
+    await store.write(lambda tx: tx.sessions.mark_active(seen, LATER))
     return await seeds.stored_session(store, session.account_id, session.id)
 
 
@@ -238,17 +239,35 @@ async def test_a_heartbeat_moves_the_last_active_time_and_activates(store: Store
 
 
 @pytest.mark.parametrize("at", [NOW - 1, NOW])
-async def test_a_heartbeat_that_is_not_newer_changes_nothing(store: Store, at: int) -> None:
-    session = await seeds.session(store, await seeds.account(store), active=False)
+async def test_a_heartbeat_that_is_not_newer_activates_but_does_not_move_the_time_back(
+    store: Store, at: int
+) -> None:
+    owner = await seeds.account(store)
+    active, inactive = [await seeds.session(store, owner, active=active) for active in (True, False)]
+    revived = await beat(store, inactive, at)
 
-    assert session == await beat(store, session, at)
+    assert active == await beat(store, active, at)
+    assert (True, NOW) == (revived.active, revived.last_active_at)
+
+
+async def test_what_was_received_before_a_session_was_stopped_does_not_revive_it(store: Store) -> None:
+    session = await seeds.session(store, await seeds.account(store))
+    stopped_at = Millis(NOW + 5_000)
+    await store.write(
+        lambda tx: tx.sessions.mark_stopped(session.account_id, session.id, Millis(NOW - 60_000), stopped_at)
+    )
+    late = [(await beat(store, session, at, NOW + 4_999)).active for at in (NOW - 50_000, NOW + 4_999)]
+    revived = await beat(store, session, NOW - 40_000, NOW + 5_001)
+
+    assert [False, False] == late
+    assert (True, NOW - 40_000) == (revived.active, revived.last_active_at)
 
 
 async def test_many_heartbeats_are_recorded_at_once_and_unknown_ones_do_no_harm(store: Store) -> None:
     owner = await seeds.account(store)
     made = [await seeds.session(store, owner) for _ in range(3)]
-    seen = [(session.id, Millis(NOW + number)) for number, session in enumerate(made)]
-    await store.write(lambda tx: tx.sessions.mark_active([(UNKNOWN, NOW), *seen], LATER))
+    seen = [(session.id, Millis(NOW + number), NOW) for number, session in enumerate(made)]
+    await store.write(lambda tx: tx.sessions.mark_active([(UNKNOWN, NOW, NOW), *seen], LATER))
     await store.write(lambda tx: tx.sessions.mark_active([], LATER))
 
     stored = [await seeds.stored_session(store, owner, session.id) for session in made]

@@ -11,7 +11,7 @@ from tests.places import OpenPlace
 
 @pytest.fixture(scope="session")
 def server(open_place: OpenPlace) -> Iterator[RunningServer]:
-    with open_place() as place, run_server(place) as running:
+    with open_place() as place, run_server(place, departure_seconds=1.0) as running:
         yield running
 
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 from happy.adapters.full.redis_link import RedisLink
 from happy.adapters.full.redis_scripts import HOLDERS
@@ -33,30 +34,52 @@ class RedisPresence:
         self._renewed = time.monotonic()
 
     async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        key = self._claim(account_id, name, holder)
+        with suppress(Unavailable):  # it is made as soon as Redis is there again
+            await self._link.ask("EXPIRE", key, CLAIM_SECONDS)
+
+    def claim_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        self._link.send("EXPIRE", self._claim(account_id, name, holder), CLAIM_SECONDS)
+
+    def _claim(self, account_id: AccountId, name: str, holder: Holder) -> str:
         self._last = max(self._last + 1, time.time_ns() // 1000)
         key, member, value = self._key(account_id, name), _member(holder), f"{holder.rank}:{self._last}"
         self._mine.setdefault(key, {})[member] = value
         self._link.send("HSET", key, member, value)
-        with suppress(Unavailable):  # it is made as soon as Redis is there again
-            await self._link.ask("EXPIRE", key, CLAIM_SECONDS)
+        return key
 
     async def release(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        command = self._release(account_id, name, holder)
+        try:
+            await self._link.ask(*command)
+        except Unavailable:
+            self._link.send(*command)
+
+    def release_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        self._link.send(*self._release(account_id, name, holder))
+
+    def _release(self, account_id: AccountId, name: str, holder: Holder) -> tuple[str, str, str]:
         key, member = self._key(account_id, name), _member(holder)
         held = self._mine.get(key, {})
         held.pop(member, None)
         if not held:
             self._mine.pop(key, None)
-        try:
-            await self._link.ask("HDEL", key, member)
-        except Unavailable:
-            self._link.send("HDEL", key, member)
+        return "HDEL", key, member
+
+    async def is_held(self, account_id: AccountId, name: str) -> bool:
+        key = self._key(account_id, name)
+        return key in self._mine or bool(await self._found(key))
+
+    async def _found(self, key: str) -> Any:
+        """Claims of live nodes and their values in turns."""
+        prefixes = (f"{self._prefix}node:", f"{self._prefix}m:")
+        return await self._link.ask("EVALSHA", self._holders, 1, key, *prefixes)
 
     async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
         """While Redis is away: those of this node."""
         key = self._key(account_id, name)
         try:
-            prefixes = (f"{self._prefix}node:", f"{self._prefix}m:")
-            flat = await self._link.ask("EVALSHA", self._holders, 1, key, *prefixes)
+            flat = await self._found(key)
         except Unavailable:
             found = dict(self._mine.get(key, {}))
         else:

@@ -21,8 +21,14 @@ def _silent(account_id: AccountId, machine_id: MachineId, at: Millis) -> tuple[A
     return account_id, machine_id, at
 
 
+def _gone(machine_id: MachineId, at: Millis) -> tuple[MachineId, Millis]:
+    return machine_id, at
+
+
 MARK_IDLE = Statement("machines.MARK_IDLE", _silent)
 REMOVE_KEYS: Statement[str] = Statement("deletions.REMOVE_KEYS_OF_MACHINE", scalar)
+SILENT = Statement("machines.SILENT", _silent)
+MARK_GONE = Statement("machines.MARK_GONE", _gone)
 DELETE: Statement[MachineId] = Statement("machines.DELETE", scalar)
 HIDE: Statement[MachineId] = Statement("machines.HIDE", scalar)
 HIDDEN: Statement[MachineId] = Statement("machines.HIDDEN", scalar)
@@ -79,6 +85,17 @@ class SqlMachines:
         self, deadline: Millis, limit: int, now: Millis
     ) -> list[tuple[AccountId, MachineId, Millis]]:
         return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit, now=now)
+
+    async def silent(
+        self, deadline: Millis, after: tuple[Millis, str], limit: int
+    ) -> list[tuple[AccountId, MachineId, Millis]]:
+        at, after_id = after
+        return await self._run.all(SILENT, deadline=deadline, after=at, after_id=after_id, limit=limit)
+
+    async def mark_gone(
+        self, account_id: AccountId, machine_ids: Sequence[MachineId], seen_by: Millis
+    ) -> list[tuple[MachineId, Millis]]:
+        return await self._run.all(MARK_GONE, account=account_id, ids=list(machine_ids), seen_by=seen_by)
 
     async def delete(self, account_id: AccountId, machine_id: MachineId, now: Millis) -> bool:
         hidden = await self._run.one(HIDE, account=account_id, machine=machine_id, now=now)

@@ -27,8 +27,14 @@ def _silent(account_id: AccountId, session_id: SessionId, at: Millis) -> tuple[A
     return account_id, session_id, at
 
 
+def _gone(session_id: SessionId, at: Millis) -> tuple[SessionId, Millis]:
+    return session_id, at
+
+
 MARK_IDLE = Statement("sessions.MARK_IDLE", _silent)
 ADD_DELETED_OWNER: Statement[None] = Statement("deletions.ADD_OWNER", scalar)
+SILENT = Statement("sessions.SILENT", _silent)
+MARK_GONE = Statement("sessions.MARK_GONE", _gone)
 DELETE: Statement[SessionId] = Statement("sessions.DELETE", scalar)
 
 FEW = 500
@@ -94,8 +100,11 @@ class SqlSessions:
         session = await self._existing(account_id, session_id)
         return Swap(won=False, current=Versioned(session.agent_state, session.agent_state_version))
 
-    async def mark_active(self, seen: Sequence[tuple[SessionId, Millis]], now: Millis) -> None:
-        await self._run.many(MARK_ACTIVE, [{"session": target, "at": at, "now": now} for target, at in seen])
+    async def mark_active(self, seen: Sequence[tuple[SessionId, Millis, Millis]], now: Millis) -> None:
+        rows = [
+            {"session": target, "at": at, "received": received, "now": now} for target, at, received in seen
+        ]
+        await self._run.many(MARK_ACTIVE, rows)
 
     async def mark_stopped(
         self, account_id: AccountId, session_id: SessionId, at: Millis, now: Millis
@@ -107,6 +116,17 @@ class SqlSessions:
         self, deadline: Millis, limit: int, now: Millis
     ) -> list[tuple[AccountId, SessionId, Millis]]:
         return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit, now=now)
+
+    async def silent(
+        self, deadline: Millis, after: tuple[Millis, str], limit: int
+    ) -> list[tuple[AccountId, SessionId, Millis]]:
+        at, after_id = after
+        return await self._run.all(SILENT, deadline=deadline, after=at, after_id=after_id, limit=limit)
+
+    async def mark_gone(
+        self, account_id: AccountId, session_ids: Sequence[SessionId], seen_by: Millis
+    ) -> list[tuple[SessionId, Millis]]:
+        return await self._run.all(MARK_GONE, account=account_id, ids=list(session_ids), seen_by=seen_by)
 
     async def delete(self, account_id: AccountId, session_id: SessionId, now: Millis) -> bool:
         await self._run.run(ADD_DELETED_OWNER, now=now)

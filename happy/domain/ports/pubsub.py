@@ -219,6 +219,18 @@ class Presence(Protocol):
 
     async def release(self, account_id: AccountId, name: str, holder: Holder) -> None: ...
 
+    def claim_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        """The same as `claim`, but returns at once: other nodes see it a moment later."""
+        ...
+
+    def release_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        """The same as `release`, but returns at once."""
+        ...
+
+    async def is_held(self, account_id: AccountId, name: str) -> bool:
+        """Whether anybody holds `name`. Raises Unavailable when other nodes cannot be asked."""
+        ...
+
     async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
         """The current holders of `name`: the highest rank first, the newest first among equals."""
         ...

@@ -135,8 +135,12 @@ class SessionRepository(Protocol):
         """Raises NotFound."""
         ...
 
-    async def mark_active(self, seen: Sequence[tuple[SessionId, Millis]], now: Millis) -> None:
-        """Record many heartbeats. One that is not newer than what is stored changes nothing."""
+    async def mark_active(self, seen: Sequence[tuple[SessionId, Millis, Millis]], now: Millis) -> None:
+        """Record many heartbeats: the time that each names, and when it was received.
+
+        One that is not newer than what is stored only sets the session active; one that was received before
+        the session was stopped does nothing.
+        """
         ...
 
     async def mark_stopped(
@@ -149,6 +153,21 @@ class SessionRepository(Protocol):
         self, deadline: Millis, limit: int, now: Millis
     ) -> list[tuple[AccountId, SessionId, Millis]]:
         """Deactivate up to `limit` sessions last seen by `deadline`; return whose and when last seen."""
+        ...
+
+    async def silent(
+        self, deadline: Millis, after: tuple[Millis, str], limit: int
+    ) -> list[tuple[AccountId, SessionId, Millis]]:
+        """Active sessions last seen by `deadline`, in the order of that time and their ids.
+
+        `after` is the time and id of the last one of the page before.
+        """
+        ...
+
+    async def mark_gone(
+        self, account_id: AccountId, session_ids: Sequence[SessionId], seen_by: Millis
+    ) -> list[tuple[SessionId, Millis]]:
+        """Deactivate those that are active and were last seen by that time; return when each was."""
         ...
 
     async def delete(self, account_id: AccountId, session_id: SessionId, now: Millis) -> bool:
@@ -187,6 +206,21 @@ class MachineRepository(Protocol):
         self, deadline: Millis, limit: int, now: Millis
     ) -> list[tuple[AccountId, MachineId, Millis]]:
         """Deactivate up to `limit` machines last seen by `deadline`; return whose and when last seen."""
+        ...
+
+    async def silent(
+        self, deadline: Millis, after: tuple[Millis, str], limit: int
+    ) -> list[tuple[AccountId, MachineId, Millis]]:
+        """Active machines last seen by `deadline`, in the order of that time and their ids.
+
+        `after` is the time and id of the last one of the page before.
+        """
+        ...
+
+    async def mark_gone(
+        self, account_id: AccountId, machine_ids: Sequence[MachineId], seen_by: Millis
+    ) -> list[tuple[MachineId, Millis]]:
+        """Deactivate those that are active and were last seen by that time; return when each was."""
         ...
 
     async def delete(self, account_id: AccountId, machine_id: MachineId, now: Millis) -> bool:

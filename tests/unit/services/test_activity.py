@@ -6,16 +6,21 @@ import pytest
 
 from happy.domain.errors import NotFound, Unavailable
 from happy.domain.events import TO_USER
-from happy.domain.ports.pubsub import Holder
 from happy.domain.sessions import Session
-from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, SessionId
 from tests import seeds
 from tests.seeds import NOW
 from tests.unit.services.world import World
 
 
-def holder(connection: str) -> Holder:
-    return Holder(NodeId("here"), ConnectionId(connection))
+async def connected(world: World, owner: AccountId, machine_id: MachineId, connection: str = "1") -> None:
+    await world.activity.machine_connected(owner, machine_id, ConnectionId(connection))
+
+
+async def gone(world: World, connection: str = "1") -> None:
+    """The connection has closed, and its grace period is over."""
+    world.activity.disconnected(ConnectionId(connection))
+    await world.attendance.drain()
 
 
 async def beat(world: World, session: Session, **fields: Any) -> None:
@@ -347,12 +352,17 @@ def online(machine_id: str, *, active: bool, at: int = NOW) -> dict[str, Any]:
 
 async def test_a_machine_is_online_while_it_is_connected(world: World, owner: AccountId) -> None:
     machine = await seeds.machine(world.store, owner)
-    await world.activity.machine_connected(owner, machine.id, holder("1"))
     at = world.clock.advance(seconds=5)
-    await world.activity.machine_disconnected(owner, machine.id, holder("1"))
+    await connected(world, owner, machine.id)
+    await world.activity.flush()
+    while_connected = await seeds.stored_machine(world.store, owner, machine.id)
+    world.clock.advance(seconds=5)
+    await gone(world)
+    afterwards = await seeds.stored_machine(world.store, owner, machine.id)
 
-    assert [online(machine.id, active=True), online(machine.id, active=False, at=at)] == world.sink.wires()
-    assert machine == await seeds.stored_machine(world.store, owner, machine.id)
+    assert [True, False] == [stored_machine.active for stored_machine in (while_connected, afterwards)]
+    assert [online(machine.id, active=active, at=at) for active in (True, False)] == world.sink.wires()
+    assert at == afterwards.last_active_at
 
 
 async def test_e7_the_first_of_several_connections_to_leave_announced_the_machine_gone(
@@ -360,53 +370,48 @@ async def test_e7_the_first_of_several_connections_to_leave_announced_the_machin
 ) -> None:
     machine = await seeds.machine(world.store, owner)
     for connection in ("old", "new"):
-        await world.activity.machine_connected(owner, machine.id, holder(connection))
+        await connected(world, owner, machine.id, connection)
     world.sink.take()
-    await world.activity.machine_disconnected(owner, machine.id, holder("old"))
+    await gone(world, "old")
     meanwhile = world.sink.wires()
-    await world.activity.machine_disconnected(owner, machine.id, holder("new"))
+    await gone(world, "new")
 
     assert [] == meanwhile
     assert [online(machine.id, active=False)] == world.sink.wires()
 
 
 async def test_e7_the_late_end_of_an_old_connection_followed_the_new_one(
-    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
+    world: World, owner: AccountId
 ) -> None:
     machine = await seeds.machine(world.store, owner)
-    await world.activity.machine_connected(owner, machine.id, holder("old"))
-    world.clock.advance(minutes=1)  # nothing is known any more, so the store is asked
-    read = world.store.read
-
-    async def reconnect_first(body: Any) -> Any:
-        monkeypatch.undo()
-        await world.activity.machine_connected(owner, machine.id, holder("new"))
-        return await read(body)
-
-    monkeypatch.setattr(world.store, "read", reconnect_first)
-    await world.activity.machine_disconnected(owner, machine.id, holder("old"))
+    await connected(world, owner, machine.id, "old")
+    world.activity.disconnected(ConnectionId("old"))
+    await connected(world, owner, machine.id, "new")
+    await world.attendance.drain()
+    await world.activity.flush()
 
     assert [True, True] == [wire["active"] for wire in world.sink.wires()]
+    assert (await seeds.stored_machine(world.store, owner, machine.id)).active
 
 
 async def test_b15_an_invented_machine_was_announced(world: World, owner: AccountId) -> None:
     foreign = await seeds.machine(world.store, await seeds.account(world.store))
     for machine_id in (MachineId("invented"), foreign.id):
-        await world.activity.machine_connected(owner, machine_id, holder("1"))
+        await connected(world, owner, machine_id, "1")
         await world.activity.machine_alive(owner, machine_id, NOW)
-        await world.activity.machine_disconnected(owner, machine_id, holder("1"))
+        await gone(world, "1")
 
     assert [] == world.sink.take()
 
 
 async def test_e9_a_deleted_machine_went_on_being_announced(world: World, owner: AccountId) -> None:
     machine = await seeds.machine(world.store, owner)
-    await world.activity.machine_connected(owner, machine.id, holder("1"))
+    await connected(world, owner, machine.id, "1")
     await world.activity.machine_alive(owner, machine.id, NOW)
     await world.machines.delete(owner, machine.id)
     world.sink.take()
     await world.activity.machine_alive(owner, machine.id, NOW)
-    await world.activity.machine_disconnected(owner, machine.id, holder("1"))
+    await gone(world, "1")
 
     assert [] == world.sink.take()
 

@@ -1,9 +1,11 @@
 """What is remembered of heartbeats, and which of them are worth writing down (contract 02 section 9.2)."""
 
+from asyncio import Event
+
 import pytest
 
 from happy.domain.values import AccountId, Millis
-from happy.services.heartbeats import Heartbeats, LastSeen
+from happy.services.heartbeats import Beat, Heartbeats, LastSeen
 from tests.seeds import NOW
 from tests.unit.services.world import Clock
 
@@ -32,12 +34,16 @@ def make(clock: Clock, *, active: bool = True, last: int = 0) -> tuple[Heartbeat
     return Heartbeats(rows.load, clock), rows
 
 
+def taken(heartbeats: Heartbeats) -> list[tuple[str, str, int]]:
+    return [(beat.account_id, beat.target, beat.at) for beat in heartbeats.take()]
+
+
 async def test_an_unknown_or_foreign_row_has_no_heartbeat(clock: Clock) -> None:
     heartbeats, _ = make(clock)
 
     assert None is await heartbeats.beat(OWNER, "unknown", NOW)
     assert None is await heartbeats.beat(AccountId("stranger"), "x", NOW)
-    assert [] == heartbeats.take()
+    assert [] == taken(heartbeats)
 
 
 async def test_a_row_is_looked_at_once_in_thirty_seconds(clock: Clock) -> None:
@@ -66,7 +72,7 @@ async def test_a_heartbeat_is_worth_writing(clock: Clock, active: bool, after: i
     at = Millis(NOW + after)
 
     assert at == await heartbeats.beat(OWNER, "x", at)
-    assert ([(OWNER, "x", at)] if written else []) == heartbeats.take()
+    assert ([(OWNER, "x", at)] if written else []) == taken(heartbeats)
 
 
 async def test_the_latest_of_several_heartbeats_is_written(clock: Clock) -> None:
@@ -75,8 +81,8 @@ async def test_the_latest_of_several_heartbeats_is_written(clock: Clock) -> None
     for back in (2_000, 0, 4_000):
         await heartbeats.beat(OWNER, "x", Millis(now - back))
 
-    assert [(OWNER, "x", now)] == heartbeats.take()
-    assert [] == heartbeats.take()
+    assert [(OWNER, "x", now)] == taken(heartbeats)
+    assert [] == taken(heartbeats)
 
 
 async def test_after_a_write_the_next_one_is_thirty_seconds_away(clock: Clock) -> None:
@@ -85,16 +91,16 @@ async def test_after_a_write_the_next_one_is_thirty_seconds_away(clock: Clock) -
     heartbeats.written(heartbeats.take())
     await heartbeats.beat(OWNER, "x", clock.advance(seconds=28))
 
-    assert [] == heartbeats.take()
+    assert [] == taken(heartbeats)
 
 
-async def test_a_write_that_could_not_revive_the_row_is_tried_again_with_a_newer_beat(clock: Clock) -> None:
-    heartbeats, _ = make(clock, active=False, last=0)
-    await heartbeats.beat(OWNER, "x", Millis(NOW - 5_000))  # a clock a little behind the stored time
-    heartbeats.written(heartbeats.take())
-    await heartbeats.beat(OWNER, "x", clock.advance(seconds=1))
+async def test_a_heartbeat_says_when_it_was_received_whatever_its_clients_clock_says(clock: Clock) -> None:
+    heartbeats, _ = make(clock, active=False)
+    clock.advance(seconds=5)
+    for at in (NOW - 4_000, NOW - 5_000):
+        await heartbeats.beat(OWNER, "x", Millis(at))
 
-    assert [(OWNER, "x", NOW + 1_000)] == heartbeats.take()
+    assert [Beat(OWNER, "x", Millis(NOW - 4_000), clock.now)] == heartbeats.take()
 
 
 async def test_e4_looking_again_dropped_what_waited_to_be_written(clock: Clock) -> None:
@@ -105,7 +111,7 @@ async def test_e4_looking_again_dropped_what_waited_to_be_written(clock: Clock) 
     await heartbeats.beat(OWNER, "x", at)
 
     assert 2 == rows.loads
-    assert [(OWNER, "x", at)] == heartbeats.take()
+    assert [(OWNER, "x", at)] == taken(heartbeats)
 
 
 async def test_e4_what_could_not_be_written_was_lost(clock: Clock) -> None:
@@ -114,7 +120,7 @@ async def test_e4_what_could_not_be_written_was_lost(clock: Clock) -> None:
     await heartbeats.beat(OWNER, "x", first)
     heartbeats.restore(heartbeats.take())
 
-    assert [(OWNER, "x", first)] == heartbeats.take()
+    assert [(OWNER, "x", first)] == taken(heartbeats)
 
 
 async def test_what_could_not_be_written_does_not_replace_something_newer(clock: Clock) -> None:
@@ -125,7 +131,7 @@ async def test_what_could_not_be_written_does_not_replace_something_newer(clock:
     await heartbeats.beat(OWNER, "x", newer)
     heartbeats.restore(unwritten)
 
-    assert [(OWNER, "x", newer)] == heartbeats.take()
+    assert [(OWNER, "x", newer)] == taken(heartbeats)
 
 
 async def test_a_forgotten_row_is_looked_at_again_and_writes_nothing(clock: Clock) -> None:
@@ -134,7 +140,7 @@ async def test_a_forgotten_row_is_looked_at_again_and_writes_nothing(clock: Cloc
     heartbeats.forget(OWNER, "x")
     del rows.stored["x"]
 
-    assert [] == heartbeats.take()
+    assert [] == taken(heartbeats)
     assert None is await heartbeats.beat(OWNER, "x", clock.now)
 
 
@@ -145,19 +151,50 @@ async def test_a_row_that_changed_is_looked_at_again_and_still_written(clock: Cl
     await heartbeats.beat(OWNER, "x", clock.now)
 
     assert 2 == rows.loads
-    assert [(OWNER, "x", NOW)] == heartbeats.take()
+    assert [(OWNER, "x", NOW)] == taken(heartbeats)
 
 
-async def test_owning_is_remembered_for_thirty_seconds(clock: Clock) -> None:
-    heartbeats, rows = make(clock)
-    owned = [await heartbeats.owns(OWNER, "x") for _ in range(2)]
-    foreign = [await heartbeats.owns(OWNER, "unknown"), await heartbeats.owns(AccountId("stranger"), "x")]
-    clock.advance(seconds=30)
-    del rows.stored["x"]
+async def test_what_changes_while_it_is_looked_at_is_looked_at_again(clock: Clock) -> None:
+    rows = Rows(x=(NOW, True))
 
-    assert [True, True] == owned
-    assert [False, False] == foreign
-    assert not await heartbeats.owns(OWNER, "x")
+    async def load(account_id: AccountId, target: str) -> LastSeen | None:
+        stored = await rows.load(account_id, target)
+        if rows.loads == 1:
+            heartbeats.distrust(account_id, target)
+        return stored
+
+    heartbeats = Heartbeats(load, clock)
+    for _ in range(3):
+        await heartbeats.beat(OWNER, "x", clock.now)
+
+    assert 2 == rows.loads
+
+
+async def test_the_last_heartbeat_can_be_kept_however_new_it_is(clock: Clock) -> None:
+    heartbeats, _ = make(clock)
+    clock.advance(seconds=2)
+    for target in ("x", "unknown"):
+        await heartbeats.beat(OWNER, target, clock.now)
+    usually = taken(heartbeats)
+    for target in ("x", "unknown", "never looked at"):
+        heartbeats.keep_last(OWNER, target)
+
+    assert [] == usually
+    assert [(OWNER, "x", NOW + 2_000)] == taken(heartbeats)
+
+
+async def test_a_row_that_comes_back_says_so_once_until_it_is_written(clock: Clock) -> None:
+    revived = Event()
+    heartbeats = Heartbeats(Rows(x=(NOW, False)).load, clock, revived=revived)
+    came_back = []
+    for _ in range(3):
+        await heartbeats.beat(OWNER, "x", clock.advance(seconds=2))
+        came_back.append(revived.is_set())
+        revived.clear()
+        if len(came_back) > 1:
+            heartbeats.written(heartbeats.take())
+
+    assert [True, False, False] == came_back
 
 
 async def test_a_purge_forgets_only_what_is_no_longer_valid(clock: Clock) -> None:

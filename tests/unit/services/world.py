@@ -1,6 +1,6 @@
 """Services on a real store, with everything around them under the control of the test."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,9 +10,11 @@ from happy.adapters.local import LocalPresence
 from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.ports.filestore import StoredFile, UploadTicket
-from happy.domain.values import AccountId, ConnectionId, Millis
+from happy.domain.values import AccountId, ConnectionId, Millis, NodeId
 from happy.services.activity import Activity
+from happy.services.attendance import Attendance
 from happy.services.deletions import Deletions
+from happy.services.departures import Departures
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.sessions import SessionService
@@ -118,17 +120,42 @@ class Files:
         return f"https://files.example/{key}"
 
 
+class Signals:
+    """Carries signals to one other node, in order and at once."""
+
+    def __init__(self) -> None:
+        self.other: Signals | None = None
+        self._handlers: dict[str, Callable[[AccountId, str], None]] = {}
+
+    def signal(self, account_id: AccountId, kind: str, text: str) -> None:
+        if self.other is not None and kind in self.other._handlers:
+            self.other._handlers[kind](account_id, text)
+
+    def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
+        self._handlers[kind] = handler
+
+
 class World:
     """One node's services."""
 
-    def __init__(self, store: SqliteStore) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        *,
+        clock: Clock | None = None,
+        presence: LocalPresence | None = None,
+        signals: Signals | None = None,
+        node_id: str = "here",
+    ) -> None:
         self.store = store
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.sink = Sink()
         self.files = Files()
-        self.presence = LocalPresence()
+        self.presence = presence or LocalPresence()
         self.unit_of_work = UnitOfWork(store, self.sink, self.clock)
-        self.activity = Activity(store, self.sink, self.presence, self.clock)
+        self.attendance = Attendance(self.presence, NodeId(node_id), grace=0)
+        self.activity = Activity(store, self.sink, self.attendance, self.clock)
+        self.departures = Departures(store, self.sink, self.activity, self.attendance, self.clock, signals)
         self.deletions = Deletions(store, self.files, self.clock)
         self.sessions = SessionService(
             store, self.unit_of_work, self.sink, self.activity, self.deletions, self.clock

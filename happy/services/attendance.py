@@ -1,0 +1,146 @@
+"""Which sessions and machines have a live connection on any replica, and which have lost their last one."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Literal, NamedTuple
+
+from happy.domain.errors import Unavailable
+from happy.domain.ports.pubsub import Holder, Presence
+from happy.domain.values import AccountId, ConnectionId, NodeId
+
+DEPARTURE_SECONDS = 6.0
+"""Clients reconnect after 1 s and then about every 3 s: time for two attempts."""
+
+BATCH = 256
+"""Rows of one transaction."""
+
+MAX_DEPARTURES = 10_000
+"""Targets that are waited for at a time; the sweep of unattended ones finds those beyond."""
+
+MAX_TARGETS = 1_000
+"""Targets of one connection."""
+
+log = logging.getLogger(__name__)
+
+
+class Target(NamedTuple):
+    """A session or a machine. Whether it exists, and is the account's, is for the store to say."""
+
+    account_id: AccountId
+    kind: Literal["session", "machine"]
+    id: str
+
+    @property
+    def claim(self) -> str:
+        return f"{self.kind}:{self.id}"
+
+
+OnGone = Callable[[Sequence[Target]], Awaitable[None]]
+
+
+class Attendance:
+    """Connections attend the session or machine of their scope, and those that they send heartbeats of.
+
+    When the last connection of a target has gone, and none has come within the grace period, `on_gone` is
+    called with it. A reconnect within that time is seen by nobody.
+    """
+
+    def __init__(self, presence: Presence, node_id: NodeId, grace: float = DEPARTURE_SECONDS) -> None:
+        self._presence = presence
+        self._node_id = node_id
+        self._grace = grace
+        self._here: dict[Target, set[ConnectionId]] = {}
+        self._targets: dict[ConnectionId, list[Target]] = {}
+        self._left: dict[Target, float] = {}  # when the grace period ends, the earliest first
+        self._worker: asyncio.Task[None] | None = None
+        self._on_gone: OnGone | None = None
+        self._stopped = False
+
+    def on_gone(self, handler: OnGone) -> None:
+        self._on_gone = handler
+
+    async def arrive(self, target: Target, connection_id: ConnectionId) -> None:
+        """Returns when every replica can know of it."""
+        if self._note(target, connection_id):
+            await self._presence.claim(target.account_id, target.claim, self._holder(connection_id))
+
+    def attend(self, target: Target, connection_id: ConnectionId) -> None:
+        """The same without waiting for it. Repeating it costs next to nothing."""
+        if connection_id not in self._here.get(target, ()) and self._note(target, connection_id):
+            self._presence.claim_soon(target.account_id, target.claim, self._holder(connection_id))
+
+    def leave(self, connection_id: ConnectionId) -> None:
+        """The connection has closed. Returns at once."""
+        for target in self._targets.pop(connection_id, ()):
+            self._presence.release_soon(target.account_id, target.claim, self._holder(connection_id))
+            attending = self._here[target]
+            attending.discard(connection_id)
+            if not attending:
+                del self._here[target]
+                self._wait_for(target)
+
+    def is_here(self, target: Target) -> bool:
+        """Whether a connection of this replica attends the target."""
+        return target in self._here
+
+    async def unattended(self, targets: Sequence[Target]) -> list[Target]:
+        """Those that no connection of any replica attends; none while that cannot be said."""
+        try:
+            held = await asyncio.gather(*(self._is_held(target) for target in targets))
+        except Unavailable:
+            return []
+        return [target for target, attended in zip(targets, held, strict=True) if not attended]
+
+    def stop(self) -> None:
+        """This server ends: the clients of the connections that it closes now go on elsewhere or later."""
+        self._stopped = True
+        self._left.clear()
+        if self._worker is not None:
+            self._worker.cancel()
+
+    async def drain(self) -> None:
+        """Returns when nobody is waited for."""
+        if self._worker is not None:
+            await self._worker
+
+    def _holder(self, connection_id: ConnectionId) -> Holder:
+        return Holder(self._node_id, connection_id)
+
+    def _note(self, target: Target, connection_id: ConnectionId) -> bool:
+        targets = self._targets.setdefault(connection_id, [])
+        if len(targets) >= MAX_TARGETS:
+            return False
+        targets.append(target)
+        self._here.setdefault(target, set()).add(connection_id)
+        self._left.pop(target, None)
+        return True
+
+    def _wait_for(self, target: Target) -> None:
+        if self._stopped or self._on_gone is None or len(self._left) >= MAX_DEPARTURES:
+            return
+        loop = asyncio.get_running_loop()
+        self._left[target] = loop.time() + self._grace
+        if self._worker is None or self._worker.done():
+            self._worker = loop.create_task(self._work())
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._left:
+            await asyncio.sleep(max(0.0, next(iter(self._left.values())) - loop.time()))
+            now = loop.time()
+            due = [target for target, at in self._left.items() if at <= now][:BATCH]
+            for target in due:
+                del self._left[target]
+            await self._report(due)
+
+    async def _report(self, due: Sequence[Target]) -> None:
+        assert self._on_gone is not None, "nobody is waited for without a handler"
+        try:
+            if gone := await self.unattended(due):
+                await self._on_gone(gone)
+        except Exception:
+            log.warning("sessions or machines whose connections have gone stay active", exc_info=True)
+
+    async def _is_held(self, target: Target) -> bool:
+        return target in self._here or await self._presence.is_held(target.account_id, target.claim)

@@ -1,0 +1,324 @@
+"""Sessions and machines end some seconds after their last connection, in the store as for clients."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from happy.adapters.local import LocalPresence
+from happy.domain.errors import Unavailable
+from happy.domain.machines import Machine
+from happy.domain.ports.pubsub import Holder
+from happy.domain.sessions import Session
+from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, NodeId, SessionId
+from happy.services import attendance, departures
+from happy.services.attendance import Attendance, Target
+from tests import seeds
+from tests.seeds import NOW
+from tests.unit.services.world import Signals, World
+
+ONE, TWO = ConnectionId("one"), ConnectionId("two")
+
+
+@pytest.fixture
+async def session(world: World, owner: AccountId) -> Session:
+    return await seeds.session(world.store, owner)
+
+
+@pytest.fixture
+async def machine(world: World, owner: AccountId) -> Machine:
+    return await seeds.machine(world.store, owner)
+
+
+@pytest.fixture
+def pair(world: World) -> tuple[World, World]:
+    """Two replicas on one store."""
+    signals, presence = (Signals(), Signals()), LocalPresence()
+    signals[0].other, signals[1].other = signals[1], signals[0]
+    one, other = (
+        World(world.store, clock=world.clock, presence=presence, signals=each, node_id=f"{number}")
+        for number, each in enumerate(signals)
+    )
+    return one, other
+
+
+async def beat(world: World, session: Session) -> None:
+    await world.activity.session_alive(session.account_id, session.id, world.clock.now, thinking=True)
+
+
+async def left(world: World, connection_id: ConnectionId = ONE) -> None:
+    world.activity.disconnected(connection_id)
+    await world.attendance.drain()
+
+
+async def is_active(world: World, row: Session | Machine) -> bool:
+    if isinstance(row, Session):
+        return (await seeds.stored_session(world.store, row.account_id, row.id)).active
+    return (await seeds.stored_machine(world.store, row.account_id, row.id)).active
+
+
+def ended(world: World) -> list[dict[str, Any]]:
+    return [wire for wire in world.sink.wires() if not wire["active"]]
+
+
+# -- the last connection -----------------------------------------------------------------------------------
+
+
+async def test_a_session_whose_process_was_killed_ends(world: World, session: Session) -> None:
+    world.activity.session_connected(session.account_id, session.id, ONE)
+    at = world.clock.advance(seconds=7)
+    await beat(world, session)
+    world.clock.advance(seconds=3)
+    await left(world)
+
+    stored = await seeds.stored_session(world.store, session.account_id, session.id)
+    assert (False, at) == (stored.active, stored.last_active_at)
+    assert [
+        {"type": "activity", "id": session.id, "active": False, "activeAt": at, "thinking": False}
+    ] == ended(world)
+
+
+async def test_a_session_that_returns_is_active_with_its_next_heartbeat(
+    world: World, session: Session
+) -> None:
+    for _ in range(2):
+        world.activity.session_connected(session.account_id, session.id, ONE)
+        world.clock.advance(seconds=2)
+        await beat(world, session)
+        await world.activity.flush()
+        assert await is_active(world, session)
+        await left(world)
+        assert not await is_active(world, session)
+
+
+async def test_a_client_whose_clock_is_behind_returns_as_well(world: World, session: Session) -> None:
+    behind = 300_000
+    for turn in range(1, 4):
+        at = Millis(world.clock.advance(seconds=20) - behind)
+        world.activity.session_connected(session.account_id, session.id, ONE)
+        await world.activity.session_alive(session.account_id, session.id, at, thinking=False)
+        await world.activity.flush()
+        assert await is_active(world, session), turn
+        await left(world)
+
+
+async def test_a_session_that_has_ended_by_itself_is_not_announced_again(
+    world: World, session: Session
+) -> None:
+    world.activity.session_connected(session.account_id, session.id, ONE)
+    await world.sessions.stop(session.account_id, session.id, world.clock.now)
+    await left(world)
+
+    assert 1 == len(ended(world))
+
+
+async def test_what_another_connection_attends_goes_on(world: World, session: Session) -> None:
+    world.activity.session_connected(session.account_id, session.id, ONE)
+    world.activity.attend(Target(session.account_id, "session", session.id), TWO)  # by a heartbeat
+    await left(world, ONE)
+    meanwhile = await is_active(world, session)
+    await left(world, TWO)
+
+    assert meanwhile
+    assert not await is_active(world, session)
+
+
+async def test_a_connection_that_returns_within_the_grace_period_is_missed_by_nobody(
+    world: World, session: Session, machine: Machine
+) -> None:
+    world.activity.session_connected(session.account_id, session.id, ONE)
+    await world.activity.machine_connected(machine.account_id, machine.id, TWO)
+    await world.activity.flush()
+    for connection in (ONE, TWO):
+        world.activity.disconnected(connection)
+    world.activity.session_connected(session.account_id, session.id, ConnectionId("three"))
+    await world.activity.machine_connected(machine.account_id, machine.id, ConnectionId("four"))
+    await world.attendance.drain()
+
+    assert [] == ended(world)
+    assert await is_active(world, session)
+    assert await is_active(world, machine)
+
+
+async def test_a_stranger_who_knows_an_id_ends_nothing(world: World, session: Session) -> None:
+    stranger = await seeds.account(world.store)
+    own = await seeds.session(world.store, stranger)
+    for session_id, connection in ((session.id, ONE), (own.id, TWO), (SessionId("invented"), ONE)):
+        world.activity.session_connected(stranger, session_id, connection)
+    world.activity.disconnected(ONE)
+    await left(world, TWO)
+
+    assert await is_active(world, session)
+    assert [own.id] == [wire["id"] for wire in ended(world)]
+
+
+async def test_connections_that_a_stopping_server_closes_are_no_end(world: World, session: Session) -> None:
+    world.activity.session_connected(session.account_id, session.id, ONE)
+    world.activity.stop()
+    await left(world)
+
+    assert await is_active(world, session)
+    assert [] == world.sink.wires()
+
+
+async def test_what_cannot_be_written_now_is_found_by_the_sweep(
+    world: World, session: Session, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def unavailable(_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(departures, "RETURN_SECONDS", 0)
+    world.activity.session_connected(session.account_id, session.id, ONE)
+    with monkeypatch.context() as broken:
+        broken.setattr(world.store, "write", unavailable)
+        await left(world)
+    assert await is_active(world, session)
+    world.clock.advance(minutes=1)
+    await world.departures.sweep()
+
+    assert not await is_active(world, session)
+    assert "stay active" in caplog.text
+
+
+# -- several replicas --------------------------------------------------------------------------------------
+
+
+async def test_who_has_moved_to_another_replica_is_not_missed(
+    pair: tuple[World, World], session: Session, machine: Machine
+) -> None:
+    one, other = pair
+    one.activity.session_connected(session.account_id, session.id, ONE)
+    await one.activity.machine_connected(machine.account_id, machine.id, TWO)
+    await one.activity.flush()
+    other.activity.session_connected(session.account_id, session.id, ONE)
+    await other.activity.machine_connected(machine.account_id, machine.id, TWO)
+    for connection in (ONE, TWO):
+        await left(one, connection)
+
+    assert [] == ended(one)
+    assert await is_active(one, session)
+    assert await is_active(one, machine)
+
+
+async def test_a_replica_that_knew_a_session_as_active_writes_its_return_down(
+    pair: tuple[World, World], session: Session
+) -> None:
+    one, other = pair
+    await beat(other, session)  # known there for half a minute
+    one.activity.session_connected(session.account_id, session.id, ONE)
+    await left(one)
+    one.clock.advance(seconds=1)
+    await beat(other, session)
+    await other.activity.flush()
+
+    assert await is_active(one, session)
+
+
+async def test_a_machine_that_returns_while_another_replica_ends_it_is_online_again(
+    pair: tuple[World, World], machine: Machine
+) -> None:
+    one, other = pair
+    await one.activity.machine_connected(machine.account_id, machine.id, ONE)
+    await one.activity.flush()
+    target = Target(machine.account_id, "machine", machine.id)
+    other.attendance._note(target, TWO)  # it arrives when the replica has just asked for its claims
+    await one.departures.end([target])
+    await asyncio.gather(*other.departures._returning)
+    await other.activity.flush()
+
+    assert [True] == [wire["active"] for wire in other.sink.wires()]
+    assert await is_active(one, machine)
+
+
+async def test_nobody_ends_while_claims_cannot_be_asked_for(
+    world: World, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unavailable(*_: object) -> bool:
+        raise Unavailable
+
+    monkeypatch.setattr(world.presence, "is_held", unavailable)
+    monkeypatch.setattr(departures, "RETURN_SECONDS", 0)
+    world.activity.session_connected(session.account_id, session.id, ONE)
+    await left(world)
+    world.clock.advance(minutes=5)
+    await world.departures.sweep()
+
+    assert await is_active(world, session)
+
+
+# -- the sweep ---------------------------------------------------------------------------------------------
+
+
+async def test_the_clients_of_a_killed_server_that_never_return_end(
+    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(departures, "RETURN_SECONDS", 0)
+    monkeypatch.setattr(departures, "BATCH", 4)
+    sessions = [await seeds.session(world.store, owner) for _ in range(10)]
+    machines = [await seeds.machine(world.store, owner, active=True) for _ in range(5)]
+    world.clock.advance(minutes=1)
+    back = [sessions[3], sessions[8]]
+    for number, session in enumerate(back):
+        world.activity.session_connected(owner, session.id, ConnectionId(f"{number}"))
+    await world.activity.machine_connected(owner, machines[2].id, ONE)
+    await world.departures.sweep()
+
+    gone = {row.id for row in [*sessions, *machines]} - {row.id for row in [*back, machines[2]]}
+    assert gone == {wire["id"] for wire in ended(world)}
+    assert all([await is_active(world, row) for row in back])
+
+
+async def test_whoever_sent_a_heartbeat_within_a_minute_is_left_alone(
+    world: World, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(departures, "RETURN_SECONDS", 0)
+    world.clock.advance(seconds=59.999)
+    await world.departures.sweep()
+
+    assert await is_active(world, session)
+
+
+async def test_after_a_start_clients_have_time_to_come_back(world: World, session: Session) -> None:
+    world.clock.advance(minutes=5)
+    for _ in range(2):
+        await world.departures.sweep()
+
+    assert await is_active(world, session)
+
+
+# -- bounds ------------------------------------------------------------------------------------------------
+
+
+async def test_what_a_peer_can_make_the_server_wait_for_is_bounded(
+    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attendance, "MAX_TARGETS", 3)
+    monkeypatch.setattr(attendance, "MAX_DEPARTURES", 5)
+    waiting = Attendance(world.presence, NodeId("here"), grace=60)
+    waiting.on_gone(world.departures.end)
+    for number in range(4):
+        for target in range(6):
+            waiting.attend(Target(owner, "session", f"{number}-{target}"), ConnectionId(f"{number}"))
+    for number in range(4):
+        waiting.leave(ConnectionId(f"{number}"))
+
+    assert 5 == len(waiting._left)
+    assert ({}, {}) == (waiting._here, waiting._targets)
+    waiting.stop()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting.drain()
+
+
+async def test_claims_go_with_the_connection(world: World, owner: AccountId) -> None:
+    target = Target(owner, "machine", MachineId("m"))
+    await world.attendance.arrive(target, ONE)
+    held = list(await world.presence.holders(owner, "machine:m"))
+    await left(world)
+
+    assert [Holder(NodeId("here"), ONE)] == held
+    assert not await world.presence.is_held(owner, "machine:m")
+
+
+def test_the_grace_period_covers_two_attempts_of_every_client() -> None:
+    assert 1 + 3 < attendance.DEPARTURE_SECONDS < 10
+    assert NOW < departures.ANY_TIME
