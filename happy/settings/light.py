@@ -34,5 +34,8 @@ def _sqlite_file(variables: Variables, *, ignore_postgres: bool) -> Path | None:
     location = url.removeprefix("file:").partition("?")[0]
     if not url.startswith("file:") or not location.strip("/"):
         # Not repeated in the message: an address of another kind may hold a password.
-        raise SettingsError("DATABASE_URL: expected file:<path of the SQLite database> for the light flavor")
+        advice = "; PostgreSQL is for --flavor full, which reads no .env" if url.startswith(POSTGRES) else ""
+        raise SettingsError(
+            f"DATABASE_URL: expected file:<path of the SQLite database> for the light flavor{advice}"
+        )
     return variables.path("DATABASE_URL", location.removeprefix("//"))

@@ -441,7 +441,10 @@ def test_spaces_around_a_value_do_not_count() -> None:
         ({"HAPPY_SQLITE_SYNCHRONOUS": "OFF"}, "HAPPY_SQLITE_SYNCHRONOUS: expected FULL or NORMAL, got 'OFF'"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL: expected file:<path of the SQLite database>"),
         ({"DATABASE_URL": "file:"}, "DATABASE_URL: expected file:<path of the SQLite database>"),
-        (FULL | {"HAPPY_FLAVOR": "light"}, "DATABASE_URL: expected file:<path of the SQLite database>"),
+        (
+            FULL | {"HAPPY_FLAVOR": "light"},
+            "DATABASE_URL: expected file:<path of the SQLite database> .*PostgreSQL is for --flavor full",
+        ),
         ({"HAPPY_FLAVOR": "full", "DATABASE_URL": POSTGRES}, "HANDY_MASTER_SECRET is required"),
         ({"HAPPY_FLAVOR": "full", "HANDY_MASTER_SECRET": "s"}, "DATABASE_URL: expected postgresql://"),
         ({"DB_PROVIDER": "postgres", "HANDY_MASTER_SECRET": "s"}, "DATABASE_URL: expected postgresql://"),
