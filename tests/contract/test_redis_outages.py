@@ -246,7 +246,8 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
     assert start is not None
     send(sender, 1)
     bus: Any = sender.bus
-    await bus._link.ask(*bus._publication(ACCOUNT, bus.number, 0, redis_bus.FRAME, b"1"))
+    bus._link.send_packed(bus._publication(ACCOUNT, bus.number, 0, redis_bus.FRAME, b"1"))
+    await bus._link.ask("PING")
     send(sender, 2)
     await bus._link.ask("PING")
     kept = await sender.history.since(ACCOUNT, start, unbroken=True)

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import struct
 import time
+from functools import partial
 from typing import Any
 
 from happy.adapters.full.redis_frames import Keeping, Kept, RedisFrames
@@ -81,10 +82,10 @@ class RedisBus:
 
     def publish(self, account_id: AccountId, frame: bytes) -> None:
         number, at = self._next(), self.now()
-        self._link.send(
-            *self._publication(account_id, number, at, FRAME, frame),
+        self._link.send_packed(
+            self._publication(account_id, number, at, FRAME, frame),
             subject=account_id,
-            again=self._publication(account_id, number, at, AGAIN, frame),
+            again=partial(self._publication, account_id, number, at, AGAIN, frame),
         )
 
     def send(self, to: NodeId, payload: bytes) -> None:
@@ -105,11 +106,9 @@ class RedisBus:
         self.break_off(AccountId(account_id))
 
     def break_off(self, account_id: AccountId) -> None:
-        self._link.send(*self._publication(account_id, self._next(), 0, GAP, b""))
+        self._link.send_packed(self._publication(account_id, self._next(), 0, GAP, b""))
 
-    def _publication(
-        self, account_id: AccountId, number: int, at: int, kind: int, frame: bytes
-    ) -> tuple[str | bytes | int, ...]:
+    def _publication(self, account_id: AccountId, number: int, at: int, kind: int, frame: bytes) -> bytes:
         message = HEADER.pack(self._me, number, at, kind) + frame
         return self.frames.publication(account_id, self.node_id, number, message)
 

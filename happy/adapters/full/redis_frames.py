@@ -1,15 +1,23 @@
 """The frames of accounts as Redis keeps them: in one order, for some minutes, within bounds."""
 
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from msgspec import Struct
 
 from happy.adapters.full.redis_scripts import PUBLISH, RECOVER
+from happy.adapters.full.redis_wire import pack_some
 from happy.domain.values import AccountId, NodeId
 
 PLACE_SECONDS = 3600
 """How long the last place of a silent account is known: much longer than anybody is waited for."""
+
+BEHIND_HEAD = 8
+"""How many parts of a publication follow its head: the frame, six bounds and the number."""
+
+MOST_HEADS = 4_096
+"""Of how many accounts the heads are kept, half a kilobyte each."""
 
 Ask = Callable[..., Awaitable[Any]]
 
@@ -42,26 +50,32 @@ class RedisFrames:
         self.keeping = keeping
         self._prefix = prefix
         self._publish = self._recover = b""
+        bounds = (keeping.frames, keeping.bytes, keeping.total_bytes)
+        lives = (keeping.seconds * 1000, PLACE_SECONDS * 1000)
+        self._bounds = pack_some((*bounds, *lives, f"{prefix}h:"))
+        self._heads = lru_cache(MOST_HEADS)(self._head)
 
     async def load(self, ask: Ask) -> None:
         """Give Redis the scripts; it may be another one than before."""
         self._publish = await ask("SCRIPT", "LOAD", PUBLISH)
         self._recover = await ask("SCRIPT", "LOAD", RECOVER)
+        self._heads.cache_clear()
 
     def channel(self, account_id: AccountId) -> str:
         return f"{self._prefix}e:{account_id}"
 
-    def publication(
-        self, account_id: AccountId, node_id: NodeId, number: int, frame: bytes
-    ) -> tuple[str | bytes | int, ...]:
+    def publication(self, account_id: AccountId, node_id: NodeId, number: int, frame: bytes) -> bytes:
         """The command that publishes a frame; repeated, it does nothing. Numbers of one node only grow."""
-        keeping, prefix = self.keeping, self._prefix
+        head = self._heads(account_id, node_id)
+        return b"".join((head, pack_some((frame,)), self._bounds, pack_some((number,))))
+
+    def _head(self, account_id: AccountId, node_id: NodeId) -> bytes:
+        """The command up to the frame. It is the same for each event of an account."""
+        prefix = self._prefix
         last = f"{prefix}u:{account_id}:{node_id}"
         keys = (*self._keys(account_id), f"{prefix}quiet", f"{prefix}sizes", last)
-        bounds = (keeping.frames, keeping.bytes, keeping.total_bytes)
-        lives = (keeping.seconds * 1000, PLACE_SECONDS * 1000, f"{prefix}h:", number)
-        what = (self.channel(account_id), account_id, frame)
-        return ("EVALSHA", self._publish, len(keys), *keys, *what, *bounds, *lives)
+        parts = ("EVALSHA", self._publish, len(keys), *keys, self.channel(account_id), account_id)
+        return b"*%d\r\n%b" % (len(parts) + BEHIND_HEAD, pack_some(parts))
 
     async def top(self, ask: Ask, account_id: AccountId) -> int:
         """The last place of an account, 0 if nothing was published for long."""

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from happy.adapters.full.redis_address import CONNECT_SECONDS, explanation, parse
 from happy.adapters.full.redis_subscriptions import Subscriptions
-from happy.adapters.full.redis_wire import Broken, Entry, Part, fail, put
+from happy.adapters.full.redis_wire import Broken, Entry, Part, fail, pack, put
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
 
@@ -73,12 +73,18 @@ class RedisLink:
         now = time.monotonic()
         return now - min([queue[0].since for queue in (self._in_flight, self._waiting) if queue], default=now)
 
-    def send(self, *parts: Part, subject: str | None = None, again: tuple[Part, ...] | None = None) -> None:
-        """Sent in order, through outages too. Past the bounds of memory the oldest are dropped and reported.
+    def send(self, *parts: Part) -> None:
+        """Sent in order, through outages too. Past the bounds of memory the oldest are dropped, and told."""
+        self.send_packed(pack(parts))
+
+    def send_packed(
+        self, command: bytes, *, subject: str | None = None, again: Callable[[], bytes] | None = None
+    ) -> None:
+        """The same for a command as it travels.
 
         `again` is what to send instead if Redis may have forgotten the command right after it confirmed it.
         """
-        self._waiting.append(entry := Entry(parts, subject=subject, again=again))
+        self._waiting.append(entry := Entry(command, subject=subject, again=again))
         self._waiting_bytes += len(entry.packed)
         while len(self._waiting) > MOST_WAITING or self._waiting_bytes > MOST_BYTES:
             self._drop(self._waiting.popleft())
@@ -96,7 +102,7 @@ class RedisLink:
 
     async def _ask(self, queue: deque[Entry], parts: tuple[Part, ...]) -> Any:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        entry = Entry(parts, done)
+        entry = Entry(pack(parts), done)
         queue.append(entry)
         if queue is self._waiting:
             self._waiting_bytes += len(entry.packed)
@@ -204,7 +210,7 @@ class RedisLink:
     def _send_recent_again(self) -> None:
         for entry in reversed(self._recent):
             assert entry.again is not None, "only what can be sent again is remembered"
-            self._waiting.appendleft(fresh := Entry(entry.again, subject=entry.subject, again=entry.again))
+            self._waiting.appendleft(fresh := Entry(entry.again(), subject=entry.subject, again=entry.again))
             self._waiting_bytes += len(fresh.packed)
         self._recent.clear()
 

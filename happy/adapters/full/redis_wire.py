@@ -9,6 +9,7 @@ from happy.domain.errors import Unavailable
 
 if TYPE_CHECKING:
     import asyncio
+    from collections.abc import Callable
 
     from redis.asyncio.connection import AbstractConnection
 
@@ -26,13 +27,13 @@ class Entry:
 
     def __init__(
         self,
-        parts: tuple[Part, ...],
+        packed: bytes,
         done: asyncio.Future[Any] | None = None,
         *,
         subject: str | None = None,
-        again: tuple[Part, ...] | None = None,
+        again: Callable[[], bytes] | None = None,
     ) -> None:
-        self.packed = pack(parts)
+        self.packed = packed
         self.done = done
         self.subject = subject
         self.again = again
@@ -41,7 +42,12 @@ class Entry:
 
 def pack(parts: tuple[Part, ...]) -> bytes:
     """A command on the wire."""
-    out = [b"*%d\r\n" % len(parts)]
+    return b"*%d\r\n%b" % (len(parts), pack_some(parts))
+
+
+def pack_some(parts: tuple[Part, ...]) -> bytes:
+    """Some of the parts of a command; those that are the same each time are packed once."""
+    out: list[bytes] = []
     for part in parts:
         data = part if isinstance(part, bytes) else str(part).encode()
         out += (b"$%d\r\n" % len(data), data, b"\r\n")
