@@ -88,7 +88,7 @@ class Application:
 
     async def close_sockets(self, spread: float = 0.0) -> None:
         """Close every realtime connection so that its client reconnects, and take no new ones."""
-        self.activity.stop()
+        await self.activity.stop()
         await self.engine.shutdown(within=SOCKETS_SECONDS, spread=spread)
 
 

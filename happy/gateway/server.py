@@ -162,7 +162,7 @@ class Gateway:
                 if work is not None:
                     await work
         finally:
-            await self._departed(connection)
+            await self._departed(connection, goodbye=reason == GOODBYE)
 
     async def _arrived(self, connection: Connection) -> None:
         account_id, target = connection.account_id, connection.target
@@ -173,11 +173,11 @@ class Gateway:
         elif connection.foreground:
             await self._presence.claim(account_id, FOREGROUND, self._holder(connection))
 
-    async def _departed(self, connection: Connection) -> None:
+    async def _departed(self, connection: Connection, *, goodbye: bool = False) -> None:
         account_id, holder = connection.account_id, self._holder(connection)
         self._leave_if_quiet(account_id)
         try:
-            self._activity.disconnected(connection.id)
+            self._activity.disconnected(connection.id, goodbye=goodbye)
             if connection.foreground:
                 await self._presence.release(account_id, FOREGROUND, holder)
         finally:  # whoever comes back as this connection waits for its end

@@ -100,13 +100,13 @@ class Activity:
         """The target is alive for as long as this connection is."""
         self._attendance.attend(target, connection_id)
 
-    def disconnected(self, connection_id: ConnectionId) -> None:
+    def disconnected(self, connection_id: ConnectionId, *, goodbye: bool = False) -> None:
         """What no other connection attends ends some seconds later."""
-        self._attendance.leave(connection_id)
+        self._attendance.leave(connection_id, goodbye=goodbye)
 
-    def stop(self) -> None:
+    async def stop(self) -> None:
         """The server ends, and closes its connections: that is no sign of anybody's end."""
-        self._attendance.stop()
+        await self._attendance.stop()
 
     def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
         """Ignore heartbeats of a stopped session for a minute: they were on their way when it stopped."""

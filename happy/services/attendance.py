@@ -36,6 +36,13 @@ class Target(NamedTuple):
         return f"{self.kind}:{self.id}"
 
 
+class Departure(NamedTuple):
+    """When the grace period of a target ends, and whether its last client meant to leave."""
+
+    ends: float
+    goodbye: bool
+
+
 OnGone = Callable[[Sequence[Target]], Awaitable[None]]
 
 
@@ -52,7 +59,7 @@ class Attendance:
         self._grace = grace
         self._here: dict[Target, set[ConnectionId]] = {}
         self._targets: dict[ConnectionId, list[Target]] = {}
-        self._left: dict[Target, float] = {}  # when the grace period ends, the earliest first
+        self._left: dict[Target, Departure] = {}  # the earliest first
         self._worker: asyncio.Task[None] | None = None
         self._on_gone: OnGone | None = None
         self._stopped = False
@@ -70,15 +77,15 @@ class Attendance:
         if connection_id not in self._here.get(target, ()) and self._note(target, connection_id):
             self._presence.claim_soon(target.account_id, target.claim, self._holder(connection_id))
 
-    def leave(self, connection_id: ConnectionId) -> None:
-        """The connection has closed. Returns at once."""
+    def leave(self, connection_id: ConnectionId, *, goodbye: bool = False) -> None:
+        """The connection has closed, because its client wanted that if `goodbye`. Returns at once."""
         for target in self._targets.pop(connection_id, ()):
             self._presence.release_soon(target.account_id, target.claim, self._holder(connection_id))
             attending = self._here[target]
             attending.discard(connection_id)
             if not attending:
                 del self._here[target]
-                self._wait_for(target)
+                self._wait_for(target, goodbye=goodbye)
 
     def is_here(self, target: Target) -> bool:
         """Whether a connection of this replica attends the target."""
@@ -92,12 +99,18 @@ class Attendance:
             return []
         return [target for target, attended in zip(targets, held, strict=True) if not attended]
 
-    def stop(self) -> None:
-        """This server ends: the clients of the connections that it closes now go on elsewhere or later."""
+    async def stop(self) -> None:
+        """This server ends: the clients of the connections that it closes now go on elsewhere or later.
+
+        Those that said goodbye before do not, so their grace period ends here.
+        """
         self._stopped = True
-        self._left.clear()
+        left, self._left = self._left, {}
         if self._worker is not None:
             self._worker.cancel()
+        gone = [target for target, departure in left.items() if departure.goodbye]
+        for first in range(0, len(gone), BATCH):
+            await self._report(gone[first : first + BATCH])
 
     async def drain(self) -> None:
         """Returns when nobody is waited for."""
@@ -116,20 +129,20 @@ class Attendance:
         self._left.pop(target, None)
         return True
 
-    def _wait_for(self, target: Target) -> None:
+    def _wait_for(self, target: Target, *, goodbye: bool) -> None:
         if self._stopped or self._on_gone is None or len(self._left) >= MAX_DEPARTURES:
             return
         loop = asyncio.get_running_loop()
-        self._left[target] = loop.time() + self._grace
+        self._left[target] = Departure(loop.time() + self._grace, goodbye)
         if self._worker is None or self._worker.done():
             self._worker = loop.create_task(self._work())
 
     async def _work(self) -> None:
         loop = asyncio.get_running_loop()
         while self._left:
-            await asyncio.sleep(max(0.0, next(iter(self._left.values())) - loop.time()))
+            await asyncio.sleep(max(0.0, next(iter(self._left.values())).ends - loop.time()))
             now = loop.time()
-            due = [target for target, at in self._left.items() if at <= now][:BATCH]
+            due = [target for target, departure in self._left.items() if departure.ends <= now][:BATCH]
             for target in due:
                 del self._left[target]
             await self._report(due)

@@ -8,7 +8,7 @@ import msgspec
 from happy.domain.events import TO_USER, DeleteSession, Update
 from happy.domain.ports.pubsub import Origin
 from happy.domain.positions import Position
-from happy.domain.values import AccountId, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
 from happy.gateway import frame
 from happy.gateway.frame import Frame
 from happy.gateway.history import History, HistoryLimits
@@ -25,6 +25,9 @@ class Nobody:
     at_claim: Callable[[], None] = staticmethod(lambda: None)
 
     def share(self, hub: Hub) -> None:
+        pass
+
+    def disconnected(self, connection_id: ConnectionId, *, goodbye: bool) -> None:
         pass
 
     async def authenticate(self, token: str) -> AccountId:

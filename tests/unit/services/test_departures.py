@@ -154,11 +154,25 @@ async def test_a_stranger_who_knows_an_id_ends_nothing(world: World, session: Se
 
 async def test_connections_that_a_stopping_server_closes_are_no_end(world: World, session: Session) -> None:
     world.activity.session_connected(session.account_id, session.id, ONE)
-    world.activity.stop()
+    await world.activity.stop()
     await left(world)
 
     assert await is_active(world, session)
     assert [] == world.sink.wires()
+
+
+async def test_a_stopping_server_ends_those_that_said_goodbye_but_not_those_that_were_cut_off(
+    world: World, session: Session, machine: Machine
+) -> None:
+    waiting = World(world.store, clock=world.clock, grace=60)
+    waiting.activity.session_connected(session.account_id, session.id, ONE)
+    await waiting.activity.machine_connected(machine.account_id, machine.id, TWO)
+    waiting.activity.disconnected(ONE)
+    waiting.activity.disconnected(TWO, goodbye=True)
+    await waiting.activity.stop()
+
+    assert [machine.id] == [wire["id"] for wire in ended(waiting)]
+    assert [True, False] == [await is_active(world, row) for row in (session, machine)]
 
 
 async def test_what_cannot_be_written_now_is_found_by_the_sweep(
@@ -304,7 +318,7 @@ async def test_what_a_peer_can_make_the_server_wait_for_is_bounded(
 
     assert 5 == len(waiting._left)
     assert ({}, {}) == (waiting._here, waiting._targets)
-    waiting.stop()
+    await waiting.stop()
     with pytest.raises(asyncio.CancelledError):
         await waiting.drain()
 

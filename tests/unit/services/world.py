@@ -146,6 +146,7 @@ class World:
         presence: LocalPresence | None = None,
         signals: Signals | None = None,
         node_id: str = "here",
+        grace: float = 0,
     ) -> None:
         self.store = store
         self.clock = clock or Clock()
@@ -153,7 +154,7 @@ class World:
         self.files = Files()
         self.presence = presence or LocalPresence()
         self.unit_of_work = UnitOfWork(store, self.sink, self.clock)
-        self.attendance = Attendance(self.presence, NodeId(node_id), grace=0)
+        self.attendance = Attendance(self.presence, NodeId(node_id), grace=grace)
         self.activity = Activity(store, self.sink, self.attendance, self.clock)
         self.departures = Departures(store, self.sink, self.activity, self.attendance, self.clock, signals)
         self.deletions = Deletions(store, self.files, self.clock)
