@@ -41,7 +41,7 @@ def split(variable: str, url: str) -> UrlParts:
     """
     rest = url.strip().partition("://")[2]
     shape = _SHAPE.fullmatch(rest)
-    if shape is None:
+    if shape is None or "\0" in unquote(rest):
         raise _not_encoded(variable)
     authority, path, query = shape[1], shape[2], shape[3] or ""
     credentials, _, hosts = authority.rpartition("@")
@@ -78,8 +78,19 @@ def host_list(variable: str, text: str) -> list[tuple[str, int | None]]:
         match = _HOST.fullmatch(one)
         if match is None or int(match[3] or 1) not in range(1, _HIGHEST_PORT + 1):
             raise _not_encoded(variable)
-        found.append((unquote(match[1] or match[2]), int(match[3]) if match[3] else None))
+        found.append((_name(variable, match[1] or match[2]), int(match[3]) if match[3] else None))
     return found
+
+
+def _name(variable: str, text: str) -> str:
+    """What the look-up of names takes; for anything else it has errors of its own."""
+    name = unquote(text)
+    try:
+        name.removesuffix(".").encode("idna")
+    except UnicodeError:
+        if name:
+            raise _not_encoded(variable) from None
+    return name
 
 
 def ignored(given: Mapping[str, str], understood: AbstractSet[str], foreign: AbstractSet[str]) -> str:
