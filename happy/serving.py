@@ -13,7 +13,7 @@ import uvicorn
 
 from happy.bootstrap import Application, ASGIApp, open_application
 from happy.domain.errors import StartupError
-from happy.http.arrival import BoundedHttp
+from happy.http.delivery import DeliveringHttp
 from happy.http.open_files import raise_limit
 from happy.settings import Full, Light
 
@@ -162,7 +162,7 @@ def _configuration(asgi: ASGIApp, websockets: type[asyncio.Protocol] | None = No
     return uvicorn.Config(
         asgi,
         loop="none",
-        http=BoundedHttp,
+        http=DeliveringHttp,
         ws=websockets or "none",
         lifespan="off",
         log_config=None,

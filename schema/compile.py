@@ -24,6 +24,7 @@ from sqlalchemy.sql.visitors import iterate
 import schema.queries
 from schema.constructs import AnyOf
 from schema.generated import Artifact, main
+from schema.listings import Listing
 
 FOLDER = Path(__file__).parent / "compiled"
 INSERTS = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
@@ -61,12 +62,14 @@ def dialect_of(name: str) -> Dialect:
     return found
 
 
-def queries() -> Iterator[tuple[str, Executable | FunctionType]]:
-    """Every query, named `<module>.<NAME>`."""
+def queries(dialect: str) -> Iterator[tuple[str, Executable | FunctionType]]:
+    """Every query, named `<module>.<NAME>`, as it is on this database."""
     for module_info in sorted(pkgutil.iter_modules(schema.queries.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"schema.queries.{module_info.name}")
         for name, value in sorted(vars(module).items()):
-            if name.isupper() and isinstance(value, Executable | FunctionType):
+            if name.isupper() and isinstance(value, Listing):
+                yield from value.statements(f"{module_info.name}.{name}", dialect)
+            elif name.isupper() and isinstance(value, Executable | FunctionType):
                 yield f"{module_info.name}.{name}", value
 
 
@@ -89,7 +92,7 @@ def compile_one(query: Executable | FunctionType, dialect: Dialect) -> dict[str,
 def compile_all(name: str) -> Compiled:
     dialect = dialect_of(name)
     compiled: Compiled = {}
-    for key, query in queries():
+    for key, query in queries(name):
         if getattr(query, "only", name) == name:
             try:
                 compiled[key] = compile_one(query, dialect)

@@ -3,6 +3,7 @@
 import msgspec
 from msgspec import Struct
 
+from happy.domain.listing import Large
 from happy.domain.values import AccountId, MessageId, Millis, SessionId
 
 
@@ -53,7 +54,7 @@ class Appended(Struct, frozen=True):
 
 
 class MessagePage(Struct, frozen=True):
-    messages: list[Message]
+    messages: list[Message | Large]
     has_more: bool
 
 

@@ -1,14 +1,17 @@
 """Artifacts: list, read, create, edit and delete (contract 01 section 8)."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from happy.domain.artifacts import Artifact, ArtifactSummary, ArtifactSwap
+from happy.domain.listing import is_whole
 from happy.domain.values import ArtifactId, Versioned
 from happy.http.endpoint import Endpoint
 from happy.http.errors import Failure
+from happy.http.listing import ListAnswer
 from happy.http.requests import ApiRequest
 from happy.http.shapes import Done, Version
 from happy.services.artifacts import FOREIGN, ArtifactService, NewArtifactContents, Part
@@ -72,8 +75,12 @@ class ArtifactEndpoints:
             ),
         ]
 
-    async def owned(self, request: ApiRequest) -> list[ArtifactSummary]:
-        return await self._artifacts.owned(request.account_id)
+    async def owned(self, request: ApiRequest) -> list[ArtifactSummary] | ListAnswer[ArtifactSummary]:
+        rows = await self._artifacts.owned(request.account_id)
+        if is_whole(rows):
+            return rows
+        load = partial(self._artifacts.summary, request.account_id)
+        return ListAnswer([], rows, lambda summary: summary, load)
 
     async def get(self, request: ApiRequest, artifact_id: FromPath[ArtifactId]) -> Artifact:
         return await self._artifacts.get(request.account_id, artifact_id)

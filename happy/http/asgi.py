@@ -9,4 +9,7 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+TRANSPORT = "happy.transport"
+"""Where the server below puts the connection that a request came on, to see it closed and to break it off."""
+
 Headers = Iterable[tuple[bytes, bytes]]

@@ -13,6 +13,7 @@ from msgspec.json import Decoder
 from happy.http import body
 from happy.http.answers import JSON, Answer, FileAnswer, json_answer
 from happy.http.errors import Failure, internal_error
+from happy.http.listing import ListAnswer
 from happy.http.query import QueryField
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
@@ -92,7 +93,7 @@ class Endpoint(HTTPRouteHandler):
         return self._queries
 
     async def to_response(self, app: Any, data: Any, request: Any) -> Any:  # noqa: ARG002 - an override
-        return data if isinstance(data, (Answer, FileAnswer)) else json_answer(200, data)
+        return data if isinstance(data, (Answer, FileAnswer, ListAnswer)) else json_answer(200, data)
 
 
 def _query(field: FieldDefinition) -> QueryField:

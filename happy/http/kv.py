@@ -1,5 +1,6 @@
 """The key-value store (contract 01 section 10)."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -8,9 +9,11 @@ from msgspec import Meta, Struct
 from happy.domain.artifacts import KvEntry, KvMutation
 from happy.domain.encoding import decode_strict
 from happy.domain.errors import Invalid
+from happy.domain.listing import Large, is_whole
 from happy.http.answers import Answer, json_answer
 from happy.http.endpoint import Endpoint
 from happy.http.errors import Failure
+from happy.http.listing import ListAnswer
 from happy.http.requests import ApiRequest
 from happy.services.kv import KvService, StaleMutations
 
@@ -99,11 +102,18 @@ class KvEndpoints:
         request: ApiRequest,
         prefix: Annotated[str, QueryParameter()] = "",
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
-    ) -> Items:
-        return Items(await self._kv.page(request.account_id, prefix, limit))
+    ) -> Items | ListAnswer[KvEntry]:
+        entries = await self._kv.page(request.account_id, prefix, limit)
+        return Items(entries) if is_whole(entries) else self._listed(Items([]), entries, request)
 
-    async def get_many(self, request: ApiRequest, data: JSONBody[BulkRead]) -> Values:
-        return Values(await self._kv.get_many(request.account_id, data.keys))
+    async def get_many(self, request: ApiRequest, data: JSONBody[BulkRead]) -> Values | ListAnswer[KvEntry]:
+        entries = await self._kv.get_many(request.account_id, data.keys)
+        return Values(entries) if is_whole(entries) else self._listed(Values([]), entries, request)
+
+    def _listed(
+        self, around: Struct, rows: list[KvEntry | Large], request: ApiRequest
+    ) -> ListAnswer[KvEntry]:
+        return ListAnswer(around, rows, lambda entry: entry, partial(self._kv.find, request.account_id))
 
     async def mutate(self, request: ApiRequest, data: JSONBody[Mutate]) -> Mutated | Answer:
         mutations = [_mutation(asked) for asked in data.mutations]

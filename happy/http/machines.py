@@ -1,13 +1,17 @@
 """Machines: register, list and delete (contract 01 section 7)."""
 
+from functools import partial
+
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Struct, UnsetType
 
 from happy.domain.errors import NotFound
+from happy.domain.listing import is_whole
 from happy.domain.machines import Machine
 from happy.domain.values import MachineId, Millis
 from happy.http.endpoint import Endpoint
 from happy.http.errors import Failure
+from happy.http.listing import ListAnswer
 from happy.http.requests import ApiRequest
 from happy.http.shapes import Done, optional_key
 from happy.services.machines import MachineService
@@ -73,8 +77,11 @@ class MachineEndpoints:
         )
         return Registered(_registered(machine))
 
-    async def owned(self, request: ApiRequest) -> list[ListedMachine]:
-        return [_listed(machine) for machine in await self._machines.owned(request.account_id)]
+    async def owned(self, request: ApiRequest) -> list[ListedMachine] | ListAnswer[Machine]:
+        machines = await self._machines.owned(request.account_id)
+        if is_whole(machines):
+            return [_listed(machine) for machine in machines]
+        return ListAnswer([], machines, _listed, partial(self._machines.get, request.account_id))
 
     async def get(self, request: ApiRequest, machine_id: FromPath[MachineId]) -> OneMachine:
         machine = await self._machines.get(request.account_id, machine_id)

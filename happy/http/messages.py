@@ -1,15 +1,18 @@
 """Messages of a session: append and page (contract 01 section 5)."""
 
 import re
+from functools import partial
 from typing import Annotated
 
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
+from happy.domain.listing import Large, is_whole
 from happy.domain.sessions import Message
 from happy.domain.values import MessageId, Millis, SessionId
 from happy.http.endpoint import Endpoint
 from happy.http.errors import unacceptable
+from happy.http.listing import ListAnswer
 from happy.http.requests import ApiRequest
 from happy.services.messages import MessageService
 
@@ -73,7 +76,7 @@ class MessageEndpoints:
         after_seq: Annotated[int | None, QueryParameter(ge=0)] = None,
         before_seq: Annotated[int | None, QueryParameter(ge=1)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
-    ) -> MessagesPage:
+    ) -> MessagesPage | ListAnswer[Message]:
         if before_seq is None:
             seq = min(after_seq or 0, LARGEST_SEQ)
             page = await self._messages.after(request.account_id, session_id, seq, limit)
@@ -82,7 +85,9 @@ class MessageEndpoints:
             page = await self._messages.before(request.account_id, session_id, seq, limit)
         else:
             raise unacceptable("querystring/ after_seq and before_seq are mutually exclusive")
-        return MessagesPage(page.messages, page.has_more)
+        if is_whole(page.messages):
+            return MessagesPage(page.messages, page.has_more)
+        return self._listed(MessagesPage([], page.has_more), page.messages, request, session_id)
 
     async def append(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[Append]
@@ -93,8 +98,19 @@ class MessageEndpoints:
             return Receipts([])
         return Receipts([_receipt(message) for message in stored])
 
-    async def newest(self, request: ApiRequest, session_id: FromPath[SessionId]) -> Messages:
-        return Messages(await self._messages.newest(request.account_id, session_id))
+    async def newest(
+        self, request: ApiRequest, session_id: FromPath[SessionId]
+    ) -> Messages | ListAnswer[Message]:
+        messages = await self._messages.newest(request.account_id, session_id)
+        if is_whole(messages):
+            return Messages(messages)
+        return self._listed(Messages([]), messages, request, session_id)
+
+    def _listed(
+        self, around: Struct, rows: list[Message | Large], request: ApiRequest, session_id: SessionId
+    ) -> ListAnswer[Message]:
+        load = partial(self._messages.one, request.account_id, session_id)
+        return ListAnswer(around, rows, lambda message: message, load)
 
 
 def _receipt(message: Message) -> Receipt:

@@ -17,6 +17,7 @@ from happy.http import body
 from happy.http.answers import Answer, FileAnswer
 from happy.http.endpoint import BEARER, PARAMETER, Endpoint
 from happy.http.errors import Failure, RefusalBody, UnknownRoute
+from happy.http.listing import ListAnswer
 from happy.http.routing import LONGEST_PARAMETER
 
 Json = dict[str, Any]
@@ -193,7 +194,7 @@ def _common(endpoint: Endpoint) -> Iterator[tuple[int, Any]]:
 def _returned(annotation: Any) -> list[Any]:
     """The types of the JSON that a handler returns; none when it builds its answers itself."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return [part for part in parts if part not in (Answer, FileAnswer)]
+    return [part for part in parts if part not in (Answer, FileAnswer) and get_origin(part) is not ListAnswer]
 
 
 def _answer(status: int, contents: list[Any], shapes: _Shapes) -> Json:

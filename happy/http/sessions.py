@@ -1,14 +1,17 @@
 """Sessions: list, create, archive and delete (contract 01 section 4)."""
 
+from functools import partial
 from typing import Annotated
 
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from happy.domain.errors import Invalid
+from happy.domain.listing import Large, is_whole
 from happy.domain.sessions import Session
 from happy.domain.values import Millis, SessionId
 from happy.http.endpoint import Endpoint
+from happy.http.listing import ListAnswer, Load
 from happy.http.requests import ApiRequest
 from happy.http.shapes import Done, optional_key
 from happy.services.sessions import SessionService
@@ -83,15 +86,19 @@ class SessionEndpoints:
             Endpoint("DELETE", one, self.delete, missing=foreign),
         ]
 
-    async def recent(self, request: ApiRequest) -> RecentSessions:
+    async def recent(self, request: ApiRequest) -> RecentSessions | ListAnswer[Session]:
         sessions = await self._sessions.recent(request.account_id)
-        return RecentSessions([_with_last_message(session) for session in sessions])
+        if is_whole(sessions):
+            return RecentSessions([_with_last_message(session) for session in sessions])
+        return ListAnswer(RecentSessions([]), sessions, _with_last_message, self._one_of(request))
 
     async def active(
         self, request: ApiRequest, limit: Annotated[int, QueryParameter(ge=1, le=500)] = 150
-    ) -> ActiveSessions:
+    ) -> ActiveSessions | ListAnswer[Session]:
         sessions = await self._sessions.active(request.account_id, limit)
-        return ActiveSessions([_item(session) for session in sessions])
+        if is_whole(sessions):
+            return ActiveSessions([_item(session) for session in sessions])
+        return ListAnswer(ActiveSessions([]), sessions, _item, self._one_of(request))
 
     async def page(
         self,
@@ -99,14 +106,16 @@ class SessionEndpoints:
         cursor: Annotated[str | None, QueryParameter()] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         changed_since: Annotated[int | None, QueryParameter(name="changedSince", ge=1, le=LAST_DATE)] = None,
-    ) -> SessionPage:
+    ) -> SessionPage | ListAnswer[Session]:
         since = None if changed_since is None else Millis(changed_since)
         rows, has_next = await self._sessions.page(request.account_id, _before(cursor), since, limit)
-        return SessionPage(
-            sessions=[_item(session) for session in rows],
-            next_cursor=f"{CURSOR_PREFIX}{rows[-1].id}" if has_next else None,
-            has_next=has_next,
-        )
+        next_cursor = f"{CURSOR_PREFIX}{_id(rows[-1])}" if has_next else None
+        if is_whole(rows):
+            return SessionPage([_item(session) for session in rows], next_cursor, has_next)
+        return ListAnswer(SessionPage([], next_cursor, has_next), rows, _item, self._one_of(request))
+
+    def _one_of(self, request: ApiRequest) -> Load[Session]:
+        return partial(self._sessions.get, request.account_id)
 
     async def load_or_create(self, request: ApiRequest, data: JSONBody[CreateSession]) -> OneSession:
         session = await self._sessions.load_or_create(
@@ -130,6 +139,10 @@ def _before(cursor: str | None) -> SessionId | None:
     if not cursor.startswith(CURSOR_PREFIX):
         raise Invalid("Invalid cursor format")
     return SessionId(cursor.removeprefix(CURSOR_PREFIX)) or None
+
+
+def _id(row: Session | Large) -> str | int:
+    return row.key if isinstance(row, Large) else row.id
 
 
 def _item(session: Session) -> SessionItem:

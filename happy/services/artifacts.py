@@ -6,6 +6,7 @@ from happy.domain.artifacts import Artifact, ArtifactEdit, ArtifactSummary, Arti
 from happy.domain.encoding import decode_strict
 from happy.domain.errors import Conflict, Invalid, NotFound
 from happy.domain.events import TO_USER, DeleteArtifact, UpdateArtifact, VersionedValue, new_artifact
+from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, ArtifactId, Versioned
@@ -34,9 +35,12 @@ class ArtifactService:
         self._unit_of_work = unit_of_work
         self._clock = clock
 
-    async def owned(self, account_id: AccountId) -> list[ArtifactSummary]:
+    async def owned(self, account_id: AccountId) -> list[ArtifactSummary | Large]:
         """All artifacts without their bodies, the most recently updated first."""
         return await self._store.read(lambda tx: tx.artifacts.owned(account_id, LIST_LIMIT))
+
+    async def summary(self, account_id: AccountId, artifact_id: ArtifactId) -> ArtifactSummary | None:
+        return await self._store.read(lambda tx: tx.artifacts.summary(account_id, artifact_id))
 
     async def get(self, account_id: AccountId, artifact_id: ArtifactId) -> Artifact:
         """Raises NotFound."""

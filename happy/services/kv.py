@@ -6,6 +6,7 @@ from happy.domain.artifacts import KvEntry, KvMutation, stale
 from happy.domain.errors import Conflict, Invalid, NotFound
 from happy.domain.events import TO_USER, KvBatchUpdate, KvChange
 from happy.domain.ids import new_id
+from happy.domain.listing import Large
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId
 from happy.services.unit_of_work import Changes, UnitOfWork
@@ -32,17 +33,20 @@ class KvService:
 
     async def get(self, account_id: AccountId, key: str) -> KvEntry:
         """Raises NotFound for a key that was never stored or was deleted."""
-        found = await self.get_many(account_id, [key])
-        if not found:
+        found = await self.find(account_id, key)
+        if found is None:
             raise NotFound("Key not found")
-        return found[0]
+        return found
 
-    async def get_many(self, account_id: AccountId, keys: Sequence[str]) -> list[KvEntry]:
+    async def find(self, account_id: AccountId, key: str) -> KvEntry | None:
+        stored = await self._store.read(lambda tx: tx.kv.get_many(account_id, [key]))
+        return next((entry for entry in stored.values() if entry.value is not None), None)
+
+    async def get_many(self, account_id: AccountId, keys: Sequence[str]) -> list[KvEntry | Large]:
         """The entries there are, each once."""
-        stored = await self._store.read(lambda tx: tx.kv.get_many(account_id, keys))
-        return [entry for entry in stored.values() if entry.value is not None]
+        return await self._store.read(lambda tx: tx.kv.given(account_id, keys))
 
-    async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry]:
+    async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry | Large]:
         """Entries whose key begins with `prefix`, ascending by code points."""
         return await self._store.read(lambda tx: tx.kv.page(account_id, prefix, limit))
 

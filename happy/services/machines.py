@@ -9,6 +9,7 @@ from happy.domain.events import (
     new_machine,
     to_machine,
 )
+from happy.domain.listing import Large
 from happy.domain.machines import Machine
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, MachineId, Millis, Swap
@@ -65,7 +66,7 @@ class MachineService:
     async def get(self, account_id: AccountId, machine_id: MachineId) -> Machine | None:
         return await self._store.read(lambda tx: tx.machines.get(account_id, machine_id))
 
-    async def owned(self, account_id: AccountId) -> list[Machine]:
+    async def owned(self, account_id: AccountId) -> list[Machine | Large]:
         """All machines of the account, the last active first."""
         return await self._store.read(lambda tx: tx.machines.owned(account_id))
 

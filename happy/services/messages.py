@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from happy.domain.errors import Uncertain
 from happy.domain.events import NewMessage, Update, to_session
 from happy.domain.ids import new_id, update_id
+from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.pubsub import EventSink
 from happy.domain.ports.repository import Store
@@ -68,7 +69,10 @@ class MessageService:
         """Messages ahead of `seq`, the newest first. Raises NotFound."""
         return _page(await self._log.before(account_id, session_id, seq, limit + 1), limit)
 
-    async def newest(self, account_id: AccountId, session_id: SessionId) -> list[Message]:
+    async def one(self, account_id: AccountId, session_id: SessionId, seq: int) -> Message | None:
+        return await self._log.one(account_id, session_id, seq)
+
+    async def newest(self, account_id: AccountId, session_id: SessionId) -> list[Message | Large]:
         """What clients of the legacy endpoint read: the newest 150. Raises NotFound."""
         return await self._log.newest(account_id, session_id, LEGACY_PAGE)
 
@@ -86,5 +90,5 @@ def _drafts(contents: Sequence[tuple[str | None, str]], now: Millis) -> list[Mes
     return drafts
 
 
-def _page(rows: list[Message], limit: int) -> MessagePage:
+def _page(rows: list[Message | Large], limit: int) -> MessagePage:
     return MessagePage(rows[:limit], has_more=len(rows) > limit)

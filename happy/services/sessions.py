@@ -13,6 +13,7 @@ from happy.domain.events import (
     to_session,
 )
 from happy.domain.ids import new_id
+from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.pubsub import EventSink
 from happy.domain.ports.repository import Store
@@ -67,16 +68,16 @@ class SessionService:
     async def get(self, account_id: AccountId, session_id: SessionId) -> Session | None:
         return await self._store.read(lambda tx: tx.sessions.get(account_id, session_id))
 
-    async def recent(self, account_id: AccountId) -> list[Session]:
+    async def recent(self, account_id: AccountId) -> list[Session | Large]:
         return await self._store.read(lambda tx: tx.sessions.recent(account_id, LIST_LIMIT))
 
-    async def active(self, account_id: AccountId, limit: int) -> list[Session]:
+    async def active(self, account_id: AccountId, limit: int) -> list[Session | Large]:
         since = Millis(self._clock() - ACTIVE_WINDOW)
         return await self._store.read(lambda tx: tx.sessions.active(account_id, since, limit))
 
     async def page(
         self, account_id: AccountId, before: SessionId | None, changed_since: Millis | None, limit: int
-    ) -> tuple[list[Session], bool]:
+    ) -> tuple[list[Session | Large], bool]:
         """One page in descending id order, and whether there is another."""
         rows = await self._store.read(
             lambda tx: tx.sessions.page(account_id, before, changed_since, limit + 1)

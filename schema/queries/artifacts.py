@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
+from schema.listings import Listing
 from schema.tables import artifacts
 from schema.types import Blob
 
@@ -34,11 +35,16 @@ def ADD(insert: Any) -> Any:
 
 GET = sa.select(*_columns).where(_own)
 
-OWNED = (
+SUMMARY = sa.select(*_summary).where(_own)
+
+OWNED = Listing(
     sa.select(*_summary)
     .where(artifacts.c.account_id == param("account"))
     .order_by(artifacts.c.updated_at.desc(), artifacts.c.id)
-    .limit(param("limit", type_=sa.Integer))
+    .limit(param("limit", type_=sa.Integer)),
+    artifacts.c.id,
+    artifacts.c.header,
+    artifacts.c.data_encryption_key,
 )
 
 

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.constructs import any_of, byte_order
+from schema.listings import Listing
 from schema.tables import user_kv
 
 _columns = [user_kv.c.key, user_kv.c.value, user_kv.c.version]
@@ -15,13 +16,21 @@ GET_MANY = sa.select(*_columns).where(_of_account, any_of(user_kv.c.key, "keys")
 
 # A range rather than a pattern: it is found in the index, and `%` and `_` are ordinary characters of keys.
 _key = byte_order(user_kv.c.key)
-PAGE = (
+_page = (
     sa.select(*_columns)
     .where(_of_account, user_kv.c.value.is_not(None), _key >= param("first", type_=sa.Text))
     .order_by(_key)
     .limit(param("limit", type_=sa.Integer))
 )
-PAGE_UNTIL = PAGE.where(_key < param("end", type_=sa.Text))
+PAGE = Listing(_page, user_kv.c.key, user_kv.c.value)
+PAGE_UNTIL = Listing(_page.where(_key < param("end", type_=sa.Text)), user_kv.c.key, user_kv.c.value)
+GIVEN = Listing(
+    sa.select(*_columns)
+    .where(_of_account, user_kv.c.value.is_not(None), any_of(user_kv.c.key, "keys"))
+    .order_by(_key),
+    user_kv.c.key,
+    user_kv.c.value,
+)
 
 
 def ADD(insert: Any) -> Any:

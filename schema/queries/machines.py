@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.constructs import any_of, greatest
+from schema.listings import Listing
 from schema.tables import access_keys, machines
 from schema.types import Millis
 
@@ -38,10 +39,14 @@ def ADD(insert: Any) -> Any:
 
 GET = sa.select(*_columns).where(_own)
 
-OWNED = (
+OWNED = Listing(
     sa.select(*_columns)
     .where(machines.c.account_id == param("account"), _there)
-    .order_by(machines.c.last_active_at.desc(), machines.c.id)
+    .order_by(machines.c.last_active_at.desc(), machines.c.id),
+    machines.c.id,
+    machines.c.metadata,
+    machines.c.daemon_state,
+    machines.c.data_encryption_key,
 )
 
 SWAP_METADATA = (

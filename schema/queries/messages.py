@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.constructs import largest
+from schema.listings import Listing
 from schema.tables import session_messages as messages
 from schema.tables import sessions
 from schema.types import Millis
@@ -19,6 +20,7 @@ columns = [
     messages.c.created_at,
     messages.c.updated_at,
 ]
+_large = (messages.c.seq, messages.c.content, messages.c.local_id)
 _limit = param("limit", type_=sa.Integer)
 
 OWNED = sa.select(sessions.c.id).where(
@@ -72,18 +74,24 @@ ADD = sa.insert(messages).values(
     session_id=param("session"), **{column.key: param(column.key) for column in columns}
 )
 
-AFTER = (
+AFTER = Listing(
     sa.select(*columns)
     .where(_of_own_session, messages.c.seq > param("seq"))
     .order_by(messages.c.seq)
-    .limit(_limit)
+    .limit(_limit),
+    *_large,
 )
 
-BEFORE = (
+BEFORE = Listing(
     sa.select(*columns)
     .where(_of_own_session, messages.c.seq < param("seq"))
     .order_by(messages.c.seq.desc())
-    .limit(_limit)
+    .limit(_limit),
+    *_large,
 )
 
-NEWEST = sa.select(*columns).where(_of_own_session).order_by(messages.c.seq.desc()).limit(_limit)
+NEWEST = Listing(
+    sa.select(*columns).where(_of_own_session).order_by(messages.c.seq.desc()).limit(_limit), *_large
+)
+
+BY_SEQ = sa.select(*columns).where(_of_own_session, messages.c.seq == param("seq"))

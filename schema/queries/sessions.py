@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.constructs import any_of, byte_order, greatest
+from schema.listings import Listing
 from schema.queries.deletions import DELETED_OWNER
 from schema.tables import sessions
 from schema.types import Millis
@@ -26,6 +27,13 @@ _columns = [
     sessions.c.created_at,
     sessions.c.updated_at,
 ]
+_large = (
+    sessions.c.id,
+    sessions.c.metadata,
+    sessions.c.agent_state,
+    sessions.c.data_encryption_key,
+    sessions.c.tag,
+)
 
 
 def ADD(insert: Any) -> Any:
@@ -41,14 +49,15 @@ BY_TAG = sa.select(*_columns).where(sessions.c.account_id == param("account"), s
 
 GET = sa.select(*_columns).where(_own)
 
-RECENT = (
+RECENT = Listing(
     sa.select(*_columns)
     .where(sessions.c.account_id == param("account"))
     .order_by(sessions.c.updated_at.desc(), sessions.c.id.desc())
-    .limit(param("limit", type_=sa.Integer))
+    .limit(param("limit", type_=sa.Integer)),
+    *_large,
 )
 
-ACTIVE = (
+ACTIVE = Listing(
     sa.select(*_columns)
     .where(
         sessions.c.account_id == param("account"),
@@ -56,7 +65,8 @@ ACTIVE = (
         sessions.c.last_active_at > param("since", type_=Millis),
     )
     .order_by(sessions.c.last_active_at.desc(), sessions.c.id.desc())
-    .limit(param("limit", type_=sa.Integer))
+    .limit(param("limit", type_=sa.Integer)),
+    *_large,
 )
 
 CHANGED = (
@@ -70,12 +80,15 @@ CHANGED = (
 )
 
 # Found by their ids alone: an index that begins with the account would lead through all of its sessions.
-BY_IDS = sa.select(*_columns).where(
-    byte_order(sessions.c.account_id) == param("account"), any_of(sessions.c.id, "sessions")
+BY_IDS = Listing(
+    sa.select(*_columns)
+    .where(byte_order(sessions.c.account_id) == param("account"), any_of(sessions.c.id, "sessions"))
+    .order_by(byte_order(sessions.c.id).desc()),
+    *_large,
 )
 
 # A page without a cursor starts before "~": every id begins with a letter or digit, which sort before it.
-PAGE = (
+PAGE = Listing(
     sa.select(*_columns)
     .where(
         sessions.c.account_id == param("account"),
@@ -83,7 +96,8 @@ PAGE = (
         sessions.c.updated_at > param("changed_since", type_=Millis),
     )
     .order_by(byte_order(sessions.c.id).desc())
-    .limit(param("limit", type_=sa.Integer))
+    .limit(param("limit", type_=sa.Integer)),
+    *_large,
 )
 
 SWAP_METADATA = (

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 from happy.domain.errors import Invalid, NotFound
+from happy.domain.listing import Large
 from happy.domain.ports.repository import Store
 from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis, SessionId
@@ -35,7 +36,14 @@ async def append(
 
 
 async def everything(store: Store, session: Session) -> list[Message]:
-    return await store.messages.after(session.account_id, session.id, 0, 10_000)
+    rows = await store.messages.after(session.account_id, session.id, 0, 10_000)
+    return [await loaded(store, session, row) if isinstance(row, Large) else row for row in rows]
+
+
+async def loaded(store: Store, session: Session, row: Large) -> Message:
+    found = await store.messages.one(session.account_id, session.id, int(row.key))
+    assert found is not None
+    return found
 
 
 async def session_seq(store: Store, session: Session) -> int:

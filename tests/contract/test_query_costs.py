@@ -25,6 +25,7 @@ LIMIT = 20
 WHOLE: dict[str, str] = {
     "accounts.PUSH_TOKENS": "all devices of an account",
     "machines.OWNED": "all machines of an account",
+    "machines.OWNED_KEYS": "all machines of an account",
     "people.FRIENDS": "all friends of an account",
     "pairings.DROP_UNANSWERED_ACCOUNT": "hourly",
     "pairings.DROP_UNANSWERED_TERMINAL": "hourly",
@@ -164,7 +165,7 @@ async def _fill(url: str) -> None:
 
 
 ROWS = 20 * LIMIT
-GENERIC = {"kv.GET_MANY"}
+GENERIC = {"kv.GET_MANY", "kv.GIVEN"}
 """Where a plan for any values looks through an account's rows: it expects the few that most accounts have."""
 
 

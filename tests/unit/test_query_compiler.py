@@ -90,7 +90,7 @@ def test_a_query_for_one_database_is_left_out_of_the_other(monkeypatch: pytest.M
     def query(_insert: Any) -> Any:
         return sa.text("SELECT 1")
 
-    monkeypatch.setattr(schema_compile, "queries", lambda: [("demo.QUERY", query)])
+    monkeypatch.setattr(schema_compile, "queries", lambda _dialect: [("demo.QUERY", query)])
 
     assert ["demo.QUERY"] == list(compile_all("postgresql"))
     assert [] == list(compile_all("sqlite"))
@@ -100,7 +100,7 @@ def test_a_query_that_does_not_compile_is_named(monkeypatch: pytest.MonkeyPatch)
     def query(_insert: Any) -> Any:
         raise LookupError("no such column")
 
-    monkeypatch.setattr(schema_compile, "queries", lambda: [("demo.QUERY", query)])
+    monkeypatch.setattr(schema_compile, "queries", lambda _dialect: [("demo.QUERY", query)])
     with pytest.raises(LookupError) as caught:
         compile_all("sqlite")
 

@@ -15,13 +15,15 @@ import pytest
 
 import schema
 from happy.adapters import sql
-from happy.adapters.sql.statement import Statement, scalar, statements
+from happy.adapters.sql.statement import Listing, Statement, scalar, statements
 
 
 def _found(value: object) -> Iterator[Statement[Any]]:
     """The statements in a module's variable."""
     if isinstance(value, Statement):
         yield value
+    elif isinstance(value, Listing):
+        yield from (value.statement, value.keys)
     elif isinstance(value, tuple | list):
         for item in value:
             yield from _found(item)
@@ -93,7 +95,9 @@ def test_a_scalar_statement_returns_one_column_at_most(columns: Any, name: str) 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
 def test_every_statement_is_compiled(dialect: str) -> None:
-    assert set() == STATEMENTS.keys() - statements(dialect).keys()
+    missing = STATEMENTS.keys() - statements(dialect).keys()
+
+    assert set() == {name for name in missing if dialect == "sqlite" or not name.endswith("_KEYS")}
 
 
 def test_every_query_for_sqlite_is_used() -> None:

@@ -20,9 +20,10 @@ from happy.adapters.full.postgres_errors import (
 )
 from happy.adapters.full.postgres_pool import PoolSettings, Writes, close_pool, open_pool, pool_settings
 from happy.adapters.sql import messages
-from happy.adapters.sql.statement import Statement
+from happy.adapters.sql.statement import Listing, Statement
 from happy.adapters.sql.transaction import SqlTransaction
 from happy.domain.errors import Conflict, Unavailable
+from happy.domain.listing import Large
 from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
@@ -56,6 +57,9 @@ class PostgresExecutor:
 
     async def all(self, statement: Statement[Row], **values: Any) -> list[Row]:
         return statement.rows(await self._ask(self._connection.fetch, statement, values))
+
+    async def listed(self, listing: Listing[Row], **values: Any) -> list[Row | Large]:
+        return listing.rows(await self._ask(self._connection.fetch, listing.statement, values))
 
     async def run(self, statement: Statement[Any], **values: Any) -> None:
         await self._ask(self._connection.execute, statement, values)
@@ -228,23 +232,28 @@ class PostgresMessageLog:
 
     async def after(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
-    ) -> list[Message]:
+    ) -> list[Message | Large]:
         return await self._page(messages.AFTER, account_id, session_id, seq=seq, limit=limit)
 
     async def before(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
-    ) -> list[Message]:
+    ) -> list[Message | Large]:
         return await self._page(messages.BEFORE, account_id, session_id, seq=seq, limit=limit)
 
-    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message]:
+    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message | Large]:
         return await self._page(messages.NEWEST, account_id, session_id, limit=limit)
 
     async def _page(
-        self, statement: Statement[Message], account_id: AccountId, session_id: SessionId, **values: int
-    ) -> list[Message]:
+        self, listing: Listing[Message], account_id: AccountId, session_id: SessionId, **values: int
+    ) -> list[Message | Large]:
         async with self._store.connection() as connection:
             run = PostgresExecutor(connection)
-            return await messages.page(run, statement, account_id, session_id, **values)
+            return await messages.page(run, listing, account_id, session_id, **values)
+
+    async def one(self, account_id: AccountId, session_id: SessionId, seq: int) -> Message | None:
+        async with self._store.connection() as connection:
+            run = PostgresExecutor(connection)
+            return await run.one(messages.BY_SEQ, account=account_id, session=session_id, seq=seq)
 
 
 @asynccontextmanager

@@ -14,17 +14,22 @@ import msgspec
 from happy.adapters.light.file_guard import FileGuard
 from happy.adapters.light.writer import Writer, drive
 from happy.adapters.sql import accounts, messages
-from happy.adapters.sql.statement import Statement
+from happy.adapters.sql.statement import Listing, Statement
 from happy.adapters.sql.transaction import SqlTransaction
 from happy.domain.errors import Conflict, NotFound, Unavailable
+from happy.domain.listing import Large
 from happy.domain.ports.repository import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
+from schema.limits import LARGE_ROW, LIST_BYTES
 
 READERS = 1
 """Threads that read at once take the interpreter from one another at every row; all reads are short."""
 
 BUSY_TIMEOUT = 5_000
+SOME_ROWS = 64
+"""Of a list, before they are measured."""
+
 Synchronous = Literal["NORMAL", "FULL"]
 Row = TypeVar("Row")
 T = TypeVar("T")
@@ -73,6 +78,38 @@ class SqliteExecutor:
         for name in compiled.lists:
             values[name] = msgspec.json.encode(values[name]).decode()
         return statement.rows(self._connection.execute(compiled.sql, values).fetchall())
+
+    async def listed(self, listing: Listing[Row], **values: Any) -> list[Row | Large]:
+        compiled = listing.statement.compiled("sqlite")
+        for name in compiled.lists:
+            values[name] = msgspec.json.encode(values[name]).decode()
+        whole = self._small(listing, compiled.sql, values)
+        if whole is not None:
+            return listing.rows(whole)
+        taken, all_of_them = listing.take(self._connection.execute(compiled.sql, values))
+        rows = listing.rows(taken)
+        if not all_of_them:
+            keys = self._connection.execute(listing.keys.compiled("sqlite").sql, values).fetchall()
+            rows += [Large(key) for (key,) in keys[len(taken) :]]
+        return rows
+
+    def _small(self, listing: Listing[Any], sql: str, values: Mapping[str, Any]) -> list[Any] | None:
+        """All rows; None with a large one among them, which SQLite refuses to read, or with too many."""
+        rows: list[Any] = []
+        size = 0
+        usual = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGE_ROW)
+        try:
+            cursor = self._connection.execute(sql, values)
+            while some := cursor.fetchmany(SOME_ROWS):
+                rows += some
+                size += listing.size(some)
+                if size > LIST_BYTES:
+                    return None
+        except sqlite3.DataError:
+            return None
+        finally:
+            self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
+        return rows
 
     async def run(self, statement: Statement[Any], **values: Any) -> None:
         self._connection.execute(statement.compiled("sqlite").sql, values)
@@ -168,21 +205,26 @@ class SqliteMessageLog:
 
     async def after(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
-    ) -> list[Message]:
+    ) -> list[Message | Large]:
         return await self._query(
             lambda run: messages.page(run, messages.AFTER, account_id, session_id, seq=seq, limit=limit)
         )
 
     async def before(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
-    ) -> list[Message]:
+    ) -> list[Message | Large]:
         return await self._query(
             lambda run: messages.page(run, messages.BEFORE, account_id, session_id, seq=seq, limit=limit)
         )
 
-    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message]:
+    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message | Large]:
         return await self._query(
             lambda run: messages.page(run, messages.NEWEST, account_id, session_id, limit=limit)
+        )
+
+    async def one(self, account_id: AccountId, session_id: SessionId, seq: int) -> Message | None:
+        return await self._query(
+            lambda run: run.one(messages.BY_SEQ, account=account_id, session=session_id, seq=seq)
         )
 
 

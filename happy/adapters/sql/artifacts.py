@@ -2,14 +2,16 @@
 
 import msgspec
 
-from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.adapters.sql.statement import Executor, Listing, Statement, scalar
 from happy.domain.artifacts import Artifact, ArtifactEdit, ArtifactSummary, ArtifactSwap
 from happy.domain.errors import NotFound
+from happy.domain.listing import Large
 from happy.domain.values import AccountId, ArtifactId, Millis
 
 ADD: Statement[ArtifactId] = Statement("artifacts.ADD", scalar)
 GET = Statement("artifacts.GET", Artifact)
-OWNED = Statement("artifacts.OWNED", ArtifactSummary)
+SUMMARY = Statement("artifacts.SUMMARY", ArtifactSummary)
+OWNED = Listing("artifacts.OWNED", ArtifactSummary, "id", "header", "data_encryption_key")
 EDIT = Statement("artifacts.EDIT", Artifact)
 DELETE: Statement[ArtifactId] = Statement("artifacts.DELETE", scalar)
 
@@ -25,8 +27,11 @@ class SqlArtifacts:
     async def get(self, account_id: AccountId, artifact_id: ArtifactId) -> Artifact | None:
         return await self._run.one(GET, account=account_id, artifact=artifact_id)
 
-    async def owned(self, account_id: AccountId, limit: int) -> list[ArtifactSummary]:
-        return await self._run.all(OWNED, account=account_id, limit=limit)
+    async def owned(self, account_id: AccountId, limit: int) -> list[ArtifactSummary | Large]:
+        return await self._run.listed(OWNED, account=account_id, limit=limit)
+
+    async def summary(self, account_id: AccountId, artifact_id: ArtifactId) -> ArtifactSummary | None:
+        return await self._run.one(SUMMARY, account=account_id, artifact=artifact_id)
 
     async def edit(
         self, account_id: AccountId, artifact_id: ArtifactId, edit: ArtifactEdit, now: Millis

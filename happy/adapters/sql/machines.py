@@ -4,14 +4,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.adapters.sql.statement import Executor, Listing, Statement, scalar
 from happy.domain.errors import NotFound
+from happy.domain.listing import Large
 from happy.domain.machines import Machine
 from happy.domain.values import AccountId, MachineId, Millis, Swap, Versioned
 
 ADD: Statement[MachineId] = Statement("machines.ADD", scalar)
 GET = Statement("machines.GET", Machine)
-OWNED = Statement("machines.OWNED", Machine)
+OWNED = Listing("machines.OWNED", Machine, "id", "metadata", "daemon_state", "data_encryption_key")
 SWAP_METADATA: Statement[Versioned[str]] = Statement("machines.SWAP_METADATA", Versioned)
 SWAP_DAEMON_STATE: Statement[Versioned[str | None]] = Statement("machines.SWAP_DAEMON_STATE", Versioned)
 MARK_ACTIVE: Statement[None] = Statement("machines.MARK_ACTIVE", scalar)
@@ -47,8 +48,8 @@ class SqlMachines:
     async def get(self, account_id: AccountId, machine_id: MachineId) -> Machine | None:
         return await self._run.one(GET, account=account_id, machine=machine_id)
 
-    async def owned(self, account_id: AccountId) -> list[Machine]:
-        return await self._run.all(OWNED, account=account_id)
+    async def owned(self, account_id: AccountId) -> list[Machine | Large]:
+        return await self._run.listed(OWNED, account=account_id)
 
     async def swap_metadata(
         self, account_id: AccountId, machine_id: MachineId, expected: int, value: str, now: Millis

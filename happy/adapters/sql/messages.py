@@ -6,8 +6,9 @@ import msgspec
 from msgspec import Struct
 
 from happy.adapters.sql.accounts import SqlAccounts
-from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.adapters.sql.statement import Executor, Listing, Statement, scalar
 from happy.domain.errors import NotFound
+from happy.domain.listing import Large
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
 
@@ -23,9 +24,10 @@ OWNED: Statement[SessionId] = Statement("messages.OWNED", scalar)
 TAKE_SEQ = Statement("messages.TAKE_SEQ", Taken)
 BY_LOCAL_ID = Statement("messages.BY_LOCAL_ID", Message)
 ADD: Statement[None] = Statement("messages.ADD", scalar)
-AFTER = Statement("messages.AFTER", Message)
-BEFORE = Statement("messages.BEFORE", Message)
-NEWEST = Statement("messages.NEWEST", Message)
+AFTER = Listing("messages.AFTER", Message, "seq", "content", "local_id")
+BEFORE = Listing("messages.BEFORE", Message, "seq", "content", "local_id")
+NEWEST = Listing("messages.NEWEST", Message, "seq", "content", "local_id")
+BY_SEQ = Statement("messages.BY_SEQ", Message)
 
 
 async def append(
@@ -84,13 +86,13 @@ async def _sort(
 
 async def page(
     run: Executor,
-    statement: Statement[Message],
+    listing: Listing[Message],
     account_id: AccountId,
     session_id: SessionId,
     **values: int,
-) -> list[Message]:
-    """Rows of `statement`, for the session's owner only. Raises NotFound."""
-    rows = await run.all(statement, account=account_id, session=session_id, **values)
+) -> list[Message | Large]:
+    """Rows of `listing`, for the session's owner only. Raises NotFound."""
+    rows = await run.listed(listing, account=account_id, session=session_id, **values)
     if not rows:  # nothing there, or not the account's
         await require_owned(run, account_id, session_id)
     return rows

@@ -4,19 +4,23 @@ from collections.abc import Sequence
 
 import msgspec
 
-from happy.adapters.sql.statement import Executor, Statement, scalar
+from happy.adapters.sql.statement import Executor, Listing, Statement, scalar
 from happy.domain.errors import NotFound
+from happy.domain.listing import Large
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, Millis, SessionId, Swap, Versioned
+
+LARGE = ("id", "metadata", "agent_state", "data_encryption_key", "tag")
+"""The key of a session, and its contents."""
 
 ADD: Statement[SessionId] = Statement("sessions.ADD", scalar)
 BY_TAG = Statement("sessions.BY_TAG", Session)
 GET = Statement("sessions.GET", Session)
-RECENT = Statement("sessions.RECENT", Session)
-ACTIVE = Statement("sessions.ACTIVE", Session)
-PAGE = Statement("sessions.PAGE", Session)
+RECENT = Listing("sessions.RECENT", Session, *LARGE)
+ACTIVE = Listing("sessions.ACTIVE", Session, *LARGE)
+PAGE = Listing("sessions.PAGE", Session, *LARGE)
 CHANGED: Statement[SessionId] = Statement("sessions.CHANGED", scalar)
-BY_IDS = Statement("sessions.BY_IDS", Session)
+BY_IDS = Listing("sessions.BY_IDS", Session, *LARGE)
 SWAP_METADATA: Statement[Versioned[str]] = Statement("sessions.SWAP_METADATA", Versioned)
 SWAP_AGENT_STATE: Statement[Versioned[str | None]] = Statement("sessions.SWAP_AGENT_STATE", Versioned)
 MARK_ACTIVE: Statement[None] = Statement("sessions.MARK_ACTIVE", scalar)
@@ -57,26 +61,29 @@ class SqlSessions:
     async def get(self, account_id: AccountId, session_id: SessionId) -> Session | None:
         return await self._run.one(GET, account=account_id, session=session_id)
 
-    async def recent(self, account_id: AccountId, limit: int) -> list[Session]:
-        return await self._run.all(RECENT, account=account_id, limit=limit)
+    async def recent(self, account_id: AccountId, limit: int) -> list[Session | Large]:
+        return await self._run.listed(RECENT, account=account_id, limit=limit)
 
-    async def active(self, account_id: AccountId, since: Millis, limit: int) -> list[Session]:
-        return await self._run.all(ACTIVE, account=account_id, since=since, limit=limit)
+    async def active(self, account_id: AccountId, since: Millis, limit: int) -> list[Session | Large]:
+        return await self._run.listed(ACTIVE, account=account_id, since=since, limit=limit)
 
     async def page(
         self, account_id: AccountId, before: SessionId | None, changed_since: Millis | None, limit: int
-    ) -> list[Session]:
+    ) -> list[Session | Large]:
         before, since = before or AFTER_EVERY_ID, changed_since or Millis(0)
         if changed_since is not None:
             changed = await self._run.all(CHANGED, account=account_id, changed_since=since, limit=FEW + 1)
             if len(changed) <= FEW:
                 return await self._newest_of([one for one in changed if one < before], account_id, limit)
-        return await self._run.all(PAGE, account=account_id, before=before, changed_since=since, limit=limit)
+        return await self._run.listed(
+            PAGE, account=account_id, before=before, changed_since=since, limit=limit
+        )
 
-    async def _newest_of(self, ids: list[SessionId], account_id: AccountId, limit: int) -> list[Session]:
+    async def _newest_of(
+        self, ids: list[SessionId], account_id: AccountId, limit: int
+    ) -> list[Session | Large]:
         wanted = sorted(ids, reverse=True)[:limit]
-        found = await self._run.all(BY_IDS, account=account_id, sessions=wanted) if wanted else []
-        return sorted(found, key=lambda session: session.id, reverse=True)
+        return await self._run.listed(BY_IDS, account=account_id, sessions=wanted) if wanted else []
 
     async def swap_metadata(
         self, account_id: AccountId, session_id: SessionId, expected: int, value: str, now: Millis

@@ -1,7 +1,8 @@
 """SQL that was compiled ahead of time, and the rows it returns as structs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from operator import itemgetter
 from pathlib import Path
 from types import UnionType
 from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -9,9 +10,14 @@ from typing import Any, Generic, Protocol, TypeVar, Union, get_args, get_origin,
 import msgspec
 
 import schema
+from happy.domain.listing import Large
+from schema.limits import LARGE_ROW, LIST_BYTES
 
 Row = TypeVar("Row")
 COMPILED = Path(schema.__file__).parent / "compiled"
+PASSED_OVER_BYTES = 8 * LIST_BYTES
+"""Contents of large rows that a list reads in vain, where it cannot know before."""
+
 CONVERSIONS: Mapping[Any, Callable[[Any], Any]] = {bool: bool, msgspec.Raw: msgspec.Raw}
 
 
@@ -55,6 +61,55 @@ class Statement(Generic[Row]):
         return converted
 
 
+class Listing(Generic[Row]):
+    """A compiled list (`schema/listings.py`): rows as structs, and in place of large ones only their keys.
+
+    `key` and `contents` are fields of the struct.
+    """
+
+    def __init__(self, name: str, row: type[Row], key: str, *contents: str) -> None:
+        fields = row.__struct_fields__  # type: ignore[attr-defined]
+        self.statement = Statement(name, row)
+        self.keys: Statement[str | int] = Statement(f"{name}_KEYS", scalar)
+        self._key = fields.index(key)
+        self._contents = tuple(fields.index(content) for content in contents)
+        self._first = itemgetter(self._contents[0])
+        self._largest = [itemgetter(position) for position in self._contents[:2]]
+
+    def rows(self, fetched: Sequence[Any]) -> list[Row | Large]:
+        """Of raw driver rows, in which the contents of large ones are left out."""
+        made = self.statement.rows(fetched)
+        if None not in map(self._first, fetched):
+            return made  # type: ignore[return-value] # it is nobody else's list
+        return [
+            Large(raw[self._key]) if self._first(raw) is None else row
+            for raw, row in zip(fetched, made, strict=True)
+        ]
+
+    def size(self, fetched: Sequence[Any]) -> int:
+        """Of what is large in rows that are not."""
+        return sum(sum(map(len, filter(None, map(content, fetched)))) for content in self._largest)
+
+    def take(self, fetching: Iterable[Any]) -> tuple[list[Any], bool]:
+        """Rows one after the other until they are enough to be read at once, and whether they were all."""
+        taken: list[Any] = []
+        small = large = 0
+        for row in fetching:
+            size = sum(len(row[content] or ()) for content in self._contents)
+            if size <= LARGE_ROW:
+                taken.append(row)
+                small += size
+            else:
+                taken.append(self._without_contents(row))
+                large += size
+            if small > LIST_BYTES or large > PASSED_OVER_BYTES:
+                return taken, False
+        return taken, True
+
+    def _without_contents(self, row: Any) -> tuple[Any, ...]:
+        return tuple(None if position in self._contents else value for position, value in enumerate(row))
+
+
 def scalar(value: Row) -> Row:
     """The row of a statement that returns one column."""
     return value
@@ -81,6 +136,8 @@ class Executor(Protocol):
     async def one(self, statement: Statement[Row], **values: Any) -> Row | None: ...
 
     async def all(self, statement: Statement[Row], **values: Any) -> list[Row]: ...
+
+    async def listed(self, listing: Listing[Row], **values: Any) -> list[Row | Large]: ...
 
     async def run(self, statement: Statement[Any], **values: Any) -> None: ...
 

@@ -18,6 +18,7 @@ from happy.domain.artifacts import (
 )
 from happy.domain.feed import FeedDraft, FeedItem
 from happy.domain.github import Holder
+from happy.domain.listing import Large
 from happy.domain.machines import Machine
 from happy.domain.people import Person
 from happy.domain.sessions import Appended, Message, MessageDraft, Session
@@ -109,17 +110,17 @@ class SessionRepository(Protocol):
 
     async def get(self, account_id: AccountId, session_id: SessionId) -> Session | None: ...
 
-    async def recent(self, account_id: AccountId, limit: int) -> list[Session]:
+    async def recent(self, account_id: AccountId, limit: int) -> list[Session | Large]:
         """The most recently updated first."""
         ...
 
-    async def active(self, account_id: AccountId, since: Millis, limit: int) -> list[Session]:
+    async def active(self, account_id: AccountId, since: Millis, limit: int) -> list[Session | Large]:
         """Active sessions last seen after `since`, the latest seen first."""
         ...
 
     async def page(
         self, account_id: AccountId, before: SessionId | None, changed_since: Millis | None, limit: int
-    ) -> list[Session]:
+    ) -> list[Session | Large]:
         """Descending by id, only ids before `before`, only sessions updated after `changed_since`."""
         ...
 
@@ -182,7 +183,7 @@ class MachineRepository(Protocol):
 
     async def get(self, account_id: AccountId, machine_id: MachineId) -> Machine | None: ...
 
-    async def owned(self, account_id: AccountId) -> list[Machine]:
+    async def owned(self, account_id: AccountId) -> list[Machine | Large]:
         """All machines, the last active first."""
         ...
 
@@ -262,7 +263,9 @@ class ArtifactRepository(Protocol):
 
     async def get(self, account_id: AccountId, artifact_id: ArtifactId) -> Artifact | None: ...
 
-    async def owned(self, account_id: AccountId, limit: int) -> list[ArtifactSummary]:
+    async def summary(self, account_id: AccountId, artifact_id: ArtifactId) -> ArtifactSummary | None: ...
+
+    async def owned(self, account_id: AccountId, limit: int) -> list[ArtifactSummary | Large]:
         """The most recently updated first."""
         ...
 
@@ -314,7 +317,11 @@ class KvRepository(Protocol):
         """Stored entries by key, deleted ones included."""
         ...
 
-    async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry]:
+    async def given(self, account_id: AccountId, keys: Sequence[str]) -> list[KvEntry | Large]:
+        """Entries that have one of these keys, without deleted ones."""
+        ...
+
+    async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry | Large]:
         """Entries whose key begins with `prefix`, by code points ascending, without deleted ones."""
         ...
 
@@ -494,17 +501,19 @@ class MessageLog(Protocol):
 
     async def after(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
-    ) -> list[Message]:
+    ) -> list[Message | Large]:
         """Messages with a greater `seq`, ascending. Raises NotFound."""
         ...
 
     async def before(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
-    ) -> list[Message]:
+    ) -> list[Message | Large]:
         """Messages with a smaller `seq`, descending. Raises NotFound."""
         ...
 
-    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message]:
+    async def one(self, account_id: AccountId, session_id: SessionId, seq: int) -> Message | None: ...
+
+    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message | Large]:
         """The newest by creation time, descending. Raises NotFound."""
         ...
 
