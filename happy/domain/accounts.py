@@ -5,15 +5,12 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from happy.domain.values import MINUTE, AccountId, Millis
+from happy.domain.values import FUTURE_AFTER, MINUTE, AccountId, Millis
 
 PairingKind = Literal["terminal", "account"]
 
 UNANSWERED_LIFETIME = Millis(60 * MINUTE)
 """How long a linking request waits for somebody to approve it, in ms since it was last asked for."""
-
-CLOCK_TOLERANCE = Millis(60 * MINUTE)
-"""How far apart the clocks of two replicas may be, in ms."""
 
 PICKUP_LIFETIME = Millis(10 * MINUTE)
 """How long an answered request hands out tokens, in ms: a client polls again when an answer was lost."""
@@ -69,7 +66,7 @@ class PairingRequest(Struct, frozen=True):
         One of a time to come was made before the clock was set back, and would otherwise last until then.
         """
         ends = self.updated_at + (PICKUP_LIFETIME if self.answered else UNANSWERED_LIFETIME)
-        return not self.updated_at - CLOCK_TOLERANCE <= now <= ends
+        return not self.updated_at - FUTURE_AFTER <= now <= ends
 
 
 class PushToken(Struct, frozen=True, rename="camel"):

@@ -19,6 +19,9 @@ SECOND = 1_000
 MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
+FUTURE_AFTER = 1 * HOUR
+"""A time so far ahead was stored before the clock was set back: those of replicas differ by less."""
+
 T = TypeVar("T")
 
 

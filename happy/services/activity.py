@@ -203,7 +203,7 @@ class Activity:
         now = self._clock()
         self._sessions.purge()
         self._machines.purge()
-        self._suppressed = {key: until for key, until in self._suppressed.items() if until > now}
+        self._suppressed = {key: until for key, until in self._suppressed.items() if _is_muted(until, now)}
 
     async def expire(self) -> None:
         """Deactivate and announce whoever has been silent for ten minutes."""
@@ -221,7 +221,7 @@ class Activity:
 
     def _is_suppressed(self, account_id: AccountId, session_id: SessionId) -> bool:
         until = self._suppressed.get((account_id, session_id))
-        return until is not None and until > self._clock()
+        return until is not None and _is_muted(until, self._clock())
 
     def _announce_session(
         self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
@@ -243,3 +243,8 @@ class Activity:
     async def _load_machine(self, account_id: AccountId, machine_id: str) -> LastSeen | None:
         machine = await self._store.read(lambda tx: tx.machines.get(account_id, MachineId(machine_id)))
         return None if machine is None else (machine.last_active_at, machine.active)
+
+
+def _is_muted(until: Millis, now: Millis) -> bool:
+    """A clock that is set back ends it, rather than muting a session until that time comes once more."""
+    return until - SUPPRESSION <= now < until

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 from happy.domain.ports.clock import Clock
-from happy.domain.values import MINUTE, SECOND, AccountId, Millis
+from happy.domain.values import FUTURE_AFTER, MINUTE, SECOND, AccountId, Millis
 from happy.metrics import Metrics
 
 VALID = 30 * SECOND
@@ -35,6 +35,10 @@ class Known(Struct):
     active: bool
     expires: Millis
     last: Beat | None = None
+
+    def is_fresh(self, now: Millis) -> bool:
+        """After the clock was set back it is looked up again at once, not when that time comes once more."""
+        return self.expires - VALID <= now < self.expires
 
 
 class Heartbeats:
@@ -67,7 +71,7 @@ class Heartbeats:
         now = self._clock()
         key = (account_id, target)
         known = self._known.get(key)
-        if known is None or known.expires <= now:
+        if known is None or not known.is_fresh(now):
             return None
         self._metrics.validations.add(self._operation, "hit")
         return self._note(known, Beat(account_id, target, clamp(at, now), now))
@@ -88,7 +92,8 @@ class Heartbeats:
             known.last = beat
         if not known.active and (beat.account_id, beat.target) not in self._pending:
             self._revived.set()
-        if not known.active or beat.at - known.last_active_at > PERSIST_AFTER:
+        late = beat.at - known.last_active_at
+        if not known.active or late > PERSIST_AFTER or late < -FUTURE_AFTER:
             self._keep(beat)
         else:
             self._metrics.skipped.add(self._kind)
@@ -124,7 +129,8 @@ class Heartbeats:
         for beat in beats:
             known = self._known.get((beat.account_id, beat.target))
             if known is not None:
-                known.last_active_at = max(beat.at, known.last_active_at)
+                is_future = known.last_active_at > beat.at + FUTURE_AFTER
+                known.last_active_at = beat.at if is_future else max(beat.at, known.last_active_at)
                 known.active = True
 
     def restore(self, beats: list[Beat]) -> None:
@@ -135,7 +141,7 @@ class Heartbeats:
     def purge(self) -> None:
         """Forget rows nobody has spoken of for a while."""
         now = self._clock()
-        self._known = {key: known for key, known in self._known.items() if known.expires > now}
+        self._known = {key: known for key, known in self._known.items() if known.is_fresh(now)}
 
     async def _refresh(self, key: Key, now: Millis) -> Known | None:
         distrusted = self._distrusted

@@ -74,13 +74,15 @@ SWAP_DAEMON_STATE = (
 )
 
 _at = param("at", type_=Millis)
-# A machine that beats is alive even when its clock is behind; the time itself never moves back.
+_is_future = machines.c.last_active_at > param("future", type_=Millis)
+# A machine that beats is alive even when its clock is behind; the time itself never moves back, but from a
+# future that was stored before the server's clock was set back.
 MARK_ACTIVE = (
     sa.update(machines)
-    .where(_own, sa.or_(machines.c.last_active_at < _at, machines.c.active == sa.false()))
+    .where(_own, sa.or_(machines.c.last_active_at < _at, machines.c.active == sa.false(), _is_future))
     .values(
         active=sa.true(),
-        last_active_at=greatest(machines.c.last_active_at, "at"),
+        last_active_at=sa.case((_is_future, _at), else_=greatest(machines.c.last_active_at, "at")),
         updated_at=param("now"),
     )
 )

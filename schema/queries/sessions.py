@@ -129,11 +129,24 @@ MARK_ACTIVE = (
     .where(
         sessions.c.id == param("session"),
         sessions.c.account_id != DELETED_OWNER,
-        sa.or_(sessions.c.last_active_at < param("at", type_=Millis), sessions.c.active == sa.false()),
-        sa.or_(sessions.c.stopped_at.is_(None), sessions.c.stopped_at < param("received", type_=Millis)),
+        sa.or_(
+            sessions.c.last_active_at < param("at", type_=Millis),
+            sessions.c.active == sa.false(),
+            sessions.c.last_active_at > param("future", type_=Millis),
+        ),
+        sa.or_(
+            sessions.c.stopped_at.is_(None),
+            sessions.c.stopped_at < param("received", type_=Millis),
+            sessions.c.stopped_at > param("future", type_=Millis),
+        ),
     )
     .values(
-        active=sa.true(), last_active_at=greatest(sessions.c.last_active_at, "at"), updated_at=param("now")
+        active=sa.true(),
+        last_active_at=sa.case(
+            (sessions.c.last_active_at > param("future", type_=Millis), param("at", type_=Millis)),
+            else_=greatest(sessions.c.last_active_at, "at"),
+        ),
+        updated_at=param("now"),
     )
 )
 

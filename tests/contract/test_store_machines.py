@@ -8,7 +8,7 @@ import pytest
 from happy.domain.errors import NotFound
 from happy.domain.machines import Machine
 from happy.domain.ports.repository import Store
-from happy.domain.values import AccountId, MachineId, Millis, Swap, Versioned
+from happy.domain.values import HOUR, AccountId, MachineId, Millis, Swap, Versioned
 from tests import seeds
 from tests.seeds import NOW
 
@@ -129,6 +129,14 @@ async def beat(store: Store, machine: Machine, at: int, owner: AccountId | None 
     seen = [(owner or machine.account_id, machine.id, Millis(at))]
     await store.write(lambda tx: tx.machines.mark_active(seen, LATER))
     return await seeds.stored_machine(store, machine.account_id, machine.id)
+
+
+async def test_a_time_from_before_the_clock_was_set_back_does_not_hold_a_machine_still(store: Store) -> None:
+    machine = await seeds.machine(store, await seeds.account(store))
+    ahead = Millis(LATER + 2 * HOUR)
+    await store.write(lambda tx: tx.machines.mark_active([(machine.account_id, machine.id, ahead)], ahead))
+
+    assert LATER == (await beat(store, machine, LATER)).last_active_at
 
 
 async def test_a_heartbeat_moves_the_last_active_time_and_activates(store: Store) -> None:

@@ -9,7 +9,7 @@ import pytest
 from happy.domain.errors import NotFound
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.sessions import Session
-from happy.domain.values import AccountId, Millis, SessionId, Swap, Versioned
+from happy.domain.values import HOUR, AccountId, Millis, SessionId, Swap, Versioned
 from tests import seeds
 from tests.seeds import NOBODY, NOW
 
@@ -261,6 +261,17 @@ async def test_what_was_received_before_a_session_was_stopped_does_not_revive_it
 
     assert [False, False] == late
     assert (True, NOW - 40_000) == (revived.active, revived.last_active_at)
+
+
+async def test_times_from_before_the_clock_was_set_back_do_not_hold_a_session_still(store: Store) -> None:
+    session = await seeds.session(store, await seeds.account(store))
+    ahead = Millis(LATER + 2 * HOUR)
+    await store.write(lambda tx: tx.sessions.mark_active([(session.id, ahead, ahead)], ahead))
+    assert LATER == (await beat(store, session, LATER)).last_active_at
+
+    await store.write(lambda tx: tx.sessions.mark_stopped(session.account_id, session.id, ahead, ahead))
+    revived = await beat(store, session, LATER)
+    assert (True, LATER) == (revived.active, revived.last_active_at)
 
 
 async def test_many_heartbeats_are_recorded_at_once_and_unknown_ones_do_no_harm(store: Store) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from happy.adapters.full.redis_link import RedisLink
 from happy.adapters.full.redis_scripts import HOLDERS
+from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder
 from happy.domain.values import AccountId, ConnectionId, NodeId
@@ -42,7 +43,7 @@ class RedisPresence:
         self._link.send("EXPIRE", self._claim(account_id, name, holder), CLAIM_SECONDS)
 
     def _claim(self, account_id: AccountId, name: str, holder: Holder) -> str:
-        self._last = max(self._last + 1, time.time_ns() // 1000)
+        self._last = max(self._last + 1, int(steady_time() * 1e6))
         key, member, value = self._key(account_id, name), _member(holder), f"{holder.rank}:{self._last}"
         self._mine.setdefault(key, {})[member] = value
         self._link.send("HSET", key, member, value)

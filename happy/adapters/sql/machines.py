@@ -8,7 +8,7 @@ from happy.adapters.sql.statement import Executor, Listing, Statement, scalar
 from happy.domain.errors import NotFound
 from happy.domain.listing import Large
 from happy.domain.machines import Machine
-from happy.domain.values import AccountId, MachineId, Millis, Swap, Versioned
+from happy.domain.values import FUTURE_AFTER, AccountId, MachineId, Millis, Swap, Versioned
 
 ADD: Statement[MachineId] = Statement("machines.ADD", scalar)
 GET = Statement("machines.GET", Machine)
@@ -79,7 +79,8 @@ class SqlMachines:
         return Swap(won=False, current=Versioned(machine.daemon_state, machine.daemon_state_version))
 
     async def mark_active(self, seen: Sequence[tuple[AccountId, MachineId, Millis]], now: Millis) -> None:
-        rows = [{"account": account, "machine": target, "at": at, "now": now} for account, target, at in seen]
+        times = {"now": now, "future": Millis(now + FUTURE_AFTER)}
+        rows = [{"account": account, "machine": target, "at": at, **times} for account, target, at in seen]
         await self._run.many(MARK_ACTIVE, rows)
 
     async def mark_idle(

@@ -8,7 +8,7 @@ from happy.adapters.sql.statement import Executor, Listing, Statement, scalar
 from happy.domain.errors import NotFound
 from happy.domain.listing import Large
 from happy.domain.sessions import Session
-from happy.domain.values import AccountId, Millis, SessionId, Swap, Versioned
+from happy.domain.values import FUTURE_AFTER, AccountId, Millis, SessionId, Swap, Versioned
 
 LARGE = ("id", "metadata", "agent_state", "data_encryption_key", "tag")
 """The key of a session, and its contents."""
@@ -108,9 +108,8 @@ class SqlSessions:
         return Swap(won=False, current=Versioned(session.agent_state, session.agent_state_version))
 
     async def mark_active(self, seen: Sequence[tuple[SessionId, Millis, Millis]], now: Millis) -> None:
-        rows = [
-            {"session": target, "at": at, "received": received, "now": now} for target, at, received in seen
-        ]
+        times = {"now": now, "future": Millis(now + FUTURE_AFTER)}
+        rows = [{"session": target, "at": at, "received": received, **times} for target, at, received in seen]
         await self._run.many(MARK_ACTIVE, rows)
 
     async def mark_stopped(

@@ -201,6 +201,22 @@ async def test_heartbeats_of_a_stopped_session_are_ignored_for_a_minute(
     assert 1 == len(world.sink.take())
 
 
+async def test_a_clock_that_is_set_back_does_not_mute_a_session_for_hours(
+    world: World, owner: AccountId
+) -> None:
+    session = await seeds.session(world.store, owner)
+    await world.sessions.archive(owner, session.id)
+    world.sink.take()
+    world.clock.advance(minutes=-120)
+    await beat(world, session)
+    await world.activity.flush()
+
+    assert 1 == len(world.sink.take())
+    assert (world.clock.now, True) == await stored(world, session)
+    await world.activity.purge()
+    assert {} == world.activity._suppressed
+
+
 async def test_what_waited_to_be_written_does_not_revive_a_stopped_session(
     world: World, owner: AccountId
 ) -> None:

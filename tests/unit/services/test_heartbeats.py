@@ -206,3 +206,22 @@ async def test_a_purge_forgets_only_what_is_no_longer_valid(clock: Clock) -> Non
     heartbeats.purge()
 
     assert [(OWNER, "y")] == list(heartbeats._known)
+
+
+async def test_a_clock_that_is_set_back_leaves_nothing_stuck(clock: Clock) -> None:
+    heartbeats, rows = make(clock)
+    await heartbeats.beat(OWNER, "x", clock.now)
+    clock.advance(minutes=-90)
+    await heartbeats.beat(OWNER, "x", clock.now)
+    assert 2 == rows.loads  # what was known until then is not believed for 90 minutes more
+
+    beats = heartbeats.take()
+    assert [clock.now] == [beat.at for beat in beats]  # though the stored time is later
+    heartbeats.written(beats)
+    clock.advance(seconds=10)
+    await heartbeats.beat(OWNER, "x", clock.now)
+    assert [] == heartbeats.take()
+    clock.advance(minutes=-5)
+    heartbeats.purge()
+    await heartbeats.beat(OWNER, "x", clock.now)
+    assert 3 == rows.loads
