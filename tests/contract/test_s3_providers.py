@@ -9,11 +9,12 @@ from typing import Any
 import httpx
 import pytest
 
+from happy.adapters.full import open_files as open_full_files
 from happy.adapters.full.s3_client import endpoint_of
 from happy.adapters.full.s3_files import S3Files, open_files
 from happy.domain.errors import StartupError
 from tests.object_provider import DOMAIN, Right
-from tests.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore, form
+from tests.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore, form, full_settings
 
 KEY = "sessions/s1/attachments/a.enc"
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -282,6 +283,21 @@ async def test_what_others_have_set_for_aws_changes_nothing(
     assert f"{ACCESS_KEY}/" in url.params["X-Amz-Credential"]
     assert "/us-east-1/" in url.params["X-Amz-Credential"]
     assert "X-Amz-Security-Token" not in url.params
+
+
+@pytest.mark.parametrize(
+    ("server", "warned"),
+    [("http://127.0.0.1", True), ("http://127.0.0.1:3005", False), ("https://happy.example.org", False)],
+)
+async def test_a_store_under_the_servers_own_address_is_warned_of(
+    object_store: ObjectStore, bucket: str, caplog: pytest.LogCaptureFixture, server: str, *, warned: bool
+) -> None:
+    settings = full_settings("postgresql://unused", {**object_store.variables(bucket), "PUBLIC_URL": server})
+
+    async with open_full_files(settings):
+        pass
+
+    assert warned == ("begins with PUBLIC_URL" in caplog.text)
 
 
 async def test_spaces_around_a_setting_do_not_count(object_store: ObjectStore, bucket: str) -> None:

@@ -94,7 +94,8 @@ async def open_files(settings: Full) -> AsyncIterator[FileStore]:
             make_private_folder(folder)
             yield DiskFiles(folder, settings.public_url or f"http://localhost:{settings.port}")
         case S3():
-            from happy.adapters.full import s3_files
+            from happy.adapters.full import s3_client, s3_files
 
+            s3_client.warn_of_tokens(settings.files, settings.public_url)
             async with s3_files.open_files(settings.files) as files:
                 yield files

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import ipaddress
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal
@@ -25,6 +26,7 @@ CONNECT_SECONDS = 5
 ANSWER_SECONDS = 20
 ATTEMPTS = 3
 CONNECTIONS = 32
+log = logging.getLogger(__name__)
 Style = Literal["path", "host"]
 
 # Files and profiles that belong to whoever runs other programs here.
@@ -53,14 +55,25 @@ def public_endpoint_of(settings: S3) -> str | None:
         ("HAPPY_S3_PUBLIC_ENDPOINT", settings.public_endpoint),
         ("S3_PUBLIC_URL", settings.public_url),
     ):
-        if address is not None and "@" in urlsplit_or_none(address, name).netloc:
+        if address is not None and "@" in _split(address, name).netloc:
             raise StartupError(
                 f"{name}: expected an address without user and password: clients get to see it"
             )
     return settings.public_endpoint
 
 
-def urlsplit_or_none(address: str, name: str) -> SplitResult:
+def warn_of_tokens(settings: S3, server: str | None) -> None:
+    """Clients add their token to whatever begins with the server's address; a store then refuses."""
+    address = settings.public_endpoint or endpoint_of(settings)
+    if server is not None and address.startswith(server):
+        log.warning(
+            "the object store's address %s begins with PUBLIC_URL: clients send their token there too,"
+            " which stores refuse; give it another host name (HAPPY_S3_PUBLIC_ENDPOINT)",
+            address,
+        )
+
+
+def _split(address: str, name: str) -> SplitResult:
     try:
         return urlsplit(address)
     except ValueError:
