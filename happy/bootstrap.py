@@ -127,6 +127,7 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
         gateway = Gateway(node_id, hub, adapters.presence, services.identity, activity, metrics)
+        gateway.read_messages_from(services.messages)
         gateway.on_release(rpc.released)
         stack.callback(gateway.close)
         for events in (

@@ -15,6 +15,7 @@ from happy.domain.ports.pubsub import Kept, SharedHistory
 from happy.domain.positions import Position, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import frame
+from happy.gateway.cursors import advanced, cursor_text
 from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import History, heard_with, shared_part
@@ -131,7 +132,7 @@ class Elsewhere:
             raise Lost from None
         if kept is None:
             raise Lost
-        packets = _packets(kept, heard, identity, without_messages=asked.reads_messages)
+        packets = _packets(kept, heard, identity, asked)
         return Visit(identity.connection_id, list(packets), start, heard)
 
     async def _ending(self, identity: Identity) -> Ending | None:
@@ -155,10 +156,9 @@ class Elsewhere:
         return reduce(Position.joined, current)
 
 
-def _packets(
-    kept: list[Kept], heard: Position, identity: Identity, *, without_messages: bool
-) -> Iterator[bytes]:
+def _packets(kept: list[Kept], heard: Position, identity: Identity, asked: Handshake) -> Iterator[bytes]:
     """The packets that the client missed. Each says how far it has heard with it, but for states."""
+    cursor = asked.read_up_to if asked.needs_messages else None
     place, known, last = heard.place, dict(heard.known), _last_states(kept)
     for event in kept:
         place = max(place, event.place)
@@ -173,9 +173,10 @@ def _packets(
         if state is not None:
             if last[state] is event:
                 yield encode_event(name, payload)
-        elif not (without_messages and is_message(payload)):
+        elif not (asked.reads_messages and is_message(payload)):
+            cursor = advanced(cursor, payload)
             position = Position(heard.epoch, place, known).text()
-            yield encode_event_at(f"-{position}", name, payload)
+            yield encode_event_at(f"-{position}{cursor_text(cursor)}", name, payload)
 
 
 def _last_states(kept: list[Kept]) -> dict[State, Kept]:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from happy.domain.events import Scope
 from happy.gateway import replay
+from happy.gateway.cursors import split_cursor
 
 MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a token
 MISSING_SESSION = "Session ID required for session-scoped clients"
@@ -19,7 +20,8 @@ LONGEST_CLIENT = 100
 class Handshake(Struct, frozen=True):
     """`explicit_user` is whether the client called itself user-scoped: only such clients suppress pushes.
 
-    `pid` and `offset` are what a client sends that was here before, or empty.
+    `pid` and `offset` are what a client sends that was here before, or empty; as it sent the former, it is
+    `private_id`. `read_up_to` is the last message of its session that it was sent, if they say so.
     """
 
     token: str
@@ -30,11 +32,18 @@ class Handshake(Struct, frozen=True):
     client: str
     pid: str = ""
     offset: str = ""
+    private_id: str = ""
+    read_up_to: int | None = None
 
     @property
     def reads_messages(self) -> bool:
         """Whether the client reads messages by itself when it connects, and is to be replayed none."""
         return replay.reads_messages(self.client)
+
+    @property
+    def needs_messages(self) -> bool:
+        """Whether the client is a session's and never reads messages: it lives on those that it is sent."""
+        return self.scope == "session" and not self.reads_messages
 
 
 class Refusal(Exception):
@@ -48,6 +57,9 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
     if _is_falsy(token):
         raise Refusal(MISSING_TOKEN)
     scope, target = _scope(kind, fields)
+    private_id, sent = _text(fields.get("pid")), _text(fields.get("offset"))
+    pid, at_first = split_cursor(private_id)
+    offset, at_last = split_cursor(sent)
     if not isinstance(token, str):
         raise Refusal(INVALID_TOKEN)
     return Handshake(
@@ -57,8 +69,10 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
         explicit_user=kind == "user-scoped",
         foreground=fields.get("appState") == "active",
         client=_client(fields.get("happyClient"), headers),
-        pid=_text(fields.get("pid")),
-        offset=_text(fields.get("offset")),
+        pid=pid,
+        offset=offset,
+        private_id=private_id,
+        read_up_to=at_last if sent else at_first,
     )
 
 

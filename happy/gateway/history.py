@@ -13,6 +13,7 @@ from happy.domain.events import Audience, Scope
 from happy.domain.ports.pubsub import Origin
 from happy.domain.positions import Position, parse
 from happy.domain.values import AccountId, ConnectionId
+from happy.gateway.cursors import split_cursor
 from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.replay import State, is_message, state_of
 
@@ -183,14 +184,14 @@ class History:
         fits = tag == self._tag and digits.isascii() and digits.isdecimal() and len(digits) <= LONGEST_NUMBER
         return int(digits) if fits else None
 
-    def append(self, account_id: AccountId, event: Event, mark: str = "") -> bytes:
+    def append(self, account_id: AccountId, event: Event, mark: str = "", cursor: str = "") -> bytes:
         """Keep an event; the packet to be sent now, which names its offset unless it tells of a state.
 
-        `mark` is how far the account was heard with it, for other nodes.
+        `mark` is how far the account was heard with it, for other nodes, and `cursor` how far its session.
         """
         self._number += 1
         state = state_of(event.name, event.payload)
-        packet = encode_event(event.name, event.payload) if state else self._with_offset(event, mark)
+        packet = encode_event(event.name, event.payload) if state else self._with_offset(event, mark, cursor)
         account = self._accounts.get(account_id)
         if account is None:
             account = self._accounts[account_id] = _Account()
@@ -207,9 +208,10 @@ class History:
             self._trim(account_id, account, now)
         return packet
 
-    def _with_offset(self, event: Event, mark: str) -> bytes:
+    def _with_offset(self, event: Event, mark: str, cursor: str) -> bytes:
         offset = f"{self._tag}.{self._number}"
-        return encode_event_at(f"{offset}-{mark}" if mark else offset, event.name, event.payload)
+        offset = f"{offset}-{mark}{cursor}" if mark else offset + cursor
+        return encode_event_at(offset, event.name, event.payload)
 
     def missed(self, reader: Reader) -> list[bytes] | None:
         """The packets for this reader in order, None if some of them may be gone."""
@@ -272,8 +274,8 @@ def is_known(origin: Origin, since: int, heard: Position | None) -> bool:
 
 
 def offset_of(packet: bytes) -> str:
-    """What a client sends back of a packet: its last argument."""
-    return packet[:-2].rpartition(b'"')[2].decode()
+    """What a client sends back of a packet: its last argument, without how far its session was sent."""
+    return split_cursor(packet[:-2].rpartition(b'"')[2].decode())[0]
 
 
 def shared_part(offset: str) -> str:

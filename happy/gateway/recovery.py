@@ -8,6 +8,7 @@ from collections.abc import Callable
 from weakref import WeakValueDictionary
 
 from happy.domain.values import AccountId, ConnectionId
+from happy.gateway.cursors import Cursors
 from happy.gateway.elsewhere import Elsewhere, Lost
 from happy.gateway.handshake import Handshake
 from happy.gateway.history import Event, History, HistoryLimits, Reader, heard_with
@@ -34,6 +35,7 @@ class Recovery:
         elsewhere: Elsewhere | None = None,
     ) -> None:
         self.window = window
+        self.cursors = Cursors()
         self._history = history
         self._metrics = metrics or Metrics()
         self._now = now
@@ -52,7 +54,8 @@ class Recovery:
     def note(self, account_id: AccountId, event: Event) -> bytes:
         """Keep an event for those who miss it; the packet to be sent."""
         mark = "" if self._elsewhere is None else self._elsewhere.mark(account_id)
-        return self._history.append(account_id, event, mark)
+        cursor = self.cursors.after(account_id, event.audience.target, event.payload)
+        return self._history.append(account_id, event, mark, cursor)
 
     def interrupt(self, account_id: AccountId) -> None:
         """Events of the account were lost on their way here: its clients must read again."""
@@ -61,6 +64,7 @@ class Recovery:
     def forget(self, account_id: AccountId) -> None:
         """The account has no connection here, and is not awaited."""
         self._history.forget(account_id)
+        self.cursors.forget(account_id)
 
     # Coming
 

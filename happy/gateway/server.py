@@ -11,6 +11,7 @@ from happy.domain.ports.pubsub import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, MachineId, NodeId, SessionId
 from happy.gateway import handshake
 from happy.gateway.answers import answer
+from happy.gateway.catch_up import CatchingUp, CatchUp
 from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Handler, Hub
@@ -20,6 +21,7 @@ from happy.gateway.payloads import AppState, parse
 from happy.metrics import Metrics
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
+from happy.services.messages import MessageService
 
 LINGER_SECONDS = 30.0
 COUNTED = frozenset(
@@ -63,11 +65,17 @@ class Gateway:
         activity.share(hub)
         self._metrics = metrics or Metrics()
         self._recovery = hub.recovery
+        self._catch_up: CatchUp | None = None
         hub.on_signal(RETURNED, self._returned)
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
         self._shared = SharedBounds()
         self._released: list[Released] = []
         self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
+
+    def read_messages_from(self, messages: MessageService) -> None:
+        """Give them to clients that cannot be replayed what they missed, and read nothing by themselves."""
+        if self._recovery is not None:
+            self._catch_up = CatchUp(messages, self._recovery.cursors)
 
     def on_release(self, released: Released) -> None:
         """Call this for what a connection that has gone served."""
@@ -90,7 +98,8 @@ class Gateway:
             raise Refused(handshake.INVALID_TOKEN) from None
         past = await self._come_back(socket, account_id, asked)
         labels = self._metrics.client(asked.client)
-        connection = Connection(socket, account_id, asked, labels, self._shared)
+        kind = CatchingUp if asked.needs_messages else Connection
+        connection = kind(socket, account_id, asked, labels, self._shared)
         connection.past = past
         try:
             await self._arrived(connection)
@@ -102,6 +111,7 @@ class Gateway:
         socket.data = connection
         if not socket.closed:
             self._hub.add(connection)
+            await self._give_messages(connection, asked)
 
     async def _come_back(self, socket: Socket, account_id: AccountId, asked: Handshake) -> Past | None:
         """Hear the account. A client that was lost a moment ago is the connection that it was."""
@@ -132,6 +142,18 @@ class Gateway:
                 socket.send(packet)
         past = connection.past
         connection.since, connection.heard, socket.private_id = past.since, past.heard, past.pid
+
+    async def _give_messages(self, connection: Connection, asked: Handshake) -> None:
+        """What no replay has told a client that reads nothing by itself."""
+        if self._catch_up is None or not isinstance(connection, CatchingUp):
+            return
+        try:
+            await self._catch_up.run(connection, asked)
+        except BaseException:
+            self._hub.remove(connection)
+            self._lost(connection)
+            await self._departed(connection)
+            raise
 
     def _returned(self, account_id: AccountId, connection_id: str) -> None:
         """A client that was connected here is connected to another node."""

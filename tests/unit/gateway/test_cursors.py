@@ -1,0 +1,75 @@
+"""How far the clients of a session were sent its messages, as it stands at the end of an offset."""
+
+import pytest
+
+from happy.domain.values import AccountId
+from happy.gateway.cursors import MOST_SESSIONS, Cursors, cursor_text, seq_of, split_cursor
+
+OWNER = AccountId("owner")
+
+
+def message(seq: int) -> bytes:
+    told = b'{"id":"m","seq":%d,"content":{"t":"encrypted","c":"..."}}' % seq
+    body = b'{"t":"new-message","sid":"s","message":%b}' % told
+    return b'{"id":"abcdefghijkl","seq":901,"body":%b,"createdAt":1}' % body
+
+
+def test_an_offset_says_how_far_its_session_was_sent() -> None:
+    cursors = Cursors()
+    cursors.follow(OWNER, "s", 41)
+
+    assert cursors.after(OWNER, "s", b'{"body":{"t":"update-session"}}') == "~29"
+    assert cursors.after(OWNER, "s", message(42)) == "~2a"
+    assert cursors.after(OWNER, "s", b'{"body":{"t":"update-session"}}') == "~2a"
+
+
+def test_sessions_that_nobody_relies_on_cost_nothing() -> None:
+    cursors = Cursors()
+    cursors.follow(OWNER, "s", 1)
+
+    assert cursors.after(OWNER, "another", message(5)) == ""
+    assert cursors.after(AccountId("somebody else"), "s", message(5)) == ""
+
+    cursors.forget(OWNER)
+
+    assert cursors.after(OWNER, "s", message(5)) == ""
+
+
+def test_one_that_comes_late_does_not_turn_back_the_cursor() -> None:
+    cursors = Cursors()
+    cursors.follow(OWNER, "s", 9)
+    cursors.follow(OWNER, "s", 3)
+
+    assert cursors.after(OWNER, "s", message(8)) == "~9"
+
+
+def test_what_an_account_can_make_us_follow_is_bounded() -> None:
+    cursors = Cursors()
+    for number in range(MOST_SESSIONS + 1):
+        cursors.follow(OWNER, str(number), 1)
+
+    assert cursors.after(OWNER, "0", message(2)) == ""
+    assert cursors.after(OWNER, "1", message(2)) == "~2"
+
+
+@pytest.mark.parametrize(
+    ("text", "head", "seq"),
+    [
+        ("tag.17-mark~2a", "tag.17-mark", 42),
+        ("tag.17", "tag.17", None),
+        ("~0", "", 0),
+        ("", "", None),
+        ("tag.17~", "tag.17", None),
+        ("tag.17~-1", "tag.17", None),
+        ("tag.17~fffffffff", "tag.17", None),
+        ("tag.17~2A", "tag.17", None),
+    ],
+)
+def test_whatever_a_client_sends_is_split(text: str, head: str, seq: int | None) -> None:
+    assert split_cursor(text) == (head, seq)
+
+
+def test_the_number_of_a_message_is_not_that_of_its_update() -> None:
+    assert seq_of(message(7)) == 7
+    assert cursor_text(7) == "~7"
+    assert cursor_text(None) == ""
