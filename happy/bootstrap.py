@@ -59,6 +59,7 @@ from happy.services.remote_calls import RemoteCalls
 from happy.services.rpc import CALL_SECONDS, GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
+from happy.services.steady_clock import SteadyClock
 from happy.services.unit_of_work import UnitOfWork
 from happy.services.usage import UsageService
 from happy.services.vendors import VendorService
@@ -181,7 +182,8 @@ def build_services(
 ) -> Services:
     """Every use case, over the ports of one flavor."""
     store, names = adapters.store, AttachmentNames(keys.proof("attachment names"))
-    unit_of_work = UnitOfWork(store, hub, clock)
+    steady = SteadyClock(clock)
+    unit_of_work = UnitOfWork(store, hub, steady)
     deletions = Deletions(store, adapters.files, clock)
     avatars = AvatarService(store, outbound.avatars, adapters.files)
     states, app = GithubStates(store, keys, clock), outbound.github_app
@@ -189,10 +191,10 @@ def build_services(
         identity=IdentityService(store, keys.tokens, clock),
         pairing=PairingService(store, keys.tokens, clock),
         sessions=SessionService(store, unit_of_work, hub, activity, deletions, clock),
-        messages=MessageService(store, hub, clock),
+        messages=MessageService(store, hub, steady),
         machines=MachineService(store, unit_of_work, activity, deletions),
         accounts=AccountService(store, unit_of_work, adapters.files, clock),
-        artifacts=ArtifactService(store, unit_of_work, clock),
+        artifacts=ArtifactService(store, unit_of_work, steady),
         access_keys=AccessKeyService(store, clock),
         kv=KvService(store, unit_of_work),
         usage=UsageService(store, hub, clock),

@@ -208,13 +208,12 @@ class Activity:
     async def expire(self) -> None:
         """Deactivate and announce whoever has been silent for ten minutes."""
         await self.flush()  # whoever spoke just now is not silent
-        now = self._clock()
-        deadline = Millis(now - IDLE_AFTER)
-        while idle := await self._store.write(lambda tx: tx.sessions.mark_idle(deadline, IDLE_BATCH, now)):
+        deadline = Millis(self._clock() - IDLE_AFTER)
+        while idle := await self._store.write(lambda tx: tx.sessions.mark_idle(deadline, IDLE_BATCH)):
             for account_id, session_id, at in idle:
                 self._sessions.distrust(account_id, session_id)
                 self._publish(account_id, SessionActivity(session_id, active=False, active_at=at))
-        while gone := await self._store.write(lambda tx: tx.machines.mark_idle(deadline, IDLE_BATCH, now)):
+        while gone := await self._store.write(lambda tx: tx.machines.mark_idle(deadline, IDLE_BATCH)):
             for account_id, machine_id, at in gone:
                 self._machines.distrust(account_id, machine_id)
                 self._announce_machine(account_id, machine_id, at, active=False)

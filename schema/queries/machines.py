@@ -83,7 +83,6 @@ MARK_ACTIVE = (
     .values(
         active=sa.true(),
         last_active_at=sa.case((_is_future, _at), else_=greatest(machines.c.last_active_at, "at")),
-        updated_at=param("now"),
     )
 )
 
@@ -101,7 +100,7 @@ MARK_IDLE = (
         machines.c.active == sa.true(),
         machines.c.last_active_at <= param("deadline", type_=Millis),
     )
-    .values(active=sa.false(), updated_at=param("now"))
+    .values(active=sa.false())
     .returning(machines.c.account_id, machines.c.id, machines.c.last_active_at)
 )
 

@@ -122,6 +122,7 @@ SWAP_AGENT_STATE = (
     .returning(sessions.c.agent_state.label("value"), sessions.c.agent_state_version.label("version"))
 )
 
+# Presence does not touch `updated_at`: the app sorts by it, and no event would tell it of such a change.
 # A session that beats is alive even when its clock is behind; the time itself never moves back. But what was
 # received before the session was stopped, or deleted, must not revive it, however late it is written.
 MARK_ACTIVE = (
@@ -146,7 +147,6 @@ MARK_ACTIVE = (
             (sessions.c.last_active_at > param("future", type_=Millis), param("at", type_=Millis)),
             else_=greatest(sessions.c.last_active_at, "at"),
         ),
-        updated_at=param("now"),
     )
 )
 
@@ -157,7 +157,6 @@ MARK_STOPPED = (
         active=sa.false(),
         last_active_at=param("at", type_=Millis),
         stopped_at=param("now"),
-        updated_at=param("now"),
     )
     .returning(sessions.c.id)
 )
@@ -177,7 +176,7 @@ MARK_IDLE = (
         sessions.c.active == sa.true(),
         sessions.c.last_active_at <= param("deadline", type_=Millis),
     )
-    .values(active=sa.false(), updated_at=param("now"))
+    .values(active=sa.false())
     .returning(sessions.c.account_id, sessions.c.id, sessions.c.last_active_at)
 )
 

@@ -106,7 +106,7 @@ async def test_a_heartbeat_that_comes_late_does_not_revive_a_deleted_session(sto
     await delete(store, session)
     await store.write(lambda tx: tx.sessions.mark_active([(session.id, LATER, LATER)], LATER))
 
-    assert [] == await store.write(lambda tx: tx.sessions.mark_idle(LATER, 10, LATER))
+    assert [] == await store.write(lambda tx: tx.sessions.mark_idle(LATER, 10))
 
 
 async def test_the_tag_of_a_deleted_session_is_free_at_once(store: Store) -> None:

@@ -79,14 +79,15 @@ class SqlMachines:
         return Swap(won=False, current=Versioned(machine.daemon_state, machine.daemon_state_version))
 
     async def mark_active(self, seen: Sequence[tuple[AccountId, MachineId, Millis]], now: Millis) -> None:
-        times = {"now": now, "future": Millis(now + FUTURE_AFTER)}
-        rows = [{"account": account, "machine": target, "at": at, **times} for account, target, at in seen]
+        future = Millis(now + FUTURE_AFTER)
+        rows = [
+            {"account": account, "machine": target, "at": at, "future": future}
+            for account, target, at in seen
+        ]
         await self._run.many(MARK_ACTIVE, rows)
 
-    async def mark_idle(
-        self, deadline: Millis, limit: int, now: Millis
-    ) -> list[tuple[AccountId, MachineId, Millis]]:
-        return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit, now=now)
+    async def mark_idle(self, deadline: Millis, limit: int) -> list[tuple[AccountId, MachineId, Millis]]:
+        return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit)
 
     async def silent(
         self, deadline: Millis, after: tuple[Millis, str], limit: int

@@ -108,8 +108,11 @@ class SqlSessions:
         return Swap(won=False, current=Versioned(session.agent_state, session.agent_state_version))
 
     async def mark_active(self, seen: Sequence[tuple[SessionId, Millis, Millis]], now: Millis) -> None:
-        times = {"now": now, "future": Millis(now + FUTURE_AFTER)}
-        rows = [{"session": target, "at": at, "received": received, **times} for target, at, received in seen]
+        future = Millis(now + FUTURE_AFTER)
+        rows = [
+            {"session": target, "at": at, "received": received, "future": future}
+            for target, at, received in seen
+        ]
         await self._run.many(MARK_ACTIVE, rows)
 
     async def mark_stopped(
@@ -118,10 +121,8 @@ class SqlSessions:
         stopped = await self._run.one(MARK_STOPPED, account=account_id, session=session_id, at=at, now=now)
         return stopped is not None
 
-    async def mark_idle(
-        self, deadline: Millis, limit: int, now: Millis
-    ) -> list[tuple[AccountId, SessionId, Millis]]:
-        return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit, now=now)
+    async def mark_idle(self, deadline: Millis, limit: int) -> list[tuple[AccountId, SessionId, Millis]]:
+        return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit)
 
     async def silent(
         self, deadline: Millis, after: tuple[Millis, str], limit: int

@@ -150,9 +150,7 @@ class SessionRepository(Protocol):
         """Make the session inactive, last seen at `at`. False when it is not this account's."""
         ...
 
-    async def mark_idle(
-        self, deadline: Millis, limit: int, now: Millis
-    ) -> list[tuple[AccountId, SessionId, Millis]]:
+    async def mark_idle(self, deadline: Millis, limit: int) -> list[tuple[AccountId, SessionId, Millis]]:
         """Deactivate up to `limit` sessions last seen by `deadline`; return whose and when last seen."""
         ...
 
@@ -203,9 +201,7 @@ class MachineRepository(Protocol):
         """Record many heartbeats. One that is not newer than what is stored only sets the machine active."""
         ...
 
-    async def mark_idle(
-        self, deadline: Millis, limit: int, now: Millis
-    ) -> list[tuple[AccountId, MachineId, Millis]]:
+    async def mark_idle(self, deadline: Millis, limit: int) -> list[tuple[AccountId, MachineId, Millis]]:
         """Deactivate up to `limit` machines last seen by `deadline`; return whose and when last seen."""
         ...
 
