@@ -104,7 +104,8 @@ class Household:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + TOLD_SECONDS
         while True:
-            online = {row["id"]: bool(row["active"]) for row in await self.listed()}
+            machines: list[dict[str, Any]] = await surely(lambda: self.api.get("/v1/machines"))
+            online = {row["id"]: bool(row["active"]) for row in [*await self.listed(), *machines]}
             found = [
                 f"{device.name}: {what}"
                 for device, reader in self.readers()

@@ -195,8 +195,8 @@ def wrong(reader: Reader, stored: Mapping[str, list[str]]) -> list[str]:
 
 
 def drawn_wrong(reader: Reader, online: Mapping[str, bool]) -> list[str]:
-    """What the app draws otherwise than it would after a reload; `online` is what is stored of sessions."""
-    shown = reader.view.sessions
+    """What the app draws otherwise than it would after a reload; `online` is what is stored of all things."""
+    shown = {**reader.view.sessions, **reader.view.machines}
     chats = reader.view.chats.items()
     return [
         *(f"{session}: {n} messages out of place" for session, chat in chats if (n := misplaced(chat.rows))),
