@@ -1,17 +1,19 @@
 """How an answer leaves: in what time at the latest, and in what form to clients of HTTP/1.0."""
 
 import asyncio
+import fcntl
 import socket
 import struct
 import sys
+import termios
 from contextlib import suppress
 from typing import Any
 
 from happy.http.arrival import BoundedHttp
 from happy.http.asgi import TRANSPORT, Message
 
-STALLED_SECONDS = 30.0
-"""In which a client has to take some of what waits for it. A phone in a tunnel reads nothing for a while."""
+STALLED_SECONDS = 60.0
+"""In which a client has to take some of what waits for it. A phone may lose its network that long."""
 
 SOME_BYTES = 4096
 AT_ONCE = struct.pack("ii", 1, 0)
@@ -50,7 +52,7 @@ class DeliveringHttp(BoundedHttp):
 
     def _look(self) -> None:
         """How much waits for the client: less than before, or it has had its time."""
-        waiting = self.transport.get_write_buffer_size()
+        waiting = self.transport.get_write_buffer_size() + _in_the_system(self.transport)
         if waiting > self._waiting - SOME_BYTES:
             self._stalled = None
             reset(self.transport)
@@ -62,6 +64,14 @@ class DeliveringHttp(BoundedHttp):
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
+
+
+def _in_the_system(transport: Any) -> int:
+    """Bytes that the system has taken and the client has not: seconds go by until it asks for more."""
+    with suppress(OSError, ValueError):
+        queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+        return int.from_bytes(queued, sys.byteorder)
+    return 0
 
 
 def reset(transport: Any) -> None:

@@ -21,7 +21,11 @@ SPELLINGS = {
 ALIVE = {"active": "{even}", "lastActiveAt": "{moment}", "metadata": "'m'"}
 CONTENT = """'{{"t":"encrypted","c":""}}'"""
 FIGURES = """'{{"tokens":{{"total":1}},"cost":{{"total":1}}}}'"""
-PAIRING = {"id": "'q'||i", "publicKey": "'k'||i", "response": "'answered'"}
+PAIRING = {
+    "id": "'q'||i",
+    "publicKey": "'k'||i",
+    "response": "CASE WHEN i % 2 = 0 THEN 'answered' END",
+}
 OWNED = {
     "Session": {"id": "'s'||i", "tag": "'tag'||i", **ALIVE},
     "Machine": {"id": "'m'||i", **ALIVE},
@@ -55,6 +59,7 @@ OF_ONE = {
     "TerminalAuthRequest": PAIRING,
     "AccountAuthRequest": PAIRING,
 }
+DELETED = "'deleted-sessions'"
 MESSAGE = {"localId": "'local'||i", "content": CONTENT}
 
 
@@ -74,6 +79,7 @@ def fill(dialect: str, size: int = SIZE, others: int = OTHERS, long: int = LONG)
 
 
 def _tables(size: int, others: int, long: int) -> Iterator[tuple[str, int, dict[str, str]]]:
+    """What there is, in an order that references would allow."""
     github = "CASE WHEN i > 1 THEN 'g'||(i - 1) END"
     yield "GithubUser", others, {"id": "'g'||i", "profile": "'{{}}'"}
     account = {"id": "'a'||i", "publicKey": "'k'||i", "username": "'user'||i", "githubUserId": github}
@@ -88,4 +94,19 @@ def _tables(size: int, others: int, long: int) -> Iterator[tuple[str, int, dict[
     yield "SessionMessage", 20 * size, {**short, **MESSAGE}
     for one, other in (("'a1'", "'a'||(i + 1)"), ("'a'||(i + 1)", "'a1'")):
         yield "UserRelationship", others, {"fromUserId": one, "toUserId": other, "status": "'friend'"}
+    yield from _deleted(size)
     yield "RepeatKey", size, {"key": "'github-state:'||i", "value": "''", "expiresAt": "{moment}"}
+
+
+def _deleted(size: int) -> Iterator[tuple[str, int, dict[str, str]]]:
+    """A session and a machine whose rows are still to be removed."""
+    yield "Account", 1, {"id": DELETED, "publicKey": DELETED}
+    yield "Session", 1, {"id": "'gone'", "tag": "'gone'", "accountId": DELETED, **ALIVE}
+    machine = {"id": "'gone'", "accountId": "'a1'", "happy_deletedAt": "{moment}", **ALIVE}
+    yield "Machine", 1, machine
+    yield "SessionMessage", size, {"id": "'gone'||i", "sessionId": "'gone'", "seq": "i", **MESSAGE}
+    report = {"id": "'gone'||i", "accountId": "'a1'", "sessionId": "'gone'", "key": "'k'||i", "data": FIGURES}
+    yield "UsageReport", size, report
+    for column, other, prefix in (("sessionId", "machineId", "x"), ("machineId", "sessionId", "y")):
+        named = {"id": f"'{prefix}'||i", "accountId": "'a1'", "data": "''"}
+        yield "AccessKey", size // 100, {**named, column: "'gone'", other: f"'{prefix}'||i"}

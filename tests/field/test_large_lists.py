@@ -153,6 +153,22 @@ async def test_whoever_did_not_read_was_waited_for_without_end(
     assert await account_of(listing)
 
 
+async def test_a_slow_client_that_goes_on_reading_gets_everything(
+    fast: RunningServer, listing: ApiClient
+) -> None:
+    def read_slowly(client: socket.socket) -> bytes:
+        answer = b""
+        while part := client.recv(256 * 1024):
+            answer += part
+            time.sleep(0.03)
+        return answer
+
+    with closing(await asyncio.to_thread(ask, fast.port, listing.token)) as client:
+        answer = await asyncio.to_thread(read_slowly, client)
+
+    assert 5 == len(json.loads(body_of(answer))["sessions"])
+
+
 async def test_a_large_list_is_the_same_document_in_every_version_of_http(
     fast: RunningServer, listing: ApiClient
 ) -> None:
