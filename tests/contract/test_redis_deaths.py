@@ -144,3 +144,28 @@ async def test_a_client_of_a_killed_node_reads_again_if_something_was_owed(
 
         assert await survivor.history.since(ACCOUNT, told[ACCOUNT], unbroken=True) is None
         assert [] == await survivor.history.since(OTHER, told[OTHER], unbroken=True)
+
+
+async def test_after_a_node_was_killed_nobody_from_before_recovers_on_any_other(
+    redis: OwnRedis, survivor: Node
+) -> None:
+    """Survivors notice one after another: whoever one disconnects may come to one that did so before."""
+    async with open_node(redis.url) as another:
+        assert survivor.history is not None
+        assert another.history is not None
+        for account in (ACCOUNT, OTHER):
+            await another.bus.watch(account)
+        told = {account: survivor.history.position(account) for account in (ACCOUNT, OTHER)}
+        async with Wire(redis.port) as wire, open_node(wire.url) as node:
+            await expect(node, ACCOUNT)
+            await wire.cut()
+            async with asyncio.timeout(SOON):
+                while not (survivor.gaps and another.gaps):  # noqa: ASYNC110 - it looks from outside
+                    await asyncio.sleep(0.02)
+            before, untouched = told[ACCOUNT], told[OTHER]
+            assert before is not None
+            assert untouched is not None
+
+            assert await another.history.since(ACCOUNT, before, unbroken=True) is None
+            assert await another.history.since(OTHER, untouched, unbroken=True) == []
+            assert {*survivor.gaps, *another.gaps} == {ACCOUNT}

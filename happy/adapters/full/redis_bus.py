@@ -185,7 +185,7 @@ class RedisBus:
             return
         followed.seen[sender] = number
         if kind == GAP:
-            self._on_gap(account_id)
+            self._on_gap(account_id, at or None)
         elif kind == FRAME or at >= followed.since:
             self._on_frame(account_id, message[HEADER.size :], Origin(NodeId(sender.decode()), number, at))
 
@@ -257,8 +257,13 @@ class RedisBus:
     # Another node has gone
 
     async def look_for_dead(self) -> None:
-        """Connections start over where a node that was killed may not have published everything."""
+        """Connections start over where a node that was killed may not have published everything.
+
+        The gap is published, too: nodes notice one after another, and a connection that one of them closes
+        must not recover on one that has closed its own already.
+        """
         for account_id, silent_since in await self.unpublished.tick(self.now()):
+            self._link.send_packed(self._publication(account_id, self._next(), silent_since, GAP, b""))
             if account_id in self._followed:
                 self._on_gap(account_id, silent_since)
 
