@@ -15,7 +15,7 @@ from tests.e2e.calls import CallLog, keep_calling
 from tests.e2e.crowd_writers import Gate, Pace, emitter, poster, updater
 from tests.e2e.kill_ledger import Ledger
 from tests.e2e.official import NodeClient
-from tests.e2e.readers import Device, Reader, complete, drawn_wrong, lacking, outdated, wrong
+from tests.e2e.readers import READS, Device, Reader, complete, drawn_wrong, lacking, outdated, wrong
 
 SESSIONS, PHONES = 6, 4
 AFTER = (0, 30, 300)
@@ -33,7 +33,10 @@ T = TypeVar("T")
 
 
 class Household:
-    """One account and its devices."""
+    """One account and its devices.
+
+    Agents read at every connect; watchers, as clients without a name, daemons and phones rely on the replay.
+    """
 
     def __init__(self, api: ApiClient, client: NodeClient, sessions: list[str], machines: list[str]) -> None:
         self.api = api
@@ -46,18 +49,21 @@ class Household:
             made.reader = Reader(api, follows, lists=len(follows) > 1)
             return made
 
-        def in_session(session: str, *methods: str) -> Device:
-            return device(list(methods), [session], 0, clientType="session-scoped", sessionId=session)
+        def in_session(session: str, name: str | None, *methods: str) -> Device:
+            auth = {"clientType": "session-scoped", "sessionId": session, "happyClient": name}
+            return device(list(methods), [session], 0, **auth)
 
         def on_machine(machine: str, after: int | None) -> Device:
             methods = [f"{machine}:bash", f"{machine}:readFile"]
-            return device(methods, [], after, clientType="machine-scoped", machineId=machine)
+            auth = {"clientType": "machine-scoped", "machineId": machine, "happyClient": "cli-daemon/1.2.5"}
+            return device(methods, [], after, **auth)
 
-        self.agents = {session: in_session(session, f"{session}:abort") for session in sessions}
-        self.watchers = [in_session(session) for session in sessions]
+        self.agents = {session: in_session(session, READS, f"{session}:abort") for session in sessions}
+        self.watchers = [in_session(session, None) for session in sessions]
         self.daemons = [on_machine(machine, after) for machine, after in zip(machines, AFTER, strict=True)]
         self.silent = on_machine("a silent machine", None)
-        self.phones = [device([], sessions, clientType="user-scoped") for _ in range(PHONES)]
+        phone = {"clientType": "user-scoped", "happyClient": "web/1.0.0"}
+        self.phones = [device([], sessions, None, **phone) for _ in range(PHONES)]
 
     @property
     def devices(self) -> list[Device]:
@@ -84,7 +90,8 @@ class Household:
             messages, versions = sum(lacking(reader, stored).values()), outdated(reader, listed)
             if messages or versions:
                 state = "online" if device.online else "offline"
-                yield f"{device.name}, {state}, was not told of {messages} messages and {versions} versions"
+                who = f"{device.name} ({device.client}), {state} and {device.recovered} times recovered"
+                yield f"{who}, was not told of {messages} messages and {versions} versions"
 
     async def problems(self) -> list[str]:
         """Wait until everybody has everything; what still is not as promised."""
@@ -205,13 +212,14 @@ class Crowd:
         versions = sum(house.ledger.versions for house in self.households)
         retries = sum(house.ledger.retries for house in self.households)
         losses = sum(device.losses for device in self.devices)
+        recovered = sum(device.recovered for device in self.devices)
         refusals = sum(house.ledger.unavailable for house in self.households)
         slowest = max(house.ledger.slowest for house in self.households)
         reads = sum(reader.reads for house in self.households for _, reader in house.readers())
         return (
-            f"{len(self.devices)} sockets, {losses} reconnects, {reads} pages read again; {kept} messages "
-            f"and {versions} versions acknowledged, {retries} retries, {refusals} refusals, slowest post "
-            f"{slowest:.1f} s; {self.calls.summary()}"
+            f"{len(self.devices)} sockets, {losses} reconnects, {recovered} recovered, {reads} pages read; "
+            f"{kept} messages and {versions} versions acknowledged, {retries} retries, {refusals} refusals, "
+            f"slowest post {slowest:.1f} s; {self.calls.summary()}"
         )
 
 

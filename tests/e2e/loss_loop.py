@@ -2,10 +2,11 @@
 
     python -m tests.e2e.loss_loop --losses 200 --seed 7 --transports websocket
 
-What a phone was told, without reading anything over HTTP, is compared with the database's order, and what an
-app draws of it with what it draws after a reload. Every loss is a TCP connection that is cut wherever it is:
-between packets, in the middle of one, during a handshake or an upgrade. The client has its own time-outs: a
-loss that it does not notice shows as slow.
+What a phone was told, without reading anything over HTTP, is compared with the database's order, what an app
+draws of it with what it draws after a reload, and what it shows of agents that begin and stop to think with
+the last that these said. Every loss is a TCP connection that is cut wherever it is: between packets, in the
+middle of one, during a handshake or an upgrade. The client has its own time-outs: a loss that it does not
+notice shows as slow.
 """
 
 import asyncio
@@ -20,9 +21,11 @@ from msgspec import Struct
 
 from tests.api_client import ApiClient
 from tests.e2e.app_view import Row, drawn
+from tests.e2e.beats import Beats
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.program import options, verdict
 from tests.e2e.server import Server, temporary_home
+from tests.e2e.shown import View
 from tests.proxy import Proxy
 
 WRITERS = 10
@@ -48,13 +51,18 @@ class Outcome(Struct):
     connects: int
     recovered: int
     slow: int  # losses from which the client came back late
+    states: list[str]  # what the phone showed wrongly, and for good
 
     def problems(self) -> list[str]:
-        return [
-            f"{session}: {len(self.told.get(session, []))} messages were told, {len(ids)} were written"
-            for session, ids in self.written.items()
-            if self.told.get(session, []) != ids
-        ] + [f"{session} is drawn otherwise after a reload" for session in self.redrawn]
+        return (
+            self.states
+            + [
+                f"{session}: {len(self.told.get(session, []))} messages were told, {len(ids)} were written"
+                for session, ids in self.written.items()
+                if self.told.get(session, []) != ids
+            ]
+            + [f"{session} is drawn otherwise after a reload" for session in self.redrawn]
+        )
 
     @property
     def total(self) -> int:
@@ -75,11 +83,24 @@ async def run(url: str, *, losses: int, seed: int, transports: list[str]) -> Out
             "reconnectionDelay": 1,
             "reconnectionDelayMax": 50,
         }
-        phone = client.socket(proxy.url, token=api.token, clientType="user-scoped").with_options(**options)
+        phone = phone_of(client, api, proxy.url).with_options(**options)
+        beats = Beats(agent_of(client, api, sessions[0]), sessions, phone, random.Random(seed))
         async with phone:
-            async with writers(dict.fromkeys(sessions, api), dice, phone):
+            async with writers(dict.fromkeys(sessions, api), dice, phone), beats.going():
                 took = [await lose(phone, proxy, dice) for _ in range(losses)]
-            return await judge(api, phone, sessions, slow=sum(seconds > SLOW_SECONDS for seconds in took))
+            slow = sum(seconds > SLOW_SECONDS for seconds in took)
+            return await judge(api, phone, sessions, beats.problems, slow=slow)
+
+
+def phone_of(client: NodeClient, api: ApiClient, url: str) -> OfficialSocket:
+    """The app: it relies on what it is replayed."""
+    return client.socket(url, token=api.token, clientType="user-scoped", happyClient="web/1.0.0")
+
+
+def agent_of(client: NodeClient, api: ApiClient, session: str) -> OfficialSocket:
+    """A connection that is never cut."""
+    auth = {"token": api.token, "clientType": "session-scoped", "sessionId": session}
+    return client.socket(api.url, **auth, happyClient="cli-coding-session/1.2.5")
 
 
 async def lose(phone: OfficialSocket, proxy: Proxy, dice: random.Random) -> float:
@@ -116,14 +137,14 @@ async def writers(
 
     They wait for the phone if it lags: a way back may take a time-out of the client.
     """
-    stop = asyncio.Event()
+    stop, view = asyncio.Event(), View(phone)
     written = 0
 
     async def write(name: int) -> None:
         nonlocal written
         number = 0
         while not stop.is_set():
-            if written - len(phone.events) > MOST_MISSED:
+            if written - view.look().messages > MOST_MISSED:
                 await asyncio.sleep(0.01)
                 continue
             texts = [f"{name}-{number}-{'x' * dice.randrange(2000)}" for _ in range(dice.randint(1, 3))]
@@ -140,7 +161,9 @@ async def writers(
         stop.set()
 
 
-async def judge(api: ApiClient, phone: OfficialSocket, sessions: list[str], *, slow: int = 0) -> Outcome:
+async def judge(
+    api: ApiClient, phone: OfficialSocket, sessions: list[str], states: list[str], *, slow: int = 0
+) -> Outcome:
     """Wait until the phone knows of as many messages as there are, then a little for what is too much."""
     written = {session: [str(row["id"]) for row in await api.messages(session)] for session in sessions}
     expected = sum(map(len, written.values()))
@@ -155,7 +178,7 @@ async def judge(api: ApiClient, phone: OfficialSocket, sessions: list[str], *, s
     redrawn = [session for session in sessions if drawn(told[session]) != await reloaded(api, session)]
     ids = {session: [str(row["id"]) for row in rows] for session, rows in told.items()}
     returns = [life.detail["recovered"] for life in phone.lives if life.kind == "connect"]
-    return Outcome(written, ids, redrawn, len(returns), returns.count(True), slow)
+    return Outcome(written, ids, redrawn, len(returns), returns.count(True), slow, states)
 
 
 async def reloaded(api: ApiClient, session: str) -> list[str]:

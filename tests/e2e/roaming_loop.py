@@ -4,9 +4,10 @@
     python -m tests.e2e.roaming_loop --losses 200 --kills 20 --seed 7
 
 As in `loss_loop`, what a phone was told, without reading anything over HTTP, is compared with the database's
-order. Without kills every replica is written to, each session through one of them. With kills, the phone's
-replica is killed and started again. Writes then go through another one: what a replica stored in its last
-moment may be lost to its clients, who are told to read again, and this loop would count that as a loss.
+order, and what it shows of agents with what they said last. Without kills every replica is written to, each
+session through one of them. With kills, the phone's replica is killed and started again. Writes then go
+through another one: what a replica stored in its last moment may be lost to its clients, who are told to read
+again, and this loop would count that as a loss.
 """
 
 import asyncio
@@ -18,8 +19,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.api_client import ApiClient
+from tests.e2e.beats import Beats
 from tests.e2e.cluster import Replica, cluster
-from tests.e2e.loss_loop import PIECES, SESSIONS, Outcome, judge, lives, lose, writers
+from tests.e2e.loss_loop import (
+    PIECES,
+    SESSIONS,
+    Outcome,
+    agent_of,
+    judge,
+    lives,
+    lose,
+    phone_of,
+    writers,
+)
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.program import options, verdict
 from tests.proxy import Proxy
@@ -38,12 +50,13 @@ async def run(folder: Path, *, losses: int, kills: int, seed: int) -> Outcome:
         proxy = await stack.enter_async_context(Proxy(replicas[-1].port, seed, sizes=PIECES))
         client = await stack.enter_async_context(NodeClient())
         sessions = [str((await apis[0].create_session())["id"]) for _ in range(SESSIONS)]
-        phone = client.socket(proxy.url, token=apis[0].token, clientType="user-scoped")
-        await stack.enter_async_context(phone.with_options(**OPTIONS))
+        phone = phone_of(client, apis[0], proxy.url).with_options(**OPTIONS)
+        beats = Beats(agent_of(client, apis[0], sessions[0]), sessions, phone, random.Random(seed))
+        await stack.enter_async_context(phone)
         through = {session: apis[0 if kills else number] for number, session in enumerate(sessions)}
-        async with writers(through, dice, phone):
+        async with writers(through, dice, phone), beats.going():
             await roam(phone, proxy, replicas, dice, deaths(losses, kills, dice))
-        return await judge(apis[0], phone, sessions)
+        return await judge(apis[0], phone, sessions, beats.problems)
 
 
 def deaths(losses: int, kills: int, dice: random.Random) -> list[bool]:

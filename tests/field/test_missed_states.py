@@ -13,7 +13,7 @@ from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.server import Server
-from tests.field.shown import Shown, listed, shown, until_shown
+from tests.e2e.shown import Shown, listed, shown, until_shown
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -1,7 +1,7 @@
 """What the app shows of sessions and machines from the ephemerals that it was sent."""
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from tests.api_client import ApiClient
 from tests.socket_client import Event, Inbox
@@ -35,6 +35,27 @@ def _show(now: Shown, told: dict[str, Any]) -> None:
             now.usage[told["id"], told["key"]] = told["tokens"]["total"]
         case "session-event":
             now.unread.append(told["title"])
+
+
+class View:
+    """What a phone shows, and how many messages it was sent: looking again costs what has come since."""
+
+    def __init__(self, phone: Inbox) -> None:
+        self.shown = shown([])
+        self.messages = 0
+        self._phone = phone
+        self._seen = 0
+
+    def look(self) -> Self:
+        new = self._phone.events[self._seen :]
+        self._seen += len(new)
+        self.shown = shown(new, self.shown)
+        self.messages += sum(_is_message(event) for event in new)
+        return self
+
+
+def _is_message(event: Event) -> bool:
+    return event.name == "update" and event.payload["body"]["t"] == "new-message"
 
 
 async def listed(api: ApiClient) -> Shown:
