@@ -19,6 +19,8 @@ from moto.moto_server.werkzeug_app import (
 )
 from werkzeug.serving import make_server
 
+from tests.own_certificates import Certificate
+
 Environ = dict[str, Any]
 StartResponse = Callable[..., Any]
 Right = Literal["list", "write", "read", "delete"]
@@ -142,10 +144,13 @@ def _refuse(refusal: tuple[int, str, str], start_response: StartResponse) -> lis
 
 
 @contextmanager
-def run_provider(secret_key: str) -> Iterator[tuple[Provider, int]]:
-    """With the port it listens on."""
+def run_provider(secret_key: str, certificate: Certificate | None = None) -> Iterator[tuple[Provider, int]]:
+    """With the port it listens on; with TLS alone where there is a certificate."""
     provider = Provider(secret_key)
-    server = make_server("127.0.0.1", 0, provider, threaded=True, request_handler=MotoRequestHandler)
+    tls = None if certificate is None else (str(certificate.file), str(certificate.key))
+    server = make_server(
+        "127.0.0.1", 0, provider, threaded=True, request_handler=MotoRequestHandler, ssl_context=tls
+    )
     thread = threading.Thread(target=server.serve_forever, daemon=True, name="object store")
     thread.start()
     try:

@@ -166,6 +166,13 @@ async def test_a_wrong_password_is_named_and_not_shown(redis: OwnRedis) -> None:
     assert told.endswith("check user and password in REDIS_URL, and that they are percent-encoded")
 
 
+async def test_a_missing_password_is_named(tmp_path: Path) -> None:
+    with own_redis(tmp_path, "--requirepass", PASSWORD) as locked:
+        told = await refusal(locked.url)
+
+    assert told.endswith("Authentication required: put user and password into REDIS_URL")
+
+
 def test_the_check_knows_every_command_of_the_scripts() -> None:
     tried = {str(command[0]) for command in _commands("happy:0:")}
     scripts = f"{ALIVE}{HOLDERS}{PUBLISH}{RECOVER}"

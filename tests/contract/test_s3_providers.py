@@ -13,8 +13,9 @@ from happy.adapters.full import open_files as open_full_files
 from happy.adapters.full.s3_client import endpoint_of
 from happy.adapters.full.s3_files import S3Files, open_files
 from happy.domain.errors import StartupError
-from tests.object_provider import DOMAIN, Right
+from tests.object_provider import DOMAIN, Right, run_provider
 from tests.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore, form, full_settings
+from tests.own_certificates import Authority
 
 KEY = "sessions/s1/attachments/a.enc"
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -305,6 +306,21 @@ async def test_spaces_around_a_setting_do_not_count(object_store: ObjectStore, b
     spaced = {name: f" {value}\r\n" for name, value in usual.items()}
 
     assert object_store.settings(bucket) == object_store.settings(bucket, **spaced)
+
+
+async def test_a_store_with_a_certificate_of_ones_own(object_store: ObjectStore, tmp_path: Path) -> None:
+    authority = Authority(tmp_path)
+    bucket = object_store.new_bucket()
+    with run_provider(SECRET_KEY, authority.issue("localhost")) as (_, port):
+        encrypted = {"S3_HOST": "localhost", "S3_PORT": str(port), "S3_USE_SSL": "true"}
+        trusted = {**encrypted, "HAPPY_S3_CA_FILE": str(authority.file)}
+
+        async with open_files(object_store.settings(bucket, **trusted)) as files:
+            await store(files, KEY)
+        told = await refusal(object_store, bucket, **encrypted)
+
+    assert [KEY] == object_store.keys(bucket)
+    assert told.endswith("give the certificate of its authority (HAPPY_S3_CA_FILE)")
 
 
 async def test_an_authority_that_cannot_be_read_is_named(object_store: ObjectStore, bucket: str) -> None:

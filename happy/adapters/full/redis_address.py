@@ -173,6 +173,6 @@ def _database(text: str) -> int:
 
 def explanation(error: BaseException) -> str:
     """What went wrong, and what to do. Some servers repeat the command they refuse, a password with it."""
-    text = ECHO.sub("", " ".join(str(error).split())) or "no answer"
+    text = ECHO.sub("", " ".join(str(error).split())).rstrip(".") or "no answer"
     lower = text.lower()
     return text + next((f": {advice}" for said, advice in REMEDIES if said in lower), "")

@@ -108,7 +108,8 @@ async def _look(client: Any, settings: S3, endpoint: str) -> Problem | None:
     except ClientError as error:
         return _problem(error, settings, endpoint)
     except BotoCoreError as error:
-        return Problem(f"cannot reach the object store {endpoint} (S3_HOST): {told(error, settings)}")
+        line = told(error, settings)
+        return Problem(f"cannot reach the object store {endpoint} (S3_HOST): {line}{_trust(line)}")
     return None
 
 
@@ -122,6 +123,11 @@ def _problem(error: ClientError, settings: S3, endpoint: str) -> Problem:
     if code in REFUSED:
         return Problem(denied + ALLOW)
     return Problem(f"the object store {endpoint} does not show its bucket {bucket!r}: {line}{_region(error)}")
+
+
+def _trust(line: str) -> str:
+    distrusted = "certificate" in line.lower()
+    return ": give the certificate of its authority (HAPPY_S3_CA_FILE)" if distrusted else ""
 
 
 def _region(error: ClientError) -> str:
