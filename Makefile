@@ -64,8 +64,8 @@ fix: $(DEV) ## format, and repair what the linter can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(DEV) ## measure this machine into bench-results/*.json; all of it: 3 minutes, make bench only=rpc-32 rounds=5 FLAVOR=full
-	@exec $(PY) -m tests.bench $(addprefix --only ,$(only)) $(if $(rounds),--rounds $(rounds)) $(if $(FLAVOR),--flavor $(FLAVOR))
+bench: $(DEV) ## measure this machine into bench-results/*.json; all of it: 5 minutes, make bench only=rpc-32 rounds=5 FLAVOR=full
+	@exec $(PY) -m tests.bench $(addprefix --only ,$(only)) $(if $(rounds),--rounds $(rounds)) $(if $(FLAVOR),--flavor $(FLAVOR)) $(foreach option,messages rest,$(if $($(option)),--$(option) $($(option))))
 
 test-client: $(DEV) ## the published command-line clients against this server; flavor=full version=1.2.0 play=prompts cuts=long (docs/test-client.md)
 	@exec $(PY) -m tests.client.run $(foreach option,flavor version play cuts,$(if $($(option)),--$(option) $($(option))))

@@ -6,12 +6,11 @@ from time import perf_counter
 
 from happy.domain.ports.repository import Store, Transaction
 
-BATCH_SECONDS = 0.01
-"""How long the statements of one transaction may take together, but for the last of them."""
-
 FIRST_ROWS = 1
 MOST_ROWS = 256
-STEP_SECONDS = 0.002
+STEP_SHARE = 0.25
+"""A step that takes less of its transaction's time lets the next one take more rows."""
+
 PAUSE_SECONDS = 0.01
 
 Step = Callable[[Transaction, int], Awaitable[int]]
@@ -22,23 +21,23 @@ async def in_batches(store: Store, step: Step) -> None:
     """Repeat `step` until nothing is left to do, with pauses for those who wait to write."""
     while True:
         began = perf_counter()
-        if await store.write(lambda tx: batch(tx, step)):
+        if await store.write(lambda tx: batch(tx, step, store.batch_seconds)):
             return
         await pause(perf_counter() - began)
 
 
-async def batch(tx: Transaction, step: Step) -> bool:
-    """One transaction's share; whether nothing is left to do.
+async def batch(tx: Transaction, step: Step, seconds: float) -> bool:
+    """As much as fits in a transaction of so many seconds; whether nothing is left to do.
 
     Rows may be of any size, so they are taken a few at a time, and more while that is quick.
     """
     rows = FIRST_ROWS
     began = now = perf_counter()
-    while now - began < BATCH_SECONDS:
+    while now - began < seconds:
         if await step(tx, rows) == 0:
             return True
         before, now = now, perf_counter()
-        rows = min(rows * 2, MOST_ROWS) if now - before < STEP_SECONDS else max(rows // 2, 1)
+        rows = min(rows * 2, MOST_ROWS) if now - before < STEP_SHARE * seconds else max(rows // 2, 1)
     return False
 
 

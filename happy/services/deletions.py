@@ -16,7 +16,7 @@ from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.repository import Deletable, Store, Transaction
 from happy.domain.values import HOUR, MachineId, Millis, SessionId
-from happy.services.batches import batch, in_batches, pause
+from happy.services.batches import Step, batch, in_batches, pause
 
 LOOK_SECONDS = 60.0
 """How often a replica looks for what another one has left behind."""
@@ -76,7 +76,8 @@ class Deletions:
         target = await tx.deletions.claim(kind, self._clock())
         if target is None:
             return None, True
-        return target, await batch(tx, lambda tx, limit: tx.deletions.remove(kind, target, limit))
+        step: Step = lambda tx, limit: tx.deletions.remove(kind, target, limit)  # noqa: E731
+        return target, await batch(tx, step, self._store.batch_seconds)
 
     async def _remove_files(self, kind: Deletable, target: str) -> None:
         """What has no rows left ends with its files; while they cannot be removed, it is tried again."""

@@ -12,6 +12,7 @@ import uvloop
 
 from happy import __version__
 from tests.bench import (
+    growth_scenarios,
     http_scenarios,
     idle_scenarios,
     process_scenarios,
@@ -45,6 +46,7 @@ SCENARIOS: dict[str, Scenario] = {
     "arrivals": process_scenarios.arrivals,
     "storm": process_scenarios.storm,
     "idle": idle_scenarios.idle,
+    "growth": growth_scenarios.growth,
 }
 """For both flavors."""
 
@@ -56,7 +58,7 @@ FURTHER: dict[Flavor, dict[str, Scenario]] = {
 
 def main() -> None:
     asked = options()
-    run = Run(asked.seconds, asked.flavor)
+    run = Run(asked.seconds, asked.flavor, asked.messages, asked.rest)
     figures: list[Figure] = []
     print(f"{asked.flavor}, {os.cpu_count()} cores, Python {platform.python_version()}, "
           f"load {os.getloadavg()[0]:.1f}, best of {asked.rounds}")  # fmt: skip
@@ -74,6 +76,8 @@ def options() -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=names, help="this scenario; may be repeated")
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each load lasts (default: 3)")
     parser.add_argument("--rounds", type=int, default=1, help="run each scenario so often, keep the best")
+    parser.add_argument("--messages", type=int, default=1_000_000, help="the large database of growth (10^6)")
+    parser.add_argument("--rest", type=float, default=60.0, help="seconds of rest in growth (60)")
     parser.add_argument("--json", type=Path, help="where to write the figures (default: bench-results/)")
     asked = parser.parse_args()
     for name in asked.only or ():

@@ -64,6 +64,10 @@ class MeasuredServer(Server):
         super().__init__(home, flavor=flavor)
         self._variables = variables or {}
 
+    def environment(self) -> dict[str, str]:
+        """What the server is told of its place, to look at its database from outside."""
+        return self._environment()
+
     def _environment(self) -> dict[str, str]:
         return {**super()._environment(), "DATA_DIR": str(self.home), **self._variables}
 
@@ -113,10 +117,12 @@ class MeasuredServer(Server):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """How long each load lasts, and on what kind of server."""
+    """How long each load lasts, and on what kind of server; `messages` and `rest` are those of `growth`."""
 
     seconds: float
     flavor: Flavor = "light"
+    messages: int = 1_000_000
+    rest: float = 60.0
 
     @property
     def light(self) -> bool:

@@ -27,6 +27,7 @@ class CountingStore:
         self.messages = store.messages
         self.read = store.read
         self.ping = store.ping
+        self.batch_seconds = 1e-9  # one row each
         self.writes = 0
 
     async def write(self, body: Callable[[Transaction], Awaitable[T]]) -> T:
@@ -45,7 +46,6 @@ async def open_requests(store: Store, kind: PairingKind, count: int) -> None:
 async def test_expired_linking_requests_were_deleted_in_one_long_transaction(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "BATCH_SECONDS", 1e-9)  # one row each
     monkeypatch.setattr(batches, "PAUSE_SECONDS", 0)
     await open_requests(store, "terminal", FORGOTTEN)
     await open_requests(store, "account", FORGOTTEN)

@@ -2,20 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
 from happy.settings import load
 from schema.tables import access_keys, session_messages, sessions, usage_reports
-from schema.types import Json, Millis
+from tests import filling
 from tests.api_client import ApiClient
 from tests.e2e.server import Server
 from tests.rows import Rows, open_rows
 
 MANY = 20_000
-MOMENT = 1_700_000_000_000
 
 
 @pytest.fixture
@@ -33,34 +31,9 @@ async def api(own_server: Server) -> AsyncIterator[ApiClient]:
 async def long_session(api: ApiClient, rows: Rows, tag: str | None = None) -> str:
     """A session with many messages, stored without asking the server for each."""
     session_id: str = (await api.create_session(tag))["id"]
-    number = _numbers(MANY).c.number
-    message = {
-        "id": sa.literal(f"{session_id}-", sa.Text).concat(sa.cast(number, sa.Text)),
-        "session_id": sa.literal(session_id, sa.Text),
-        "seq": number,
-        "content": _bound('{"t":"encrypted","c":"c2VjcmV0"}', Json()),
-        "created_at": _bound(MOMENT, Millis()),
-        "updated_at": _bound(MOMENT, Millis()),
-    }
-    await _insert(rows, session_messages, message)
+    await filling.messages(rows, session_messages, filling.text(session_id), filling.numbers(MANY))
     await rows(sa.update(sessions).where(sessions.c.id == session_id).values(seq=MANY))
     return session_id
-
-
-def _numbers(count: int) -> Any:
-    """1, 2, ... as a table."""
-    numbers = sa.select(sa.literal(1, sa.Integer).label("number")).cte("numbers", recursive=True)
-    following = sa.select(numbers.c.number + 1).where(numbers.c.number < count)
-    return numbers.union_all(following)
-
-
-def _bound(value: Any, type_: Any) -> Any:
-    return type_.bind_expression(sa.literal(value, sa.BigInteger if isinstance(value, int) else sa.Text))
-
-
-async def _insert(rows: Rows, table: sa.Table, columns: dict[str, Any]) -> None:
-    """As many rows as there are numbers in the expressions of the columns."""
-    await rows(sa.insert(table).from_select(list(columns), sa.select(*columns.values())))
 
 
 async def left(rows: Rows, table: sa.Table, session_id: str) -> int:
@@ -125,18 +98,12 @@ async def test_nothing_of_a_deleted_session_is_shown_while_its_rows_are_still_th
 async def test_a_machine_with_thousands_of_access_keys_is_gone_at_once(api: ApiClient, rows: Rows) -> None:
     session, machine = (await api.create_session())["id"], (await api.register_machine())["id"]
     ((account,),) = await rows(sa.select(sessions.c.account_id).where(sessions.c.id == session))
-    name = sa.literal(f"{session}-", sa.Text).concat(sa.cast(_numbers(2_000).c.number, sa.Text))
-    moments = {column: _bound(MOMENT, Millis()) for column in ("created_at", "updated_at")}
-    common = {"id": name, "account_id": sa.literal(account, sa.Text), **moments}
-    text = sa.literal("m", sa.Text)
-    await _insert(
-        rows, sessions, {**common, "tag": name, "metadata": text, "last_active_at": _bound(MOMENT, Millis())}
-    )
-    await _insert(
-        rows,
-        access_keys,
-        {**common, "session_id": name, "machine_id": sa.literal(machine, sa.Text), "data": text},
-    )
+    name, text, moment = filling.named(f"{session}-", filling.numbers(2_000)), filling.text, filling.moment
+    common = {"id": name, "account_id": text(account), "created_at": moment(1), "updated_at": moment(1)}
+    session_row = {"tag": name, "metadata": text("m"), "last_active_at": moment(1)}
+    await filling.insert(rows, sessions, {**common, **session_row})
+    key_row = {"session_id": name, "machine_id": text(machine), "data": text("secret")}
+    await filling.insert(rows, access_keys, {**common, **key_row})
     await api.delete(f"/v1/machines/{machine}")
 
     assert [] == await api.get("/v1/machines")

@@ -107,6 +107,9 @@ class Alone(Generic[T]):
 
 
 class PostgresStore:
+    batch_seconds = 0.1
+    """Nobody waits for it; short enough to take little time from other statements and to stop soon."""
+
     def __init__(self, pool: asyncpg.Pool, settings: PoolSettings) -> None:
         self._pool = pool
         self._settings = settings

@@ -135,6 +135,9 @@ def _in_snapshot(connection: sqlite3.Connection, body: Callable[[SqliteExecutor]
 
 
 class SqliteStore:
+    batch_seconds = 0.01
+    """Every other writer waits for it."""
+
     def __init__(
         self, writing: sqlite3.Connection, readers: Sequence[Reader], guard: FileGuard | None = None
     ) -> None:

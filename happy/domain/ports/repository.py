@@ -564,6 +564,11 @@ class Store(Protocol):
     @property
     def messages(self) -> MessageLog: ...
 
+    @property
+    def batch_seconds(self) -> float:
+        """How long each of the many transactions of a background job may last."""
+        ...
+
     async def read(self, body: Body[T]) -> T:
         """Run `body`, which changes nothing. Each statement sees what is committed when it runs."""
         ...

@@ -49,7 +49,7 @@ async def test_other_writers_have_their_turn_between_the_batches(
         await real_pause(taken)
 
     monkeypatch.setattr("happy.services.deletions.pause", pause)
-    monkeypatch.setattr(batches, "BATCH_SECONDS", 1e-9)  # one step of one row each
+    monkeypatch.setattr(world.store, "batch_seconds", 1e-9)  # one step of one row each
     await world.deletions.sweep()
 
     assert [2, 1, 0, 0] == found
@@ -122,8 +122,7 @@ async def test_a_step_takes_more_rows_while_it_is_quick(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     taken: list[int] = []
-    for bound in ("STEP_SECONDS", "BATCH_SECONDS"):
-        monkeypatch.setattr(batches, bound, 60)
+    monkeypatch.setattr(world.store, "batch_seconds", 240)
 
     async def step(_tx: Transaction, limit: int) -> int:
         taken.append(limit)
