@@ -161,13 +161,18 @@ async def test_a_machine_goes_offline_though_a_killed_replica_still_claims_it(tm
         ApiClient(second.url, token=one.token) as other,
     ):
         machine = str((await one.register_machine())["id"])
-        async with one.machine_socket(machine), other.user_socket() as phone:
+        async with one.machine_socket(machine):
             first.kill()
             async with other.machine_socket(machine):
-                await asyncio.sleep(0.3)
-            states = [(await phone.next_ephemeral("machine-activity"))["active"]]
-            while states[-1]:
-                states.append((await phone.next_ephemeral("machine-activity"))["active"])
+                await until_listed(other, active=True)
+            await until_listed(other, active=False)
+
+
+async def until_listed(api: ApiClient, *, active: bool) -> None:
+    """The account's only machine is listed like that."""
+    async with asyncio.timeout(15):
+        while (await api.get("/v1/machines"))[0]["active"] is not active:  # noqa: ASYNC110 - asked over HTTP
+            await asyncio.sleep(0.1)
 
 
 async def test_a_replica_that_was_starting_kept_connections_waiting(tmp_path: Path) -> None:
