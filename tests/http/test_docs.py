@@ -13,7 +13,7 @@ from tests.api_client import ApiClient
 from tests.http.server import run_server
 from tests.places import Place
 
-INDEX = re.compile(r"^\| \d+ \| (\w+) `([^`]+)`")
+REPOSITORY = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -38,6 +38,21 @@ async def test_every_endpoint_is_there_under_a_name_of_its_own(document: dict[st
     assert 63 == len(operations)  # 66 of the contract, less the developer log and the metrics port's two
     assert len(names) == len(set(names))
     assert [] == [name for name in names if not re.fullmatch(r"[a-z_]+", name)]
+
+
+async def test_every_endpoint_has_its_place_in_the_protocol_documents(document: dict[str, Any]) -> None:
+    text = (REPOSITORY / "docs" / "protocol" / "http.md").read_text("utf-8")
+    rows = {
+        (method, re.sub(r":\w+|\*", "*", path))
+        for method, path in re.findall(r"^\| \d+ \| (\w+) `([^`]+)`", text, re.MULTILINE)
+    }
+    served = {
+        (method.upper(), re.sub(r"\{\w+\}", "*", path))
+        for path, methods in document["paths"].items()
+        for method in methods
+    }
+
+    assert set() == served - rows
 
 
 async def test_an_operation_names_its_parameters_with_their_limits(document: dict[str, Any]) -> None:
