@@ -1,6 +1,7 @@
 """The flavors, and places for their servers."""
 
 import contextlib
+import logging
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before any fixture: a test that needs the services, and cannot have them, says so."""
     if item.get_closest_marker("services") is not None and (problem := services.problem()) is not None:
         services.missing(problem)
+
+
+@pytest.fixture(autouse=True)
+def _usual_logging() -> Iterator[None]:
+    """A command that runs in this process makes its log the log of the process, on a stream that ends."""
+    root = logging.getLogger()
+    before, level = list(root.handlers), root.level
+    yield
+    for handler in [handler for handler in root.handlers if handler not in before]:
+        root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session", params=FLAVORS)

@@ -1,7 +1,6 @@
 """No message, log or traceback holds a piece of a secret of an address, whatever goes wrong."""
 
 import asyncio
-import logging
 import secrets
 import socketserver
 import threading
@@ -38,16 +37,6 @@ def shown(secret: str, text: str) -> set[str]:
     return {
         piece for at in range(len(secret) - 3) if (piece := secret[at : at + 4]).isalpha() and piece in text
     }
-
-
-@pytest.fixture(autouse=True)
-def _usual_logging() -> Iterator[None]:
-    """A command in this process makes its log the log of the process."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 @pytest.fixture(scope="module")
