@@ -49,10 +49,11 @@ BY_TAG = sa.select(*_columns).where(sessions.c.account_id == param("account"), s
 
 GET = sa.select(*_columns).where(_own)
 
+# Those of one moment have no order: a sweep gives the same to many, and no index orders them by their ids.
 RECENT = Listing(
     sa.select(*_columns)
     .where(sessions.c.account_id == param("account"))
-    .order_by(sessions.c.updated_at.desc(), sessions.c.id.desc())
+    .order_by(sessions.c.updated_at.desc())
     .limit(param("limit", type_=sa.Integer)),
     *_large,
 )

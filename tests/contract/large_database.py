@@ -15,8 +15,14 @@ SPELLINGS = {
         "moment": "TIMESTAMP 'epoch' + (1799999000000 + i) * INTERVAL '1 millisecond'",
         "blob": r"'\x00'::bytea",
         "even": "i % 2 = 0",
+        "coarse": "TIMESTAMP 'epoch' + (1799999000000 + i / 1000) * INTERVAL '1 millisecond'",
     },
-    "sqlite": {"moment": "1799999000000 + i", "blob": "x'00'", "even": "i % 2 = 0"},
+    "sqlite": {
+        "moment": "1799999000000 + i",
+        "blob": "x'00'",
+        "even": "i % 2 = 0",
+        "coarse": "1799999000000 + i / 1000",
+    },
 }
 ALIVE = {"active": "{even}", "lastActiveAt": "{moment}", "metadata": "'m'"}
 CONTENT = """'{{"t":"encrypted","c":""}}'"""
@@ -27,7 +33,7 @@ PAIRING = {
     "response": "CASE WHEN i % 2 = 0 THEN 'answered' END",
 }
 OWNED = {
-    "Session": {"id": "'s'||i", "tag": "'tag'||i", **ALIVE},
+    "Session": {"id": "'s'||i", "tag": "'tag'||i", "updatedAt": "{coarse}", **ALIVE},
     "Machine": {"id": "'m'||i", **ALIVE},
     "Artifact": {"id": "'f'||i", "header": "{blob}", "body": "{blob}", "dataEncryptionKey": "{blob}"},
     "UserKVStore": {
@@ -66,7 +72,7 @@ MESSAGE = {"localId": "'local'||i", "content": CONTENT}
 def fill(dialect: str, size: int = SIZE, others: int = OTHERS, long: int = LONG) -> Iterator[str]:
     """The statements, for a database with the schema and no rows whose references are not checked."""
     for table, count, columns in _tables(size, others, long):
-        names = {**columns, "createdAt": "{moment}", "updatedAt": "{moment}"}
+        names = {"createdAt": "{moment}", "updatedAt": "{moment}", **columns}
         if table == "RepeatKey":
             del names["updatedAt"]
         listed = ", ".join(f'"{name}"' for name in names)

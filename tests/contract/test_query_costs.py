@@ -89,7 +89,8 @@ OF_QUERY: dict[str, dict[str, Any]] = {
     "pairings.DROP_UNANSWERED_ACCOUNT": {"deadline": NOW},
     "pairings.DROP_UNANSWERED_TERMINAL": {"deadline": NOW},
     "people.SEARCH": {"first": "user17", "end": "user18"},
-    "sessions.PAGE": {"before": "~"},
+    "sessions.PAGE": {"before": "~", "changed_since": 0},
+    "sessions.PAGE_KEYS": {"before": "~", "changed_since": 0},
     "vendor_tokens.SAVE": {"token": b""},
 }
 
