@@ -13,7 +13,7 @@ from tests.api_client import ApiClient
 from tests.e2e.server import Server
 from tests.rows import Rows, open_rows
 
-MANY = 20_000
+MANY = 40_000
 
 
 @pytest.fixture

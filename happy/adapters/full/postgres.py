@@ -107,7 +107,7 @@ class Alone(Generic[T]):
 
 
 class PostgresStore:
-    batch_seconds = 0.1
+    batch_seconds = 0.03
     """Nobody waits for it; short enough to take little time from other statements and to stop soon."""
 
     def __init__(self, pool: asyncpg.Pool, settings: PoolSettings) -> None:
