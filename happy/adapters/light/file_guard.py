@@ -2,6 +2,7 @@
 
 import errno
 import logging
+import os
 from pathlib import Path
 from typing import Final
 
@@ -22,17 +23,19 @@ class FileGuard:
 
     def __init__(self, path: Path) -> None:
         """Once a connection has read something: the files beside the database are there from then on."""
-        self._suffixes = {path.with_name(path.name + suffix): suffix for suffix in BESIDE}
-        self._opened = {file: _identity(file) for file in self._suffixes}
+        self._log = f"{path}-wal"
+        self._opened = [(file, _identity(file)) for file in (f"{path}{suffix}" for suffix in BESIDE)]
         self.lost: str | None = None
         self.log_alone = False
         """Only the log of changes has gone, so that what it holds can still be saved."""
 
     def check(self) -> str | None:
         """What is wrong, if anything is. Said in the log when it begins and when it ends."""
-        changed = [file for file, opened in self._opened.items() if _has_changed(file, opened)]
+        changed = [file for file, opened in self._opened if _has_changed(file, opened)]
+        if not changed and self.lost is None:
+            return None
         lost = _description(changed[0]) if changed else None
-        self.log_alone = [self._suffixes[file] for file in changed] == ["-wal"]
+        self.log_alone = changed == [self._log]
         if lost != self.lost:
             self.lost = lost
             if lost is None:
@@ -42,21 +45,21 @@ class FileGuard:
         return lost
 
 
-def _description(file: Path) -> str:
-    return f"{file} was {'replaced' if file.exists() else 'deleted'} while the server runs"
+def _description(file: str) -> str:
+    return f"{file} was {'replaced' if Path(file).exists() else 'deleted'} while the server runs"
 
 
-def _has_changed(file: Path, opened: Identity) -> bool:
+def _has_changed(file: str, opened: Identity) -> bool:
     try:
         return _identity(file) != opened
     except OSError:  # the disk hangs or is full of errors: writes will tell
         return False
 
 
-def _identity(file: Path) -> Identity:
+def _identity(file: str) -> Identity:
     """What the name leads to: nothing, or a file."""
     try:
-        status = file.stat()
+        status = os.stat(file)  # noqa: PTH116 - after every commit, and a path costs more than the question
     except OSError as error:
         if error.errno in GONE:
             return None
