@@ -11,10 +11,10 @@ from happy.domain.ids import update_id
 from happy.domain.listing import Large
 from happy.domain.sessions import Message
 from happy.domain.values import AccountId, SessionId
-from happy.gateway.cursors import Cursors, cursor_text, seq_of
+from happy.gateway.cursors import Cursors, cursor_text, seq_of, split_cursor
 from happy.gateway.engine import encode_event_at
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import Event
+from happy.gateway.history import Event, last_argument
 from happy.gateway.hub import Connection
 from happy.gateway.replay import is_message
 from happy.services.messages import MessageService
@@ -74,10 +74,11 @@ class CatchUp:
         self._messages = messages
         self._cursors = cursors
 
-    async def run(self, connection: CatchingUp, asked: Handshake) -> None:
+    async def run(self, connection: CatchingUp, asked: Handshake, replayed: Iterable[bytes]) -> None:
         """The connection is reached by events already, and not yet answered."""
         if asked.pid and connection.socket.private_id == asked.pid:  # recovered: nothing is missing
             connection.socket.private_id = asked.private_id
+            self._follow(connection, asked, replayed)
             return
         connection.begin()
         account_id, session_id = connection.account_id, SessionId(connection.target)
@@ -94,6 +95,13 @@ class CatchUp:
         rows = [row for row in reversed(page.messages) if _number(row) > read_up_to]
         read = [await self._whole(account_id, session_id, row) for row in rows]
         connection.give(message for message in read if message is not None and message.local_id is not None)
+
+    def _follow(self, connection: CatchingUp, asked: Handshake, replayed: Iterable[bytes]) -> None:
+        """It may come from another replica: its offsets here, too, say how far it was sent messages."""
+        if asked.read_up_to is not None:
+            cursors = (split_cursor(last_argument(packet))[1] for packet in replayed)
+            cursor = max(seq for seq in (asked.read_up_to, *cursors) if seq is not None)
+            self._cursors.follow(connection.account_id, connection.target, cursor)
 
     async def _whole(
         self, account_id: AccountId, session_id: SessionId, row: Message | Large

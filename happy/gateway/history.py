@@ -275,7 +275,12 @@ def is_known(origin: Origin, since: int, heard: Position | None) -> bool:
 
 def offset_of(packet: bytes) -> str:
     """What a client sends back of a packet: its last argument, without how far its session was sent."""
-    return split_cursor(packet[:-2].rpartition(b'"')[2].decode())[0]
+    return split_cursor(last_argument(packet))[0]
+
+
+def last_argument(packet: bytes) -> str:
+    """The text at the end of a packet's arguments; that of an event without an offset is something else."""
+    return packet[:-2].rpartition(b'"')[2].decode(errors="replace")
 
 
 def shared_part(offset: str) -> str:

@@ -107,11 +107,11 @@ class Gateway:
             self._lost(connection)
             await self._departed(connection)
             raise
-        self._take_up(connection, asked)
+        replayed = self._take_up(connection, asked)
         socket.data = connection
         if not socket.closed:
             self._hub.add(connection)
-            await self._give_messages(connection, asked)
+            await self._give_messages(connection, asked, replayed)
 
     async def _come_back(self, socket: Socket, account_id: AccountId, asked: Handshake) -> Past | None:
         """Hear the account. A client that was lost a moment ago is the connection that it was."""
@@ -130,25 +130,27 @@ class Gateway:
             self._hub.signal(account_id, RETURNED, past.connection_id)
         return past
 
-    def _take_up(self, connection: Connection, asked: Handshake) -> None:
+    def _take_up(self, connection: Connection, asked: Handshake) -> list[bytes]:
         """Send what was missed. Nothing else happens between this and being reached by events."""
-        recovery, socket = self._recovery, connection.socket
+        recovery, socket, replayed = self._recovery, connection.socket, list[bytes]()
         if recovery is None:
-            return
+            return replayed
         if connection.past is None:
             connection.past = recovery.begin(connection.account_id, connection.id, asked, socket.close)
         else:
-            for packet in recovery.resume(connection.past, asked):
+            replayed = recovery.resume(connection.past, asked)
+            for packet in replayed:
                 socket.send(packet)
         past = connection.past
         connection.since, connection.heard, socket.private_id = past.since, past.heard, past.pid
+        return replayed
 
-    async def _give_messages(self, connection: Connection, asked: Handshake) -> None:
+    async def _give_messages(self, connection: Connection, asked: Handshake, replayed: list[bytes]) -> None:
         """What no replay has told a client that reads nothing by itself."""
         if self._catch_up is None or not isinstance(connection, CatchingUp):
             return
         try:
-            await self._catch_up.run(connection, asked)
+            await self._catch_up.run(connection, asked, replayed)
         except BaseException:
             self._hub.remove(connection)
             self._lost(connection)

@@ -153,3 +153,34 @@ async def test_prompts_sent_while_a_replica_is_killed_reach_its_agent_once(
                 expected += [f"{turn} before", f"{turn} during 1", f"{turn} during 2"]
 
             assert [*expected, LAST] == await home.given(agent)
+
+
+@pytest.mark.services
+async def test_an_agent_that_moved_to_a_replica_before_its_kill_is_given_its_prompts_once(
+    tmp_path: Path, client: NodeClient
+) -> None:
+    async with (
+        cluster(tmp_path, 2) as (first, second),
+        ApiClient.signed_in(first.url) as one,
+        ApiClient(second.url, token=one.token) as other,
+    ):
+        sid = str((await one.create_session())["id"])
+        async with Account(one, client).session(sid).with_options(reconnection=False) as agent:
+            await one.post_messages(sid, ["1"])
+            await agent.call("ping")
+            await agent.cut()
+            await agent.aim(second.url)
+            await one.post_messages(sid, ["2"])
+            await agent.come_back()
+            for number in ("3", "4"):
+                change = {"sid": sid, "metadata": number, "expectedVersion": int(number) - 3}
+                assert (await agent.call("update-metadata", change))["result"] == "success"
+                await other.post_messages(sid, [number])
+            second.kill()
+            await agent.next_life("disconnect")
+            await one.post_messages(sid, ["5", "6"])
+            await second.start()
+            await agent.come_back()
+
+            expected = [*"123456", LAST]
+            assert expected == await Home(second, other, client, sid).given(agent)
