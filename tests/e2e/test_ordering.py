@@ -54,6 +54,47 @@ async def test_messages_of_one_socket_keep_their_order(account: Account) -> None
     assert [body["message"]["seq"] for body in bodies] == list(range(1, 201))
 
 
+async def test_what_one_socket_sends_of_one_session_keeps_its_order(account: Account) -> None:
+    """Messages share commits; an update waits for those before it, and those behind it for the update."""
+    sid = (await account.api.create_session())["id"]
+    async with account.session(sid) as session, account.user() as phone:
+        sent: list[tuple[str, dict[str, object]]] = []
+        for version in range(20):
+            sent += [
+                ("message", {"sid": sid, "message": "m"}),
+                ("message", {"sid": sid, "message": "m"}),
+                ("update-state", {"sid": sid, "agentState": "s", "expectedVersion": version}),
+                ("update-metadata", {"sid": sid, "metadata": "m", "expectedVersion": version}),
+            ]
+        await asyncio.gather(*(session.emit(name, payload) for name, payload in sent))
+        bodies = [await phone.next_update() for _ in sent]
+
+    shown = [
+        (body["t"], next((part for part in ("agentState", "metadata") if part in body), ""))
+        for body in bodies
+    ]
+    assert (
+        shown
+        == [
+            ("new-message", ""),
+            ("new-message", ""),
+            ("update-session", "agentState"),
+            ("update-session", "metadata"),
+        ]
+        * 20
+    )
+
+
+async def test_a_ping_is_answered_when_all_before_it_is_stored(account: Account) -> None:
+    """The command-line client asks for one before it ends, then leaves."""
+    sid = (await account.api.create_session())["id"]
+    async with account.session(sid) as session:
+        await asyncio.gather(*(session.emit("message", {"sid": sid, "message": "m"}) for _ in range(100)))
+        await session.call("ping")
+
+        assert 100 == len(await account.api.messages(sid))
+
+
 async def test_writers_at_once_are_pushed_in_the_order_of_their_numbers(account: Account) -> None:
     """Clients take a push only if it is the next number; an out-of-order push costs them a request."""
     sid = (await account.api.create_session())["id"]
