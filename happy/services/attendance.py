@@ -102,13 +102,16 @@ class Attendance:
     async def stop(self) -> None:
         """This server ends: the clients of the connections that it closes now go on elsewhere or later.
 
-        Those that said goodbye before do not, so their grace period ends here.
+        Machines that said goodbye before do not, so their grace period ends here. A session that ends on
+        purpose has said more than that.
         """
         self._stopped = True
         left, self._left = self._left, {}
         if self._worker is not None:
             self._worker.cancel()
-        gone = [target for target, departure in left.items() if departure.goodbye]
+        gone = [
+            target for target, departure in left.items() if departure.goodbye and target.kind == "machine"
+        ]
         for first in range(0, len(gone), BATCH):
             await self._report(gone[first : first + BATCH])
 

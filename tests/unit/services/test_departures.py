@@ -161,18 +161,22 @@ async def test_connections_that_a_stopping_server_closes_are_no_end(world: World
     assert [] == world.sink.wires()
 
 
-async def test_a_stopping_server_ends_those_that_said_goodbye_but_not_those_that_were_cut_off(
+async def test_a_stopping_server_ends_machines_that_said_goodbye_but_not_those_that_were_cut_off(
     world: World, session: Session, machine: Machine
 ) -> None:
+    other = await seeds.machine(world.store, machine.account_id)
     waiting = World(world.store, clock=world.clock, grace=60)
     waiting.activity.session_connected(session.account_id, session.id, ONE)
-    await waiting.activity.machine_connected(machine.account_id, machine.id, TWO)
-    waiting.activity.disconnected(ONE)
-    waiting.activity.disconnected(TWO, goodbye=True)
+    for number, row in enumerate((machine, other)):
+        await waiting.activity.machine_connected(row.account_id, row.id, ConnectionId(f"{number}"))
+    waiting.activity.disconnected(ONE, goodbye=True)
+    waiting.activity.disconnected(ConnectionId("0"), goodbye=True)
+    waiting.activity.disconnected(ConnectionId("1"))
+    await waiting.activity.flush()
     await waiting.activity.stop()
 
     assert [machine.id] == [wire["id"] for wire in ended(waiting)]
-    assert [True, False] == [await is_active(world, row) for row in (session, machine)]
+    assert [True, False, True] == [await is_active(world, row) for row in (session, machine, other)]
 
 
 async def test_what_cannot_be_written_now_is_found_by_the_sweep(
