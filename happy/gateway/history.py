@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from happy.domain.events import Audience, Scope
-from happy.domain.ports.pubsub import Origin
+from happy.domain.ports.pubsub import CLOCK_MS, Origin
 from happy.domain.positions import Position, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.cursors import split_cursor
@@ -27,9 +27,6 @@ ENTRY_BYTES = 200
 LONGEST_NUMBER = 18
 MARK_SECONDS = 5.0
 """How often the position is noted while nothing but states is published."""
-
-CLOCK_MS = 1_000
-"""How well nodes know the time that they share, at the worst."""
 
 
 class HistoryLimits(Struct, frozen=True, kw_only=True):

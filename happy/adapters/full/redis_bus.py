@@ -11,13 +11,14 @@ import time
 from functools import partial
 from typing import Any
 
+from happy.adapters.full.redis_clock import clock_difference
 from happy.adapters.full.redis_frames import Keeping, Kept, RedisFrames
 from happy.adapters.full.redis_link import RedisLink
 from happy.adapters.full.redis_unpublished import RedisUnpublished
 from happy.adapters.full.redis_wire import Broken
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import OnFrame, OnGap, OnMessage, Origin
+from happy.domain.ports.pubsub import CLOCK_MS, OnFrame, OnGap, OnMessage, Origin
 from happy.domain.values import AccountId, NodeId
 
 MARGIN_SECONDS = 10
@@ -44,7 +45,11 @@ class Followed:
     def precedes(self, message: bytes) -> bool:
         """Whether it was published before anybody listened here, as far as can be said without its place."""
         sender, _, at, _ = HEADER.unpack_from(message)
-        return sender not in self.seen and at < self.since
+        return sender not in self.seen and self.is_older(at)
+
+    def is_older(self, at: int) -> bool:
+        """Whether it was published before the subscription, though clocks differ; if unsure, no."""
+        return at < self.since - CLOCK_MS
 
 
 class RedisBus:
@@ -186,7 +191,7 @@ class RedisBus:
         followed.seen[sender] = number
         if kind == GAP:
             self._on_gap(account_id, at or None)
-        elif kind == FRAME or at >= followed.since:
+        elif kind == FRAME or not followed.is_older(at):
             self._on_frame(account_id, message[HEADER.size :], Origin(NodeId(sender.decode()), number, at))
 
     def _release(self, account_id: AccountId, followed: Followed) -> None:
@@ -204,8 +209,7 @@ class RedisBus:
         await self.frames.load(ask)
         await self._link.subscriptions.subscribe(self._node_channel(self.node_id))
         lost = await self._is_another()
-        seconds, micros = await ask("TIME")
-        self._ahead = int(seconds) * 1000 + int(micros) // 1000 - int(steady_time() * 1000)
+        self._ahead = await clock_difference(ask)
         await self.unpublished.restore(self.now())
         if lost:
             self._check_until = time.monotonic() + LATE_SECONDS * 3

@@ -13,6 +13,9 @@ from happy.domain.values import AccountId, ConnectionId, NodeId
 FOREGROUND: Final = "foreground"
 """What user-scoped connections claim in `Presence` while somebody looks at them."""
 
+CLOCK_MS: Final = 1_000
+"""How far the shared clock may differ between replicas. An event that seems older by less is delivered."""
+
 
 class EventSink(Protocol):
     """Where committed events go. The gateway implements it; services only know this."""
