@@ -269,17 +269,17 @@ async def test_c20_thinking_was_passed_on_as_it_came(
 
 
 async def test_e1_a_restarted_session_stayed_inactive(place: Place) -> None:
-    with run_server(place) as server:
-        async with ApiClient.signed_in(server.url) as api:
-            sid = (await api.create_session("tag"))["id"]
-            await api.post(f"/v1/sessions/{sid}/archive")
-            stopped = await stored_session(api, sid)
-            await api.create_session("tag")
-            async with api.session_socket(sid) as session:
-                await session.emit("session-alive", {"sid": sid, "time": max(now(), stopped["activeAt"] + 1)})
-                await asyncio.sleep(0.01)  # the clock must have moved on since the session was archived
-                await session.emit("session-alive", {"sid": sid, "time": now()})
-                await settle(session)
+    async with AsyncExitStack() as clients, run_beside(place) as server:  # which ends before its clients
+        api = await clients.enter_async_context(ApiClient.signed_in(server.url))
+        sid = (await api.create_session("tag"))["id"]
+        await api.post(f"/v1/sessions/{sid}/archive")
+        stopped = await stored_session(api, sid)
+        await api.create_session("tag")
+        session = await clients.enter_async_context(api.session_socket(sid))
+        await session.emit("session-alive", {"sid": sid, "time": max(now(), stopped["activeAt"] + 1)})
+        await asyncio.sleep(0.01)  # the clock must have moved on since the session was archived
+        await session.emit("session-alive", {"sid": sid, "time": now()})
+        await settle(session)
     async with open_rows(server.settings) as rows:
         ((active,),) = await rows(sa.select(sessions.c.active))
 
