@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from happy.domain.events import Scope
 from happy.gateway import replay
-from happy.gateway.cursors import split_cursor
+from happy.gateway.cursors import seq_of, split_cursor
 
 MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a token
 MISSING_SESSION = "Session ID required for session-scoped clients"
@@ -21,7 +21,8 @@ class Handshake(Struct, frozen=True):
     """`explicit_user` is whether the client called itself user-scoped: only such clients suppress pushes.
 
     `pid` and `offset` are what a client sends that was here before, or empty; as it sent the former, it is
-    `private_id`. `read_up_to` is the last message of its session that it was sent, if they say so.
+    `private_id`. `read_up_to` is the last message of its session that it was sent, if they say so, and
+    `given_up_to` the same if it was read from the store, so that the offset says nothing else.
     """
 
     token: str
@@ -34,6 +35,7 @@ class Handshake(Struct, frozen=True):
     offset: str = ""
     private_id: str = ""
     read_up_to: int | None = None
+    given_up_to: int | None = None
 
     @property
     def reads_messages(self) -> bool:
@@ -44,6 +46,12 @@ class Handshake(Struct, frozen=True):
     def needs_messages(self) -> bool:
         """Whether the client is a session's and never reads messages: it lives on those that it is sent."""
         return self.scope == "session" and not self.reads_messages
+
+    def was_given(self, packet: bytes) -> bool:
+        """Whether the client was sent this message from the store, before the event came that is replayed."""
+        if self.given_up_to is None or not self.needs_messages:
+            return False
+        return replay.is_message(packet) and seq_of(packet) <= self.given_up_to
 
 
 class Refusal(Exception):
@@ -73,6 +81,7 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
         offset=offset,
         private_id=private_id,
         read_up_to=at_last if sent else at_first,
+        given_up_to=None if offset else at_last,
     )
 
 

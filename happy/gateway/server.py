@@ -138,7 +138,8 @@ class Gateway:
         if connection.past is None:
             connection.past = recovery.begin(connection.account_id, connection.id, asked, socket.close)
         else:
-            replayed = recovery.resume(connection.past, asked)
+            missed = recovery.resume(connection.past, asked)
+            replayed = [packet for packet in missed if not asked.was_given(packet)]
             for packet in replayed:
                 socket.send(packet)
         past = connection.past

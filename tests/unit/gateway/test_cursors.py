@@ -1,8 +1,10 @@
 """How far the clients of a session were sent its messages, as it stands at the end of an offset."""
 
+import msgspec
 import pytest
 
 from happy.domain.values import AccountId
+from happy.gateway import handshake
 from happy.gateway.cursors import MOST_SESSIONS, Cursors, cursor_text, seq_of, split_cursor
 
 OWNER = AccountId("owner")
@@ -73,3 +75,17 @@ def test_the_number_of_a_message_is_not_that_of_its_update() -> None:
     assert seq_of(message(7)) == 7
     assert cursor_text(7) == "~7"
     assert cursor_text(None) == ""
+
+
+def test_a_message_read_from_the_store_is_not_replayed_when_its_event_came_late() -> None:
+    """An offset that says nothing else was sent with such a message; any other is a place in the history."""
+    auth = {"token": "t", "clientType": "session-scoped", "sessionId": "s", "pid": "p"}
+
+    def given(offset: str, seq: int, **more: str) -> bool:
+        raw = msgspec.Raw(msgspec.json.encode({**auth, "offset": offset, **more}))
+        return handshake.read(raw, {}).was_given(b'42["update",%b,"tag.9~9"]' % message(seq))
+
+    assert [given("~7", seq) for seq in (6, 7, 8)] == [True, True, False]
+    assert not given("tag.3~7", 7)
+    assert not given("", 7, pid="p~7")
+    assert not given("~7", 7, clientType="user-scoped")
