@@ -14,7 +14,7 @@ $(shell rm -f $(PY) $(VENV)/.installed-*)
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-light run-light run-full test check format lint types layers schema-drift fix bench schema migration \
+.PHONY: help install install-light run-light run-full test test-all check format lint types layers schema-drift fix bench schema migration \
 	lock test-client kill-loop cluster-loop outage-loop roll-loop roaming-loop clean
 
 help: ## list the targets
@@ -35,12 +35,23 @@ run-full: $(FULL) ## the server for many: PostgreSQL, Redis, S3 (settings: docs/
 # ---- test and check --------------------------------------------------------------------------------------
 
 # The full flavor's tests are those that need PostgreSQL and Redis; all others are the light one's.
-SELECTED_light := -m "not services"
-SELECTED_full := -m services
+SELECTED_light := not services
+SELECTED_full := services
+PYTEST = $(if $(filter-out light full,$(flavor)),$(error flavor: expected light or full))$(PY) -m pytest
+# As many processes as there are cores, up to 4: more would only wait for one PostgreSQL.
+PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 
-test: $(DEV) ## the tests; some of them: make test flavor=light (or full), make test t="tests/unit -k token"
-	$(if $(filter-out light full,$(flavor)),$(error flavor: expected light or full))
-	@exec $(PY) -m pytest $(SELECTED_$(flavor)) $(t)
+# What t names runs whole, slow or not, and in one process unless t says `-n 2`: it can be debugged and its output seen.
+test: $(DEV) ## the tests of every day, in 4 minutes; some: make test flavor=light (or full), make test t="tests/unit -k token"
+ifdef t
+	@exec $(PYTEST) $(if $(flavor),-m "$(SELECTED_$(flavor))") $(t)
+else
+	@$(PYTEST) $(PARALLEL) -m "not slow$(if $(flavor), and $(SELECTED_$(flavor)))"; code=$$?; \
+		echo 'Long proofs (kill -9 under load, outages, proxies, fuzzing) were left out: make test-all runs everything.'; exit $$code
+endif
+
+test-all: $(DEV) ## all tests, the long proofs too: what continuous integration runs; flavor=light (or full)
+	@exec $(PYTEST) $(PARALLEL) $(if $(flavor),-m "$(SELECTED_$(flavor))")
 
 check: format lint types layers schema-drift ## what must hold before a commit
 

@@ -1,7 +1,6 @@
 """Two replicas behind the reverse proxies that are installed, set up as the documentation says."""
 
 import asyncio
-import os
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
@@ -16,11 +15,9 @@ from tests.e2e.official import NodeClient
 from tests.e2e.own_proxy import PROXIES, own_proxy
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.services,
     pytest.mark.asyncio(loop_scope="session"),
-    pytest.mark.skipif(
-        "HAPPY_TEST_PROXIES" not in os.environ, reason="a minute: HAPPY_TEST_PROXIES=1 runs it"
-    ),
 ]
 
 

@@ -2,9 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.e2e import kill_loop
 from tests.e2e.conftest import server_on
 from tests.places import Place
+
+pytestmark = pytest.mark.slow
 
 
 async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(place: Place, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ process.stdin.on("data", () => socket.io.engine.close());
 """
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(400)  # a client that notices nothing gives up after a minute
 @pytest.mark.parametrize("transports", [["websocket"], ["polling"], ["polling", "websocket"]], ids="-".join)
 async def test_a_client_that_loses_its_link_misses_nothing(server: Server, transports: list[str]) -> None:

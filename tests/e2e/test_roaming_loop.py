@@ -7,7 +7,7 @@ import pytest
 from tests.e2e import roaming_loop
 from tests.node import node
 
-pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest.mark.parametrize(("losses", "kills"), [(12, 0), (6, 2)])

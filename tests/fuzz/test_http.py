@@ -22,6 +22,7 @@ from tests.api_client import ApiClient
 from tests.http.server import RunningServer, run_server
 from tests.places import OpenPlace
 
+pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "10"))
 NOWHERE = "http://127.0.0.1:9"
 MAY_FAIL = {"/v1/voice/conversations", "/v1/voice/usage", "/v1/connect/github/webhook"}

@@ -18,6 +18,7 @@ from tests.gateway.talk import register
 from tests.http.server import RunningServer, run_server
 from tests.places import OpenPlace
 
+pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "60"))
 SESSION, MACHINE, ARTIFACT = (str(uuid.UUID(int=number, version=4)) for number in (1, 2, 3))
 """Stand for the account's own ids until something is sent."""
