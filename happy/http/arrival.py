@@ -19,6 +19,9 @@ HEAD_BYTES = 65_536
 BODY_SECONDS = 60.0
 """Without another byte of it. A phone may lose its network that long."""
 
+DISCARD_SECONDS = 2.0
+"""How long a peer may go on sending after it was refused, so that it reads why."""
+
 HANDSHAKE_HEADERS = frozenset(
     {b"host", b"upgrade", b"connection", b"origin", b"user-agent", b"x-happy-client"}
     | {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"sec-websocket-protocol"}
@@ -47,6 +50,7 @@ class BoundedHttp(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _unread = 0  # bytes of a head that is not complete
     _reading = 0  # bytes that are being parsed
+    _refused = False  # what still comes is not read
     _in_body = False  # the head was complete, the request is not
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -62,6 +66,8 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self._refused:
+            return
         self._unset_keepalive_if_required()
         self._reading = len(data)
         self._feed(data)
@@ -159,7 +165,10 @@ class BoundedHttp(HttpToolsProtocol):
         reason = status.partition(b" ")[2]
         head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
         self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + head % len(reason) + reason)
-        self.transport.close()
+        self._refused = True
+        if self.transport.can_write_eof():  # closing now would reset a peer that is still sending
+            self.transport.write_eof()
+        self._deadline = self.loop.call_later(DISCARD_SECONDS, self.transport.abort)
 
 
 def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
