@@ -4,15 +4,13 @@ import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 from happy.adapters.light.adoption import tables
 
 DDL = Path(__file__).with_suffix(".sql")
-OWN = "happy_"
-"""How the names of indexes and columns begin that no other server knows."""
-
 MOMENT = 1_732_286_231_123
 PARENTS = {
     "accountId": "Account-id",
@@ -33,6 +31,18 @@ VALUES: dict[str, Callable[[str, str], Any]] = {
     "BLOB": lambda table, column: f"{table}\0{column}".encode(),
     "DATETIME": lambda _table, _column: MOMENT,
 }
+
+
+@cache
+def known_columns() -> dict[str, set[str]]:
+    """Of each table, the columns that every server of this protocol has; other columns are ours."""
+    with closing(sqlite3.connect(":memory:")) as db:
+        db.executescript(DDL.read_text())
+        return {name: set(table.columns) for name, table in tables(db).items()}
+
+
+def is_ours(table: str, column: str) -> bool:
+    return column not in known_columns().get(table, {column})
 
 
 def build(path: Path, *statements: str) -> None:
@@ -56,13 +66,19 @@ def rows(path: Path) -> dict[str, list[tuple[Any, ...]]]:
 
 
 def _rows(db: sqlite3.Connection, table: str) -> list[tuple[Any, ...]]:
-    named = (name for _, name, *_ in db.execute(f'PRAGMA table_info("{table}")'))
-    columns = [f'"{name}"' for name in named if not name.startswith(OWN)]
+    columns = [f'"{name}"' for name in _columns(db, table) if not is_ours(table, name)]
     return db.execute(f'SELECT {", ".join(columns)} FROM "{table}"').fetchall()
 
 
+def _columns(db: sqlite3.Connection, table: str) -> list[str]:
+    return [name for _, name, *_ in db.execute(f'PRAGMA table_info("{table}")')]
+
+
 def statements(path: Path) -> dict[str, str]:
-    """The SQL that made each table and index, without the columns that we added."""
+    """The SQL that made each table and index, without our columns, if these may be left empty."""
     with closing(sqlite3.connect(path)) as db:
-        made = db.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall()
-        return {name: re.sub(rf',\s+"?{OWN}\w+"? \w+', "", sql) for name, sql in made}
+        made = dict(db.execute("SELECT name, sql FROM sqlite_master WHERE sql NOT NULL").fetchall())
+        for name in made.keys() & known_columns().keys():
+            for column in filter(partial(is_ours, name), _columns(db, name)):
+                made[name] = re.sub(rf',\s+"?{column}"? \w+(?=\s*[,)])', "", made[name])
+        return made

@@ -11,7 +11,7 @@ from happy.adapters.light.adoption import SchemaMismatch, tables
 from happy.adapters.light.schema import prepare
 from happy.domain.values import Millis
 from schema.history import HEAD
-from tests.contract.existing_light import MOMENT, OWN, build, rows, statements
+from tests.contract.existing_light import MOMENT, build, is_ours, rows, statements
 
 NOW = Millis(MOMENT + 1)
 OURS = {"VoiceConversation", "alembic_version"}
@@ -85,7 +85,7 @@ def test_moments_by_the_declared_default_become_milliseconds_in_every_table(path
             db.execute(f'SELECT typeof("{column}") FROM "{name}"').fetchone()[0]
             for name, table in tables(db).items()
             for column, facts in table.columns.items()
-            if facts.declared == "DATETIME" and name not in OURS and not column.startswith(OWN)
+            if facts.declared == "DATETIME" and name not in OURS and not is_ours(name, column)
         }
 
     assert {"integer"} == kinds
