@@ -255,6 +255,7 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
     assert [b"1", b"2"] == [event.frame for event in kept or []]
 
 
+@pytest.mark.slow
 async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender: Node) -> None:
     """One node is cut off, then Redis is away, and all go on publishing: each hears all, or of a gap."""
     async with (
@@ -281,7 +282,10 @@ async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender
             assert len(heard(one)) == len(set(heard(one)))
 
 
-async def test_a_redis_that_falls_silent_is_noticed(redis: OwnRedis, sender: Node) -> None:
+async def test_a_redis_that_falls_silent_is_noticed(
+    redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_link, "ANSWER_SECONDS", 1.0)
     async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
         await asyncio.sleep(0.5)
         wire.hold()

@@ -117,4 +117,6 @@ async def test_files_go_with_their_session(
 
     await api.delete(f"/v1/sessions/{session}")
 
-    assert offered["ref"] not in object_store.keys(bucket)
+    async with asyncio.timeout(30):
+        while offered["ref"] in object_store.keys(bucket):  # noqa: ASYNC110 - it is deleted in the background
+            await asyncio.sleep(0.01)

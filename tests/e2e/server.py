@@ -118,7 +118,7 @@ class Server:
 
     async def _wait_until_healthy(self) -> None:
         assert self.process is not None
-        async with httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=2) as client:
+        async with httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False, timeout=2) as client:
             for _ in range(int(START_TIMEOUT / 0.02)):
                 if self.process.poll() is not None:
                     raise RuntimeError(f"the server ended with {self.process.returncode}:\n{self.log_text()}")

@@ -72,10 +72,11 @@ async def test_a_method_that_comes_within_the_grace_window_is_called(account: Ac
             answer = await calling
 
     assert answer == {"ok": True, "result": "late"}
-    assert time.monotonic() - began < 1.0
+    assert time.monotonic() - began < 5
 
 
-@pytest.mark.timeout(40)
+@pytest.mark.slow
+@pytest.mark.timeout(60)
 async def test_a_method_nobody_has_fails_after_the_grace_window(account: Account) -> None:
     async with account.user() as phone, account.machine("m") as daemon:
         await register(daemon, "m:gone")
@@ -92,7 +93,7 @@ async def test_a_method_nobody_has_fails_after_the_grace_window(account: Account
     assert unknown == unregistered == {"ok": False, "error": "RPC method not available"}
     assert itself["ok"] is False
     assert itself["error"] in {"RPC method not available", "Cannot call RPC on the same socket"}
-    assert 14.5 < took < 17
+    assert 14.5 < took < 24
 
 
 async def test_the_callers_own_registration_is_passed_over_when_others_can_serve(account: Account) -> None:

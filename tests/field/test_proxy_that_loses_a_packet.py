@@ -23,7 +23,7 @@ async def losing_proxy(target: int) -> AsyncIterator[str]:
     port = free_port()
     process = subprocess.Popen([node(), str(SCRIPT), str(port), str(target)])  # noqa: ASYNC220 - returns at once
     try:
-        async with asyncio.timeout(20), httpx.AsyncClient(trust_env=False) as http:
+        async with asyncio.timeout(20), httpx.AsyncClient(trust_env=False, verify=False) as http:
             while True:
                 with suppress(httpx.TransportError):
                     await http.get(f"http://127.0.0.1:{port}/health")

@@ -18,7 +18,7 @@ def server(open_place: OpenPlace) -> Iterator[RunningServer]:
 @pytest.fixture(scope="session")
 def hasty_server(open_place: OpenPlace) -> Iterator[RunningServer]:
     """A server that gives a method hardly any time to come back."""
-    with open_place() as place, run_server(place, grace_seconds=0.05) as running:
+    with open_place() as place, run_server(place, grace_seconds=0.05, departure_seconds=1.0) as running:
         yield running
 
 

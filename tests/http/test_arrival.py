@@ -79,7 +79,7 @@ async def test_a_body_of_which_nothing_more_comes_ends_the_connection(
 async def test_a_body_that_comes_in_small_pieces_has_its_time(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.7)
     async with await RawConnection.open(server.port) as connection:
         for _ in range(2):
             connection.send("POST", "/v1/auth/request", {**JSON, "Content-Length": "8"}, b"")
@@ -88,7 +88,7 @@ async def test_a_body_that_comes_in_small_pieces_has_its_time(
                 connection.writer.write(piece)
 
             assert (await connection.answer("POST")).status == 400
-        await asyncio.sleep(0.5)
+        await asyncio.sleep(0.9)
         assert (await connection.request("GET", "/health", {})).status == 200
 
 

@@ -49,6 +49,7 @@ def client(error: BaseException, identity: object | None = None) -> httpx.AsyncC
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app),
         base_url="http://test",
+        verify=False,
         headers={"Authorization": "Bearer secret-token"},
     )
 

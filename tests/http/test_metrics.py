@@ -23,7 +23,7 @@ def server(open_place: OpenPlace) -> Iterator[RunningServer]:
 @pytest.fixture
 async def scrape(server: RunningServer) -> AsyncIterator[httpx.AsyncClient]:
     url = f"http://127.0.0.1:{server.settings.metrics_port}"
-    async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=url, trust_env=False, verify=False) as client:
         yield client
 
 

@@ -133,6 +133,7 @@ async def test_a_device_belongs_to_the_account_it_signed_in_to_last(
     assert ["moves-2"] == [message["to"] for message in asked.json]
 
 
+@pytest.mark.slow
 async def test_a_service_that_does_not_answer_costs_eight_seconds(
     api: ApiClient, sid: str, upstream: Upstream
 ) -> None:

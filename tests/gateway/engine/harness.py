@@ -201,7 +201,7 @@ class Poller:
         self.url = url + PATH
         self.sid = ""
         self.open_packet: dict[str, Any] = {}
-        self.http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+        self.http = httpx.AsyncClient(timeout=TIMEOUT, trust_env=False, verify=False)
 
     async def __aenter__(self) -> Self:
         return self

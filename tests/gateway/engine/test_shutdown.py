@@ -26,7 +26,7 @@ async def test_all_transports_close_without_a_disconnect_packet(server: Running)
 async def test_new_handshakes_are_refused_meanwhile(server: Running) -> None:
     await server.engine.shutdown()
 
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, verify=False) as http:
         answer = await http.get(f"{server.url}{PATH}?EIO=4&transport=polling")
     assert answer.status_code == 503
 
