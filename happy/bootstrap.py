@@ -252,7 +252,7 @@ def web_ui(settings: Light | Full) -> WebUi | None:
 
 
 def background(activity: Activity, departures: Departures, services: Services, doubts: Doubts) -> list[Job]:
-    """The jobs of contract 05 section 5."""
+    """The jobs of protocol: operations#background-jobs."""
     return [
         repeat("write down heartbeats", 0, activity.flush_in_time),
         repeat("forget heartbeats", 300, activity.purge),

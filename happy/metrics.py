@@ -1,4 +1,7 @@
-"""Counts of what happens, in plain memory; whoever is asked for them renders them (contract 05 section 6)."""
+"""Counts of what happens, in plain memory; whoever is asked for them renders them.
+
+protocol: operations#metrics
+"""
 
 import re
 from bisect import bisect_left

@@ -1,4 +1,7 @@
-"""Profile pictures from elsewhere: fetched with care, checked by content (contract 05 section 10)."""
+"""Profile pictures from elsewhere: fetched with care, checked by content.
+
+protocol: operations#avatar-processing
+"""
 
 import asyncio
 from base64 import b64encode

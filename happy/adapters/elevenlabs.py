@@ -1,4 +1,4 @@
-"""Voice conversations at ElevenLabs (contract 05 section 9)."""
+"""Voice conversations at ElevenLabs (protocol: operations#other-outbound-calls)."""
 
 from datetime import UTC, datetime
 from typing import Final

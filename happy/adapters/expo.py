@@ -1,4 +1,4 @@
-"""Push notifications through Expo (contract 05 section 8)."""
+"""Push notifications through Expo (protocol: operations#push-delivery)."""
 
 import logging
 import time

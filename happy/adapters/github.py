@@ -1,4 +1,4 @@
-"""GitHub's side of linking an account (contract 05 section 9)."""
+"""GitHub's side of linking an account (protocol: operations#other-outbound-calls)."""
 
 from typing import Any, Final
 from urllib.parse import urlencode

@@ -1,4 +1,4 @@
-"""Who has a subscription, according to RevenueCat (contract 05 section 9)."""
+"""Who has a subscription, according to RevenueCat (protocol: operations#other-outbound-calls)."""
 
 import logging
 from typing import Any

@@ -1,4 +1,7 @@
-"""Everything the server tells clients by itself: `update` and `ephemeral` bodies (contract 02 section 7)."""
+"""Everything the server tells clients by itself: `update` and `ephemeral` bodies.
+
+protocol: realtime#events-to-clients
+"""
 
 from typing import ClassVar, Literal
 

@@ -1,4 +1,4 @@
-"""The feed: what an account should know about others, the newest first (contract 01 section 13.8)."""
+"""The feed: what an account should know about others, the newest first (protocol: http#get-v1feed)."""
 
 import re
 

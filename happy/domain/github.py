@@ -1,4 +1,7 @@
-"""GitHub users: what is taken over from their profile, and how clients get to see it (01 section 12)."""
+"""GitHub users: what is taken over from their profile, and how clients get to see it.
+
+protocol: http#connected-services
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What became of a push notification that was handed over for delivery (contract 01 section 14)."""
+"""What became of a push notification that was handed over for delivery (protocol: http#push)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal

@@ -35,7 +35,7 @@ class MessageDraft(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True, rename="camel", gc=False):
-    """A stored message, in the shape clients read it (contract 01 section 5)."""
+    """A stored message, in the shape clients read it (protocol: http#messages)."""
 
     id: MessageId
     seq: int
@@ -59,5 +59,5 @@ class MessagePage(Struct, frozen=True):
 
 
 def encrypted_content(ciphertext: str) -> bytes:
-    """The content object of contract 01 section 5 around the text a client sent."""
+    """The content object of protocol: http#messages around the text a client sent."""
     return b'{"t":"encrypted","c":' + msgspec.json.encode(ciphertext) + b"}"

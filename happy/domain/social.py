@@ -1,4 +1,6 @@
-"""Friendship: what each move does to a pair of accounts, and who is told (contract 01 sections 13.4-13.7).
+"""Friendship: what each move does to a pair of accounts, and who is told.
+
+protocol: http#post-v1friendsadd, http#notices
 
 A pair has two rows, one for each direction, and each account sees only its own. From strangers on, every move
 keeps them in order: both are `friend` or none is, and who is `pending` is asked by one that is `requested`.

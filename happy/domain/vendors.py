@@ -1,4 +1,4 @@
-"""Credentials of other companies that an account keeps here (contract 01 section 12.5)."""
+"""Credentials of other companies that an account keeps here (protocol: http#vendor-tokens)."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""How much an account may speak, and the conversations that count (contract 01 section 15)."""
+"""How much an account may speak, and the conversations that count (protocol: http#voice)."""
 
 import re
 from typing import Any, Literal

@@ -1,1 +1,1 @@
-"""The realtime channel of contract 02."""
+"""The realtime channel of protocol: realtime#transport-settings."""

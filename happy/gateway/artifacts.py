@@ -1,4 +1,4 @@
-"""Events about artifacts (contract 02 section 5.5)."""
+"""Events about artifacts (protocol: realtime#artifacts)."""
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, TypeVar

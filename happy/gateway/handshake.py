@@ -1,4 +1,4 @@
-"""What a client says of itself when it connects (contract 02 section 2)."""
+"""What a client says of itself when it connects (protocol: realtime#handshake)."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""Events about machines (contract 02 section 5.3)."""
+"""Events about machines (protocol: realtime#machine-events)."""
 
 from collections.abc import Awaitable, Mapping
 

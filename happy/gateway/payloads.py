@@ -1,4 +1,4 @@
-"""What clients send with their events (contract 02 section 5)."""
+"""What clients send with their events (protocol: realtime#events-from-clients)."""
 
 from functools import cache
 from typing import Any, TypeVar

@@ -1,4 +1,4 @@
-"""Remote procedure calls between the connections of an account (contract 02 section 8)."""
+"""Remote procedure calls between the connections of an account (protocol: realtime#rpc-calls)."""
 
 import asyncio
 import logging

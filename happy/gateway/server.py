@@ -1,4 +1,4 @@
-"""The realtime side of the server: sockets come, speak and go (contract 02)."""
+"""The realtime side of the server: sockets come, speak and go (protocol: realtime#transport-settings)."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Events about sessions (contract 02 section 5.2)."""
+"""Events about sessions (protocol: realtime#session-events)."""
 
 from collections.abc import Awaitable, Mapping
 

@@ -1,4 +1,4 @@
-"""Events about usage and access keys (contract 02 sections 5.4 and 5.6)."""
+"""Events about usage and access keys (protocol: realtime#usage-reports, realtime#access-keys)."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any

@@ -1,1 +1,1 @@
-"""The HTTP API of contract 01."""
+"""The HTTP API of protocol: http#pipeline-and-conventions."""

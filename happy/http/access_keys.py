@@ -1,4 +1,4 @@
-"""Access keys of a session and a machine (contract 01 section 9)."""
+"""Access keys of a session and a machine (protocol: http#access-keys)."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""The caller's own account: profile and settings (contract 01 sections 11.1 to 11.3)."""
+"""The caller's own account: profile and settings (protocol: http#account-and-usage)."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Artifacts: list, read, create, edit and delete (contract 01 section 8)."""
+"""Artifacts: list, read, create, edit and delete (protocol: http#artifacts)."""
 
 from functools import partial
 from typing import Annotated, Literal

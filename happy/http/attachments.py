@@ -1,4 +1,4 @@
-"""Encrypted files of a session: upload and download (contract 01 section 6)."""
+"""Encrypted files of a session: upload and download (protocol: http#attachments)."""
 
 import re
 from typing import cast

@@ -1,4 +1,4 @@
-"""Who is calling: the bearer token of a request (contract 01 section 1.2)."""
+"""Who is calling: the bearer token of a request (protocol: http#authentication)."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Request bodies: read within the limit, judged by their type, decoded once (contract 01 section 1.5)."""
+"""Request bodies: read within the limit, judged by their type, decoded once (protocol: http#body-parsing)."""
 
 import re
 from collections.abc import AsyncIterator, Mapping

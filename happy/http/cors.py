@@ -1,4 +1,4 @@
-"""Cross-origin rules (contract 01 section 1.8): every page may call, and none sends cookies."""
+"""Cross-origin rules (protocol: http#cors): every page may call, and none sends cookies."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,7 @@
-"""The log of clients under development; it exists only when it was asked for (contract 01 section 17)."""
+"""The log of clients under development; it exists only when it was asked for.
+
+protocol: http#developer-log-endpoint
+"""
 
 from typing import Any
 

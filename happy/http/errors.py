@@ -1,4 +1,4 @@
-"""From what went wrong to a status and a body (contract 01 section 1.3), in one place."""
+"""From what went wrong to a status and a body (protocol: http#common-answers), in one place."""
 
 from msgspec import UNSET, Struct, UnsetType
 

@@ -1,4 +1,4 @@
-"""The caller's feed (contract 01 section 13.8)."""
+"""The caller's feed (protocol: http#get-v1feed)."""
 
 from typing import Annotated
 

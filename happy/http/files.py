@@ -1,4 +1,4 @@
-"""Public files, such as profile pictures, from local storage (contract 01 section 18)."""
+"""Public files, such as profile pictures, from local storage (protocol: http#infrastructure-endpoints)."""
 
 from pathlib import PurePosixPath
 

@@ -1,4 +1,4 @@
-"""Link an account to a GitHub user, and hear from GitHub (contract 01 sections 12.1 to 12.4)."""
+"""Link an account to a GitHub user, and hear from GitHub (protocol: http#connected-services)."""
 
 from typing import Annotated, Literal, cast
 from urllib.parse import quote

@@ -1,4 +1,4 @@
-"""Machines: register, list and delete (contract 01 section 7)."""
+"""Machines: register, list and delete (protocol: http#machines)."""
 
 from functools import partial
 

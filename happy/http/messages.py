@@ -1,4 +1,4 @@
-"""Messages of a session: append and page (contract 01 section 5)."""
+"""Messages of a session: append and page (protocol: http#messages)."""
 
 import re
 from functools import partial

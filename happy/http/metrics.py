@@ -1,4 +1,7 @@
-"""The metrics port: Prometheus text and a sign of life (contract 01 section 18, 05 section 6)."""
+"""The metrics port: Prometheus text and a sign of life.
+
+protocol: http#infrastructure-endpoints, operations#metrics
+"""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any

@@ -6,7 +6,7 @@ from happy.http.asgi import Scope
 
 
 def origin(scope: Scope, headers: Mapping[bytes, bytes], public_url: str | None) -> str:
-    """The configured address, or the one the request came to (contract 01 section 6.1).
+    """The configured address, or the one the request came to (protocol: http#post-attachmentsrequest-upload).
 
     Of chained proxies, the first is the one the client spoke to.
     """

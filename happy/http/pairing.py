@@ -1,4 +1,4 @@
-"""Sign-in, and linking a new device to an account (contract 01 section 3)."""
+"""Sign-in, and linking a new device to an account (protocol: http#sign-in-and-device-linking)."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,7 @@
-"""The order in which every request is processed (contract 01 section 1.1), around Litestar's handlers."""
+"""The order in which every request is processed, around Litestar's handlers.
+
+protocol: http#order-of-processing
+"""
 
 import logging
 import time

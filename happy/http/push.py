@@ -1,4 +1,4 @@
-"""Push events of sessions to the account's devices (contract 01 section 14)."""
+"""Push events of sessions to the account's devices (protocol: http#push)."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""The devices that receive an account's push notifications (contract 01 section 14)."""
+"""The devices that receive an account's push notifications (protocol: http#push)."""
 
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct

@@ -1,4 +1,4 @@
-"""Query strings: which parameters count, and the integers in them (contract 01 section 1.7)."""
+"""Query strings: which parameters count, and the integers in them (protocol: http#scalars)."""
 
 import re
 from collections.abc import Sequence

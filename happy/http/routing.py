@@ -1,4 +1,7 @@
-"""From a raw path to an endpoint, exactly as contract 01 section 1.6 says; Litestar's own router differs."""
+"""From a raw path to an endpoint, which Litestar's own router would find differently.
+
+protocol: http#routing-details
+"""
 
 from collections.abc import Iterable
 from typing import NamedTuple

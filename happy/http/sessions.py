@@ -1,4 +1,4 @@
-"""Sessions: list, create, archive and delete (contract 01 section 4)."""
+"""Sessions: list, create, archive and delete (protocol: http#sessions)."""
 
 from functools import partial
 from typing import Annotated

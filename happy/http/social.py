@@ -1,4 +1,4 @@
-"""Other people: find them, and be friends with them (contract 01 sections 13.1 to 13.6)."""
+"""Other people: find them, and be friends with them (protocol: http#users-friends-feed)."""
 
 from typing import Annotated
 

@@ -1,4 +1,4 @@
-"""Is the server there, and is it well? (contract 01 section 18)"""
+"""Is the server there, and is it well? (protocol: http#infrastructure-endpoints)"""
 
 import asyncio
 import logging

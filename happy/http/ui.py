@@ -1,4 +1,4 @@
-"""The web app, when a directory with one is configured (contract 01 section 19)."""
+"""The web app, when a directory with one is configured (protocol: http#web-ui-serving)."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Sums of reported usage (contract 01 section 11.4)."""
+"""Sums of reported usage (protocol: http#post-v1usagequery)."""
 
 from typing import Annotated, Literal
 

@@ -1,4 +1,4 @@
-"""Why a request was refused, in the words of contract 01 section 1.4."""
+"""Why a request was refused, in the words of protocol: http#validation-messages."""
 
 import re
 

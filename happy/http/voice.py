@@ -1,4 +1,4 @@
-"""Voice conversations (contract 01 section 15)."""
+"""Voice conversations (protocol: http#voice)."""
 
 from litestar.params import JSONBody
 from msgspec import Struct

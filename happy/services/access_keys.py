@@ -1,4 +1,4 @@
-"""Keys that let one machine read one session (contract 01 section 9). No events anywhere."""
+"""Keys that let one machine read one session (protocol: http#access-keys). No events anywhere."""
 
 from happy.domain.artifacts import AccessKey
 from happy.domain.errors import Conflict, NotFound

@@ -1,4 +1,4 @@
-"""Profile, settings and push tokens of an account (contract 01 sections 11 and 14)."""
+"""Profile, settings and push tokens of an account (protocol: http#account-and-usage, http#push)."""
 
 import msgspec
 from msgspec import Struct

@@ -1,4 +1,7 @@
-"""Who is alive: heartbeats, what is written down of them, and who fell silent (contract 02 section 9)."""
+"""Who is alive: heartbeats, what is written down of them, and who fell silent.
+
+protocol: realtime#presence
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Create, read, edit and delete artifacts (contract 01 section 8, 02 section 5.5)."""
+"""Create, read, edit and delete artifacts (protocol: http#artifacts, realtime#artifacts)."""
 
 from msgspec import UNSET, Struct, UnsetType
 

@@ -1,4 +1,4 @@
-"""Encrypted files of a session: leave to move them, and their bytes (contract 01 section 6)."""
+"""Encrypted files of a session: leave to move them, and their bytes (protocol: http#attachments)."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Copies of profile pictures that live elsewhere (contract 05 section 10)."""
+"""Copies of profile pictures that live elsewhere (protocol: operations#avatar-processing)."""
 
 import logging
 from collections.abc import AsyncIterator

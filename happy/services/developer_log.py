@@ -1,4 +1,7 @@
-"""What clients write into this server's log file while somebody develops them (contract 01 section 17)."""
+"""What clients write into this server's log file while somebody develops them.
+
+protocol: http#developer-log-endpoint
+"""
 
 import logging
 from typing import Literal

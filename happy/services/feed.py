@@ -1,4 +1,4 @@
-"""Post to an account's feed and page through it (contract 01 section 13.8)."""
+"""Post to an account's feed and page through it (protocol: http#get-v1feed)."""
 
 from msgspec import Struct
 

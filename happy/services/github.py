@@ -1,4 +1,4 @@
-"""Link accounts to GitHub users, and unlink them (contract 01 section 12)."""
+"""Link accounts to GitHub users, and unlink them (protocol: http#connected-services)."""
 
 import asyncio
 import hashlib

@@ -1,4 +1,4 @@
-"""Who sends a request: the account behind a bearer token (contract 01 section 1.2)."""
+"""Who sends a request: the account behind a bearer token (protocol: http#authentication)."""
 
 import asyncio
 

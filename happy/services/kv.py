@@ -1,4 +1,4 @@
-"""Read and atomically change the key-value store (contract 01 section 10)."""
+"""Read and atomically change the key-value store (protocol: http#key-value-store)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Register, list, update and delete machines (contract 01 section 7, 02 section 5.3)."""
+"""Register, list, update and delete machines (protocol: http#machines, realtime#machine-events)."""
 
 from happy.domain.errors import Conflict, NotFound
 from happy.domain.events import (

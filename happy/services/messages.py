@@ -1,4 +1,4 @@
-"""Append messages to a session and page through them (contract 01 section 5)."""
+"""Append messages to a session and page through them (protocol: http#messages)."""
 
 from asyncio import CancelledError
 from collections.abc import Sequence

@@ -1,4 +1,7 @@
-"""Sign in with a key, and link new devices to an account (contract 01 section 3, 04 sections 1 and 2)."""
+"""Sign in with a key, and link new devices to an account.
+
+protocol: http#sign-in-and-device-linking, cryptography#account-sign-in, cryptography#linking-flows
+"""
 
 import logging
 from typing import Literal

@@ -1,4 +1,7 @@
-"""Tell an account's devices that something happened in a session (contract 01 section 14, 02 section 10)."""
+"""Tell an account's devices that something happened in a session.
+
+protocol: http#push, realtime#push-suppression
+"""
 
 import asyncio
 import logging

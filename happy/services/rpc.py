@@ -1,4 +1,7 @@
-"""Route a call from one connection to the connection that serves the method (contract 02 section 8)."""
+"""Route a call from one connection to the connection that serves the method.
+
+protocol: realtime#rpc-calls
+"""
 
 import asyncio
 import time

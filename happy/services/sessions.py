@@ -1,4 +1,4 @@
-"""Create, list, update, stop and delete sessions (contract 01 section 4, 02 section 5.2)."""
+"""Create, list, update, stop and delete sessions (protocol: http#sessions, realtime#session-events)."""
 
 from typing import TypeVar
 

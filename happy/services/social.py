@@ -1,4 +1,4 @@
-"""Find people and be friends with them (contract 01 section 13)."""
+"""Find people and be friends with them (protocol: http#users-friends-feed)."""
 
 from collections.abc import Callable
 

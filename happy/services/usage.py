@@ -1,4 +1,7 @@
-"""Keep and sum up what sessions report of their cost (contract 01 section 11.4, 02 section 5.4)."""
+"""Keep and sum up what sessions report of their cost.
+
+protocol: http#post-v1usagequery, realtime#usage-reports
+"""
 
 from collections.abc import Mapping
 from functools import partial

@@ -1,4 +1,4 @@
-"""Keep credentials of other companies, sealed, and hand them back (contract 01 section 12.5)."""
+"""Keep credentials of other companies, sealed, and hand them back (protocol: http#vendor-tokens)."""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""Let accounts speak with an assistant within their limits (contract 01 section 15)."""
+"""Let accounts speak with an assistant within their limits (protocol: http#voice)."""
 
 import logging
 from typing import Literal

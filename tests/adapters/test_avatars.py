@@ -1,4 +1,4 @@
-"""Fetching and judging pictures that somebody else names (contract 05 section 10)."""
+"""Fetching and judging pictures that somebody else names (protocol: operations#avatar-processing)."""
 
 import ssl
 import subprocess

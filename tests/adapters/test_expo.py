@@ -1,4 +1,4 @@
-"""Push delivery through Expo (contract 05 section 8)."""
+"""Push delivery through Expo (protocol: operations#push-delivery)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Calls to GitHub (contract 05 section 9)."""
+"""Calls to GitHub (protocol: operations#other-outbound-calls)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Calls to ElevenLabs and RevenueCat (contract 05 section 9)."""
+"""Calls to ElevenLabs and RevenueCat (protocol: operations#other-outbound-calls)."""
 
 import pytest
 

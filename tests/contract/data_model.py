@@ -1,4 +1,6 @@
-"""What contract 03 says about every table, in PostgreSQL's own words; tests compare databases with it.
+"""What the data model says about every table, in PostgreSQL's own words; tests compare databases with it.
+
+protocol: data-model#tables
 
 Columns: name, type, `!` for NOT NULL, `=` and the default. Keys: columns, target, ON DELETE.
 """

@@ -1,4 +1,7 @@
-"""Builds PostgreSQL databases from contract 03, as other servers of this protocol leave them behind."""
+"""Builds PostgreSQL databases as other servers of this protocol leave them behind.
+
+protocol: data-model#tables
+"""
 
 from typing import Any
 

@@ -1,4 +1,7 @@
-"""The migrations, the tables, the generated SQL and contract 03 describe the same database."""
+"""The migrations, the tables, the generated SQL and the protocol describe the same database.
+
+protocol: data-model#tables
+"""
 
 import re
 import sqlite3

@@ -53,7 +53,7 @@ async def test_a_client_name_that_is_no_text_does_no_harm(
 
 
 async def test_every_scope_hears_what_it_should_and_nothing_else(account: Account, stranger: Account) -> None:
-    """One of each change, and the table of contract 02 section 6."""
+    """One of each change, and the table of protocol: realtime#recipient-filters."""
     api = account.api
     session = await api.create_session()
     machine = await api.register_machine()

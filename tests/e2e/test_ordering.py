@@ -1,4 +1,4 @@
-"""What arrives before what: contract 02 section 11, with the official client."""
+"""What arrives before what: protocol: realtime#ordering-guarantees, with the official client."""
 
 import asyncio
 

@@ -1,4 +1,7 @@
-"""A terminal and a control-plane tool get their token from a signed-in phone: contract 04 section 2."""
+"""A terminal and a control-plane tool get their token from a signed-in phone.
+
+protocol: cryptography#linking-flows
+"""
 
 import base64
 import json

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "10"))
 NOWHERE = "http://127.0.0.1:9"
 MAY_FAIL = {"/v1/voice/conversations", "/v1/voice/usage", "/v1/connect/github/webhook"}
-"""The contract names a 500 for these where no credentials are set (01 sections 12.3 and 15)."""
+"""They are 500 where no credentials are set (protocol: http#post-v1connectgithubwebhook, http#voice)."""
 
 CANNOT_BE_WRONG = {"GET /", "GET /health"}
 

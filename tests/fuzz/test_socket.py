@@ -154,7 +154,10 @@ async def read_everything(api: ApiClient, ids: dict[str, str]) -> None:
 async def test_an_event_with_a_callback_is_always_answered(
     api: ApiClient, event: str, payload: Any, more: list[Any]
 ) -> None:
-    """Clients wait for some of these without a time-out, holding a lock (contract 07 section 2)."""
+    """Clients wait for some of these without a time-out, holding a lock.
+
+    protocol: clients#rules-a-server-must-respect
+    """
     async with api.user_socket() as socket:
         answer = socket._acks[77] = asyncio.get_running_loop().create_future()
         await socket.send_raw(f"4277{json.dumps([event, payload, *more])}")

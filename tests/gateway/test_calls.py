@@ -1,4 +1,4 @@
-"""Calls from one socket of an account to another (contract 02 section 8)."""
+"""Calls from one socket of an account to another (protocol: realtime#rpc-calls)."""
 
 import asyncio
 from contextlib import AsyncExitStack

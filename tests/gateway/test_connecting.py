@@ -1,4 +1,7 @@
-"""Who may connect, as what, and what a refusal looks like (contract 02 sections 1, 2 and 9.1)."""
+"""Who may connect, as what, and what a refusal looks like.
+
+protocol: realtime#transport-settings, realtime#handshake, realtime#app-state
+"""
 
 import asyncio
 from typing import Any
@@ -102,7 +105,7 @@ async def fail(*_: object) -> None:
 async def test_a_passing_fault_closes_the_transport_and_is_no_refusal(
     api: ApiClient, mid: str, scope: str, flavor: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # contract 07: a connect error stops the reconnection of clients for good
+    # A connect error stops the reconnection for good (protocol: clients#rules-a-server-must-respect).
     client = SocketClient.open(api.url, token=api.token, client_type=scope, machine_id=mid)
     if scope == "user-scoped":  # whose account nobody has asked for yet
         fresh = ApiClient(api.url)
@@ -188,7 +191,7 @@ async def test_an_app_that_is_gone_is_not_looked_at(api: ApiClient, foreground: 
 
 
 async def test_only_explicit_users_count(api: ApiClient, sid: str, mid: str, foreground: Foreground) -> None:
-    # contract 06 E12 is kept: whoever does not say that it is an app never suppresses pushes
+    # docs/defects.md E12 is kept: whoever does not say that it is an app never suppresses pushes
     async with (
         unscoped(api, app_state="active") as plain,
         api.session_socket(sid, app_state="active") as session,

@@ -1,4 +1,4 @@
-"""What was wrong with the reference server, by the rows of contract 06, and is not wrong here."""
+"""What was wrong with the reference server, by the rows of docs/defects.md, and is not wrong here."""
 
 import asyncio
 import logging
@@ -83,7 +83,9 @@ async def test_a6_the_last_heartbeats_were_lost_because_the_database_was_closed_
             await settle(daemon)
         await daemon.wait_closed()
 
-    assert not daemon.disconnected_by_server  # contract 07: that would stop its reconnection for good
+    assert (
+        not daemon.disconnected_by_server
+    )  # protocol: clients#rules-a-server-must-respect: that would stop its reconnection for good
     async with open_rows(server.settings) as rows:
         assert [(True, at)] == await rows(sa.select(machines.c.active, machines.c.last_active_at))
 

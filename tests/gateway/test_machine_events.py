@@ -1,4 +1,7 @@
-"""Events about machines, and how their connections show (contract 02 sections 4 and 5.3)."""
+"""Events about machines, and how their connections show.
+
+protocol: realtime#connection-lifecycle-side-effects, realtime#machine-events
+"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who hears what, whoever causes it (contract 02 sections 3 and 6)."""
+"""Who hears what, whoever causes it (protocol: realtime#rooms, realtime#recipient-filters)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack

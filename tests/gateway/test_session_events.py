@@ -1,4 +1,4 @@
-"""Events about sessions, to the field (contract 02 section 5.2)."""
+"""Events about sessions, to the field (protocol: realtime#session-events)."""
 
 from typing import Any
 
@@ -320,7 +320,7 @@ async def test_an_ended_session_is_inactive_and_ignores_late_heartbeats(api: Api
 async def test_an_end_that_is_followed_by_a_disconnect_is_processed(
     api: ApiClient, sid: str, politely: bool
 ) -> None:
-    # contract 07: what a session does at its exit
+    # What a session does at its exit (protocol: clients#rules-a-server-must-respect).
     async with api.user_socket() as phone:
         session = api.session_socket(sid)
         await session.connect()

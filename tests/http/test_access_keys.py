@@ -1,4 +1,4 @@
-"""Access keys over HTTP and over sockets (contract 01 section 9, 02 section 5.6)."""
+"""Access keys over HTTP and over sockets (protocol: http#access-keys, realtime#access-keys)."""
 
 import asyncio
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""Profile and settings (contract 01 sections 11.1 to 11.3)."""
+"""Profile and settings (protocol: http#account-and-usage)."""
 
 import asyncio
 import json

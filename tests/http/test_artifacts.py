@@ -1,4 +1,4 @@
-"""Artifacts over HTTP and over sockets (contract 01 section 8, 02 section 5.5)."""
+"""Artifacts over HTTP and over sockets (protocol: http#artifacts, realtime#artifacts)."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""Attachments through the server (contract 01 section 6)."""
+"""Attachments through the server (protocol: http#attachments)."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""How request bodies are read and judged (contract 01 section 1.5)."""
+"""How request bodies are read and judged (protocol: http#body-parsing)."""
 
 import asyncio
 import json

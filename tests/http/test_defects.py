@@ -1,4 +1,4 @@
-"""What was wrong with the reference server, by the rows of contract 06, where no other test says so."""
+"""What was wrong with the reference server, by the rows of docs/defects.md, where no other test says so."""
 
 import logging
 import time

@@ -1,4 +1,7 @@
-"""What clients are told when something behind the endpoints fails (contract 01 sections 1.2, 1.3)."""
+"""What clients are told when something behind the endpoints fails.
+
+protocol: http#authentication, http#common-answers
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,4 @@
-"""The feed: pages, cursors, and the notices in it (contract 01 sections 13.7 and 13.8)."""
+"""The feed: pages, cursors, and the notices in it (protocol: http#notices, http#get-v1feed)."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Linking GitHub users, and the webhook (contract 01 sections 12.1 to 12.4)."""
+"""Linking GitHub users, and the webhook (protocol: http#connected-services)."""
 
 import hmac
 import itertools

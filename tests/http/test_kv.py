@@ -1,4 +1,4 @@
-"""The key-value store (contract 01 section 10)."""
+"""The key-value store (protocol: http#key-value-store)."""
 
 import asyncio
 from typing import Any

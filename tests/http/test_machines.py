@@ -1,4 +1,4 @@
-"""Machines (contract 01 section 7)."""
+"""Machines (protocol: http#machines)."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Messages (contract 01 section 5)."""
+"""Messages (protocol: http#messages)."""
 
 import asyncio
 import itertools

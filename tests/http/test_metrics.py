@@ -1,4 +1,4 @@
-"""The metrics port (contract 05 section 6, 01 section 18)."""
+"""The metrics port (protocol: operations#metrics, http#infrastructure-endpoints)."""
 
 import re
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Sign-in and linking of devices (contract 01 section 3)."""
+"""Sign-in and linking of devices (protocol: http#sign-in-and-device-linking)."""
 
 import base64
 import json

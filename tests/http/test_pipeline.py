@@ -1,4 +1,7 @@
-"""What holds for every request: authentication, CORS, headers (contract 01 sections 1.1 to 1.3 and 1.8)."""
+"""What holds for every request: authentication, CORS, headers.
+
+protocol: http#pipeline-and-conventions, http#cors
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Push events of sessions (contract 01 section 14, 02 section 10, 05 section 8)."""
+"""Push events of sessions (protocol: http#push, realtime#push-suppression, operations#push-delivery)."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Push tokens (contract 01 section 14)."""
+"""Push tokens (protocol: http#push)."""
 
 from typing import Any
 

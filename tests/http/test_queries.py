@@ -1,4 +1,4 @@
-"""Query parameters (contract 01 sections 1.6 and 1.7)."""
+"""Query parameters (protocol: http#routing-details, http#scalars)."""
 
 import pytest
 

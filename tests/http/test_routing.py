@@ -1,4 +1,4 @@
-"""Which requests reach an endpoint (contract 01 section 1.6)."""
+"""Which requests reach an endpoint (protocol: http#routing-details)."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Sessions (contract 01 section 4)."""
+"""Sessions (protocol: http#sessions)."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""User search, profiles and friends (contract 01 sections 13.1 to 13.6, 02 section 7.1)."""
+"""User search, profiles and friends (protocol: http#users-friends-feed, realtime#update)."""
 
 import asyncio
 import contextlib

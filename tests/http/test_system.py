@@ -1,4 +1,4 @@
-"""Banner, health and public files (contract 01 section 18)."""
+"""Banner, health and public files (protocol: http#infrastructure-endpoints)."""
 
 from datetime import UTC, datetime, timedelta
 

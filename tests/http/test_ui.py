@@ -1,4 +1,4 @@
-"""Serving the web app (contract 01 section 19)."""
+"""Serving the web app (protocol: http#web-ui-serving)."""
 
 import json
 from collections.abc import Iterator

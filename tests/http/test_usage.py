@@ -1,4 +1,7 @@
-"""Usage reports over sockets and their sums over HTTP (contract 02 section 5.4, 01 section 11.4)."""
+"""Usage reports over sockets and their sums over HTTP.
+
+protocol: realtime#usage-reports, http#post-v1usagequery
+"""
 
 import time
 from typing import Any

@@ -1,4 +1,4 @@
-"""Vendor tokens (contract 01 section 12.5)."""
+"""Vendor tokens (protocol: http#vendor-tokens)."""
 
 from typing import Any
 

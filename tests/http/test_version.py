@@ -1,4 +1,4 @@
-"""Is the app up to date? (contract 01 section 16)"""
+"""Is the app up to date? (protocol: http#post-v1version)"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Voice conversations (contract 01 section 15)."""
+"""Voice conversations (protocol: http#voice)."""
 
 import base64
 import json

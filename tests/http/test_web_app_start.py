@@ -1,4 +1,7 @@
-"""The web app's start as it is on the wire (contract 07 section 1): every answer and event, to the field."""
+"""The web app's start as it is on the wire: every answer and event, to the field.
+
+protocol: clients#who-sends-what
+"""
 
 import base64
 import json
@@ -92,7 +95,7 @@ class WebApp:
         return answers
 
     def socket(self) -> SocketClient:
-        """Its connection: every event that arrives is held to the shapes of contract 02 section 7."""
+        """Its connection: events are held to their shapes (protocol: realtime#events-to-clients)."""
         return SocketClient.open(
             self._url, token=self.token, client_type="user-scoped", app_state="active", happy_client=CLIENT
         )
@@ -225,7 +228,7 @@ async def take_away(api: ApiClient, ids: dict[str, str]) -> None:
 
 
 async def link_github(rows: Rows, account_id: str) -> None:
-    """A profile as GitHub gives it of somebody who tells neither name nor email (contract 06 D16)."""
+    """A profile as GitHub gives it of somebody who tells neither name nor email (docs/defects.md D16)."""
     await rows(
         sa.insert(github_users).values(id=account_id, profile=json.dumps(GITHUB), created_at=0, updated_at=0)
     )

@@ -18,7 +18,7 @@ OWNER = AccountId("owner")
 SID, MID = SessionId("s"), MachineId("m")
 
 
-# -- who receives what (contract 02 section 6) -------------------------------------------------------------
+# -- who receives what (protocol: realtime#recipient-filters) ----------------------------------
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_request_expires(response: str | None, after: int, expired: bool) -> N
         (0, 0),
         (-1, -1),
         (-10 * MINUTE, -10 * MINUTE),
-        (-10 * MINUTE - 1, 0),  # contract 06 E3: a slow clock was ignored for ever
+        (-10 * MINUTE - 1, 0),  # docs/defects.md E3: a slow clock was ignored for ever
         (-NOW, 0),
         (1, 0),
         (10**30, 0),

@@ -1,4 +1,4 @@
-"""What tickets amount to, and what a device is told of an event (contract 01 section 14)."""
+"""What tickets amount to, and what a device is told of an event (protocol: http#push)."""
 
 from typing import Any
 

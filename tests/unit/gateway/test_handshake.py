@@ -1,4 +1,4 @@
-"""What the auth object of a CONNECT packet means (contract 02 section 2)."""
+"""What the auth object of a CONNECT packet means (protocol: realtime#handshake)."""
 
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_only_explicit_users_can_look_at_the_app(fields: Any, explicit: bool, fo
         (None, "web/1", "web/1"),
         ("", "web/1", "web/1"),
         ("", "", "unknown"),
-        # contract 06 A3: anything but text ended the process
+        # docs/defects.md A3: anything but text ended the process
         *((odd, "web/1", "web/1") for odd in (5, True, {}, ["cli"], {"a": 1})),
         ("x" * 101, "", "x" * 100),
     ],

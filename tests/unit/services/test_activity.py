@@ -1,4 +1,7 @@
-"""Who is announced alive or gone, and what is written down of it (contract 02 sections 4 and 9)."""
+"""Who is announced alive or gone, and what is written down of it.
+
+protocol: realtime#connection-lifecycle-side-effects, realtime#presence
+"""
 
 from typing import Any
 
@@ -270,7 +273,7 @@ async def test_loading_a_session_by_its_tag_ends_its_silence(world: World, owner
 
 
 async def test_a_session_that_writes_has_been_resumed(world: World, owner: AccountId) -> None:
-    # contract 07: `resume-happy-session` does not load the session first
+    # `resume-happy-session` does not load it first (protocol: clients#rules-a-server-must-respect).
     for write in (
         lambda sid, version: world.sessions.update_metadata(owner, sid, version, "m"),
         lambda sid, version: world.sessions.update_agent_state(owner, sid, version, "s"),

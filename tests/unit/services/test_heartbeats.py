@@ -1,4 +1,7 @@
-"""What is remembered of heartbeats, and which of them are worth writing down (contract 02 section 9.2)."""
+"""What is remembered of heartbeats, and which of them are worth writing down.
+
+protocol: realtime#heartbeat-persistence
+"""
 
 from asyncio import Event
 
@@ -61,8 +64,8 @@ async def test_a_row_is_looked_at_once_in_thirty_seconds(clock: Clock) -> None:
         (True, 0, False),
         (True, 30_000, False),
         (True, 30_001, True),
-        (True, -30_001, False),  # contract 06 E2: the last active time moved backwards
-        (False, 0, True),  # contract 06 E1: inactive for half a minute after a restart
+        (True, -30_001, False),  # docs/defects.md E2: the last active time moved backwards
+        (False, 0, True),  # docs/defects.md E1: inactive for half a minute after a restart
         (False, 1, True),
     ],
 )

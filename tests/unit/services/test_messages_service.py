@@ -1,4 +1,4 @@
-"""Appending messages and announcing each of them once (contract 01 section 5)."""
+"""Appending messages and announcing each of them once (protocol: http#messages)."""
 
 import asyncio
 from typing import Any

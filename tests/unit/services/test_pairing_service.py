@@ -1,4 +1,4 @@
-"""Signing in, and linking devices (contract 01 section 3)."""
+"""Signing in, and linking devices (protocol: http#sign-in-and-device-linking)."""
 
 import asyncio
 import os

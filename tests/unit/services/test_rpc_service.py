@@ -1,4 +1,4 @@
-"""Calls between the connections of an account (contract 02 section 8.2), without any connection."""
+"""Calls between the connections of an account (protocol: realtime#rpc-call), without any connection."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Use cases on sessions and machines, and the events they cause (contract 01 sections 4 and 7)."""
+"""Use cases on sessions and machines, and the events they cause (protocol: http#sessions, http#machines)."""
 
 import asyncio
 from typing import Any
