@@ -93,7 +93,7 @@ def migrate(settings: Light | Full) -> None:
     if isinstance(settings, Full):
         import asyncio
 
-        from happy.adapters.full import schema as postgres
+        from happy.adapters.full.postgres import schema as postgres
 
         asyncio.run(postgres.prepare(settings.database_url))
         sys.stdout.write("The database is up to date.\n")
@@ -110,7 +110,7 @@ def schema_check(settings: Light | Full) -> None:
     if isinstance(settings, Full):
         import asyncio
 
-        from happy.adapters.full import schema as postgres
+        from happy.adapters.full.postgres import schema as postgres
 
         asyncio.run(postgres.verify(settings.database_url))
         sys.stdout.write("The database is up to date.\n")
@@ -156,7 +156,7 @@ def _parse(arguments: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _announce(settings: Light) -> None:
-    from happy.http.announcement import announcement, lan_addresses
+    from happy.cli.startup_banner import announcement, lan_addresses
 
     sys.stdout.write(announcement(settings, lan_addresses()))
     sys.stdout.flush()

@@ -13,26 +13,26 @@ import msgspec
 from happy import crypto
 from happy.adapters import Adapters
 from happy.adapters.keys import open_keys
-from happy.adapters.outbound import Outbound, build_outbound
-from happy.adapters.web_client import WebClient
+from happy.adapters.outbound.bundle import Outbound, build_outbound
+from happy.adapters.outbound.http_client import WebClient
 from happy.domain.attachments import AttachmentNames
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, NodeId
-from happy.gateway.artifacts import ArtifactEvents
-from happy.gateway.elsewhere import Elsewhere
 from happy.gateway.engine import EngineSettings, PathPrefix
 from happy.gateway.engine import Server as Engine
+from happy.gateway.events.artifacts import ArtifactEvents
+from happy.gateway.events.machines import MachineEvents
+from happy.gateway.events.rpc import RpcEvents
+from happy.gateway.events.sessions import SessionEvents
+from happy.gateway.events.usage import AccessKeyEvents, UsageEvents
 from happy.gateway.hub import Hub
-from happy.gateway.machines import MachineEvents
-from happy.gateway.recovery import build_recovery
-from happy.gateway.rpc import RpcEvents
+from happy.gateway.recovery.cluster import Elsewhere
+from happy.gateway.recovery.recovery import build_recovery
 from happy.gateway.server import Gateway
-from happy.gateway.sessions import SessionEvents
-from happy.gateway.usage import AccessKeyEvents, UsageEvents
 from happy.http.app import Services, build_app
 from happy.http.metrics import build_metrics_app
-from happy.http.ui import WebUi
+from happy.http.web_app import WebUi
 from happy.metrics import Metrics, Series
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
@@ -42,27 +42,27 @@ from happy.services.attachments import AttachmentService
 from happy.services.attendance import DEPARTURE_SECONDS, Attendance
 from happy.services.avatars import AvatarService
 from happy.services.background import Job, repeat, running
+from happy.services.cluster_rpc import RemoteCalls
 from happy.services.deletions import Deletions
 from happy.services.departures import Departures
 from happy.services.developer_log import DeveloperLog
-from happy.services.doubts import Doubts
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubStates, GithubWebhook
 from happy.services.identity import IdentityService
+from happy.services.in_doubt import Doubts
 from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
 from happy.services.readiness import Readiness
-from happy.services.remote_calls import RemoteCalls
 from happy.services.rpc import CALL_SECONDS, GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
 from happy.services.steady_clock import SteadyClock
 from happy.services.unit_of_work import UnitOfWork
 from happy.services.usage import UsageService
-from happy.services.vendors import VendorService
+from happy.services.vendor_tokens import VendorService
 from happy.services.voice import VoiceService
 from happy.settings import Full, Light
 

@@ -13,8 +13,8 @@ import uvicorn
 
 from happy.bootstrap import Application, ASGIApp, open_application
 from happy.domain.errors import StartupError
-from happy.http.delivery import DeliveringHttp
-from happy.http.open_files import raise_limit
+from happy.http.framework.delivery import DeliveringHttp
+from happy.http.framework.open_files import raise_limit
 from happy.settings import Full, Light
 
 BACKLOG = 2048

@@ -107,7 +107,7 @@ def newest_first(table: Table, owner_key: str, sort_key: str) -> Index:
 
 
 def by_bytes(name: str, *columns: Any, where: Any = None) -> Index:
-    """An index whose last column is sorted as `schema.constructs.byte_order` does."""
+    """An index whose last column is sorted as `schema.expressions.byte_order` does."""
     on = {"postgresql": '{} COLLATE "C"'}
     return Index(name, *columns, info={ON_LAST: on}, sqlite_where=where, postgresql_where=where)
 
@@ -123,7 +123,7 @@ def unanswered_by_time(name: str, requests: Table) -> Index:
 
 
 def ignoring_case(name: str, column: str) -> Index:
-    """An index on what `schema.constructs.ignoring_case` makes of a column."""
+    """An index on what `schema.expressions.ignoring_case` makes of a column."""
     SPELLED_DIFFERENTLY.add(name)
     on = {"postgresql": 'lower({} COLLATE "C")', "sqlite": "{} COLLATE NOCASE"}
     return Index(name, column, info={ON_LAST: on})

@@ -22,8 +22,8 @@ from sqlalchemy.dialects.sqlite.base import SQLiteCompiler
 from sqlalchemy.sql.visitors import iterate
 
 import schema.queries
-from schema.constructs import AnyOf
-from schema.generated import Artifact, main
+from schema.codegen import Artifact, main
+from schema.expressions import AnyOf
 from schema.listings import Listing
 
 FOLDER = Path(__file__).parent / "compiled"

@@ -1,6 +1,6 @@
 """Render the schema: `python -m schema.ddl [--check]`.
 
-Writes `sqlite.sql`, which a new light database is made from, and `history.py`, the list of revisions; both
+Writes `sqlite.sql`, which a new light database is made from, and `revisions.py`, the list of revisions; both
 spare a starting server the import of SQLAlchemy and Alembic.
 """
 
@@ -12,7 +12,7 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable, ExecutableDDLElement
 
-from schema.generated import Artifact, main
+from schema.codegen import Artifact, main
 from schema.migrate import revisions
 from schema.tables import metadata
 
@@ -47,14 +47,14 @@ def sqlite_sql() -> str:
     return "\n\n".join([*parts, VERSION.format(head=revisions()[-1])])
 
 
-def history() -> str:
+def revision_list() -> str:
     known = revisions()
     return HISTORY.format(revisions=", ".join(f'"{revision}"' for revision in known), head=known[-1])
 
 
 def artifacts() -> Iterator[Artifact]:
     yield HERE / "sqlite.sql", sqlite_sql()
-    yield HERE / "history.py", history()
+    yield HERE / "revisions.py", revision_list()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests import databases, services
-from tests.places import FLAVORS, OpenPlace, Place, full_place, light_place
+from tests.support import databases, services
+from tests.support.environments import FLAVORS, OpenPlace, Place, full_place, light_place
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -35,7 +35,7 @@ class MessageDraft(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True, rename="camel", gc=False):
-    """A stored message, in the shape clients read it (protocol: http#messages)."""
+    """A stored message, in the shape clients read it."""
 
     id: MessageId
     seq: int

@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.events import Scope
-from happy.gateway import replay
-from happy.gateway.cursors import seq_of, split_cursor
+from happy.gateway.recovery import replay
+from happy.gateway.recovery.cursors import seq_of, split_cursor
 
 MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a token
 MISSING_SESSION = "Session ID required for session-scoped clients"

@@ -10,18 +10,18 @@ import msgspec
 from happy.domain.events import Audience, Ephemeral, Scope, Update
 from happy.domain.ports.pubsub import EventBus, OnReply, Origin
 from happy.domain.values import AccountId, ConnectionId
-from happy.gateway import frame as frames
+from happy.gateway import envelope as frames
 from happy.gateway.connections import AccountConnections
 from happy.gateway.engine import Ack, Socket, encode_event
-from happy.gateway.frame import Frame
+from happy.gateway.envelope import Frame
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import Event, is_known
 from happy.gateway.in_flight import InFlight, SharedBounds
-from happy.gateway.recovery import Recovery
+from happy.gateway.recovery.history import Event, is_known
+from happy.gateway.recovery.recovery import Recovery
 
 if TYPE_CHECKING:
-    from happy.domain.positions import Position
-    from happy.gateway.past import Past
+    from happy.domain.stream_position import Position
+    from happy.gateway.recovery.session import Past
 
 NO_LABELS = ("", "")
 REFUSAL_SECONDS = 0.2

@@ -10,14 +10,14 @@ from happy.domain.errors import Unauthenticated
 from happy.domain.ports.pubsub import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, MachineId, NodeId, SessionId
 from happy.gateway import handshake
-from happy.gateway.answers import answer
-from happy.gateway.catch_up import CatchingUp, CatchUp
 from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
+from happy.gateway.events.acks import answer
+from happy.gateway.events.payloads import AppState, parse
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.in_flight import OVERLAPPING, SharedBounds
-from happy.gateway.past import Past
-from happy.gateway.payloads import AppState, parse
+from happy.gateway.recovery.catch_up import CatchingUp, CatchUp
+from happy.gateway.recovery.session import Past
 from happy.metrics import Metrics
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService

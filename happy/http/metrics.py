@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from happy.http.answers import Answer, json_answer
-from happy.http.asgi import ASGIApp, Receive, Scope, Send
-from happy.http.errors import RefusalBody
-from happy.http.system import now
+from happy.http.endpoints.health import now
+from happy.http.framework.asgi import ASGIApp, Receive, Scope, Send
+from happy.http.framework.errors import RefusalBody
+from happy.http.framework.responses import Answer, json_answer
 from happy.metrics import Counter, Histogram, Metrics, Total
 
 if TYPE_CHECKING:

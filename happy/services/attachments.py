@@ -11,7 +11,7 @@ from happy.domain.ports.clock import Elapsed
 from happy.domain.ports.filestore import FileStore, StoredFile, UploadTicket
 from happy.domain.ports.repository import Store
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId
-from happy.services.rate import Window
+from happy.services.rate_limit import Window
 
 UPLOADS_PER_MINUTE = 60
 TOO_LARGE = "File too large (max 10MB)"

@@ -9,7 +9,7 @@ from typing import Literal
 from happy.domain.errors import TooMany
 from happy.domain.ports.clock import Elapsed
 from happy.domain.values import MINUTE, Millis
-from happy.services.rate import Window
+from happy.services.rate_limit import Window
 
 ENTRIES_PER_MINUTE = 600
 LONGEST = 8_000

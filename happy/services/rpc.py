@@ -16,8 +16,8 @@ from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder, LocalConnection, LocalConnections
 from happy.domain.values import AccountId, ConnectionId
 from happy.metrics import UNKNOWN, Metrics
-from happy.services.questions import Outcome, Questions
-from happy.services.remote_calls import Absent, RemoteCalls
+from happy.services.cluster_rpc import Absent, RemoteCalls
+from happy.services.pending_requests import Outcome, Questions
 
 GRACE_SECONDS = 15.0
 CALL_SECONDS = 30.0

@@ -14,7 +14,7 @@ from happy.domain.ports.repository import Store, Transaction
 from happy.domain.social import Change, Notice, Relation, Transition
 from happy.domain.values import MINUTE, AccountId, Millis
 from happy.services import feed
-from happy.services.rate import Window
+from happy.services.rate_limit import Window
 from happy.services.unit_of_work import Changes, UnitOfWork
 
 SEARCH_LIMIT = 10

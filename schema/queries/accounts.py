@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import any_of
+from schema.expressions import any_of
 from schema.tables import accounts, github_users, push_tokens, service_account_tokens
 
 _own = accounts.c.id == param("account")

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
-from schema.constructs import only
+from schema.expressions import only
 from schema.queries import messages as queries
 from schema.tables import accounts, sessions
 from schema.tables import session_messages as messages

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import byte_order
+from schema.expressions import byte_order
 from schema.tables import accounts, github_users, repeat_keys
 from schema.types import Json, Millis
 

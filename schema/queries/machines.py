@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import any_of, greatest
+from schema.expressions import any_of, greatest
 from schema.listings import Listing
 from schema.tables import access_keys, machines
 from schema.types import Millis

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import largest
+from schema.expressions import largest
 from schema.listings import Listing
 from schema.tables import session_messages as messages
 from schema.tables import sessions

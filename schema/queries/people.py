@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import ignoring_case
+from schema.expressions import ignoring_case
 from schema.queries.deletions import DELETED_OWNER
 from schema.tables import accounts, github_users
 from schema.tables import user_relationships as relations

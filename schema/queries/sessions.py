@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import any_of, byte_order, greatest
+from schema.expressions import any_of, byte_order, greatest
 from schema.listings import Listing
 from schema.queries.deletions import DELETED_OWNER
 from schema.tables import sessions

@@ -5,7 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.constructs import byte_order
+from schema.expressions import byte_order
 from schema.queries.deletions import DELETED_OWNER
 from schema.tables import accounts
 from schema.tables import user_relationships as relations

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from schema.constructs import RowCount
+from schema.expressions import RowCount
 from schema.queries.deletions import DELETED_OWNER
 from schema.tables import accounts, machines, session_messages, sessions
 

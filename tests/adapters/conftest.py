@@ -4,8 +4,8 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from happy.adapters.web_client import WebClient
-from tests.upstreams import Answer, Upstream
+from happy.adapters.outbound.http_client import WebClient
+from tests.support.outside_services import Answer, Upstream
 
 
 @pytest.fixture(scope="session")

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from happy.adapters import avatars
-from happy.adapters.avatars import WebAvatars
-from happy.adapters.web_client import WebClient
+from happy.adapters.outbound import avatars
+from happy.adapters.outbound.avatars import WebAvatars
+from happy.adapters.outbound.http_client import WebClient
 from happy.domain.errors import HappyError, Invalid, TooLarge, Unavailable
-from tests.pictures import jpeg, png
-from tests.upstreams import Answer, Upstream
+from tests.support.outside_services import Answer, Upstream
+from tests.support.pictures import jpeg, png
 
 PICTURE = png(40, 20)
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.expo import ExpoPush
-from happy.adapters.web_client import WebClient
+from happy.adapters.outbound.expo import ExpoPush
+from happy.adapters.outbound.http_client import WebClient
 from happy.domain.push import Notification, Ticket
-from tests.upstreams import Answer, Upstream
+from tests.support.outside_services import Answer, Upstream
 
 PATH = "/--/api/v2/push/send"
 OK = {"status": "ok", "id": "t1"}

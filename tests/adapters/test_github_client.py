@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.github import GithubClient
-from happy.adapters.web_client import WebClient
+from happy.adapters.outbound.github import GithubClient
+from happy.adapters.outbound.http_client import WebClient
 from happy.domain.errors import HappyError
 from happy.domain.github import GithubApp
 from happy.domain.ports.outbound import GithubRefused, GithubUserUnknown
-from tests.upstreams import Answer, Upstream
+from tests.support.outside_services import Answer, Upstream
 
 TOKEN_PATH = "/login/oauth/access_token"
 ADA = {"id": 583231, "login": "ada", "name": "Ada Lovelace", "avatar_url": "https://a.example/1", "bio": None}

@@ -2,13 +2,13 @@
 
 import pytest
 
-from happy.adapters.elevenlabs import ElevenLabs
-from happy.adapters.revenuecat import RevenueCat
-from happy.adapters.web_client import WebClient
+from happy.adapters.outbound.elevenlabs import ElevenLabs
+from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.revenuecat import RevenueCat
 from happy.domain.errors import HappyError
 from happy.domain.values import AccountId, Millis
 from happy.domain.voice import VoiceUsage
-from tests.upstreams import Answer, Upstream
+from tests.support.outside_services import Answer, Upstream
 
 CONVERSATIONS = "/v1/convai/conversations"
 TOKEN = "/v1/convai/conversation/token"

@@ -3,11 +3,11 @@
 import itertools
 from collections.abc import Iterator
 
-from tests.api_client import ApiClient
 from tests.bench.figures import Aim, Figure
 from tests.bench.http_caller import connect, request
 from tests.bench.load import Load
 from tests.bench.server import Run
+from tests.support.api_client import ApiClient
 
 CONTENT = "x" * 1024
 BATCH = 50

@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from tests.api_client import ApiClient
 from tests.bench.clients import Clients
 from tests.bench.figures import Aim, Figure
 from tests.bench.http_scenarios import CONTENT, session, token
 from tests.bench.load import Load
 from tests.bench.realtime_callers import WINDOW, Sender, alive, crowd, rpc
 from tests.bench.server import MeasuredServer, Run, allow_connections
+from tests.support.api_client import ApiClient
 
 CROWDS = (20, 500)
 BEATING = 100

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 
-from tests.api_client import ApiClient
 from tests.bench.clients import Clients
 from tests.bench.figures import Aim, Figure, best
 from tests.bench.http_caller import Poster, connect_as
@@ -13,6 +12,7 @@ from tests.bench.load import Caller, Load
 from tests.bench.realtime_callers import rpc
 from tests.bench.realtime_scenarios import SID, hear
 from tests.bench.server import Run, Together
+from tests.support.api_client import ApiClient
 
 IN_FLIGHT = (1, 32)
 TURNS = 3

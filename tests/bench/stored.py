@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from happy.settings import load
 from schema.tables import accounts, session_messages, sessions, usage_reports
-from tests import filling
-from tests.api_client import ApiClient
 from tests.bench.server import MeasuredServer, Run
 from tests.e2e.server import LIGHT_DATA
-from tests.filling import moment, named, numbers, text
-from tests.rows import Rows, open_rows
+from tests.support import filling
+from tests.support.api_client import ApiClient
+from tests.support.filling import moment, named, numbers, text
+from tests.support.rows import Rows, open_rows
 
 CONTENT_BYTES = 300
 DAY = 86_400_000

@@ -4,12 +4,12 @@ import itertools
 import uuid
 from collections.abc import Iterator
 
-from tests.api_client import ApiClient
 from tests.bench.figures import Figure
 from tests.bench.http_caller import connect, request
 from tests.bench.http_scenarios import READERS, session, token
 from tests.bench.load import Load
 from tests.bench.server import Run
+from tests.support.api_client import ApiClient
 
 ARTIFACTS = 100
 KEYS = 100

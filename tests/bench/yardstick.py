@@ -14,7 +14,7 @@ from tests.bench.process_scenarios import ARRIVALS, arrive
 from tests.bench.realtime_callers import crowd, rpc
 from tests.bench.realtime_scenarios import BEATING, CROWDS, beating, signed_in
 from tests.bench.server import LeftOut, Measured, Run, cpu_seconds, one_core
-from tests.node import installed, node, node_is_there
+from tests.support.nodejs import installed, node, node_is_there
 
 SCRIPT = Path(__file__).with_name("relay.mjs")
 SOCKET_IO = ("socket.io", "4.8.4")

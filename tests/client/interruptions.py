@@ -18,8 +18,8 @@ from tests.client.releases import Release
 from tests.client.terminal import Terminal
 from tests.client.until import until
 from tests.e2e.server import Server
-from tests.proxy import Proxy
-from tests.socket_client import SocketClient
+from tests.support.socket_client import SocketClient
+from tests.support.tcp_proxy import Proxy
 
 PROMPTS = 2
 ARRIVAL_SECONDS = 20.0

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from nacl.public import Box, PrivateKey, PublicKey
 from nacl.signing import SigningKey
 
-from tests.api_client import ApiClient, b64
-from tests.socket_client import SocketClient
+from tests.support.api_client import ApiClient, b64
+from tests.support.socket_client import SocketClient
 
 NONCE = 12
 # How a client tells the forms of a link's answer apart: 32 bytes of secret, or this byte and a public key.

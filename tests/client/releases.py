@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.node import installed, node
+from tests.support.nodejs import installed, node
 
 FAKE_AGENT = Path(__file__).with_name("fake_agent.py")
 

@@ -16,7 +16,6 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.api_client import ApiClient
 from tests.client.fake_model import fake_model
 from tests.client.interruptions import WHOLE, Stage, conversations, interrupt, scenes
 from tests.client.phone import DataKey, Phone
@@ -26,9 +25,10 @@ from tests.client.until import until
 from tests.e2e.cluster import cluster
 from tests.e2e.new_server import new_server
 from tests.e2e.server import Server, temporary_home
-from tests.node import MISSING, node_is_there
-from tests.proxy import Proxy
-from tests.socket_client import Disconnected, SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.nodejs import MISSING, node_is_there
+from tests.support.socket_client import Disconnected, SocketClient
+from tests.support.tcp_proxy import Proxy
 
 
 class Play:

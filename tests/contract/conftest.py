@@ -9,9 +9,9 @@ import pytest
 
 from happy.domain.ports.repository import Store
 from schema.tables import metadata
-from tests import databases, services
 from tests.contract.flavors import Node, OpenStore, full_opener, light_opener, open_nodes
-from tests.object_store import ObjectStore, run_object_store
+from tests.support import databases, services
+from tests.support.object_store import ObjectStore, run_object_store
 
 
 @pytest.fixture

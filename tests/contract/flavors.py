@@ -7,16 +7,16 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from happy.adapters.full.postgres import open_store as open_postgres
-from happy.adapters.full.redis import open_redis
+from happy.adapters.full.postgres.store import open_store as open_postgres
+from happy.adapters.full.redis.client import open_redis
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
-from happy.adapters.local import LocalBus, LocalLink, LocalPresence
+from happy.adapters.memory import LocalBus, LocalLink, LocalPresence
 from happy.domain.ports.pubsub import EventBus, NodeLink, Origin, Presence, SharedHistory
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, NodeId
-from tests.seeds import NOW
-from tests.services import REDIS
+from tests.support.factories import NOW
+from tests.support.services import REDIS
 
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 """Opens the test's own database; more than once gives further connections to the same one."""

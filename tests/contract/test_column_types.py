@@ -12,7 +12,7 @@ from sqlalchemy import bindparam
 
 import schema
 from schema.compile import compile_one, dialect_of
-from schema.constructs import any_of, greatest
+from schema.expressions import any_of, greatest
 from schema.tables import accounts, github_users, user_relationships
 
 Run = Callable[..., Awaitable[list[tuple[Any, ...]]]]

@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 import pytest
 
-from happy.adapters.full import schema
-from happy.adapters.full.address import parse
-from happy.adapters.full.adoption import SchemaMismatch
+from happy.adapters.full.postgres import schema
+from happy.adapters.full.postgres.adoption import SchemaMismatch
+from happy.adapters.full.postgres.dsn import parse
 from happy.domain.errors import StartupError
-from schema.history import HEAD
+from schema.revisions import HEAD
 from tests.contract.existing_postgres import build, contents, definitions
 
 pytestmark = pytest.mark.services

@@ -10,7 +10,7 @@ import pytest
 from happy.adapters.light.adoption import SchemaMismatch, tables
 from happy.adapters.light.schema import prepare
 from happy.domain.values import Millis
-from schema.history import HEAD
+from schema.revisions import HEAD
 from tests.contract.existing_light import MOMENT, build, is_ours, rows, statements
 
 NOW = Millis(MOMENT + 1)

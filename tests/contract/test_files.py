@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from happy.adapters.disk_files import CHUNK, DiskFiles
-from happy.adapters.full.s3_files import open_files as open_s3
+from happy.adapters.full.s3.files import open_files as open_s3
 from happy.domain.errors import HappyError, Invalid, NotFound, TooLarge, Unavailable
 from happy.domain.ports.filestore import FileStore
 

@@ -13,7 +13,7 @@ from happy.adapters.light.schema import Corrupt, SchemaTooNew, prepare
 from happy.domain.errors import StartupError
 from happy.domain.values import Millis
 from schema import migrate
-from schema.history import HEAD, REVISIONS
+from schema.revisions import HEAD, REVISIONS
 from tests.contract import existing_light
 from tests.contract.existing_light import rows, statements
 

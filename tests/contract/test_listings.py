@@ -14,8 +14,8 @@ from happy.domain.ports.repository import Store
 from happy.domain.sessions import MessageDraft, Session, encrypted_content
 from happy.domain.values import AccountId, ArtifactId, MessageId, Millis, SessionId
 from schema.limits import LARGE_ROW, LIST_BYTES
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 
 SMALL, LARGE = 1_000, LARGE_ROW + 1
 SIZES = [LARGE, SMALL, 7 * 2**20, SMALL, SMALL]

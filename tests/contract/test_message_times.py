@@ -7,10 +7,10 @@ from itertools import pairwise
 from happy.domain.ports.repository import Store
 from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis
-from tests import seeds
 from tests.contract.flavors import OpenStore
 from tests.contract.test_messages import append, everything, plain, session
-from tests.seeds import NOW, draft
+from tests.support import factories as seeds
+from tests.support.factories import NOW, draft
 
 __all__ = ["session"]
 

@@ -15,9 +15,9 @@ from happy.domain.listing import Large
 from happy.domain.ports.repository import Store
 from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis, SessionId
-from tests import seeds
 from tests.contract.flavors import OpenStore
-from tests.seeds import NOBODY, NOW, draft, text_of
+from tests.support import factories as seeds
+from tests.support.factories import NOBODY, NOW, draft, text_of
 
 WRITERS = 16
 LATER = Millis(NOW + 1_000)

@@ -7,15 +7,15 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from happy.adapters.full import schema
-from happy.adapters.full.address import parse
-from happy.adapters.full.postgres import open_store
-from happy.adapters.full.postgres_pool import PoolSettings
+from happy.adapters.full.postgres import schema
+from happy.adapters.full.postgres.dsn import parse
+from happy.adapters.full.postgres.pool import PoolSettings
+from happy.adapters.full.postgres.store import open_store
 from happy.domain.errors import StartupError, Unavailable
-from tests import seeds
 from tests.contract.existing_postgres import build, contents
-from tests.own_pgbouncer import own_pgbouncer
-from tests.services import POSTGRES
+from tests.support import factories as seeds
+from tests.support.pgbouncer_server import own_pgbouncer
+from tests.support.services import POSTGRES
 
 pytestmark = pytest.mark.services
 NewDatabase = Callable[[], Awaitable[str]]

@@ -8,13 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from happy.adapters.full.postgres import PostgresStore, open_store
-from happy.adapters.full.postgres_pool import PoolSettings
+from happy.adapters.full.postgres.pool import PoolSettings
+from happy.adapters.full.postgres.store import PostgresStore, open_store
 from happy.domain.errors import Unavailable
 from happy.domain.ports.repository import Transaction
-from tests import seeds
-from tests.own_redis import Wire
-from tests.seeds import NOBODY
+from tests.support import factories as seeds
+from tests.support.factories import NOBODY
+from tests.support.redis_server import Wire
 
 pytestmark = pytest.mark.services
 ATTEMPT = PoolSettings(smallest=1, largest=2, acquire=2, statement=2)

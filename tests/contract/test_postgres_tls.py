@@ -10,12 +10,12 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
-from happy.adapters.full.address import parse
-from happy.adapters.full.postgres_pool import arguments
-from happy.adapters.full.schema import explained
+from happy.adapters.full.postgres.dsn import parse
+from happy.adapters.full.postgres.pool import arguments
+from happy.adapters.full.postgres.schema import explained
 from happy.domain.errors import StartupError
-from tests.own_certificates import Authority, Certificate
-from tests.own_postgres import OwnPostgres, own_postgres
+from tests.support.certificates import Authority, Certificate
+from tests.support.postgres_server import OwnPostgres, own_postgres
 
 pytestmark = pytest.mark.services
 PASSWORD = "p#4/5?6[7]8@9"

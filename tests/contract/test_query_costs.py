@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 
 import schema
-from tests import databases, services
 from tests.contract.large_database import NOW, fill
+from tests.support import databases, services
 
 FOLDER = Path(schema.__file__).parent
 COMPILED: dict[str, dict[str, dict[str, Any]]] = {

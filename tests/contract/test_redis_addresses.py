@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from happy.adapters.full import open_checked_redis
-from happy.adapters.full.redis_address import parse
-from happy.adapters.full.redis_frames import Keeping
-from happy.adapters.full.redis_rights import _commands
-from happy.adapters.full.redis_scripts import ALIVE, HOLDERS, PUBLISH, RECOVER
+from happy.adapters.full.redis.address import parse
+from happy.adapters.full.redis.envelopes import Keeping
+from happy.adapters.full.redis.rights import _commands
+from happy.adapters.full.redis.scripts import ALIVE, HOLDERS, PUBLISH, RECOVER
 from happy.domain.errors import StartupError
 from happy.domain.values import NodeId
 from tests.e2e.server import free_port
-from tests.own_certificates import Authority, Certificate
-from tests.own_redis import OwnRedis, own_redis
+from tests.support.certificates import Authority, Certificate
+from tests.support.redis_server import OwnRedis, own_redis
 
 pytestmark = pytest.mark.services
 PASSWORD = "pa55w0rd"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from happy.adapters.full import redis_link
+from happy.adapters.full.redis import link as redis_link
 from happy.domain.values import AccountId
 from tests.contract.flavors import Node, open_node
-from tests.own_redis import OwnRedis, Wire, own_redis
+from tests.support.redis_server import OwnRedis, Wire, own_redis
 
 if TYPE_CHECKING:
-    from happy.domain.positions import Position
+    from happy.domain.stream_position import Position
 
 pytestmark = pytest.mark.services
 ACCOUNT, OTHER = AccountId("account"), AccountId("other")

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.full.redis import Redis, open_redis
-from happy.adapters.full.redis_frames import Keeping
+from happy.adapters.full.redis.client import Redis, open_redis
+from happy.adapters.full.redis.envelopes import Keeping
 from happy.domain.errors import Unavailable
-from happy.domain.positions import Position
+from happy.domain.stream_position import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId
-from tests.own_redis import OwnRedis, own_redis
+from tests.support.redis_server import OwnRedis, own_redis
 
 pytestmark = pytest.mark.services
 ACCOUNT = AccountId("account")

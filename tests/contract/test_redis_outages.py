@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.full import redis_bus, redis_link
-from happy.adapters.full.redis_frames import Keeping
-from happy.adapters.full.redis_link import RedisLink
+from happy.adapters.full.redis import bus as redis_bus
+from happy.adapters.full.redis import link as redis_link
+from happy.adapters.full.redis.envelopes import Keeping
+from happy.adapters.full.redis.link import RedisLink
 from happy.domain.ports.pubsub import CLOCK_MS, Holder
 from happy.domain.values import AccountId, ConnectionId
 from tests.contract.flavors import Node, open_node
-from tests.own_redis import OwnRedis, Wire, own_redis
+from tests.support.redis_server import OwnRedis, Wire, own_redis
 
 pytestmark = pytest.mark.services
 ACCOUNT, OTHER = AccountId("account"), AccountId("other")

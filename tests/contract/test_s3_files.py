@@ -13,16 +13,17 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from happy.adapters.full import s3_client, s3_files
-from happy.adapters.full.s3_files import S3Files, open_files
+from happy.adapters.full.s3 import client as s3_client
+from happy.adapters.full.s3 import files as s3_files
+from happy.adapters.full.s3.files import S3Files, open_files
 from happy.domain.errors import NotFound, StartupError, Unavailable
 from happy.domain.ports.outbound import FetchedAvatar
 from happy.domain.values import AccountId
 from happy.services.avatars import AvatarService
 from tests.contract.flavors import light_opener
 from tests.e2e.server import free_port
-from tests.object_store import ACCESS_KEY, PUBLIC_URL, SECRET_KEY, ObjectStore, form
-from tests.upstreams import Answer, Upstream
+from tests.support.object_store import ACCESS_KEY, PUBLIC_URL, SECRET_KEY, ObjectStore, form
+from tests.support.outside_services import Answer, Upstream
 
 KEY = "sessions/s1/attachments/a.enc"
 FIELDS = {

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from happy.adapters.full.s3_files import S3Files, open_files
-from tests.object_store import ObjectStore, enforces_policies, form
+from happy.adapters.full.s3.files import S3Files, open_files
+from tests.support.object_store import ObjectStore, enforces_policies, form
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "operating-full.md"
 KEY = "sessions/s1/attachments/a.enc"

@@ -10,12 +10,12 @@ import httpx
 import pytest
 
 from happy.adapters.full import open_files as open_full_files
-from happy.adapters.full.s3_client import endpoint_of
-from happy.adapters.full.s3_files import S3Files, open_files
+from happy.adapters.full.s3.client import endpoint_of
+from happy.adapters.full.s3.files import S3Files, open_files
 from happy.domain.errors import StartupError
-from tests.object_provider import DOMAIN, Right, run_provider
-from tests.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore, form, full_settings
-from tests.own_certificates import Authority
+from tests.support.certificates import Authority
+from tests.support.object_provider import DOMAIN, Right, run_provider
+from tests.support.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore, form, full_settings
 
 KEY = "sessions/s1/attachments/a.enc"
 OCTETS = {"Content-Type": "application/octet-stream"}

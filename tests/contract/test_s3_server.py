@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.api_client import ApiClient
 from tests.contract.conftest import _empty
 from tests.http.server import serve_in_thread
-from tests.object_store import ObjectStore, form, full_settings
+from tests.support.api_client import ApiClient
+from tests.support.object_store import ObjectStore, form, full_settings
 
 pytestmark = pytest.mark.services
 OCTETS = {"Content-Type": "application/octet-stream"}

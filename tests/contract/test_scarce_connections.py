@@ -8,11 +8,11 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from happy.adapters.full import schema
-from happy.adapters.full.postgres import open_store
-from happy.adapters.full.postgres_pool import PoolSettings
+from happy.adapters.full.postgres import schema
+from happy.adapters.full.postgres.pool import PoolSettings
+from happy.adapters.full.postgres.store import open_store
 from happy.domain.errors import Unavailable
-from tests import seeds
+from tests.support import factories as seeds
 
 pytestmark = pytest.mark.services
 NewDatabase = Callable[[], Awaitable[str]]

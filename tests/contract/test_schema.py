@@ -15,8 +15,9 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 import schema
 from schema import compile as schema_compile
-from schema import ddl, history, migrate
-from schema.generated import stale
+from schema import ddl, migrate
+from schema import revisions as history
+from schema.codegen import stale
 from schema.tables import metadata
 from tests.contract.data_model import DATA_MODEL, columns_of, indexes_of, keys_of
 from tests.contract.existing_postgres import is_ours

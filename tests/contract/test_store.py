@@ -9,9 +9,9 @@ import pytest
 from happy.domain.errors import Conflict, HappyError, Invalid, NotFound, Unavailable
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.values import AccountId
-from tests import seeds
 from tests.contract.flavors import OpenStore
-from tests.seeds import NOBODY, NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOBODY, NOW
 
 
 class Accident(Exception):

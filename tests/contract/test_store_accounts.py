@@ -10,8 +10,8 @@ from happy.domain.errors import NotFound
 from happy.domain.ids import new_id
 from happy.domain.ports.repository import Store
 from happy.domain.values import AccountId, Millis, Swap, Versioned
-from tests import seeds
-from tests.seeds import NOBODY, NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOBODY, NOW
 
 LATER = Millis(NOW + 1_000)
 

@@ -11,9 +11,9 @@ from happy.domain.ports.repository import Deletable, Store, Transaction
 from happy.domain.sessions import Session
 from happy.domain.usage import Place, UsageRange, UsageReport
 from happy.domain.values import AccountId, MachineId, Millis, SessionId
-from tests import seeds
 from tests.contract.flavors import full_opener
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 
 LATER = Millis(NOW + 1_000)
 MESSAGES = 5

@@ -9,8 +9,8 @@ from happy.domain.machines import Machine
 from happy.domain.ports.repository import MachineRepository, SessionRepository, Store, Transaction
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, Millis
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 
 Row = Session | Machine
 

@@ -11,9 +11,9 @@ from happy.domain.github import Holder
 from happy.domain.ids import new_id
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.values import AccountId, Millis
-from happy.domain.vendors import SealedToken, Vendor
-from tests import seeds
-from tests.seeds import NOBODY, NOW
+from happy.domain.vendor_tokens import SealedToken, Vendor
+from tests.support import factories as seeds
+from tests.support.factories import NOBODY, NOW
 
 LATER = Millis(NOW + 1_000)
 PROFILE = msgspec.Raw(b'{"id":7,"login":"ada","name":null}')

@@ -9,8 +9,8 @@ from happy.domain.errors import NotFound
 from happy.domain.machines import Machine
 from happy.domain.ports.repository import Store
 from happy.domain.values import HOUR, AccountId, MachineId, Millis, Swap, Versioned
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 
 UNKNOWN = MachineId("unknown")
 LATER = Millis(NOW + 60_000)

@@ -8,7 +8,7 @@ from happy.domain.errors import StartupError
 from happy.domain.ports.repository import Store
 from happy.domain.values import Millis
 from happy.services.master_secret import require_no_accounts, require_same_secret
-from tests import seeds
+from tests.support import factories as seeds
 
 NOW = Millis(1_700_000_000_000)
 

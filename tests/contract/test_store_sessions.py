@@ -10,8 +10,8 @@ from happy.domain.errors import NotFound
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.sessions import Session
 from happy.domain.values import HOUR, AccountId, Millis, SessionId, Swap, Versioned
-from tests import seeds
-from tests.seeds import NOBODY, NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOBODY, NOW
 
 UNKNOWN = SessionId("unknown")
 LATER = Millis(NOW + 60_000)

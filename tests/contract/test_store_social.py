@@ -14,8 +14,9 @@ from happy.domain.people import Person
 from happy.domain.ports.repository import Store, Transaction
 from happy.domain.social import Relation, Status
 from happy.domain.values import AccountId, Millis
-from tests import people, seeds
-from tests.seeds import NOBODY, NOW
+from tests.support import factories as seeds
+from tests.support import people
+from tests.support.factories import NOBODY, NOW
 
 LATER = Millis(NOW + 1_000)
 

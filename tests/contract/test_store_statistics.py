@@ -11,7 +11,7 @@ import pytest
 import schema
 from happy.adapters.sql.statistics import ROWS
 from happy.domain.ports.repository import RowCounts, Store
-from tests import seeds
+from tests.support import factories as seeds
 
 
 async def test_f13_rows_counted_as_none_until_the_database_had_looked_at_them(store: Store) -> None:

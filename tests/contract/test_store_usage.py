@@ -11,8 +11,8 @@ from happy.domain.ids import new_id
 from happy.domain.ports.repository import Store
 from happy.domain.usage import Place, UsageBuckets, UsageRange, UsageReport
 from happy.domain.values import HOUR, AccountId, Millis, SessionId
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 
 REPORTS: list[Any] = [
     {"tokens": {"total": 12, "input": 5}, "cost": {"total": 0.5}},

@@ -12,8 +12,8 @@ from happy.domain.ports.repository import Store, Transaction
 from happy.domain.values import HOUR, Millis
 from happy.services import batches
 from happy.services.pairing import PairingService
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 
 FORGOTTEN = 40
 T = TypeVar("T")

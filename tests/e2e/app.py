@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, Self
 
-from tests.api_client import ApiClient
 from tests.e2e.app_view import AppView, Chat, Picture
 from tests.e2e.official import NodeClient, OfficialSocket
-from tests.socket_client import TIMEOUT
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import TIMEOUT
 
 NEWEST = 2**31 - 1
 PAGE = 100

@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.api_client import ApiClient
-from tests.databases import new_database
 from tests.e2e.server import Server
-from tests.services import REDIS
+from tests.support.api_client import ApiClient
+from tests.support.databases import new_database
+from tests.support.services import REDIS
 
 Pair = tuple[ApiClient, ApiClient]
 """The same account at two replicas."""

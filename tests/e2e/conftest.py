@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.api_client import ApiClient
 from tests.e2e.cluster import Pair, Replica, cluster
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.server import Server
-from tests.node import node
-from tests.places import OpenPlace, Place
+from tests.support.api_client import ApiClient
+from tests.support.environments import OpenPlace, Place
+from tests.support.nodejs import node
 
 
 class Account:

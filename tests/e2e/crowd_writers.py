@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 from msgspec import Struct
 
-from tests.api_client import ApiClient
 from tests.e2e.kill_ledger import Ledger
 from tests.e2e.kill_writers import Writer
 from tests.e2e.readers import Device
+from tests.support.api_client import ApiClient
 
 RETRY_SECONDS = 0.1
 EVENTS = {"metadata": "update-metadata", "agentState": "update-state"}

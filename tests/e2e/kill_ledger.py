@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import Any
 
-from tests.api_client import ApiClient
 from tests.e2e.app_view import misplaced
+from tests.support.api_client import ApiClient
 
 
 class Ledger:

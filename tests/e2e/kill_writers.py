@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from tests.api_client import ApiClient
 from tests.e2e.kill_ledger import Ledger
-from tests.socket_client import Disconnected, SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import Disconnected, SocketClient
 
 Writer = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 RETRY_AFTER = 0.05

@@ -19,14 +19,14 @@ from collections.abc import AsyncIterator, Mapping
 
 from msgspec import Struct
 
-from tests.api_client import ApiClient
 from tests.e2e.app_view import Row, drawn
 from tests.e2e.beats import Beats
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.program import options, verdict
 from tests.e2e.server import Server, temporary_home
 from tests.e2e.shown import View
-from tests.proxy import Proxy
+from tests.support.api_client import ApiClient
+from tests.support.tcp_proxy import Proxy
 
 WRITERS = 10
 SESSIONS = 3

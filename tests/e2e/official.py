@@ -9,8 +9,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-from tests.node import SOCKET_IO_CLIENT, installed, node
-from tests.socket_client import TIMEOUT, ConnectRefused, Disconnected, Event, Inbox
+from tests.support.nodejs import SOCKET_IO_CLIENT, installed, node
+from tests.support.socket_client import TIMEOUT, ConnectRefused, Disconnected, Event, Inbox
 
 SCRIPT = Path(__file__).with_name("client.mjs")
 LINE_LIMIT = 64 * 1024 * 1024

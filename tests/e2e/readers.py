@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from tests.api_client import ApiClient
 from tests.e2e.app_view import AppView, Chat, misplaced
 from tests.e2e.official import NodeClient, OfficialSocket
-from tests.socket_client import TIMEOUT
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import TIMEOUT
 
 AGAIN_SECONDS = 0.2
 READS = "cli-coding-session/1.2.5"

@@ -18,7 +18,6 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.api_client import ApiClient
 from tests.e2e.beats import Beats
 from tests.e2e.cluster import Replica, cluster
 from tests.e2e.loss_loop import (
@@ -34,7 +33,8 @@ from tests.e2e.loss_loop import (
 )
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.program import options, verdict
-from tests.proxy import Proxy
+from tests.support.api_client import ApiClient
+from tests.support.tcp_proxy import Proxy
 
 REPLICAS = 3
 OPTIONS = {"transports": ["websocket"], "reconnectionDelay": 1, "reconnectionDelayMax": 50}

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Self
 
-from tests.api_client import ApiClient
-from tests.socket_client import Event, Inbox
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import Event, Inbox
 
 
 class Shown(NamedTuple):

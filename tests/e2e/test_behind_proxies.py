@@ -9,10 +9,10 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.api_client import ApiClient
 from tests.e2e.cluster import Replica, cluster
 from tests.e2e.official import NodeClient
-from tests.e2e.own_proxy import PROXIES, own_proxy
+from tests.support.api_client import ApiClient
+from tests.support.reverse_proxies import PROXIES, own_proxy
 
 pytestmark = [
     pytest.mark.slow,

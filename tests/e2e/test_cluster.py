@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.api_client import ApiClient
-from tests.databases import new_database
 from tests.e2e.cluster import Pair, Replica, cluster
-from tests.own_redis import Wire
+from tests.support.api_client import ApiClient
+from tests.support.databases import new_database
+from tests.support.redis_server import Wire
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.api_client import ApiClient
-from tests.device import Device, contents
 from tests.e2e.cluster import Pair, cluster
-from tests.socket_client import SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.reconnecting_client import Device, contents
+from tests.support.socket_client import SocketClient
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.conftest import Account
 from tests.e2e.official import NodeClient, sockets
 from tests.e2e.server import Server
-from tests.socket_client import ConnectRefused
+from tests.support.socket_client import ConnectRefused
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api_client import ApiClient
 from tests.e2e.cluster import Replica, cluster
 from tests.e2e.server import free_port
-from tests.own_redis import OwnRedis, own_redis
+from tests.support.api_client import ApiClient
+from tests.support.redis_server import OwnRedis, own_redis
 
 pytestmark = pytest.mark.services
 AWAY = {"status": "ok", "service": "happy-server", "redis": "unavailable"}

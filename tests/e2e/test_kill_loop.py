@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e import kill_loop
 from tests.e2e.conftest import server_on
-from tests.places import Place
+from tests.support.environments import Place
 
 pytestmark = pytest.mark.slow
 

@@ -11,9 +11,9 @@ import pytest
 from nacl.public import Box, PrivateKey, PublicKey
 from nacl.signing import SigningKey
 
-from tests.api_client import ApiClient, b64
 from tests.e2e.conftest import Account
 from tests.e2e.server import Server
+from tests.support.api_client import ApiClient, b64
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.e2e import cluster_loop, outage_loop, roll_loop
 from tests.e2e.crowd_writers import Pace
-from tests.own_postgres import own_postgres
+from tests.support.postgres_server import own_postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.usefixtures("_node_is_there")]
 

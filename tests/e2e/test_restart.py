@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.e2e.conftest import Account
 from tests.e2e.official import NodeClient
 from tests.e2e.server import Server
+from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

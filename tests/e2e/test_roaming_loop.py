@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import roaming_loop
-from tests.node import node
+from tests.support.nodejs import node
 
 pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 

@@ -15,14 +15,14 @@ import asyncpg
 import pytest
 
 from happy import crypto
-from schema.history import HEAD
-from tests.api_client import ApiClient
+from schema.revisions import HEAD
 from tests.contract import existing_account as account
 from tests.contract.existing_postgres import build, contents, definitions
-from tests.databases import new_database
 from tests.e2e.cluster import Replica
 from tests.e2e.server import REPOSITORY, free_port
-from tests.services import REDIS
+from tests.support.api_client import ApiClient
+from tests.support.databases import new_database
+from tests.support.services import REDIS
 
 pytestmark = pytest.mark.services
 COMMAND = "run `happy-server migrate`"

@@ -4,8 +4,8 @@ import asyncio
 import time
 from typing import Any
 
-from tests.api_client import ApiClient
-from tests.socket_client import Inbox
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import Inbox
 
 SECONDS = 12.0
 """Within this time what is listed follows what happened: a grace period, a flush, and a busy machine."""

@@ -7,12 +7,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.api_client import ApiClient
 from tests.e2e.conftest import server_on
 from tests.e2e.official import ConnectRefused, NodeClient, OfficialSocket
-from tests.e2e.own_proxy import free_port, nginx_at, started
 from tests.e2e.server import Server
-from tests.places import OpenPlace, Place
+from tests.support.api_client import ApiClient
+from tests.support.environments import OpenPlace, Place
+from tests.support.reverse_proxies import free_port, nginx_at, started
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PUBLIC = "https://example.org/happy"

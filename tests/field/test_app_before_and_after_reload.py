@@ -5,13 +5,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.e2e.app import App
 from tests.e2e.app_view import Picture, State
 from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
 from tests.e2e.official import NodeClient
 from tests.e2e.server import Server
+from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -5,7 +5,7 @@ import httpx
 from happy import crypto
 from tests.e2e.conftest import Account
 from tests.e2e.server import Server
-from tests.places import SECRET
+from tests.support.environments import SECRET
 
 YEAR = 365 * 24 * 3_600_000
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api_client import ApiClient
 from tests.client.until import until
 from tests.e2e.server import Server, free_port
 from tests.field.test_lost_secret import refused
+from tests.support.api_client import ApiClient
 
 BINDFS = shutil.which("bindfs")
 

@@ -8,10 +8,10 @@ import sqlalchemy as sa
 
 from happy.settings import load
 from schema.tables import access_keys, session_messages, sessions, usage_reports
-from tests import filling
-from tests.api_client import ApiClient
 from tests.e2e.server import Server
-from tests.rows import Rows, open_rows
+from tests.support import filling
+from tests.support.api_client import ApiClient
+from tests.support.rows import Rows, open_rows
 
 MANY = 40_000
 

@@ -8,7 +8,7 @@ from shutil import which
 
 import pytest
 
-from happy.http import arrival
+from happy.http.framework import uvicorn_protocol as arrival
 from happy.telemetry import LimitedLog
 from tests.e2e.conftest import Account
 from tests.e2e.official import OfficialError

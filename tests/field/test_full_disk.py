@@ -5,9 +5,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.api_client import ApiClient
 from tests.e2e.server import Server
-from tests.places import light_place
+from tests.support.api_client import ApiClient
+from tests.support.environments import light_place
 
 
 def limit_files(server: Server, size: int) -> None:

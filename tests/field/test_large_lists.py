@@ -18,15 +18,15 @@ import pytest_asyncio
 import sqlalchemy as sa
 
 from happy.domain.errors import Unavailable
-from happy.http import delivery
+from happy.http.framework import delivery
 from happy.services.sessions import SessionService
 from happy.settings import load
 from schema.tables import sessions
-from tests.api_client import ApiClient
 from tests.e2e.server import Server
 from tests.http.server import RunningServer, run_server
-from tests.places import Place
-from tests.rows import Rows, open_rows
+from tests.support.api_client import ApiClient
+from tests.support.environments import Place
+from tests.support.rows import Rows, open_rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 MEGABYTE = 2**20

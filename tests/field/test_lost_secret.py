@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api_client import ApiClient
 from tests.e2e.server import REPOSITORY, Server
+from tests.support.api_client import ApiClient
 
 FLAG = "--sign-everybody-out"
 

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from happy.__main__ import run
-from tests.api_client import ApiClient
 from tests.e2e.server import Server, free_port
-from tests.object_store import ObjectStore, run_object_store
-from tests.places import Place, full_place
+from tests.support.api_client import ApiClient
+from tests.support.environments import Place, full_place
+from tests.support.object_store import ObjectStore, run_object_store
 
 pytestmark = pytest.mark.services
 CONTENT = bytes(range(256)) * 40

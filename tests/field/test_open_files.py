@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.api_client import ApiClient
 from tests.client.until import until
 from tests.e2e.server import Server
+from tests.support.api_client import ApiClient
 
 FILES = resource.RLIMIT_NOFILE
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of others are Linux's")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.e2e.conftest import Account
 from tests.e2e.official import OfficialSocket
 from tests.field.presence import heartbeat, until_listed, until_told_active, until_told_inactive
+from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

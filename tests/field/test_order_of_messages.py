@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from tests.api_client import ApiClient
 from tests.e2e.app_view import drawn
 from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
 from tests.e2e.official import OfficialSocket
+from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,7 +8,7 @@ import pytest
 
 from happy.__main__ import run
 from tests.e2e.server import Server, free_port
-from tests.places import Place, full_place
+from tests.support.environments import Place, full_place
 
 pytestmark = pytest.mark.services
 NAMES = "channel_binding, pool_timeout, supa, uselibpqcompat"

@@ -13,17 +13,18 @@ import httpx
 import pytest
 
 from happy.__main__ import run
-from happy.adapters.full import schema
-from happy.adapters.full.address import parse
-from happy.adapters.full.postgres import open_store
-from happy.adapters.full.postgres_pool import PoolSettings, pool_settings
-from tests import databases, seeds
-from tests.api_client import ApiClient
+from happy.adapters.full.postgres import schema
+from happy.adapters.full.postgres.dsn import parse
+from happy.adapters.full.postgres.pool import PoolSettings, pool_settings
+from happy.adapters.full.postgres.store import open_store
 from tests.e2e.server import Server, free_port
-from tests.own_pgbouncer import own_pgbouncer
-from tests.own_redis import Wire
-from tests.places import full_place
-from tests.services import POSTGRES, result_of
+from tests.support import databases
+from tests.support import factories as seeds
+from tests.support.api_client import ApiClient
+from tests.support.environments import full_place
+from tests.support.pgbouncer_server import own_pgbouncer
+from tests.support.redis_server import Wire
+from tests.support.services import POSTGRES, result_of
 
 pytestmark = pytest.mark.services
 SECONDS = 20

@@ -5,7 +5,6 @@ import sqlalchemy as sa
 
 from happy.settings import load
 from schema.tables import machines, sessions
-from tests.api_client import ApiClient
 from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
 from tests.e2e.server import Server
@@ -19,7 +18,8 @@ from tests.field.presence import (
     until_told_active,
     until_told_inactive,
 )
-from tests.rows import open_rows
+from tests.support.api_client import ApiClient
+from tests.support.rows import open_rows
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

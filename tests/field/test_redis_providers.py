@@ -9,9 +9,9 @@ import pytest
 
 from happy.__main__ import run
 from tests.e2e.server import Server, free_port
-from tests.own_certificates import Authority
-from tests.own_redis import OwnRedis, own_redis
-from tests.places import Place, full_place
+from tests.support.certificates import Authority
+from tests.support.environments import Place, full_place
+from tests.support.redis_server import OwnRedis, own_redis
 
 pytestmark = pytest.mark.services
 

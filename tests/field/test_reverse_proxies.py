@@ -8,10 +8,10 @@ from shutil import which
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.e2e.official import NodeClient
-from tests.e2e.own_proxy import DOCUMENTATION, Setup, nginx_at, nginx_with, started
 from tests.e2e.server import Server, free_port
+from tests.support.api_client import ApiClient
+from tests.support.reverse_proxies import DOCUMENTATION, Setup, nginx_at, nginx_with, started
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CERTIFICATE = "/etc/ssl/happy.pem"

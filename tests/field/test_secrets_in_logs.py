@@ -12,13 +12,13 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from happy.__main__ import run
-from tests.api_client import ApiClient
 from tests.e2e.server import Server, free_port
-from tests.object_store import ObjectStore, run_object_store
-from tests.own_certificates import Authority
-from tests.own_postgres import OwnPostgres, own_postgres
-from tests.own_redis import OwnRedis, Wire, own_redis
-from tests.places import Place, full_place
+from tests.support.api_client import ApiClient
+from tests.support.certificates import Authority
+from tests.support.environments import Place, full_place
+from tests.support.object_store import ObjectStore, run_object_store
+from tests.support.postgres_server import OwnPostgres, own_postgres
+from tests.support.redis_server import OwnRedis, Wire, own_redis
 
 pytestmark = pytest.mark.services
 Variables = dict[str, str]

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.e2e.conftest import Account
+from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

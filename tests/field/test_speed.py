@@ -8,14 +8,14 @@ import pytest
 
 from happy.domain.events import TO_USER, Scope, SessionActivity, to_machine, to_session
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
+from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import Event
 from happy.gateway.hub import Connection, Hub
-from happy.gateway.sessions import SessionEvents
-from tests.api_client import ApiClient
+from happy.gateway.recovery.history import Event
 from tests.e2e.server import Server
-from tests.seeds import NOW
-from tests.socket_client import Disconnected, SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.factories import NOW
+from tests.support.socket_client import Disconnected, SocketClient
 
 OWNER = AccountId("owner")
 OTHERS = 1500

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.http.server import run_server
-from tests.places import Place
+from tests.support.environments import Place
 
 FAILED = "/v1/connect/github/callback?code=c&state=s"
 

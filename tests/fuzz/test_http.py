@@ -16,11 +16,11 @@ from schemathesis import APIOperation, Case, GenerationMode
 from schemathesis.checks import CHECKS, load_all_checks
 
 from happy.http.app import endpoints
-from happy.http.developer_log import PATH as DEVELOPER_LOG
-from happy.http.openapi import document
-from tests.api_client import ApiClient
+from happy.http.docs.openapi import document
+from happy.http.endpoints.developer_log import PATH as DEVELOPER_LOG
 from tests.http.server import RunningServer, run_server
-from tests.places import OpenPlace
+from tests.support.api_client import ApiClient
+from tests.support.environments import OpenPlace
 
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "10"))

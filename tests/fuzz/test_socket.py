@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.api_client import ApiClient
 from tests.gateway.talk import register
 from tests.http.server import RunningServer, run_server
-from tests.places import OpenPlace
+from tests.support.api_client import ApiClient
+from tests.support.environments import OpenPlace
 
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "60"))

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.http.server import RunningServer, run_server
-from tests.places import OpenPlace
+from tests.support.api_client import ApiClient
+from tests.support.environments import OpenPlace
 
 
 @pytest.fixture(scope="session")

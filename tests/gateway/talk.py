@@ -3,8 +3,8 @@
 import time
 from typing import Any
 
-from tests.api_client import ApiClient
-from tests.socket_client import Event, SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import Event, SocketClient
 
 MINUTE = 60_000
 

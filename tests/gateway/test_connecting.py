@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.full.postgres import PostgresStore
-from happy.adapters.full.redis_presence import RedisPresence
+from happy.adapters.full.postgres.store import PostgresStore
+from happy.adapters.full.redis.presence import RedisPresence
 from happy.adapters.light.sqlite import SqliteStore
-from happy.adapters.local import LocalPresence
+from happy.adapters.memory import LocalPresence
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder
 from happy.domain.values import AccountId
-from tests.api_client import ApiClient
 from tests.gateway.talk import settle, unread, unscoped
 from tests.http.server import RunningServer
-from tests.socket_client import ConnectRefused, Disconnected, SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import ConnectRefused, Disconnected, SocketClient
 
 NO_TOKEN = "Missing authentication token"
 NO_SESSION = "Session ID required for session-scoped clients"

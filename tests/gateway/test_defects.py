@@ -12,12 +12,12 @@ from happy.adapters.sql.accounts import SqlAccounts
 from happy.domain.errors import Unavailable
 from happy.services.rpc import GRACE_SECONDS
 from schema.tables import machines, sessions
-from tests.api_client import ApiClient
 from tests.gateway.talk import MINUTE, now, register, settle, stored_session, unread
 from tests.http.server import RunningServer, run_beside, run_server
-from tests.places import Place
-from tests.rows import open_rows
-from tests.socket_client import ConnectRefused, SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.environments import Place
+from tests.support.rows import open_rows
+from tests.support.socket_client import ConnectRefused, SocketClient
 
 # -- A: availability ---------------------------------------------------------------------------------------
 

@@ -5,9 +5,9 @@ import logging
 import msgspec
 import pytest
 
-from tests.api_client import ApiClient
 from tests.gateway.talk import settle, unread
-from tests.socket_client import SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import SocketClient
 
 EVENTS = [
     "access-key-get",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.gateway.talk import MINUTE, now, stored_machine, unread
-from tests.socket_client import SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import SocketClient
 
 INVALID = {"result": "error", "message": "Invalid parameters"}
 NOT_FOUND = {"result": "error", "message": "Machine not found"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.gateway.talk import now, settle, unread, unscoped
-from tests.socket_client import SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import SocketClient
 
 USERS = {"phone", "tool"}
 

@@ -5,12 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.api_client import ApiClient
-from tests.device import Device, contents
 from tests.gateway.talk import now, register, unread
 from tests.http.server import RunningServer, run_server
-from tests.places import Place
-from tests.socket_client import SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.environments import Place
+from tests.support.reconnecting_client import Device, contents
+from tests.support.socket_client import SocketClient
 
 
 async def settled(api: ApiClient, *sockets: SocketClient) -> None:

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.gateway.talk import MINUTE, now, settle, stored_session, unread
-from tests.socket_client import SocketClient
+from tests.support.api_client import ApiClient
+from tests.support.socket_client import SocketClient
 
 ERROR = {"result": "error"}
 PARTS = pytest.mark.parametrize(

@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.http.raw import RawAnswer, exchange
 from tests.http.server import RunningServer, run_server
-from tests.places import OpenPlace
-from tests.rows import Rows, open_rows
-from tests.upstreams import Upstream, everything_at
+from tests.support.api_client import ApiClient
+from tests.support.environments import OpenPlace
+from tests.support.outside_services import Upstream, everything_at
+from tests.support.rows import Rows, open_rows
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import uvloop
 from happy.bootstrap import open_application
 from happy.serving import WebServer, bind, configuration, metrics_port
 from happy.settings import Full, Light, load
-from tests.places import Place
+from tests.support.environments import Place
 
 
 class RunningServer(NamedTuple):

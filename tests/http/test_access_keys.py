@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.api_client import ApiClient
+from tests.support.api_client import ApiClient
 
 MISSING = {"error": "Session or machine not found"}
 

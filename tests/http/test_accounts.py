@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from schema.tables import accounts, service_account_tokens
-from tests.api_client import ApiClient
 from tests.http.server import RunningServer
 from tests.http.test_pairing import claims
-from tests.rows import Rows
+from tests.support.api_client import ApiClient
+from tests.support.rows import Rows
 
 SETTINGS = "/v1/account/settings"
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from happy.http import arrival, body
-from tests.api_client import ApiClient
+from happy.http.framework import body
+from happy.http.framework import uvicorn_protocol as arrival
 from tests.http.raw import RawConnection
 from tests.http.server import RunningServer
+from tests.support.api_client import ApiClient
 
 JSON = {"Content-Type": "application/json"}
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient, b64
+from tests.support.api_client import ApiClient, b64
 
 HEADER, BODY, KEY = b64(b"header"), b64(b"body"), b64(b"key")
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from happy.domain.attachments import MAX_BYTES
-from tests.api_client import ApiClient
 from tests.http.server import RunningServer
+from tests.support.api_client import ApiClient
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 SESSION_MISSING = {"error": "Session not found"}

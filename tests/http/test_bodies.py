@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.http.conftest import Raw
 from tests.http.raw import RawConnection
 from tests.http.server import RunningServer
+from tests.support.api_client import ApiClient
 
 JSON = {"Content-Type": "application/json"}
 LIMIT = 100 * 1024 * 1024

@@ -9,8 +9,8 @@ from unittest.mock import MagicMock
 import pytest
 
 from happy import bootstrap
-from tests.api_client import ApiClient
 from tests.http.conftest import Raw
+from tests.support.api_client import ApiClient
 
 COMMON = {"error": "Error", "statusCode": 400}
 

@@ -11,9 +11,9 @@ from happy.domain.errors import TooMany
 from happy.domain.values import Millis
 from happy.services import developer_log
 from happy.services.developer_log import ENTRIES_PER_MINUTE, LONGEST, MOST, DeveloperLog
-from tests.api_client import ApiClient
 from tests.http.server import run_server
-from tests.places import Place
+from tests.support.api_client import ApiClient
+from tests.support.environments import Place
 
 PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
 VARIABLE = "DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"

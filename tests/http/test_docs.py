@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from happy import __version__
-from tests.api_client import ApiClient
 from tests.http.server import run_server
-from tests.places import Place
+from tests.support.api_client import ApiClient
+from tests.support.environments import Place
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -141,5 +141,5 @@ def test_a_start_does_not_pay_for_it() -> None:
     found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     modules = set(found.stdout.split())
 
-    assert "happy.http.docs" in modules
-    assert set() == {"happy.http.openapi", "happy.http.docs_page"} & modules
+    assert "happy.http.docs.endpoints" in modules
+    assert set() == {"happy.http.docs.openapi", "happy.http.docs.page"} & modules

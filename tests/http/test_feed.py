@@ -7,9 +7,9 @@ import pytest
 
 from happy import bootstrap
 from happy.domain.values import Millis
-from tests.api_client import ApiClient
 from tests.http.server import RunningServer, run_server
-from tests.places import Place
+from tests.support.api_client import ApiClient
+from tests.support.environments import Place
 
 DAY = 24 * 60 * 60 * 1000
 

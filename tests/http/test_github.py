@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from happy.crypto import derive
 from schema.tables import github_users, uploaded_files
-from tests.api_client import ApiClient
 from tests.http.server import RunningServer
-from tests.pictures import jpeg, png
-from tests.places import SECRET
-from tests.rows import Rows
-from tests.upstreams import Answer, Upstream
+from tests.support.api_client import ApiClient
+from tests.support.environments import SECRET
+from tests.support.outside_services import Answer, Upstream
+from tests.support.pictures import jpeg, png
+from tests.support.rows import Rows
 
 CALLBACK = "/v1/connect/github/callback"
 WEBHOOK = "/v1/connect/github/webhook"

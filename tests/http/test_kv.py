@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient, b64
+from tests.support.api_client import ApiClient, b64
 
 
 async def put(api: ApiClient, *mutations: tuple[str, str | None, int], expect: int = 200) -> Any:

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from schema.tables import machines
-from tests.api_client import ApiClient, b64
-from tests.rows import Rows, move
+from tests.support.api_client import ApiClient, b64
+from tests.support.rows import Rows, move
 
 MISSING = {"error": "Machine not found"}
 REGISTERED = {

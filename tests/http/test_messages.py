@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from schema.tables import session_messages, sessions
-from tests.api_client import ApiClient
-from tests.rows import Rows
+from tests.support.api_client import ApiClient
+from tests.support.rows import Rows
 
 MISSING = {"error": "Session not found"}
 INT4 = 2**31 - 1

@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from happy.metrics import Bounded, Metrics
-from tests.api_client import ApiClient
 from tests.e2e.server import free_port
 from tests.http.server import RunningServer, run_server
-from tests.places import OpenPlace
+from tests.support.api_client import ApiClient
+from tests.support.environments import OpenPlace
 
 
 @pytest.fixture(scope="module")

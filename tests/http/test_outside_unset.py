@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.api_client import ApiClient
+from tests.support.api_client import ApiClient
 
 
 async def test_github_sign_in_is_not_configured(api: ApiClient) -> None:

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from nacl.signing import SigningKey
 
 from schema.tables import account_auth_requests, accounts, terminal_auth_requests
-from tests.api_client import ApiClient, b64, sign_in_body
-from tests.rows import Rows, move
+from tests.support.api_client import ApiClient, b64, sign_in_body
+from tests.support.rows import Rows, move
 
 MINUTE = 60_000
 KINDS = [

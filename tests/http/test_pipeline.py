@@ -6,11 +6,11 @@ protocol: http#pipeline-and-conventions, http#cors
 import pytest
 
 from happy.crypto import derive
-from tests.api_client import ApiClient
 from tests.http.conftest import Raw
 from tests.http.raw import RawConnection
 from tests.http.server import RunningServer
-from tests.places import SECRET
+from tests.support.api_client import ApiClient
+from tests.support.environments import SECRET
 
 MISSING = {"error": "Missing authorization header"}
 INVALID = {"error": "Invalid token"}

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.http.server import RunningServer
-from tests.upstreams import Answer, Upstream
+from tests.support.api_client import ApiClient
+from tests.support.outside_services import Answer, Upstream
 
 EXPO = "/expo/--/api/v2/push/send"
 OK = {"status": "ok", "id": "t"}

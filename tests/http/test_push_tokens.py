@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from schema.tables import push_tokens
-from tests.api_client import ApiClient
-from tests.rows import Rows
+from tests.support.api_client import ApiClient
+from tests.support.rows import Rows
 
 PATH = "/v1/push-tokens"
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from happy.http.query import coerce_integer
-from tests.api_client import ApiClient
+from happy.http.framework.query import coerce_integer
 from tests.http.conftest import Raw
+from tests.support.api_client import ApiClient
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.http.conftest import Raw
+from tests.support.api_client import ApiClient
 
 
 def unknown(method: str, path: str) -> dict[str, str]:

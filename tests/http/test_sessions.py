@@ -8,8 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from schema.tables import session_messages, sessions
-from tests.api_client import ApiClient, b64
-from tests.rows import Rows, move
+from tests.support.api_client import ApiClient, b64
+from tests.support.rows import Rows, move
 
 MINUTE = 60_000
 LISTED = {

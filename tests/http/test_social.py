@@ -11,8 +11,8 @@ import pytest
 import sqlalchemy as sa
 
 from schema.tables import accounts, github_users
-from tests.api_client import ApiClient
-from tests.rows import Rows
+from tests.support.api_client import ApiClient
+from tests.support.rows import Rows
 
 WITHOUT_A_NAME = {"firstName": "", "lastName": None, "avatar": None, "username": "", "bio": None}
 

@@ -4,9 +4,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.api_client import ApiClient
 from tests.http.conftest import Raw
 from tests.http.server import RunningServer
+from tests.support.api_client import ApiClient
 
 MISSING = {"error": "Not found"}
 

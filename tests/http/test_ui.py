@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.http.server import run_server
-from tests.places import OpenPlace
+from tests.support.environments import OpenPlace
 
 PAGE = "<!doctype html><html><HEAD lang='en'>\n<title>Happy</title></HEAD><body></body></html>"
 BANNER = "Welcome to Happy Server!"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient
+from tests.support.api_client import ApiClient
 
 TOKENS = {"total": 12, "input": 5, "output": 7, "cache_creation": 0, "cache_read": 0}
 MANY = {"total": 1, **{f"name {number}": 1 for number in range(64)}}

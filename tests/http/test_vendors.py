@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from happy.crypto import derive
 from schema.tables import service_account_tokens
-from tests.api_client import ApiClient
-from tests.places import SECRET
-from tests.rows import Rows
+from tests.support.api_client import ApiClient
+from tests.support.environments import SECRET
+from tests.support.rows import Rows
 
 VENDORS = ["openai", "anthropic", "gemini"]
 TOKEN = '{"access_token":"sk-tëst ☃"}'

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api_client import ApiClient
+from tests.support.api_client import ApiClient
 
 IOS = "https://apps.apple.com/us/app/happy-claude-code-client/id6748571505"
 ANDROID = "https://play.google.com/store/apps/details?id=com.ex3ndr.happy"

@@ -14,13 +14,13 @@ import pytest
 import sqlalchemy as sa
 
 from schema.tables import accounts, github_users
-from tests import shapes
-from tests.api_client import ApiClient, b64
 from tests.gateway.talk import now, settle
 from tests.http.server import RunningServer
-from tests.rows import Rows
-from tests.shapes import boolean, integer, maybe, ms, null, text
-from tests.socket_client import SocketClient
+from tests.support import event_schemas as shapes
+from tests.support.api_client import ApiClient, b64
+from tests.support.event_schemas import boolean, integer, maybe, ms, null, text
+from tests.support.rows import Rows
+from tests.support.socket_client import SocketClient
 
 CLIENT = "web/1.6.2"
 GITHUB = {"id": 583231, "login": "ada", "name": None, "email": None, "avatar_url": "https://x.example/a.png"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from happy.http.announcement import announcement, lan_addresses
+from happy.cli.startup_banner import announcement, lan_addresses
 from happy.settings import Light, load
 
 

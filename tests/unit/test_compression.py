@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from happy.http import compression
-from happy.http.compression import CompressedFiles
+from happy.http.framework import compression
+from happy.http.framework.compression import CompressedFiles
 
 TEXT = b"a line of text\n" * 1000
 

@@ -12,7 +12,7 @@ from happy.domain.events import TO_USER, Audience, to_machine, to_session
 from happy.domain.sessions import Message, encrypted_content
 from happy.domain.values import HOUR, MINUTE, AccountId, MachineId, MessageId, Millis, SessionId
 from happy.services.heartbeats import clamp
-from tests.seeds import NOW, some_machine, some_session
+from tests.support.factories import NOW, some_machine, some_session
 
 OWNER = AccountId("owner")
 SID, MID = SessionId("s"), MachineId("m")

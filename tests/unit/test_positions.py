@@ -2,7 +2,7 @@
 
 import pytest
 
-from happy.domain.positions import LONGEST, Position, parse
+from happy.domain.stream_position import LONGEST, Position, parse
 from happy.domain.values import NodeId
 
 ONE, OTHER = NodeId("0a" * 8), NodeId("0b" * 8)

@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
-from happy.adapters.full.address import Address, parse
-from happy.adapters.full.postgres_pool import pool_settings
+from happy.adapters.full.postgres.dsn import Address, parse
+from happy.adapters.full.postgres.pool import pool_settings
 from happy.domain.errors import StartupError
-from tests.own_certificates import Authority
+from tests.support.certificates import Authority
 
 NEON = "postgresql://ada:pa55@ep-x-pooler.eu.aws.neon.tech/db?sslmode=require&channel_binding=require"
 SUPABASE = (

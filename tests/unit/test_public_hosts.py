@@ -2,7 +2,7 @@
 
 import pytest
 
-from happy.adapters.public_hosts import MOST_ADDRESSES, addresses, is_public
+from happy.adapters.outbound.ssrf_guard import MOST_ADDRESSES, addresses, is_public
 from happy.domain.errors import Invalid, Unavailable
 
 

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam
 
 from schema import compile as schema_compile
+from schema.codegen import main, stale
 from schema.compile import compile_all, compile_one, dialect_of
-from schema.constructs import any_of, greatest, only
-from schema.generated import main, stale
+from schema.expressions import any_of, greatest, only
 from schema.tables import accounts, sessions
 
 DIALECTS = ["postgresql", "sqlite"]

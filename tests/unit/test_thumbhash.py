@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.thumbhash import thumbhash
+from happy.adapters.outbound.thumbhash import thumbhash
 
 VECTORS: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "data" / "vectors.json").read_text("utf-8")

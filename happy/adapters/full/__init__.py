@@ -10,14 +10,15 @@ from redis.exceptions import RedisError
 from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder
-from happy.adapters.full import redis_address, schema
-from happy.adapters.full.address import parse
-from happy.adapters.full.postgres import PostgresStore, open_store
-from happy.adapters.full.postgres_pool import pool_settings
-from happy.adapters.full.redis import Redis, open_redis
-from happy.adapters.full.redis_frames import Keeping
-from happy.adapters.full.redis_rights import require_rights
-from happy.adapters.local import LocalBus, LocalLink, LocalPresence
+from happy.adapters.full.postgres import schema
+from happy.adapters.full.postgres.dsn import parse
+from happy.adapters.full.postgres.pool import pool_settings
+from happy.adapters.full.postgres.store import PostgresStore, open_store
+from happy.adapters.full.redis import address as redis_address
+from happy.adapters.full.redis.client import Redis, open_redis
+from happy.adapters.full.redis.envelopes import Keeping
+from happy.adapters.full.redis.rights import require_rights
+from happy.adapters.memory import LocalBus, LocalLink, LocalPresence
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.filestore import FileStore
 from happy.domain.values import NodeId
@@ -94,7 +95,8 @@ async def open_files(settings: Full) -> AsyncIterator[FileStore]:
             make_private_folder(folder)
             yield DiskFiles(folder, settings.public_url or f"http://localhost:{settings.port}")
         case S3():
-            from happy.adapters.full import s3_client, s3_files
+            from happy.adapters.full.s3 import client as s3_client
+            from happy.adapters.full.s3 import files as s3_files
 
             s3_client.warn_of_tokens(settings.files, settings.public_url)
             async with s3_files.open_files(settings.files) as files:

@@ -12,7 +12,7 @@ from happy.adapters.file_system import make_private_folder, network_file_system
 from happy.adapters.light.file_lock import Held, locked, locked_everywhere
 from happy.adapters.light.schema import explained, prepare
 from happy.adapters.light.sqlite import SqliteStore, open_store
-from happy.adapters.local import LocalBus, LocalLink, LocalPresence
+from happy.adapters.memory import LocalBus, LocalLink, LocalPresence
 from happy.domain.errors import StartupError
 from happy.domain.ports.clock import Clock
 from happy.domain.values import NodeId

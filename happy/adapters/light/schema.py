@@ -12,7 +12,7 @@ from happy.adapters.light import adoption
 from happy.adapters.light.file_lock import locked
 from happy.domain.errors import StartupError
 from happy.domain.values import Millis
-from schema.history import HEAD, REVISIONS
+from schema.revisions import HEAD, REVISIONS
 
 SQLITE_HEADER = b"SQLite format 3\0"
 BASE = REVISIONS[0]  # what other servers' databases look like

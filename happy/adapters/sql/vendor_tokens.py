@@ -2,7 +2,7 @@
 
 from happy.adapters.sql.statement import Executor, Statement, scalar
 from happy.domain.values import AccountId, Millis
-from happy.domain.vendors import SealedToken, Vendor
+from happy.domain.vendor_tokens import SealedToken, Vendor
 
 SAVE: Statement[None] = Statement("vendor_tokens.SAVE", scalar)
 GET: Statement[bytes] = Statement("vendor_tokens.GET", scalar)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.events import Audience, Ephemeral, Update
-from happy.domain.positions import Position
+from happy.domain.stream_position import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId
 
 FOREGROUND: Final = "foreground"

@@ -25,7 +25,7 @@ from happy.domain.sessions import Appended, Message, MessageDraft, Session
 from happy.domain.social import Relation, Status
 from happy.domain.usage import SavedReport, UsagePortion, UsageRange, UsageReport
 from happy.domain.values import AccountId, ArtifactId, MachineId, Millis, SessionId, Swap
-from happy.domain.vendors import SealedToken, Vendor
+from happy.domain.vendor_tokens import SealedToken, Vendor
 
 T = TypeVar("T")
 

@@ -8,15 +8,15 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
-from happy.gateway.engine.client import Client
+from happy.gateway.engine.context import logger
 from happy.gateway.engine.packets import MESSAGE, ProtocolError
-from happy.gateway.engine.runtime import logger
+from happy.gateway.engine.socket_io_session import Client
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from happy.gateway.engine.asgi import Headers
-    from happy.gateway.engine.runtime import Runtime
+    from happy.gateway.engine.context import Runtime
     from happy.gateway.engine.settings import EngineSettings
     from happy.gateway.engine.transport import Transport
 

@@ -12,7 +12,7 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
-from happy.gateway.engine.runtime import logger
+from happy.gateway.engine.context import logger
 
 if TYPE_CHECKING:
     from happy.gateway.engine.connection import Connection

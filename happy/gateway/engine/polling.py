@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from happy.gateway.engine import packets
 from happy.gateway.engine.asgi import BAD_REQUEST, HungUp, TooLarge
 from happy.gateway.engine.connection import TRANSPORT_CLOSE
+from happy.gateway.engine.context import Turn, logger
 from happy.gateway.engine.packets import ProtocolError
-from happy.gateway.engine.runtime import Turn, logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from happy.gateway.engine import asgi
 from happy.gateway.engine.asgi import Request
 from happy.gateway.engine.connection import Connection
+from happy.gateway.engine.context import Runtime
 from happy.gateway.engine.open_packet import OpenPackets
 from happy.gateway.engine.polling import PollingTransport
-from happy.gateway.engine.runtime import Runtime
 from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.upgrade import Probe
 from happy.gateway.engine.websocket import WebSocketLink

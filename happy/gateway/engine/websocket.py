@@ -10,9 +10,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from happy.gateway.engine import frames
+from happy.gateway.engine.context import Turn
 from happy.gateway.engine.frames import CLOSE, TEXT, FrameError, FrameReader
-from happy.gateway.engine.opening import shake_hands
-from happy.gateway.engine.runtime import Turn
+from happy.gateway.engine.websocket_handshake import shake_hands
 from happy.gateway.engine.writer import FrameWriter
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from happy.gateway.engine.asgi import Target
     from happy.gateway.engine.connection import Connection
-    from happy.gateway.engine.runtime import Runtime
+    from happy.gateway.engine.context import Runtime
     from happy.gateway.engine.transport import Door, Receiver
 
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"

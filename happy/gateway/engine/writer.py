@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from happy.gateway.engine import frames
 
 if TYPE_CHECKING:
-    from happy.gateway.engine.runtime import Runtime
+    from happy.gateway.engine.context import Runtime
 
 PUSH_BYTES = 4_096
 """How much is collected at most: the peer can work on what it has meanwhile."""

@@ -10,7 +10,7 @@ import uvloop
 from happy.gateway.engine import EngineSettings
 from tests.e2e.official import NodeClient
 from tests.gateway.engine.harness import Recorder, Running
-from tests.node import OLDEST_SOCKET_IO_CLIENT, SOCKET_IO_CLIENT, node
+from tests.support.nodejs import OLDEST_SOCKET_IO_CLIENT, SOCKET_IO_CLIENT, node
 
 Serve = Callable[..., Awaitable[Running]]
 

@@ -11,7 +11,7 @@ from happy.gateway.engine import Ack, Socket
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Running, until
-from tests.proxy import Proxy
+from tests.support.tcp_proxy import Proxy
 
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
 

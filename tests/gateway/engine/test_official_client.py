@@ -10,7 +10,7 @@ from happy.gateway.engine import Ack, Socket, SocketClosed
 from tests.e2e.official import NodeClient, OfficialError, OfficialSocket
 from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Running, until
-from tests.socket_client import ConnectRefused
+from tests.support.socket_client import ConnectRefused
 
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
 

@@ -4,9 +4,9 @@ from typing import Any, cast
 
 import pytest
 
-from happy.gateway.engine import opening
+from happy.gateway.engine import websocket_handshake as opening
 from happy.gateway.engine.asgi import Target
-from happy.gateway.engine.opening import shake_hands
+from happy.gateway.engine.websocket_handshake import shake_hands
 
 USUAL = {
     "Host": "example.org",

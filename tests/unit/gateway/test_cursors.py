@@ -5,7 +5,7 @@ import pytest
 
 from happy.domain.values import AccountId
 from happy.gateway import handshake
-from happy.gateway.cursors import MOST_SESSIONS, Cursors, cursor_text, seq_of, split_cursor
+from happy.gateway.recovery.cursors import MOST_SESSIONS, Cursors, cursor_text, seq_of, split_cursor
 
 OWNER = AccountId("owner")
 

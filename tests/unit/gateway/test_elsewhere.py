@@ -9,16 +9,17 @@ import pytest
 from happy.domain.errors import Unavailable
 from happy.domain.events import TO_USER, Audience, Ephemeral, SessionActivity, SessionEvent, to_session
 from happy.domain.ports.pubsub import Kept, Origin
-from happy.domain.positions import Position
+from happy.domain.stream_position import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
-from happy.gateway import elsewhere, frame
-from happy.gateway.elsewhere import Elsewhere, Ending
-from happy.gateway.frame import Frame
+from happy.gateway import envelope as frame
+from happy.gateway.envelope import Frame
 from happy.gateway.handshake import Handshake
-from happy.gateway.history import Event, History, HistoryLimits, offset_of
-from happy.gateway.past import Past
-from happy.gateway.recovery import Recovery
-from tests.seeds import NOW
+from happy.gateway.recovery import cluster as elsewhere
+from happy.gateway.recovery.cluster import Elsewhere, Ending
+from happy.gateway.recovery.history import Event, History, HistoryLimits, offset_of
+from happy.gateway.recovery.recovery import Recovery
+from happy.gateway.recovery.session import Past
+from tests.support.factories import NOW
 
 OWNER, PHONE = AccountId("owner"), ConnectionId("phone")
 HERE, THERE = NodeId("0a" * 8), NodeId("0b" * 8)

@@ -6,7 +6,7 @@ import pytest
 
 from happy.domain.events import TO_USER, Audience, Scope, to_machine, to_session
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
-from happy.gateway.history import MOST_EVENTS, Event, History, HistoryLimits, Reader, offset_of
+from happy.gateway.recovery.history import MOST_EVENTS, Event, History, HistoryLimits, Reader, offset_of
 
 OWNER, OTHER = AccountId("owner"), AccountId("other")
 PHONE = ConnectionId("phone")

@@ -13,9 +13,9 @@ from happy.domain.events import (
     to_session,
 )
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
-from happy.gateway import replay
-from happy.gateway.history import MOST_STATES, Event, History, HistoryLimits, Reader, offset_of
-from tests.seeds import NOW
+from happy.gateway.recovery import replay
+from happy.gateway.recovery.history import MOST_STATES, Event, History, HistoryLimits, Reader, offset_of
+from tests.support.factories import NOW
 from tests.unit.gateway.test_history import OWNER, Clock, add, clock, history_of, reader
 
 __all__ = ["clock"]

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from happy.adapters.local import LocalBus
+from happy.adapters.memory import LocalBus
 from happy.domain.events import (
     TO_USER,
     Audience,
@@ -22,7 +22,7 @@ from happy.domain.values import AccountId, ConnectionId, MachineId, NodeId, Sess
 from happy.gateway.engine import SocketClosed
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Hub
-from tests.seeds import NOW
+from tests.support.factories import NOW
 
 OWNER, STRANGER = AccountId("owner"), AccountId("stranger")
 NOBODY = ConnectionId("nobody")

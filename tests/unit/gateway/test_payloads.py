@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from happy.gateway.payloads import (
+from happy.gateway.events.payloads import (
     Call,
     MachineAlive,
     Method,

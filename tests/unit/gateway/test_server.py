@@ -7,15 +7,15 @@ import msgspec
 
 from happy.domain.events import TO_USER, DeleteSession, Update
 from happy.domain.ports.pubsub import Origin
-from happy.domain.positions import Position
+from happy.domain.stream_position import Position
 from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
-from happy.gateway import frame
-from happy.gateway.frame import Frame
-from happy.gateway.history import History, HistoryLimits
+from happy.gateway import envelope as frame
+from happy.gateway.envelope import Frame
 from happy.gateway.hub import Hub
-from happy.gateway.recovery import Recovery
+from happy.gateway.recovery.history import History, HistoryLimits
+from happy.gateway.recovery.recovery import Recovery
 from happy.gateway.server import Gateway
-from tests.seeds import NOW
+from tests.support.factories import NOW
 from tests.unit.gateway.test_elsewhere import HERE, OWNER, THERE, World
 
 

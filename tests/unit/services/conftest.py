@@ -8,8 +8,8 @@ import pytest
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
 from happy.domain.values import AccountId
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 from tests.unit.services.world import World
 
 

@@ -12,7 +12,7 @@ from happy.domain.errors import NotFound
 from happy.domain.events import TO_USER
 from happy.domain.values import AccountId
 from happy.services.accounts import AccountService
-from tests.seeds import NOBODY
+from tests.support.factories import NOBODY
 from tests.unit.services.world import World
 
 

@@ -11,8 +11,8 @@ from happy.domain.errors import NotFound, Unavailable
 from happy.domain.events import TO_USER
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, SessionId
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 from tests.unit.services.world import World
 
 

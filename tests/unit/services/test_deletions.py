@@ -10,8 +10,8 @@ from happy.domain.ports.repository import Transaction
 from happy.domain.values import HOUR, AccountId, MachineId, Millis
 from happy.services import batches
 from happy.services.batches import in_batches
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 from tests.unit.services.world import World
 
 MID = MachineId("machine")

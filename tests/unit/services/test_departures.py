@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.local import LocalPresence
+from happy.adapters.memory import LocalPresence
 from happy.domain.errors import Unavailable
 from happy.domain.machines import Machine
 from happy.domain.ports.pubsub import Holder
@@ -13,8 +13,8 @@ from happy.domain.sessions import Session
 from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, NodeId, SessionId
 from happy.services import attendance, departures
 from happy.services.attendance import Attendance, Target
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 from tests.unit.services.world import Signals, World
 
 ONE, TWO = ConnectionId("one"), ConnectionId("two")

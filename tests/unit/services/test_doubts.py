@@ -2,7 +2,7 @@
 
 from happy.domain.errors import Unavailable
 from happy.domain.values import AccountId
-from happy.services.doubts import Doubts
+from happy.services.in_doubt import Doubts
 from tests.unit.services.world import Sink
 
 ONE, OTHER = AccountId("one"), AccountId("other")

@@ -13,7 +13,7 @@ from happy.domain.ports.outbound import FetchedAvatar
 from happy.domain.values import AccountId
 from happy.services.avatars import AvatarService
 from happy.services.github import GithubService, GithubStates, GithubWebhook, LinkFailed
-from tests import seeds
+from tests.support import factories as seeds
 from tests.unit.services.world import Files, World
 
 KEYS = Keyring("secret of tests")

@@ -9,7 +9,7 @@ import pytest
 
 from happy.domain.values import AccountId, Millis
 from happy.services.heartbeats import Beat, Heartbeats, LastSeen
-from tests.seeds import NOW
+from tests.support.factories import NOW
 from tests.unit.services.world import Clock
 
 OWNER = AccountId("owner")

@@ -9,8 +9,8 @@ from happy.crypto import Keyring
 from happy.domain.errors import Unauthenticated, Unavailable
 from happy.domain.values import AccountId
 from happy.services.identity import IdentityService
-from tests import seeds
-from tests.seeds import NOBODY, NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOBODY, NOW
 from tests.unit.services.world import World
 
 TOKENS = Keyring("a secret for tests").tokens

@@ -9,7 +9,7 @@ from happy.domain.errors import NotFound, Unavailable, Uncertain
 from happy.domain.events import to_session
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, ConnectionId, SessionId
-from tests import seeds
+from tests.support import factories as seeds
 from tests.unit.services.world import World
 
 

@@ -13,7 +13,7 @@ from happy.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
 from happy.domain.values import AccountId
 from happy.services.identity import IdentityService
 from happy.services.pairing import LinkingStatus, PairingService
-from tests import seeds
+from tests.support import factories as seeds
 from tests.unit.services.world import World
 
 KINDS = pytest.mark.parametrize("kind", ["terminal", "account"])

@@ -12,7 +12,7 @@ from happy.domain.push import Notification, PushOutcome, Ticket
 from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
 from happy.services import push
 from happy.services.push import PushService
-from tests import seeds
+from tests.support import factories as seeds
 from tests.unit.services.world import World
 
 HOLDER = Holder(NodeId("n"), ConnectionId("c"))

@@ -6,7 +6,7 @@ import msgspec
 
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import OnReply
-from happy.services.questions import Outcome, Questions
+from happy.services.pending_requests import Outcome, Questions
 
 LONG, MOMENT = 60.0, 0.02
 

@@ -1,7 +1,7 @@
 """Counting calls in a window of time that only passes."""
 
 from happy.domain.values import MINUTE, Millis
-from happy.services.rate import Window
+from happy.services.rate_limit import Window
 
 
 class Elapsed:

@@ -12,7 +12,7 @@ from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder, OnReply
 from happy.domain.values import AccountId, ConnectionId, NodeId
 from happy.services import rpc as rpc_module
-from happy.services.remote_calls import Absent, RemoteCalls
+from happy.services.cluster_rpc import Absent, RemoteCalls
 from happy.services.rpc import (
     DISCONNECTED,
     NOT_AVAILABLE,

@@ -8,8 +8,8 @@ import pytest
 from happy.domain.errors import Conflict, NotFound
 from happy.domain.events import TO_USER, to_machine, to_session
 from happy.domain.values import AccountId, MachineId, Millis, SessionId
-from tests import seeds
-from tests.seeds import NOW
+from tests.support import factories as seeds
+from tests.support.factories import NOW
 from tests.unit.services.world import World
 
 UNKNOWN = SessionId("unknown")

@@ -12,8 +12,9 @@ from happy.domain.events import TO_USER
 from happy.domain.values import AccountId
 from happy.services.feed import FeedService
 from happy.services.social import SEARCHES_PER_MINUTE, SocialService
-from tests import people, seeds
-from tests.seeds import NOBODY, NOW
+from tests.support import factories as seeds
+from tests.support import people
+from tests.support.factories import NOBODY, NOW
 from tests.unit.services.world import World
 
 DAY = 24 * 60

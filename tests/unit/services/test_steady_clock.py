@@ -1,7 +1,7 @@
 """Times of changes go on when the clock is set back a little, and follow it when it was far ahead."""
 
 from happy.services.steady_clock import LARGEST_STEP, SteadyClock
-from tests.seeds import NOW
+from tests.support.factories import NOW
 from tests.unit.services.world import Clock
 
 

@@ -9,8 +9,8 @@ from happy.domain.errors import NotFound, Unavailable, Uncertain
 from happy.domain.events import TO_USER, DeleteSession, NewMessage, Update, to_session
 from happy.domain.values import AccountId, ConnectionId, SessionId
 from happy.services.unit_of_work import Changes
-from tests import seeds
-from tests.seeds import NOBODY
+from tests.support import factories as seeds
+from tests.support.factories import NOBODY
 from tests.unit.services.world import World
 
 SID = SessionId("s")

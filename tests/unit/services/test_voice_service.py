@@ -10,7 +10,7 @@ from happy.domain.errors import Unavailable
 from happy.domain.values import AccountId, Millis
 from happy.domain.voice import VoiceUsage
 from happy.services.voice import Allowed, VoiceFailed, VoiceService
-from tests.seeds import NOW
+from tests.support.factories import NOW
 from tests.unit.services.world import Clock
 
 KEYS = Keyring("vector-secret")

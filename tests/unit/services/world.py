@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from happy.adapters.light.sqlite import SqliteStore
-from happy.adapters.local import LocalPresence
+from happy.adapters.memory import LocalPresence
 from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.ports.filestore import StoredFile, UploadTicket
@@ -19,7 +19,7 @@ from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.sessions import SessionService
 from happy.services.unit_of_work import UnitOfWork
-from tests.seeds import NOW
+from tests.support.factories import NOW
 
 
 class Clock:

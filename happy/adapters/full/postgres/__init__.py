@@ -1,0 +1,1 @@
+"""The PostgreSQL store: addresses, TLS, pool, group commit of appends, take-over of existing databases."""

@@ -1,0 +1,274 @@
+"""The store on PostgreSQL: raw asyncpg, serialization retries, one statement for all appends that wait."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+
+from happy.adapters.full.postgres import dsn as address
+from happy.adapters.full.postgres.append import Job, Outcome, append_all
+from happy.adapters.full.postgres.append_queue import Appender
+from happy.adapters.full.postgres.errors import (
+    CANNOT_WRITE,
+    GIVE_UP_SECONDS,
+    in_doubt,
+    is_out_of_connections,
+    map_errors,
+    transaction,
+)
+from happy.adapters.full.postgres.pool import PoolSettings, Writes, close_pool, open_pool, pool_settings
+from happy.adapters.sql import messages
+from happy.adapters.sql.statement import Listing, Statement
+from happy.adapters.sql.transaction import SqlTransaction
+from happy.domain.errors import Conflict, Unavailable
+from happy.domain.listing import Large
+from happy.domain.ports.repository import Body
+from happy.domain.sessions import Appended, Message, MessageDraft
+from happy.domain.values import AccountId, Millis, SessionId
+
+RETRY_PAUSES = (0.1, 0.2, 0.3)
+"""Seconds between attempts after a serialization conflict."""
+
+DRAIN_SECONDS = 2.0
+RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
+REFUSED_PAUSE = 0.02
+"""Seconds until PostgreSQL is asked again for a connection that it did not have."""
+
+READ_ONLY = """
+SELECT current_setting('transaction_read_only') = 'on' FROM (SELECT 1) AS answer
+  LEFT JOIN (SELECT 1 FROM "Account" WHERE id = '') AS nobody ON TRUE
+"""
+"""Whether it is a standby, or was made read-only; and our tables can be read."""
+
+Row = TypeVar("Row")
+T = TypeVar("T")
+
+
+class PostgresExecutor:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self.asking = False
+
+    async def one(self, statement: Statement[Row], **values: Any) -> Row | None:
+        rows = await self.all(statement, **values)
+        return rows[0] if rows else None
+
+    async def all(self, statement: Statement[Row], **values: Any) -> list[Row]:
+        return statement.rows(await self._ask(self._connection.fetch, statement, values))
+
+    async def listed(self, listing: Listing[Row], **values: Any) -> list[Row | Large]:
+        return listing.rows(await self._ask(self._connection.fetch, listing.statement, values))
+
+    async def run(self, statement: Statement[Any], **values: Any) -> None:
+        await self._ask(self._connection.execute, statement, values)
+
+    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+        compiled = statement.compiled("postgresql")
+        values = [[row[name] for name in compiled.parameters] for row in rows]
+        self.asking = True
+        await self._connection.executemany(compiled.sql, values)
+        self.asking = False
+
+    async def _ask(
+        self, how: Callable[..., Awaitable[Any]], statement: Statement[Any], values: Mapping[str, Any]
+    ) -> Any:
+        compiled = statement.compiled("postgresql")
+        self.asking = True
+        answer = await how(compiled.sql, *[values[name] for name in compiled.parameters])
+        self.asking = False
+        return answer
+
+
+class Alone(Generic[T]):
+    """Awaits a body that may await nothing but its transaction, or it would keep a connection for long."""
+
+    def __init__(self, body: Body[T], run: PostgresExecutor) -> None:
+        self._body = body
+        self._run = run
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        work = self._body(SqlTransaction(self._run)).__await__()
+        try:
+            waiting_for = next(work)
+            while self._run.asking:
+                try:
+                    answer = yield waiting_for
+                except BaseException as error:  # noqa: BLE001 - it belongs to the body
+                    waiting_for = work.throw(error)
+                else:
+                    waiting_for = work.send(answer)
+        except StopIteration as ended:
+            result: T = ended.value
+            return result
+        work.throw(RuntimeError("a unit of work may await nothing but its transaction"))
+        raise RuntimeError("a unit of work went on after it was stopped")
+
+
+class PostgresStore:
+    batch_seconds = 0.03
+    """Nobody waits for it; short enough to take little time from other statements and to stop soon."""
+
+    def __init__(self, pool: asyncpg.Pool, settings: PoolSettings) -> None:
+        self._pool = pool
+        self._settings = settings
+        self._asking = 0
+        self.writes = Writes(pool)
+        self.messages = PostgresMessageLog(self)
+
+    async def read(self, body: Body[T]) -> T:
+        async with self.connection() as connection:
+            return await Alone(body, PostgresExecutor(connection))
+
+    async def write(self, body: Body[T]) -> T:
+        for pause in RETRY_PAUSES:
+            try:
+                return await self._attempt(body)
+            except RETRYABLE:
+                await asyncio.sleep(pause)
+        with map_errors():
+            try:
+                return await self._attempt(body)
+            except RETRYABLE as error:
+                raise Unavailable("too many conflicting changes") from error
+
+    async def _attempt(self, body: Body[T]) -> T:
+        return await self.commit(lambda connection: Alone(body, PostgresExecutor(connection)))
+
+    async def commit(self, work: Callable[[Any], Awaitable[T]]) -> T:
+        """Do `work` in a transaction. Raises Uncertain when the end of it was not heard."""
+        done: list[T] = []
+        try:
+            async with self.connection() as connection, transaction(connection):
+                done.append(await work(connection))
+        except Unavailable as error:
+            if done:
+                raise in_doubt(error) from None
+            raise
+        self.writes.succeeded()
+        return done[0]
+
+    async def drain(self) -> None:
+        """Let those finish who asked before the end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.messages.drain()
+                while self._asking:  # noqa: ASYNC110 - once in a life, and rarely
+                    await asyncio.sleep(DRAIN_SECONDS / 200)
+
+    async def ping(self) -> None:
+        """Raises Unavailable for a database that can only be read, too."""
+        async with self.connection() as connection:
+            if await connection.fetchval(READ_ONLY):
+                await self.writes.refused()
+                raise Unavailable("the database is read-only")
+        self.writes.require()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Any]:
+        """One of the pool. Raises Unavailable at once when too many callers wait already."""
+        if self._asking >= self._settings.largest + self._settings.waiting:
+            raise Unavailable("too many requests are waiting for the database")
+        self._asking += 1
+        try:
+            with map_errors():
+                connection = await self._acquire()
+                try:
+                    yield connection
+                except CANNOT_WRITE as error:
+                    await self.writes.refused(full=isinstance(error, asyncpg.DiskFullError))
+                    raise
+                finally:
+                    with suppress(TimeoutError):  # it is closed then
+                        await self._pool.release(connection, timeout=GIVE_UP_SECONDS)
+        finally:
+            self._asking -= 1
+
+    async def _acquire(self) -> Any:
+        """While PostgreSQL gives nobody another connection, those that are open go round."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._settings.acquire
+        while True:
+            try:
+                return await self._pool.acquire(timeout=max(deadline - loop.time(), 0))
+            except asyncpg.PostgresError as error:
+                if not is_out_of_connections(error) or loop.time() + REFUSED_PAUSE > deadline:
+                    raise Unavailable("the database gives no connection") from error
+                await asyncio.sleep(REFUSED_PAUSE)
+
+
+class PostgresMessageLog:
+    def __init__(self, store: PostgresStore) -> None:
+        self._store = store
+        self._appender = Appender(self._commit)
+        self.drain = self._appender.drain
+
+    async def append(
+        self, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
+    ) -> Appended:
+        return await self._appender.append(Job(account_id, session_id, drafts, now))
+
+    async def _commit(self, jobs: list[Job]) -> list[Outcome]:
+        if len(jobs) > 1:
+            return await self._store.commit(lambda connection: append_all(PostgresExecutor(connection), jobs))
+        return await self._append(jobs[0])
+
+    async def _append(self, job: Job) -> list[Outcome]:
+        """Without a transaction around it the statement is one round trip."""
+        for pause in RETRY_PAUSES:
+            asked = False
+            try:
+                async with self._store.connection() as connection:
+                    asked = True
+                    outcomes = await append_all(PostgresExecutor(connection), [job])
+            except Unavailable as error:
+                if asked:
+                    raise in_doubt(error) from None
+                raise
+            except (Conflict, *RETRYABLE):
+                await asyncio.sleep(pause)
+            else:
+                self._store.writes.succeeded()
+                return outcomes
+        raise Unavailable("too many conflicting changes")
+
+    async def after(
+        self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
+    ) -> list[Message | Large]:
+        return await self._page(messages.AFTER, account_id, session_id, seq=seq, limit=limit)
+
+    async def before(
+        self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
+    ) -> list[Message | Large]:
+        return await self._page(messages.BEFORE, account_id, session_id, seq=seq, limit=limit)
+
+    async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message | Large]:
+        return await self._page(messages.NEWEST, account_id, session_id, limit=limit)
+
+    async def _page(
+        self, listing: Listing[Message], account_id: AccountId, session_id: SessionId, **values: int
+    ) -> list[Message | Large]:
+        async with self._store.connection() as connection:
+            run = PostgresExecutor(connection)
+            return await messages.page(run, listing, account_id, session_id, **values)
+
+    async def one(self, account_id: AccountId, session_id: SessionId, seq: int) -> Message | None:
+        async with self._store.connection() as connection:
+            run = PostgresExecutor(connection)
+            return await run.one(messages.BY_SEQ, account=account_id, session=session_id, seq=seq)
+
+
+@asynccontextmanager
+async def open_store(url: str, settings: PoolSettings | None = None) -> AsyncIterator[PostgresStore]:
+    """The store on a database whose schema is up to date. Raises Unavailable when it cannot be reached."""
+    place = address.parse(url)
+    chosen = settings or pool_settings(place)
+    with map_errors():
+        pool = await open_pool(place, chosen)
+    store = PostgresStore(pool, chosen)
+    try:
+        yield store
+    finally:
+        await store.drain()
+        await close_pool(pool)

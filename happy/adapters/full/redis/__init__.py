@@ -1,0 +1,1 @@
+"""What replicas share through Redis: the bus, history, presence, publish intents."""

@@ -1,0 +1,141 @@
+"""Who holds which name, in Redis: claims of connections, valid while their node is alive."""
+
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+from happy.adapters.full.redis.link import RedisLink
+from happy.adapters.full.redis.scripts import HOLDERS
+from happy.adapters.steady_clock import steady_time
+from happy.domain.errors import Unavailable
+from happy.domain.ports.pubsub import Holder
+from happy.domain.values import AccountId, ConnectionId, NodeId
+
+LEASE_SECONDS = 10
+CLAIM_SECONDS = 3600
+"""Claims are renewed much more often; this removes what a dead node left behind."""
+
+RENEW_SECONDS = 900
+NODE_LENGTH = 16
+Claims = dict[str, dict[str, str]]
+
+
+class RedisPresence:
+    """Claims are remembered here as well, and made again when Redis has lost them."""
+
+    def __init__(self, link: RedisLink, node_id: NodeId) -> None:
+        assert len(node_id) == NODE_LENGTH, "the script of Redis takes it apart by its length"
+        self._link = link
+        self._node_id = node_id
+        self._prefix = link.prefix
+        self._holders = b""
+        self._mine: Claims = {}
+        self._last = 0
+        self._renewed = time.monotonic()
+
+    async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        key = self._claim(account_id, name, holder)
+        with suppress(Unavailable):  # it is made as soon as Redis is there again
+            await self._link.ask("EXPIRE", key, CLAIM_SECONDS)
+
+    def claim_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        self._link.send("EXPIRE", self._claim(account_id, name, holder), CLAIM_SECONDS)
+
+    def _claim(self, account_id: AccountId, name: str, holder: Holder) -> str:
+        self._last = max(self._last + 1, int(steady_time() * 1e6))
+        key, member, value = self._key(account_id, name), _member(holder), f"{holder.rank}:{self._last}"
+        self._mine.setdefault(key, {})[member] = value
+        self._link.send("HSET", key, member, value)
+        return key
+
+    async def release(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        command = self._release(account_id, name, holder)
+        try:
+            await self._link.ask(*command)
+        except Unavailable:
+            self._link.send(*command)
+
+    def release_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
+        self._link.send(*self._release(account_id, name, holder))
+
+    def _release(self, account_id: AccountId, name: str, holder: Holder) -> tuple[str, str, str]:
+        key, member = self._key(account_id, name), _member(holder)
+        held = self._mine.get(key, {})
+        held.pop(member, None)
+        if not held:
+            self._mine.pop(key, None)
+        return "HDEL", key, member
+
+    async def is_held(self, account_id: AccountId, name: str) -> bool:
+        key = self._key(account_id, name)
+        return key in self._mine or bool(await self._found(key))
+
+    async def _found(self, key: str) -> Any:
+        """Claims of live nodes and their values in turns."""
+        prefixes = (f"{self._prefix}node:", f"{self._prefix}m:")
+        return await self._link.ask("EVALSHA", self._holders, 1, key, *prefixes)
+
+    async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
+        """While Redis is away: those of this node."""
+        key = self._key(account_id, name)
+        try:
+            flat = await self._found(key)
+        except Unavailable:
+            found = dict(self._mine.get(key, {}))
+        else:
+            found = {
+                member.decode(): value.decode() for member, value in zip(flat[::2], flat[1::2], strict=True)
+            }
+        newest_first = sorted(found.items(), key=lambda item: _order(item[1]), reverse=True)
+        return [_holder(member, value) for member, value in newest_first]
+
+    async def is_alive(self, node_id: NodeId, channel: str) -> bool:
+        if node_id == self._node_id:
+            return True
+        _, listeners = await self._link.ask("PUBSUB", "NUMSUB", channel)
+        return bool(listeners) and bool(await self._link.ask("EXISTS", f"{self._prefix}node:{node_id}"))
+
+    async def restore(self) -> None:
+        """Say that this node is alive, and make its claims again."""
+        self._holders = await self._link.ask_first("SCRIPT", "LOAD", HOLDERS)
+        await self._lease()
+        self._claim_all()
+
+    async def tick(self) -> None:
+        """Renew what would lapse; a lease that has lapsed may have cost this node its claims."""
+        if not await self._lease() or time.monotonic() - self._renewed > RENEW_SECONDS:
+            self._claim_all()
+
+    async def leave(self) -> None:
+        """This node ends; nobody has to wait for its lease to lapse."""
+        self._link.send("DEL", f"{self._prefix}node:{self._node_id}")
+
+    async def _lease(self) -> bool:
+        """Whether the lease was still valid."""
+        key = f"{self._prefix}node:{self._node_id}"
+        return await self._link.ask_first("SET", key, "1", "EX", LEASE_SECONDS, "GET") is not None
+
+    def _claim_all(self) -> None:
+        self._renewed = time.monotonic()
+        for key, held in self._mine.items():
+            for member, value in held.items():
+                self._link.send("HSET", key, member, value)
+            self._link.send("EXPIRE", key, CLAIM_SECONDS)
+
+    def _key(self, account_id: AccountId, name: str) -> str:
+        return f"{self._prefix}p:{account_id}:{name}"
+
+
+def _member(holder: Holder) -> str:
+    return holder.node_id + holder.connection_id
+
+
+def _holder(member: str, value: str) -> Holder:
+    node_id, connection_id = member[:NODE_LENGTH], member[NODE_LENGTH:]
+    return Holder(NodeId(node_id), ConnectionId(connection_id), int(value.partition(":")[0]))
+
+
+def _order(value: str) -> tuple[int, int]:
+    rank, _, at = value.partition(":")
+    return int(rank), int(at)

@@ -1,0 +1,1 @@
+"""The object store that speaks S3."""

@@ -1,0 +1,58 @@
+"""Voice conversations at ElevenLabs (protocol: operations#other-outbound-calls)."""
+
+from datetime import UTC, datetime
+from typing import Final
+
+from msgspec import Struct
+
+from happy.adapters.outbound.http_client import WebAnswer, WebClient
+from happy.domain.errors import Unavailable
+from happy.domain.values import SECOND, Millis
+from happy.domain.voice import MOST_CONVERSATIONS, VoiceUsage
+
+PATH: Final = "/v1/convai/conversation"
+
+
+class _Conversation(Struct, frozen=True):
+    call_duration_secs: int | float | None = None
+
+
+class _Conversations(Struct, frozen=True):
+    conversations: list[_Conversation] | None = None
+
+
+class _Token(Struct, frozen=True):
+    token: str
+
+
+class ElevenLabs:
+    def __init__(self, web: WebClient, base_url: str, api_key: str) -> None:
+        self._web = web
+        self._base_url = base_url
+        self._headers = {"xi-api-key": api_key}
+
+    async def usage(self, voice_user: str, since: Millis) -> VoiceUsage:
+        answer = await self._get(
+            "s", user_id=voice_user, created_after=_iso(since), page_size=str(MOST_CONVERSATIONS)
+        )
+        conversations = answer.read(_Conversations).conversations or []
+        seconds = sum(conversation.call_duration_secs or 0 for conversation in conversations)
+        return VoiceUsage(seconds, len(conversations))
+
+    async def conversation_token(self, agent_id: str, voice_user: str) -> str:
+        answer = await self._get("/token", agent_id=agent_id, participant_name=voice_user)
+        return answer.read(_Token).token
+
+    async def _get(self, path: str, **params: str) -> WebAnswer:
+        """Parameters are encoded: an agent id must not bring parameters of its own."""
+        answer = await self._web.call(
+            "GET", self._base_url + PATH + path, headers=self._headers, params=params
+        )
+        if not answer.ok:
+            raise Unavailable(f"ElevenLabs answered {answer.status}")
+        return answer
+
+
+def _iso(moment: Millis) -> str:
+    text = datetime.fromtimestamp(moment / SECOND, UTC).isoformat(timespec="milliseconds")
+    return text.replace("+00:00", "Z")

@@ -1,0 +1,35 @@
+"""Who has a subscription, according to RevenueCat (protocol: operations#other-outbound-calls)."""
+
+import logging
+from typing import Any
+from urllib.parse import quote
+
+from msgspec import Struct
+
+from happy.adapters.outbound.http_client import WebClient
+from happy.domain.errors import HappyError, Unavailable
+from happy.domain.values import AccountId
+
+log = logging.getLogger(__name__)
+
+
+class _Entitlements(Struct, frozen=True):
+    items: list[Any] | None = None
+
+
+class RevenueCat:
+    def __init__(self, web: WebClient, base_url: str, api_key: str, project: str) -> None:
+        self._web = web
+        self._customers = f"{base_url}/v2/projects/{quote(project, safe='')}/customers/"
+        self._headers = {"Authorization": f"Bearer {api_key}"}
+
+    async def active(self, account_id: AccountId) -> bool:
+        url = f"{self._customers}{quote(account_id, safe='')}/active_entitlements"
+        try:
+            answer = await self._web.call("GET", url, headers=self._headers)
+            if not answer.ok:
+                raise Unavailable(f"RevenueCat answered {answer.status}")
+            return bool(answer.read(_Entitlements).items)
+        except HappyError as error:
+            log.warning("a subscription could not be looked up", exc_info=error)
+            return False

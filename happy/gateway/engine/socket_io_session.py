@@ -1,0 +1,174 @@
+"""The Socket.IO side of a connection: joins one namespace and hands events to the application."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import TYPE_CHECKING
+
+from happy.gateway.engine import packets
+from happy.gateway.engine.application import Refused
+from happy.gateway.engine.context import logger
+from happy.gateway.engine.packets import ACK, CONNECT, DISCONNECT, EVENT, ROOT, Packet, ProtocolError
+from happy.gateway.engine.socket import Ack, NamespacedSocket, Socket
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    import msgspec
+
+    from happy.gateway.engine.connection import Connection
+    from happy.gateway.engine.context import Runtime
+
+
+GOODBYE = "client namespace disconnect"
+"""The reason for the end of a socket whose client wanted it."""
+
+
+class Client:
+    """At most one socket at a time; without one for too long, the connection is closed."""
+
+    __slots__ = ("_attachments", "_connection", "_incomplete", "_runtime", "_timer", "socket")
+
+    def __init__(self, connection: Connection, runtime: Runtime) -> None:
+        self.socket: Socket | None = None
+        self._connection = connection
+        self._runtime = runtime
+        self._incomplete: Packet | None = None  # waits for its attachments
+        self._attachments: list[bytes] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._expect_connect()
+
+    def message(self, message: str) -> Awaitable[None] | None:
+        """Process a text message of Engine.IO: a Socket.IO packet."""
+        if self._incomplete is not None:
+            raise ProtocolError("text where an attachment was due")
+        usual, socket = packets.split(message), self.socket
+        if usual is None or socket is None:
+            return self._dispatch(packets.decode(message[1:]))
+        kind, number, body = usual
+        if kind == EVENT:
+            return self._event(socket, number, body)
+        self._answer(socket, number, body)
+        return None
+
+    def binary(self, data: bytes) -> Awaitable[None] | None:
+        """Process a binary message: an attachment of the packet before it."""
+        packet, attachments = self._incomplete, self._attachments
+        if packet is None or attachments is None:
+            raise ProtocolError("attachment without a packet")
+        attachments.append(data)
+        if sum(map(len, attachments)) > self._runtime.settings.max_payload:
+            raise ProtocolError("attachments too large")
+        if len(attachments) < packet.attachments:
+            return None
+        self._incomplete = self._attachments = None
+        body = packets.fill_placeholders(packet.body, attachments)
+        kind = EVENT if packet.kind == packets.BINARY_EVENT else ACK
+        return self._dispatch(Packet(kind, body, packet.ack, packet.namespace))
+
+    def _dispatch(self, packet: Packet) -> Awaitable[None] | None:
+        kind, socket = packet.kind, self.socket
+        if kind == CONNECT:
+            return self._connect(packet)
+        if socket is None or packet.namespace != socket.namespace:
+            raise ProtocolError("packet for a namespace that was not joined")
+        if kind == EVENT:
+            return self._event(socket, packet.ack, packet.body)
+        if kind == DISCONNECT:
+            return self._leave(socket)
+        if kind == ACK:
+            self._answer(socket, packet.ack, packet.body)
+        else:
+            self._expect_attachments(packet)
+        return None
+
+    # Joining
+
+    def _connect(self, packet: Packet) -> Awaitable[None] | None:
+        auth = packets.decode_auth(packet.body)
+        namespace = packet.namespace
+        if not self._runtime.settings.prefix.is_root(namespace):
+            self._refuse(namespace, "Invalid namespace")
+            return None
+        if self.socket is not None:
+            raise ProtocolError("already connected")
+        socket_id = secrets.token_urlsafe(15)
+        if namespace == ROOT:
+            self.socket = Socket(socket_id, self._connection)
+        else:
+            self.socket = NamespacedSocket(socket_id, self._connection, namespace)
+        return self._join(self.socket, auth)
+
+    async def _join(self, socket: Socket, auth: msgspec.Raw | None) -> None:
+        received = self._connection.headers
+        headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in received}
+        try:
+            await self._runtime.application.connect(socket, auth, headers)
+        except Refused as refusal:
+            socket.gone()
+            self.socket = None
+            self._refuse(socket.namespace, str(refusal))
+        except Exception:  # noqa: BLE001 - logged; a passing fault must not reach the client as a refusal
+            logger.exception("connection %s: connect handler failed", self._connection.sid)
+            self._connection.close("server error")
+        else:
+            self._stop_timer()
+            self._connection.trust()
+            socket.join()
+
+    def _refuse(self, namespace: str, message: str) -> None:
+        self._connection.send(packets.encode_connect_error(namespace, message))
+
+    def _expect_connect(self) -> None:
+        loop, timeout = asyncio.get_running_loop(), self._runtime.settings.connect_timeout
+        self._timer = loop.call_later(timeout, self._connection.close, "connect timeout")
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    # Events and answers
+
+    def _event(self, socket: Socket, number: int | None, body: str) -> Awaitable[None] | None:
+        name, args = packets.decode_event(body)
+        if name is None:
+            return None
+        ack = None if number is None else Ack(socket, number)
+        return self._runtime.application.event(socket, name, args, ack)
+
+    def _answer(self, socket: Socket, number: int | None, body: str) -> None:
+        if number is None:
+            raise ProtocolError("ack without number")
+        socket.answered(number, packets.decode_answer(body))
+
+    def _expect_attachments(self, packet: Packet) -> None:
+        if not 0 < packet.attachments <= self._runtime.settings.max_attachments:
+            raise ProtocolError("illegal packet type or number of attachments")
+        self._incomplete = packet
+        self._attachments = []
+
+    # Leaving
+
+    def _leave(self, socket: Socket) -> Awaitable[None] | None:
+        socket.gone()
+        self.socket = None
+        if not self._connection.closed:
+            self._expect_connect()
+        return self._runtime.application.disconnected(socket, GOODBYE)
+
+    def gone(self) -> None:
+        """The connection closed: nothing can be sent any more."""
+        self._stop_timer()
+        if self.socket is not None:
+            self.socket.gone()
+
+    async def finish(self, reason: str) -> None:
+        """Nothing more will be received: tell the application."""
+        socket, self.socket = self.socket, None
+        if socket is None or not socket.joined:
+            return
+        work = self._runtime.application.disconnected(socket, reason)
+        if work is not None:
+            await work

@@ -1,0 +1,1 @@
+"""What the events of clients do: one file per noun."""

@@ -1,0 +1,86 @@
+"""Events about machines (protocol: realtime#machine-events)."""
+
+from collections.abc import Awaitable, Mapping
+
+import msgspec
+
+from happy.domain.values import MachineId
+from happy.gateway.engine import Ack
+from happy.gateway.events.acks import answer, answer_swap
+from happy.gateway.events.payloads import (
+    MachineAlive,
+    MachineUpdateMetadata,
+    MachineUpdateState,
+    millis,
+    parse,
+    version,
+)
+from happy.gateway.hub import Connection, Handler
+from happy.services.activity import Activity
+from happy.services.attendance import Target
+from happy.services.machines import MachineService
+
+Payload = msgspec.Raw | None
+INVALID = {"result": "error", "message": "Invalid parameters"}
+NOT_FOUND = {"result": "error", "message": "Machine not found"}
+FAILED = {"result": "error", "message": "Internal error"}
+
+
+class MachineEvents:
+    def __init__(self, machines: MachineService, activity: Activity) -> None:
+        self._machines = machines
+        self._activity = activity
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "machine-alive": self.alive,
+            "machine-update-metadata": self.update_metadata,
+            "machine-update-state": self.update_state,
+        }
+
+    def alive(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
+        beat = parse(payload, MachineAlive)
+        if beat is None or not beat.machine_id:
+            return None
+        account_id, machine_id, at = connection.account_id, MachineId(beat.machine_id), millis(beat.time)
+        if self._activity.known_machine_alive(account_id, machine_id, at):
+            if connection.target != machine_id:
+                self._activity.attend(Target(account_id, "machine", machine_id), connection.id)
+            return None
+        return self._activity.machine_alive(account_id, machine_id, at)
+
+    def update_metadata(
+        self, connection: Connection, payload: Payload, ack: Ack | None
+    ) -> Awaitable[None] | None:
+        asked = parse(payload, MachineUpdateMetadata)
+        if asked is None or not asked.machine_id:
+            answer(ack, **_refusal(payload))
+            return None
+        machine_id, expected = MachineId(asked.machine_id), version(asked.expected_version)
+        swap = self._machines.update_metadata(connection.account_id, machine_id, expected, asked.metadata)
+        work = answer_swap(ack, "metadata", swap, missing=NOT_FOUND, failed=FAILED)
+        return connection.in_flight.follow(("machine", machine_id), work, len(asked.metadata))
+
+    def update_state(
+        self, connection: Connection, payload: Payload, ack: Ack | None
+    ) -> Awaitable[None] | None:
+        asked = parse(payload, MachineUpdateState)
+        if asked is None or not asked.machine_id:
+            answer(ack, **_refusal(payload))
+            return None
+        machine_id, expected = MachineId(asked.machine_id), version(asked.expected_version)
+        state = asked.daemon_state
+        swap = self._machines.update_daemon_state(connection.account_id, machine_id, expected, state)
+        work = answer_swap(ack, "daemonState", swap, missing=NOT_FOUND, failed=FAILED)
+        return connection.in_flight.follow(("machine", machine_id), work, len(state))
+
+
+def _refusal(payload: Payload) -> dict[str, str]:
+    """A missing or null payload has always been answered like a failure."""
+    return FAILED if payload is None or bytes(payload) == b"null" else INVALID

@@ -1,0 +1,157 @@
+"""Remote procedure calls between the connections of an account (protocol: realtime#rpc-calls)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+import msgspec
+
+from happy.domain.ports.pubsub import Holder
+from happy.gateway.engine import Ack
+from happy.gateway.events.acks import answer
+from happy.gateway.events.payloads import Call, Method, parse
+from happy.gateway.hub import RANKS, Connection, Handler, Hub
+from happy.services.cluster_rpc import RemoteCalls
+from happy.services.rpc import OnResult, Result, RpcFailed, RpcService
+
+Payload = msgspec.Raw | None
+MOST_METHODS = 1_000
+MOST_CALLS = 2_000
+"""What one connection may have under way; clients register some twenty methods and call one at a time."""
+
+REGISTERED = "registered"
+INTERNAL_ERROR = "Internal error"
+METHOD_REQUIRED = "Invalid parameters: method is required"
+
+log = logging.getLogger(__name__)
+
+
+class RpcEvents:
+    def __init__(self, hub: Hub, rpc: RpcService, remote: RemoteCalls | None = None) -> None:
+        self._hub = hub
+        self._rpc = rpc
+        self._remote = remote
+        if remote is not None:
+            hub.on_signal(REGISTERED, rpc.registered_elsewhere)
+        self._calls: set[asyncio.Task[None]] = set()
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "rpc-register": self.register,
+            "rpc-unregister": self.unregister,
+            "rpc-call": self.call,
+        }
+
+    def register(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
+        asked = parse(payload, Method)
+        if asked is None or not asked.method:
+            _refuse(connection, "register")
+            return None
+        if len(connection.methods) >= MOST_METHODS and asked.method not in connection.methods:
+            _refuse(connection, "register", "Too many methods")
+            return None
+        self._hub.register(connection, asked.method)
+        self._rpc.registered(connection.account_id, asked.method)
+        if self._remote is not None:
+            return self._claim(self._remote, connection, asked)
+        connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
+        return None
+
+    async def _claim(self, remote: RemoteCalls, connection: Connection, asked: Method) -> None:
+        """Tell the client when every node can find it, and wake the calls that wait on other nodes."""
+        holder = Holder(remote.node_id, connection.id, RANKS[connection.scope])
+        await remote.claim(connection.account_id, asked.method, holder)
+        connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
+        self._hub.signal(connection.account_id, REGISTERED, asked.method)
+
+    def unregister(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
+        asked = parse(payload, Method)
+        if asked is None or not asked.method:
+            _refuse(connection, "unregister")
+            return None
+        self._hub.unregister(connection, asked.method)
+        connection.socket.emit("rpc-unregistered", msgspec.json.encode(asked))
+        return self.released(connection, [asked.method])
+
+    def released(self, connection: Connection, methods: Iterable[str]) -> Awaitable[None] | None:
+        """The connection does not serve these any more."""
+        if not self._hub.watches(connection.account_id):
+            self._rpc.forget(connection.account_id)
+        return None if self._remote is None else self._release(self._remote, connection, methods)
+
+    async def _release(self, remote: RemoteCalls, connection: Connection, methods: Iterable[str]) -> None:
+        for method in methods:
+            holder = Holder(remote.node_id, connection.id)
+            await remote.release(connection.account_id, method, holder)
+
+    def call(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
+        """The caller's other events do not wait for somebody else's answer."""
+        asked = parse(payload, Call)
+        if asked is None or not asked.method:
+            self._rpc.refused("invalid_params")
+            return answer(ack, ok=False, error=METHOD_REQUIRED)
+        if connection.calls >= MOST_CALLS:
+            return answer(ack, ok=False, error="Too many calls")
+        connection.calls += 1
+        on_result = partial(_end, connection, ack)
+        account_id, caller, params = connection.account_id, connection.id, asked.params or None
+        try:
+            if not self._rpc.call_here(account_id, caller, asked.method, params, on_result):
+                self._spawn(self._call(connection, asked, on_result))
+        except Exception:
+            log.exception("a remote call failed")
+            self._rpc.refused("internal_error", asked.method)
+            on_result(RpcFailed(INTERNAL_ERROR))
+        return None
+
+    async def _call(self, connection: Connection, asked: Call, on_result: OnResult) -> None:
+        """Look for whoever serves the method, here and elsewhere, and wait for somebody to do so."""
+        account_id, caller, params = connection.account_id, connection.id, asked.params or None
+        try:
+            result: Result = await self._rpc.call(account_id, caller, asked.method, params)
+        except RpcFailed as failure:
+            result = failure
+        except Exception:
+            log.exception("a remote call failed")
+            result = RpcFailed(INTERNAL_ERROR)
+        on_result(result)
+
+    def _spawn(self, call: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(call)
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+
+    async def close(self) -> None:
+        """Give up on calls whose answers nobody waits for any more."""
+        for task in self._calls:
+            task.cancel()
+        await asyncio.gather(*self._calls, return_exceptions=True)
+        self._rpc.close()
+        if self._remote is not None:
+            await self._remote.close()
+
+
+def _end(connection: Connection, ack: Ack | None, result: Result) -> None:
+    connection.calls -= 1
+    if isinstance(result, RpcFailed):
+        answer(ack, ok=False, error=str(result))
+    elif ack is not None:
+        ack(b'{"ok":true}' if result is None else b'{"ok":true,"result":%b}' % result)
+
+
+def _refuse(connection: Connection, kind: str, error: str = "Invalid method name") -> None:
+    refusal = {"type": kind, "error": error}
+    connection.socket.emit("rpc-error", msgspec.json.encode(refusal))

@@ -1,0 +1,147 @@
+"""Events about sessions (protocol: realtime#session-events)."""
+
+from collections.abc import Awaitable, Mapping
+
+import msgspec
+
+from happy.domain.errors import Invalid, NotFound
+from happy.domain.ports.clock import Clock
+from happy.domain.values import SessionId
+from happy.gateway.engine import Ack
+from happy.gateway.events.acks import Answer, answer, answer_swap
+from happy.gateway.events.payloads import (
+    SendMessage,
+    SessionAlive,
+    SessionEnd,
+    UpdateMetadata,
+    UpdateState,
+    millis,
+    parse,
+    version,
+)
+from happy.gateway.hub import Connection, Handler
+from happy.gateway.in_flight import Key
+from happy.services.activity import Activity
+from happy.services.attendance import Target
+from happy.services.heartbeats import clamp
+from happy.services.messages import MessageService
+from happy.services.sessions import SessionService
+
+Payload = msgspec.Raw | None
+ERROR = {"result": "error"}
+
+
+class SessionEvents:
+    def __init__(
+        self, sessions: SessionService, messages: MessageService, activity: Activity, clock: Clock
+    ) -> None:
+        self._sessions = sessions
+        self._messages = messages
+        self._activity = activity
+        self._clock = clock
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {
+            "message": self.message,
+            "update-metadata": self.update_metadata,
+            "update-state": self.update_state,
+            "session-alive": self.alive,
+            "session-end": self.end,
+        }
+
+    def message(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
+        """Store a message and announce it to everybody but its sender; acknowledge it if asked to.
+
+        The next one does not wait for its commit. Both keep their order, and so do their acknowledgements.
+        """
+        sent, ordered = parse(payload, SendMessage), connection.in_flight.in_order(ack)
+        if sent is None:
+            answer(ordered, ok=False, error="Invalid parameters")
+            return None
+        work = self._append(connection, sent, ordered)
+        return connection.in_flight.overlap(key(sent.sid), work, len(sent.message))
+
+    async def _append(self, connection: Connection, sent: SendMessage, ack: Answer | None) -> None:
+        local_id = sent.local_id if isinstance(sent.local_id, str) else None
+        try:
+            (stored,) = await self._messages.append(
+                connection.account_id,
+                SessionId(sent.sid),
+                [(local_id, sent.message)],
+                skip=connection.id,
+            )
+        except NotFound:
+            return answer(ack, ok=False, error="Session not found")
+        except Invalid:  # a local id that no database takes
+            return answer(ack, ok=False, error="Invalid parameters")
+        except BaseException:
+            answer(ack, ok=False, error="Internal error")
+            raise
+        return answer(ack, ok=True, id=stored.id, seq=stored.seq, localId=stored.local_id)
+
+    def update_metadata(
+        self, connection: Connection, payload: Payload, ack: Ack | None
+    ) -> Awaitable[None] | None:
+        asked = parse(payload, UpdateMetadata)
+        if asked is None or not asked.sid:
+            answer(ack, **ERROR)
+            return None
+        swap = self._sessions.update_metadata(
+            connection.account_id, SessionId(asked.sid), version(asked.expected_version), asked.metadata
+        )
+        work = answer_swap(ack, "metadata", swap, missing=ERROR, failed=ERROR)
+        return connection.in_flight.follow(key(asked.sid), work, len(asked.metadata))
+
+    def update_state(
+        self, connection: Connection, payload: Payload, ack: Ack | None
+    ) -> Awaitable[None] | None:
+        asked = parse(payload, UpdateState)
+        if asked is None or not asked.sid:
+            answer(ack, **ERROR)
+            return None
+        swap = self._sessions.update_agent_state(
+            connection.account_id, SessionId(asked.sid), version(asked.expected_version), asked.agent_state
+        )
+        work = answer_swap(ack, "agentState", swap, missing=ERROR, failed=ERROR)
+        return connection.in_flight.follow(key(asked.sid), work, len(asked.agent_state or ""))
+
+    def alive(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
+        beat = parse(payload, SessionAlive)
+        if beat is None or not beat.sid:
+            return None
+        account_id, sid, at = connection.account_id, SessionId(beat.sid), millis(beat.time)
+        thinking = bool(beat.thinking)
+        if self._activity.known_session_alive(account_id, sid, at, thinking=thinking):
+            if connection.target != sid:
+                self._activity.attend(Target(account_id, "session", sid), connection.id)
+            return None
+        return self._activity.session_alive(account_id, sid, at, thinking=thinking)
+
+    def end(
+        self,
+        connection: Connection,
+        payload: Payload,
+        ack: Ack | None,  # noqa: ARG002
+    ) -> Awaitable[None] | None:
+        ended = parse(payload, SessionEnd)
+        if ended is None or not ended.sid:
+            return None
+        return connection.in_flight.follow(key(ended.sid), self._end(connection, ended))
+
+    async def _end(self, connection: Connection, ended: SessionEnd) -> None:
+        at = clamp(millis(ended.time), self._clock())
+        try:
+            await self._sessions.stop(connection.account_id, SessionId(ended.sid), at)
+        except NotFound:
+            return
+
+
+def key(session_id: str) -> Key:
+    """What one connection sends about one session keeps its order."""
+    return ("session", session_id)

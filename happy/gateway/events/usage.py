@@ -1,0 +1,118 @@
+"""Events about usage and access keys (protocol: realtime#usage-reports, realtime#access-keys)."""
+
+from collections.abc import Awaitable, Mapping
+from typing import Any
+
+import msgspec
+
+from happy.domain.errors import Invalid, NotFound
+from happy.domain.usage import MAX_NAME, MAX_NAMES, too_many_names
+from happy.domain.values import MachineId, SessionId
+from happy.gateway.engine import Ack
+from happy.gateway.events.acks import answer
+from happy.gateway.events.payloads import AccessKeyGet, ReportUsage, parse
+from happy.gateway.hub import Connection, Handler
+from happy.services.access_keys import AccessKeyService
+from happy.services.usage import UsageService
+
+Payload = msgspec.Raw | None
+Figures = dict[str, float]
+
+
+class UsageEvents:
+    def __init__(self, usage: UsageService) -> None:
+        self._usage = usage
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"usage-report": self.report}
+
+    def report(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
+        """Store a report in place of the one before it under the same key, in the order of arrival."""
+        asked = parse(payload, ReportUsage)
+        refusal = "Internal error" if asked is None else _refusal(asked)
+        if asked is None or refusal:
+            answer(ack, success=False, error=refusal)
+            return None
+        return connection.in_flight.follow(
+            ("usage", ""), self._report(connection, asked, ack), len(payload or b"")
+        )
+
+    async def _report(self, connection: Connection, asked: ReportUsage, ack: Ack | None) -> None:
+        session_id = SessionId(asked.session_id) if asked.session_id else None
+        try:
+            saved = await self._usage.report(
+                connection.account_id, session_id, asked.key, _figures(asked.tokens), _figures(asked.cost)
+            )
+        except NotFound:
+            return answer(ack, success=False, error="Session not found")
+        except Invalid:  # a key that no database takes
+            return answer(ack, success=False, error="Invalid key")
+        except BaseException:
+            answer(ack, success=False, error="Failed to save usage report")
+            raise
+        return answer(
+            ack, success=True, reportId=saved.id, createdAt=saved.created_at, updatedAt=saved.updated_at
+        )
+
+
+class AccessKeyEvents:
+    def __init__(self, access_keys: AccessKeyService) -> None:
+        self._access_keys = access_keys
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        return {"access-key-get": self.get}
+
+    def get(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
+        asked = parse(payload, AccessKeyGet)
+        if asked is None or not asked.session_id or not asked.machine_id:
+            answer(ack, ok=False, error="Invalid parameters: sessionId and machineId are required")
+            return None
+        key = ("access key", asked.session_id)
+        return connection.in_flight.follow(key, self._get(connection, asked, ack))
+
+    async def _get(self, connection: Connection, asked: AccessKeyGet, ack: Ack | None) -> None:
+        try:
+            key = await self._access_keys.get(
+                connection.account_id, SessionId(asked.session_id), MachineId(asked.machine_id)
+            )
+        except NotFound as missing:
+            return answer(ack, ok=False, error=str(missing))
+        except BaseException:
+            answer(ack, ok=False, error="Internal error")
+            raise
+        return answer(ack, ok=True, accessKey=key)
+
+
+def _refusal(asked: ReportUsage) -> str | None:
+    """What is wrong with a report, in the contract's order of checks."""
+    if not isinstance(asked.key, str) or not asked.key:
+        return "Invalid key"
+    if not _has_total(asked.tokens):
+        return "Invalid tokens object - must include total"
+    if not _has_total(asked.cost):
+        return "Invalid cost object - must include total"
+    if asked.session_id and not isinstance(asked.session_id, str):
+        return "Invalid sessionId"
+    return _too_many_names(asked)
+
+
+def _too_many_names(asked: ReportUsage) -> str | None:
+    for part, figures in (("tokens", asked.tokens), ("cost", asked.cost)):
+        if too_many_names(figures):
+            return f"Invalid {part} object - at most {MAX_NAMES} names of {MAX_NAME} characters"
+    return None
+
+
+def _has_total(figures: Any) -> bool:
+    return isinstance(figures, dict) and _is_number(figures.get("total"))
+
+
+def _figures(given: dict[str, Any]) -> Figures:
+    """The numbers of a report; whatever else a client adds could be summed up by nobody."""
+    return {name: value for name, value in given.items() if _is_number(value) and "\0" not in name}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,1 @@
+"""Socket.IO's connection state recovery: tokens, history, replay, on any replica."""

@@ -1,0 +1,195 @@
+"""Clients that were connected to another node: who they were, and what they missed since."""
+
+import hmac
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from collections.abc import Callable, Iterator
+from functools import reduce
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.errors import Unavailable
+from happy.domain.events import Scope
+from happy.domain.ports.pubsub import Kept, SharedHistory
+from happy.domain.stream_position import Position, parse
+from happy.domain.values import AccountId, ConnectionId
+from happy.gateway import envelope as frame
+from happy.gateway.engine import encode_event, encode_event_at
+from happy.gateway.handshake import Handshake
+from happy.gateway.recovery.cursors import advanced, cursor_text
+from happy.gateway.recovery.history import History, heard_with, shared_part
+from happy.gateway.recovery.replay import State, is_message, state_of
+
+PROOF_BYTES = 16
+FRESH_SECONDS = 3000
+"""So long after its first connection, nothing that a client missed can have been forgotten unnoticed."""
+
+
+class Identity(Struct, frozen=True, array_like=True):
+    """What a private id says. Every node of the cluster can read it, nobody else can make one."""
+
+    connection_id: ConnectionId
+    scope: Scope
+    target: str
+    began: str
+    issued: int
+
+
+class Ending(Struct, frozen=True, array_like=True):
+    """How a connection ended. `lost_at` is on that clock in s, None after a goodbye."""
+
+    lost_at: float | None
+    told: str = ""
+
+
+class Visit(Struct, frozen=True):
+    """A client that may take up where it was: its packets up to `start`, and what it heard without them."""
+
+    connection_id: ConnectionId
+    packets: list[bytes]
+    start: int
+    heard: Position
+
+
+class Lost(Exception):
+    """Some of what the client missed may be gone."""
+
+
+class Elsewhere:
+    """`window` is how long a client may have been away, in s, on the clock that all replicas share."""
+
+    def __init__(
+        self, history: SharedHistory, key: bytes, window: float, now: Callable[[], float] | None = None
+    ) -> None:
+        self.mark = history.mark
+        self.clock = history.now
+        self.returned = history.returned
+        self._history = history
+        self._key = key
+        self._window = window
+        self._now = now or (lambda: history.now() / 1000)
+
+    # Private ids
+
+    def private_id(
+        self, account_id: AccountId, connection_id: ConnectionId, scope: Scope, target: str
+    ) -> str:
+        """The id by which any node knows the client again; it holds how far the account was heard now."""
+        began = self._history.mark(account_id)
+        identity = Identity(connection_id, scope, target, began, int(self._now()))
+        body = msgspec.json.encode(identity)
+        return f"{_text(body)}.{_text(self._proof(account_id, body))}"
+
+    def _identity(self, account_id: AccountId, asked: Handshake) -> Identity | None:
+        """Whoever comes back must be who left."""
+        encoded, _, proof = asked.pid.partition(".")
+        try:
+            body = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
+        except (Base64Error, ValueError):
+            return None
+        if not hmac.compare_digest(_text(self._proof(account_id, body)).encode(), proof.encode()):
+            return None
+        try:
+            identity = msgspec.json.decode(body, type=Identity)
+        except msgspec.ValidationError:  # of another version
+            return None
+        same = (identity.scope, identity.target) == (asked.scope, asked.target)
+        return identity if same else None
+
+    def _proof(self, account_id: AccountId, body: bytes) -> bytes:
+        return hmac.digest(self._key, account_id.encode() + b"\0" + body, "sha256")[:PROOF_BYTES]
+
+    # Endings
+
+    def left(self, connection_id: ConnectionId) -> None:
+        """The client said goodbye."""
+        self._history.ended(connection_id, msgspec.json.encode(Ending(None)))
+
+    def lost(self, connection_id: ConnectionId, told: str) -> None:
+        """The link broke; the client has heard at least what came before `told`."""
+        self._history.ended(connection_id, msgspec.json.encode(Ending(self._now(), told)))
+
+    # Coming
+
+    async def find(self, account_id: AccountId, asked: Handshake, kept_here: History) -> Visit | None:
+        """What a client missed, up to some event here; None if it is a stranger or was away for too long.
+
+        The account is watched, and what is heard is being kept already. Raises Lost.
+        """
+        identity = self._identity(account_id, asked)
+        if identity is None:
+            return None
+        try:
+            ending = await self._ending(identity)
+            if ending is not None and self._is_over(ending):
+                return None
+            heard = self._heard(account_id, identity, asked, ending)
+            unbroken = ending is not None or self._now() - identity.issued < FRESH_SECONDS
+            start = kept_here.position  # nothing happens between this and the question
+            kept = await self._history.since(account_id, heard, unbroken=unbroken)
+        except (Unavailable, msgspec.ValidationError):
+            raise Lost from None
+        if kept is None:
+            raise Lost
+        packets = _packets(kept, heard, identity, asked)
+        return Visit(identity.connection_id, list(packets), start, heard)
+
+    async def _ending(self, identity: Identity) -> Ending | None:
+        note = await self._history.ending(identity.connection_id)
+        return None if note is None else msgspec.json.decode(note, type=Ending)
+
+    def _is_over(self, ending: Ending) -> bool:
+        return ending.lost_at is None or self._now() - ending.lost_at > self._window
+
+    def _heard(
+        self, account_id: AccountId, identity: Identity, asked: Handshake, ending: Ending | None
+    ) -> Position:
+        """How far the client heard: before its first connection, by its offset, by pings it answered."""
+        here = self._history.position(account_id)
+        if here is None or (asked.offset and not shared_part(asked.offset)):
+            raise Lost
+        told = [heard_with(asked.offset), parse(identity.began), parse(ending.told if ending else "")]
+        current = [position for position in told if position is not None and position.epoch == here.epoch]
+        if not current:
+            raise Lost
+        return reduce(Position.joined, current)
+
+
+def _packets(kept: list[Kept], heard: Position, identity: Identity, asked: Handshake) -> Iterator[bytes]:
+    """The packets that the client missed. Each says how far it has heard with it, but for states."""
+    cursor = asked.read_up_to if asked.needs_messages else None
+    place, known, last = heard.place, dict(heard.known), _last_states(kept)
+    for event in kept:
+        place = max(place, event.place)
+        if event.ahead:
+            known[event.origin.node_id] = event.origin.number
+        if heard.covers(event.origin.node_id, event.origin.number) or event.frame.startswith(frame.SIGNAL):
+            continue
+        audience, skip, name, payload = frame.decode(event.frame)
+        if skip == identity.connection_id or not audience.includes(identity.scope, identity.target):
+            continue
+        state = state_of(name, payload)
+        if state is not None:
+            if last[state] is event:
+                yield encode_event(name, payload)
+        elif not (asked.reads_messages and is_message(payload)):
+            cursor = advanced(cursor, payload)
+            position = Position(heard.epoch, place, known).text()
+            yield encode_event_at(f"-{position}{cursor_text(cursor)}", name, payload)
+
+
+def _last_states(kept: list[Kept]) -> dict[State, Kept]:
+    """The last event that tells of each state, whether the client has heard it or not."""
+    last: dict[State, Kept] = {}
+    for event in kept:
+        if not event.frame.startswith(frame.SIGNAL):
+            _, _, name, payload = frame.decode(event.frame)
+            state = state_of(name, payload)
+            if state is not None:
+                last[state] = event
+    return last
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,1 @@
+"""The documentation that the server serves of its own endpoints."""

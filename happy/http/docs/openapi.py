@@ -1,0 +1,213 @@
+"""The OpenAPI document of the endpoints, from what they declare. Imported when somebody asks for it."""
+
+import inspect
+import re
+from collections.abc import Iterable, Iterator
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
+
+from litestar.params import QueryParameter
+from litestar.typing import FieldDefinition
+from msgspec import Struct, to_builtins
+from msgspec.json import schema_components
+
+from happy import __version__
+from happy.http.docs.tags import TAGS, Tag
+from happy.http.framework import body
+from happy.http.framework.endpoint import BEARER, PARAMETER, Endpoint
+from happy.http.framework.errors import Failure, RefusalBody, UnknownRoute
+from happy.http.framework.listing import ListAnswer
+from happy.http.framework.responses import Answer, FileAnswer
+from happy.http.framework.routing import LONGEST_PARAMETER
+
+Json = dict[str, Any]
+
+JSON = "application/json"
+OCTETS = "application/octet-stream"
+ABOUT = (
+    "Everything a Happy client asks for over HTTP. Contents are encrypted by the clients; bytes travel as "
+    "base64, times as ms since 1970. The realtime channel, Socket.IO at `/v1/updates/`, is not part of it."
+)
+REASONS = {
+    200: "It worked",
+    206: "The part that was asked for",
+    302: "It is somewhere else",
+    400: "The request is not acceptable",
+    401: "Nobody is signed in with this token",
+    404: "There is no such thing for this caller",
+    409: "The stored state does not allow it",
+    413: "Too large",
+    415: "The body is of another type",
+    416: "There is no such part",
+    429: "Too often",
+    500: "It failed here",
+    503: "Not now; again in a moment",
+}
+STREAMED = {"required": True, "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}
+
+
+def document(endpoints: Iterable[Endpoint]) -> Json:
+    """The whole document. It describes what is checked, and every answer with its status."""
+    declared = sorted(endpoints, key=lambda endpoint: endpoint.template)
+    shapes = _Shapes()
+    paths: dict[str, Json] = {}
+    for endpoint in declared:
+        path = PARAMETER.sub(r"{\1}", next(iter(endpoint.paths)))
+        (method,) = endpoint.http_methods
+        paths.setdefault(path, {})[method.lower()] = _operation(endpoint, shapes)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Happy Server", "version": __version__, "description": ABOUT},
+        "servers": [{"url": "/"}],
+        "tags": [tag._asdict() for tag in _tags(declared)],
+        "paths": paths,
+        "components": {
+            "schemas": shapes.components(),
+            "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+class _Shapes:
+    """Schemas of types, resolved together at the end: only then their names are known to be unique."""
+
+    def __init__(self) -> None:
+        self._sent: list[tuple[Any, Json]] = []
+        self._answered: list[tuple[Any, Json]] = []
+
+    def sent(self, kind: Any) -> Json:
+        return self._later(self._sent, kind)
+
+    def answered(self, kind: Any) -> Json:
+        return self._later(self._answered, kind)
+
+    @staticmethod
+    def _later(asked: list[tuple[Any, Json]], kind: Any) -> Json:
+        schema: Json = {}
+        asked.append((kind, schema))
+        return schema
+
+    def components(self) -> Json:
+        """Fill in every schema that was handed out; returns what they refer to."""
+        answered = _resolve(self._answered)
+        for schema in answered.values():
+            defaults = [name for name, value in schema.get("properties", {}).items() if "default" in value]
+            schema["required"] = [*schema.get("required", ()), *defaults]  # what has one is always sent
+        return {**_resolve(self._sent), **answered}
+
+
+def _resolve(asked: list[tuple[Any, Json]]) -> Json:
+    schemas, components = schema_components(
+        [kind for kind, _ in asked], ref_template="#/components/schemas/{name}"
+    )
+    for (_, schema), found in zip(asked, schemas, strict=True):
+        schema.update(found)
+    return components
+
+
+def _tags(endpoints: Iterable[Endpoint]) -> list[Tag]:
+    """Those that have endpoints, in the order of these."""
+    return list(dict.fromkeys(_tag(endpoint) for endpoint in endpoints))
+
+
+def _tag(endpoint: Endpoint) -> Tag:
+    return TAGS[str(endpoint.fn.__module__).rpartition(".")[2]]
+
+
+def _sentence(docstring: str | None) -> str:
+    first = (docstring or "").partition("\n\n")[0]
+    return " ".join(re.sub(r"\s*\(protocol: [^)]*\)", "", first).split())
+
+
+def _operation(endpoint: Endpoint, shapes: _Shapes) -> Json:
+    name = str(endpoint.fn.__name__)
+    operation: Json = {
+        "tags": [_tag(endpoint).name],
+        "summary": _sentence(inspect.getdoc(endpoint.fn)) or name.replace("_", " ").capitalize(),
+        "operationId": f"{_tag(endpoint).name.replace(' ', '_')}_{name}",
+        "security": endpoint.security,
+        "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint), *_headers(endpoint)],
+        "responses": {str(status): answer for status, answer in sorted(_answers(endpoint, shapes).items())},
+    }
+    if endpoint.streams:
+        operation["requestBody"] = STREAMED
+    elif endpoint.parsed_data_field is not None:
+        schema = shapes.sent(endpoint.parsed_data_field.annotation)
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+    return operation
+
+
+def _path_parameters(endpoint: Endpoint) -> Iterator[Json]:
+    for name in PARAMETER.findall(next(iter(endpoint.paths))):
+        bounds = {} if endpoint.any_text else {"minLength": 1, "maxLength": LONGEST_PARAMETER}
+        yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", **bounds}}
+
+
+def _query_parameters(endpoint: Endpoint) -> Iterator[Json]:
+    for query in endpoint.queries:
+        field = endpoint.parsed_fn_signature.parameters[query.argument]
+        schema = _bounds(field) if query.integer else {"type": "string"}
+        if field.has_default and field.default is not None:
+            schema["default"] = field.default
+        yield {"name": query.name, "in": "query", "required": query.required, "schema": schema}
+
+
+def _bounds(field: FieldDefinition) -> Json:
+    limits = field.kwarg_definition
+    assert isinstance(limits, QueryParameter)
+    bounds = {"minimum": limits.ge, "maximum": limits.le}
+    return {"type": "integer", **{name: bound for name, bound in bounds.items() if bound is not None}}
+
+
+def _headers(endpoint: Endpoint) -> Iterator[Json]:
+    for name in endpoint.needs_headers:
+        yield {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
+
+
+def _answers(endpoint: Endpoint, shapes: _Shapes) -> dict[int, Json]:
+    found: dict[int, list[Any]] = {}
+    for status, content in (*_common(endpoint), *endpoint.answers.items()):
+        found.setdefault(status, []).append(content)
+    for success in _returned(endpoint.parsed_return_field.annotation):
+        found.setdefault(200, []).append(success)
+    return {status: _answer(status, contents, shapes) for status, contents in found.items()}
+
+
+def _common(endpoint: Endpoint) -> Iterator[tuple[int, Any]]:
+    """What follows from the kind of endpoint."""
+    has_parameters = PARAMETER.search(next(iter(endpoint.paths))) is not None
+    has_body = not body.METHODS.isdisjoint(endpoint.http_methods)
+    if has_parameters or has_body or endpoint.queries:
+        yield from ((400, RefusalBody), (400, Failure))
+    if not endpoint.public:
+        yield 401, Failure("Invalid token")
+    if endpoint.missing:
+        yield 404, Failure(endpoint.missing)
+    if has_parameters:
+        yield 404, UnknownRoute
+    if has_body and not endpoint.streams:
+        yield from ((413, RefusalBody), (415, RefusalBody))
+    yield from ((500, endpoint.failure), (503, Failure))
+
+
+def _returned(annotation: Any) -> list[Any]:
+    """The types of the JSON that a handler returns; none when it builds its answers itself."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    return [part for part in parts if part not in (Answer, FileAnswer) and get_origin(part) is not ListAnswer]
+
+
+def _answer(status: int, contents: list[Any], shapes: _Shapes) -> Json:
+    """Contents are types, values of them to serve as examples, media types, or None for no content."""
+    answer: Json = {"description": REASONS[status]}
+    media = [content for content in contents if isinstance(content, str)]
+    kinds = [content for content in contents if content is not None and not isinstance(content, str)]
+    if kinds:
+        types = dict.fromkeys(type(kind) if isinstance(kind, Struct) else kind for kind in kinds)
+        examples = [to_builtins(kind) for kind in kinds if isinstance(kind, Struct)]
+        schemas = [shapes.answered(kind) for kind in types]
+        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        named = {str(number): {"value": value} for number, value in enumerate(examples, 1)}
+        answer["content"] = {JSON: {"schema": schema, **({"examples": named} if named else {})}}
+    for media_type in media:
+        answer.setdefault("content", {})[media_type] = {"schema": {"type": "string"}}
+    return answer

@@ -1,0 +1,43 @@
+"""The log of clients under development; it exists only when it was asked for.
+
+protocol: http#developer-log-endpoint
+"""
+
+from typing import Any
+
+from litestar.params import JSONBody
+from msgspec import UNSET, Struct, UnsetType
+
+from happy.http.endpoints.common import Done
+from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.errors import Failure
+from happy.services.developer_log import DeveloperLog, Source
+
+PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
+LARGEST = 64 * 1024
+"""What one request may hold, in bytes."""
+
+
+class Entry(Struct, rename="camel"):
+    """`messageRawObject` is accepted and ignored: `message` says it already."""
+
+    timestamp: str
+    level: str
+    message: str
+    source: Source
+    message_raw_object: Any = None
+    platform: str | UnsetType = UNSET
+
+
+class DeveloperLogEndpoints:
+    def __init__(self, developer_log: DeveloperLog) -> None:
+        self._log = developer_log
+
+    def endpoints(self) -> list[Endpoint]:
+        often = {429: Failure("Too many log entries")}
+        return [Endpoint("POST", PATH, self.write, public=True, limit=LARGEST, answers=often)]
+
+    async def write(self, data: JSONBody[Entry]) -> Done:
+        platform = None if data.platform is UNSET else data.platform
+        self._log.write(data.level, data.message, data.source, platform, data.timestamp)
+        return Done()

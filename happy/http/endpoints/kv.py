@@ -1,0 +1,136 @@
+"""The key-value store (protocol: http#key-value-store)."""
+
+from functools import partial
+from typing import Annotated, Literal
+
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from happy.domain.artifacts import KvEntry, KvMutation
+from happy.domain.encoding import decode_strict
+from happy.domain.errors import Invalid
+from happy.domain.listing import Large, is_whole
+from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.errors import Failure
+from happy.http.framework.listing import ListAnswer
+from happy.http.framework.requests import ApiRequest
+from happy.http.framework.responses import Answer, json_answer
+from happy.services.kv import KvService, StaleMutations
+
+LARGEST_VERSION = 2**31 - 2
+BATCH = Meta(min_length=1, max_length=100)
+
+
+class Items(Struct):
+    items: list[KvEntry]
+
+
+class BulkRead(Struct):
+    keys: Annotated[list[str], BATCH]
+
+
+class Values(Struct):
+    values: list[KvEntry]
+
+
+class Mutation(Struct):
+    """A value as base64; null and the empty text delete."""
+
+    key: str
+    value: str | None
+    version: int | float
+
+
+class Mutate(Struct):
+    mutations: Annotated[list[Mutation], BATCH]
+
+
+class Result(Struct):
+    key: str
+    version: int
+
+
+class Mutated(Struct):
+    results: list[Result]
+    success: Literal[True] = True
+
+
+class StaleEntry(Struct):
+    """What is stored instead of what was expected."""
+
+    key: str
+    version: int
+    value: bytes | None
+    error: Literal["version-mismatch"] = "version-mismatch"
+
+
+class Stale(Struct):
+    errors: list[StaleEntry]
+    success: Literal[False] = False
+
+
+class KvEndpoints:
+    def __init__(self, kv: KvService) -> None:
+        self._kv = kv
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint(
+                "GET",
+                "/v1/kv/{key:str}",
+                self.get,
+                missing="Key not found",
+                failure=Failure("Failed to get value"),
+                any_text=True,
+            ),
+            Endpoint("GET", "/v1/kv", self.page, failure=Failure("Failed to list items")),
+            Endpoint("POST", "/v1/kv/bulk", self.get_many, failure=Failure("Failed to get values")),
+            Endpoint(
+                "POST",
+                "/v1/kv",
+                self.mutate,
+                failure=Failure("Failed to mutate values"),
+                answers={409: Stale},
+            ),
+        ]
+
+    async def get(self, request: ApiRequest, key: FromPath[str]) -> KvEntry:
+        return await self._kv.get(request.account_id, key)
+
+    async def page(
+        self,
+        request: ApiRequest,
+        prefix: Annotated[str, QueryParameter()] = "",
+        limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
+    ) -> Items | ListAnswer[KvEntry]:
+        entries = await self._kv.page(request.account_id, prefix, limit)
+        return Items(entries) if is_whole(entries) else self._listed(Items([]), entries, request)
+
+    async def get_many(self, request: ApiRequest, data: JSONBody[BulkRead]) -> Values | ListAnswer[KvEntry]:
+        entries = await self._kv.get_many(request.account_id, data.keys)
+        return Values(entries) if is_whole(entries) else self._listed(Values([]), entries, request)
+
+    def _listed(
+        self, around: Struct, rows: list[KvEntry | Large], request: ApiRequest
+    ) -> ListAnswer[KvEntry]:
+        return ListAnswer(around, rows, lambda entry: entry, partial(self._kv.find, request.account_id))
+
+    async def mutate(self, request: ApiRequest, data: JSONBody[Mutate]) -> Mutated | Answer:
+        mutations = [_mutation(asked) for asked in data.mutations]
+        try:
+            versions = await self._kv.mutate(request.account_id, mutations)
+        except StaleMutations as conflict:
+            entries = [StaleEntry(entry.key, entry.version, entry.value) for entry in conflict.entries]
+            return json_answer(409, Stale(entries))
+        keys = (mutation.key for mutation in mutations)
+        return Mutated([Result(key, version) for key, version in zip(keys, versions, strict=True)])
+
+
+def _mutation(asked: Mutation) -> KvMutation:
+    if not -1 <= asked.version <= LARGEST_VERSION or asked.version != int(asked.version):
+        raise Invalid("Invalid version")
+    try:
+        value = decode_strict(asked.value) if asked.value else None
+    except ValueError:
+        raise Invalid("Invalid base64") from None
+    return KvMutation(asked.key, value, int(asked.version))

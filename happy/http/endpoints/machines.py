@@ -1,0 +1,120 @@
+"""Machines: register, list and delete (protocol: http#machines)."""
+
+from functools import partial
+
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, Struct, UnsetType
+
+from happy.domain.errors import NotFound
+from happy.domain.listing import is_whole
+from happy.domain.machines import Machine
+from happy.domain.values import MachineId, Millis
+from happy.http.endpoints.common import Done, optional_key
+from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.errors import Failure
+from happy.http.framework.listing import ListAnswer
+from happy.http.framework.requests import ApiRequest
+from happy.services.machines import MachineService
+
+
+class RegisterMachine(Struct, rename="camel"):
+    id: MachineId
+    metadata: str
+    daemon_state: str | UnsetType = UNSET
+    data_encryption_key: str | None = None
+
+
+class RegisteredMachine(Struct, rename="camel"):
+    """A machine as its own daemon gets it."""
+
+    id: MachineId
+    metadata: str
+    metadata_version: int
+    daemon_state: str | None
+    daemon_state_version: int
+    data_encryption_key: bytes | None
+    active: bool
+    active_at: Millis
+    created_at: Millis
+    updated_at: Millis
+
+
+class ListedMachine(RegisteredMachine, rename="camel", kw_only=True):
+    """A machine as the account's other clients get it."""
+
+    seq: int
+
+
+class Registered(Struct):
+    machine: RegisteredMachine
+
+
+class OneMachine(Struct):
+    machine: ListedMachine
+
+
+class MachineEndpoints:
+    def __init__(self, machines: MachineService) -> None:
+        self._machines = machines
+
+    def endpoints(self) -> list[Endpoint]:
+        one = "/v1/machines/{machine_id:str}"
+        foreign = {409: Failure("Machine is registered to another account")}
+        return [
+            Endpoint("POST", "/v1/machines", self.load_or_register, answers=foreign),
+            Endpoint("GET", "/v1/machines", self.owned),
+            Endpoint("GET", one, self.get, missing="Machine not found"),
+            Endpoint("DELETE", one, self.delete, missing="Machine not found"),
+        ]
+
+    async def load_or_register(self, request: ApiRequest, data: JSONBody[RegisterMachine]) -> Registered:
+        machine = await self._machines.load_or_register(
+            request.account_id,
+            data.id,
+            data.metadata,
+            data.daemon_state or None,
+            optional_key(data.data_encryption_key),
+        )
+        return Registered(_registered(machine))
+
+    async def owned(self, request: ApiRequest) -> list[ListedMachine] | ListAnswer[Machine]:
+        machines = await self._machines.owned(request.account_id)
+        if is_whole(machines):
+            return [_listed(machine) for machine in machines]
+        return ListAnswer([], machines, _listed, partial(self._machines.get, request.account_id))
+
+    async def get(self, request: ApiRequest, machine_id: FromPath[MachineId]) -> OneMachine:
+        machine = await self._machines.get(request.account_id, machine_id)
+        if machine is None:
+            raise NotFound
+        return OneMachine(_listed(machine))
+
+    async def delete(self, request: ApiRequest, machine_id: FromPath[MachineId]) -> Done:
+        await self._machines.delete(request.account_id, machine_id)
+        return Done()
+
+
+def _fields(
+    machine: Machine,
+) -> tuple[MachineId, str, int, str | None, int, bytes | None, bool, Millis, Millis, Millis]:
+    """In the order of RegisteredMachine."""
+    return (
+        machine.id,
+        machine.metadata,
+        machine.metadata_version,
+        machine.daemon_state,
+        machine.daemon_state_version,
+        machine.data_encryption_key,
+        machine.active,
+        machine.last_active_at,
+        machine.created_at,
+        machine.updated_at,
+    )
+
+
+def _registered(machine: Machine) -> RegisteredMachine:
+    return RegisteredMachine(*_fields(machine))
+
+
+def _listed(machine: Machine) -> ListedMachine:
+    return ListedMachine(*_fields(machine), seq=machine.seq)

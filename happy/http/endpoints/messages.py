@@ -1,0 +1,117 @@
+"""Messages of a session: append and page (protocol: http#messages)."""
+
+import re
+from functools import partial
+from typing import Annotated
+
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Meta, Struct
+
+from happy.domain.listing import Large, is_whole
+from happy.domain.sessions import Message
+from happy.domain.values import MessageId, Millis, SessionId
+from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.errors import unacceptable
+from happy.http.framework.listing import ListAnswer
+from happy.http.framework.requests import ApiRequest
+from happy.services.messages import MessageService
+
+LARGEST_SEQ = 2**31 - 1
+"""Databases count messages in 32 bits. The app asks for the latest page with exactly this `before_seq`."""
+
+READS_ON_FROM_RECEIPTS = re.compile(r"cli-coding-session/1\.(?:[01]\.|2\.[0-4](?!\d))")
+"""Clients that take the numbers of their own messages for how far they have read the session, and so never
+read a prompt that was stored before these while they were cut off. They learn of both by the updates."""
+
+
+class NewMessage(Struct, rename="camel"):
+    content: str
+    local_id: Annotated[str, Meta(min_length=1)]
+
+
+class Append(Struct):
+    messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=100)]
+
+
+class Receipt(Struct, rename="camel"):
+    """Where a message ended up; its sender knows the content."""
+
+    id: MessageId
+    seq: int
+    local_id: str | None
+    created_at: Millis
+    updated_at: Millis
+
+
+class Receipts(Struct):
+    messages: list[Receipt]
+
+
+class Messages(Struct):
+    messages: list[Message]
+
+
+class MessagesPage(Struct, rename="camel"):
+    messages: list[Message]
+    has_more: bool
+
+
+class MessageEndpoints:
+    def __init__(self, messages: MessageService) -> None:
+        self._messages = messages
+
+    def endpoints(self) -> list[Endpoint]:
+        path = "/sessions/{session_id:str}/messages"
+        foreign = "Session not found"
+        return [
+            Endpoint("GET", f"/v3{path}", self.page, missing=foreign),
+            Endpoint("POST", f"/v3{path}", self.append, missing=foreign),
+            Endpoint("GET", f"/v1{path}", self.newest, missing=foreign),
+        ]
+
+    async def page(
+        self,
+        request: ApiRequest,
+        session_id: FromPath[SessionId],
+        after_seq: Annotated[int | None, QueryParameter(ge=0)] = None,
+        before_seq: Annotated[int | None, QueryParameter(ge=1)] = None,
+        limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
+    ) -> MessagesPage | ListAnswer[Message]:
+        if before_seq is None:
+            seq = min(after_seq or 0, LARGEST_SEQ)
+            page = await self._messages.after(request.account_id, session_id, seq, limit)
+        elif after_seq is None:
+            seq = min(before_seq, LARGEST_SEQ)
+            page = await self._messages.before(request.account_id, session_id, seq, limit)
+        else:
+            raise unacceptable("querystring/ after_seq and before_seq are mutually exclusive")
+        if is_whole(page.messages):
+            return MessagesPage(page.messages, page.has_more)
+        return self._listed(MessagesPage([], page.has_more), page.messages, request, session_id)
+
+    async def append(
+        self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[Append]
+    ) -> Receipts:
+        contents = [(message.local_id, message.content) for message in data.messages]
+        stored = await self._messages.append(request.account_id, session_id, contents)
+        if READS_ON_FROM_RECEIPTS.match(request.headers.get("x-happy-client", "")):
+            return Receipts([])
+        return Receipts([_receipt(message) for message in stored])
+
+    async def newest(
+        self, request: ApiRequest, session_id: FromPath[SessionId]
+    ) -> Messages | ListAnswer[Message]:
+        messages = await self._messages.newest(request.account_id, session_id)
+        if is_whole(messages):
+            return Messages(messages)
+        return self._listed(Messages([]), messages, request, session_id)
+
+    def _listed(
+        self, around: Struct, rows: list[Message | Large], request: ApiRequest, session_id: SessionId
+    ) -> ListAnswer[Message]:
+        load = partial(self._messages.one, request.account_id, session_id)
+        return ListAnswer(around, rows, lambda message: message, load)
+
+
+def _receipt(message: Message) -> Receipt:
+    return Receipt(message.id, message.seq, message.local_id, message.created_at, message.updated_at)

@@ -1,0 +1,106 @@
+"""Sign-in, and linking a new device to an account (protocol: http#sign-in-and-device-linking)."""
+
+from typing import Annotated, Literal
+
+from litestar.params import JSONBody, QueryParameter
+from msgspec import UNSET, Struct, UnsetType
+
+from happy.domain.accounts import PairingKind
+from happy.domain.encoding import decode_strict
+from happy.domain.errors import Invalid
+from happy.http.endpoints.common import Done
+from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.errors import Failure
+from happy.http.framework.requests import ApiRequest
+from happy.services.pairing import LinkingStatus, PairingService
+
+
+class SignIn(Struct, rename="camel"):
+    public_key: str
+    challenge: str
+    signature: str
+
+
+class SignedIn(Struct):
+    token: str
+    success: bool = True
+
+
+class TerminalRequest(Struct, rename="camel"):
+    public_key: str
+    supports_v2: bool | None = None
+
+
+class AccountRequest(Struct, rename="camel"):
+    public_key: str
+
+
+class Approval(Struct, rename="camel"):
+    response: str
+    public_key: str
+
+
+class LinkState(Struct):
+    state: Literal["requested", "authorized"]
+    token: str | UnsetType = UNSET
+    response: str | UnsetType = UNSET
+
+
+class PairingEndpoints:
+    def __init__(self, pairing: PairingService) -> None:
+        self._pairing = pairing
+
+    def endpoints(self) -> list[Endpoint]:
+        forged = {401: Failure("Invalid signature")}
+        malformed = {401: Failure("Invalid public key")}
+        unanswerable = {404: Failure("Request not found"), 409: Failure("Request already answered")}
+        return [
+            Endpoint("POST", "/v1/auth", self.sign_in, public=True, answers=forged),
+            Endpoint("POST", "/v1/auth/request", self.request_terminal, public=True, answers=malformed),
+            Endpoint("GET", "/v1/auth/request/status", self.status, public=True),
+            Endpoint("POST", "/v1/auth/response", self.approve_terminal, answers=unanswerable),
+            Endpoint(
+                "POST", "/v1/auth/account/request", self.request_account, public=True, answers=malformed
+            ),
+            Endpoint("POST", "/v1/auth/account/response", self.approve_account, answers=unanswerable),
+        ]
+
+    async def sign_in(self, data: JSONBody[SignIn]) -> SignedIn:
+        token = await self._pairing.sign_in(
+            _bytes(data.public_key), _bytes(data.challenge), _bytes(data.signature)
+        )
+        return SignedIn(token)
+
+    async def request_terminal(self, data: JSONBody[TerminalRequest]) -> LinkState:
+        return await self._request("terminal", data.public_key, supports_v2=bool(data.supports_v2))
+
+    async def request_account(self, data: JSONBody[AccountRequest]) -> LinkState:
+        return await self._request("account", data.public_key)
+
+    async def _request(self, kind: PairingKind, public_key: str, *, supports_v2: bool = False) -> LinkState:
+        linked = await self._pairing.request(kind, _bytes(public_key), supports_v2=supports_v2)
+        if linked is None:
+            return LinkState("requested")
+        return LinkState("authorized", linked.token, linked.response)
+
+    async def status(self, public_key: Annotated[str, QueryParameter(name="publicKey")]) -> LinkingStatus:
+        return await self._pairing.status(_bytes(public_key))
+
+    async def approve_terminal(self, request: ApiRequest, data: JSONBody[Approval]) -> Done:
+        return await self._approve("terminal", request, data)
+
+    async def approve_account(self, request: ApiRequest, data: JSONBody[Approval]) -> Done:
+        return await self._approve("account", request, data)
+
+    async def _approve(self, kind: PairingKind, request: ApiRequest, approval: Approval) -> Done:
+        key = _bytes(approval.public_key)
+        await self._pairing.answer(kind, request.account_id, key, approval.response)
+        return Done()
+
+
+def _bytes(text: str) -> bytes:
+    """Raises Invalid."""
+    try:
+        return decode_strict(text)
+    except ValueError:
+        raise Invalid("Invalid base64") from None

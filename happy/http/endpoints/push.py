@@ -1,0 +1,52 @@
+"""Push events of sessions to the account's devices (protocol: http#push)."""
+
+from typing import Annotated, Any
+
+from litestar.params import FromPath, JSONBody
+from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec.structs import asdict
+
+from happy.domain.push import EventKind, Notification, PushOutcome
+from happy.domain.values import SessionId
+from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.errors import unacceptable
+from happy.http.framework.requests import ApiRequest
+from happy.services.push import PushService
+
+LONGEST_TITLE = 200
+LONGEST_BODY = 500
+
+
+class PushEvent(Struct):
+    kind: EventKind
+    title: Annotated[str, Meta(min_length=1, max_length=LONGEST_TITLE)]
+    body: Annotated[str, Meta(min_length=1, max_length=LONGEST_BODY)]
+    data: dict[str, Any] | UnsetType = UNSET
+
+
+class Pushed(PushOutcome, frozen=True, kw_only=True):
+    success: bool = True
+
+
+class PushEndpoints:
+    def __init__(self, push: PushService) -> None:
+        self._push = push
+
+    def endpoints(self) -> list[Endpoint]:
+        path = "/v1/sessions/{session_id:str}/push-event"
+        return [Endpoint("POST", path, self.push_event, missing="Session not found")]
+
+    async def push_event(
+        self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[PushEvent]
+    ) -> Pushed:
+        _require_units("title", data.title, LONGEST_TITLE)
+        _require_units("body", data.body, LONGEST_BODY)
+        notification = Notification(data.title, data.body, {} if data.data is UNSET else data.data)
+        outcome = await self._push.session_event(request.account_id, session_id, data.kind, notification)
+        return Pushed(**asdict(outcome))
+
+
+def _require_units(field: str, text: str, longest: int) -> None:
+    """Lengths count UTF-16 units, of which an emoji has two."""
+    if len(text.encode("utf-16-le")) > 2 * longest:
+        raise unacceptable(f"body/{field} Too big: expected string to have <={longest} characters")

@@ -1,0 +1,66 @@
+"""Other people: find them, and be friends with them (protocol: http#users-friends-feed)."""
+
+from typing import Annotated
+
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Struct
+
+from happy.domain.people import UserProfile
+from happy.domain.values import AccountId
+from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.errors import Failure
+from happy.http.framework.requests import ApiRequest
+from happy.services.social import TOO_MANY, SocialService
+
+
+class Found(Struct):
+    users: list[UserProfile]
+
+
+class OneUser(Struct):
+    user: UserProfile
+
+
+class Target(Struct):
+    uid: AccountId
+
+
+class Moved(Struct):
+    """The other account after the move; null when nobody has that id."""
+
+    user: UserProfile | None
+
+
+class Friends(Struct):
+    friends: list[UserProfile]
+
+
+class SocialEndpoints:
+    def __init__(self, social: SocialService) -> None:
+        self._social = social
+
+    def endpoints(self) -> list[Endpoint]:
+        return [
+            Endpoint("GET", "/v1/user/search", self.search, answers={429: Failure(TOO_MANY)}),
+            Endpoint("GET", "/v1/user/{user_id:str}", self.profile, missing="User not found"),
+            Endpoint("POST", "/v1/friends/add", self.add),
+            Endpoint("POST", "/v1/friends/remove", self.remove),
+            Endpoint("GET", "/v1/friends", self.friends),
+        ]
+
+    async def search(
+        self, request: ApiRequest, prefix: Annotated[str, QueryParameter(name="query")]
+    ) -> Found:
+        return Found(await self._social.search(request.account_id, prefix))
+
+    async def profile(self, request: ApiRequest, user_id: FromPath[AccountId]) -> OneUser:
+        return OneUser(await self._social.profile(request.account_id, user_id))
+
+    async def add(self, request: ApiRequest, data: JSONBody[Target]) -> Moved:
+        return Moved(await self._social.add(request.account_id, data.uid))
+
+    async def remove(self, request: ApiRequest, data: JSONBody[Target]) -> Moved:
+        return Moved(await self._social.remove(request.account_id, data.uid))
+
+    async def friends(self, request: ApiRequest) -> Friends:
+        return Friends(await self._social.friends(request.account_id))

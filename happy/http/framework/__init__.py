@@ -1,0 +1,1 @@
+"""What is the same for all endpoints: parsing, routing, errors, the order of processing."""

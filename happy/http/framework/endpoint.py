@@ -1,0 +1,106 @@
+"""An endpoint: a Litestar handler that also knows what the contract says about its errors."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import QueryParameter
+from litestar.typing import FieldDefinition
+from msgspec import Struct
+from msgspec.json import Decoder
+
+from happy.http.framework import body
+from happy.http.framework.errors import Failure, internal_error
+from happy.http.framework.listing import ListAnswer
+from happy.http.framework.query import QueryField
+from happy.http.framework.responses import JSON, Answer, FileAnswer, json_answer
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+BEARER = "bearer"
+PARAMETER = re.compile(r"\{(\w+):\w+\}")
+
+
+class Endpoint(HTTPRouteHandler):
+    """A handler with its method and path. The handler returns the content of a 200, or an answer of its own.
+
+    `public` endpoints ask for no token. `missing` is the text of a 404 for what the caller does not have,
+    `failure` the body of a 500. `any_text` lets the path parameters be empty, or longer than others may be.
+    `limit` is the largest body in bytes; what strangers may send is little unless it is given.
+    `streams` hands the body over as it arrives, in bytes of no particular meaning.
+    `answers` and `needs_headers` are for the documentation: what else comes back, by status (a struct or its
+    type, a media type for what is no JSON, None for no content), and the headers that the handler insists on.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_queries",
+        "answers",
+        "any_text",
+        "failure",
+        "limit",
+        "missing",
+        "needs_headers",
+        "public",
+        "streams",
+        "template",
+    )
+
+    def __init__(  # noqa: PLR0913 - what an endpoint does not say has a default
+        self,
+        method: Method,
+        path: str,
+        handler: Callable[..., Any],
+        *,
+        public: bool = False,
+        missing: str | None = None,
+        failure: Failure | None = None,
+        any_text: bool = False,
+        streams: bool = False,
+        limit: int | None = None,
+        answers: Mapping[int, Any] | None = None,
+        needs_headers: tuple[str, ...] = (),
+    ) -> None:
+        security: list[dict[str, list[str]]] = [] if public else [{BEARER: []}]
+        super().__init__(path, http_method=method, status_code=200, media_type=JSON, security=security)
+        self(handler)
+        self.public = public
+        self.any_text = any_text
+        self.streams = streams
+        self.limit = limit or (body.STRANGERS_LIMIT if public else body.LIMIT)
+        self.template = PARAMETER.sub(r":\1", path)
+        self.missing = missing
+        self.answers = answers or {}
+        self.needs_headers = needs_headers
+        self.failure: Struct = failure or internal_error()
+        self._decoder: Decoder[Any] | None = None
+        self._queries: tuple[QueryField, ...] | None = None
+
+    @property
+    def decoder(self) -> Decoder[Any] | None:
+        """Reads the body that the handler takes as `data`."""
+        if self._decoder is None and self.parsed_data_field is not None:
+            self._decoder = Decoder(self.parsed_data_field.annotation)
+        return self._decoder
+
+    @property
+    def queries(self) -> tuple[QueryField, ...]:
+        if self._queries is None:
+            fields = self.parsed_fn_signature.parameters.values()
+            self._queries = tuple(
+                _query(field) for field in fields if isinstance(field.kwarg_definition, QueryParameter)
+            )
+        return self._queries
+
+    async def to_response(self, app: Any, data: Any, request: Any) -> Any:  # noqa: ARG002 - an override
+        return data if isinstance(data, (Answer, FileAnswer, ListAnswer)) else json_answer(200, data)
+
+
+def _query(field: FieldDefinition) -> QueryField:
+    assert isinstance(field.kwarg_definition, QueryParameter)
+    return QueryField(
+        name=field.kwarg_definition.name or field.name,
+        argument=field.name,
+        integer=field.is_subclass_of(int) or any(inner.is_subclass_of(int) for inner in field.inner_types),
+        required=not field.has_default,
+    )

@@ -1,0 +1,100 @@
+"""From what went wrong to a status and a body (protocol: http#common-answers), in one place."""
+
+from msgspec import UNSET, Struct, UnsetType
+
+from happy.domain.errors import (
+    Conflict,
+    HappyError,
+    Invalid,
+    NotFound,
+    TooLarge,
+    TooMany,
+    Unauthenticated,
+    Unavailable,
+)
+from happy.http.framework.responses import Answer, json_answer
+
+STATUS: dict[type[HappyError], int] = {
+    Invalid: 400,
+    Unauthenticated: 401,
+    NotFound: 404,
+    Conflict: 409,
+    TooLarge: 413,
+    TooMany: 429,
+    Unavailable: 503,
+}
+RETRY_LATER = ((b"retry-after", b"1"),)
+
+
+class Failure(Struct, frozen=True):
+    """What clients are told about an error. `success` is there only where an endpoint promises it."""
+
+    error: str
+    success: bool | UnsetType = UNSET
+
+
+class RefusalBody(Struct, frozen=True, rename="camel"):
+    """What clients are told about a request that no endpoint has seen."""
+
+    error: str
+    message: str
+    status_code: int
+    code: str | UnsetType = UNSET
+
+
+class UnknownRoute(Struct, frozen=True):
+    error: str
+    path: str
+    method: str
+
+
+class Refusal(Exception):
+    """The request cannot reach an endpoint; the answer is ready."""
+
+    def __init__(self, status: int, body: Struct) -> None:
+        super().__init__()
+        self.status = status
+        self.body = body
+
+
+def refusal(status: int, error: str, message: str) -> Refusal:
+    return Refusal(status, RefusalBody(error, message, status))
+
+
+def unacceptable(problem: str) -> Refusal:
+    """The request does not have the shape its endpoint declares."""
+    return refusal(400, "Error", problem)
+
+
+def malformed(problem: str) -> Refusal:
+    """The body is not JSON."""
+    return refusal(400, "SyntaxError", problem)
+
+
+def unsupported(media_type: str) -> Refusal:
+    return refusal(415, "FastifyError", f"Unsupported Media Type: {media_type}")
+
+
+def body_too_large() -> Refusal:
+    return refusal(413, "FastifyError", "Request body is too large")
+
+
+def unknown_route(method: str, url: str) -> Refusal:
+    return Refusal(404, UnknownRoute("Not found", url, method))
+
+
+def bad_url(url: str) -> Refusal:
+    return Refusal(
+        400, RefusalBody("Bad Request", f"'{url}' is not a valid url component", 400, "FST_ERR_BAD_URL")
+    )
+
+
+def internal_error() -> RefusalBody:
+    return RefusalBody("Internal Server Error", "An unexpected error occurred", 500)
+
+
+def answer_to(error: HappyError, missing: str | None = None) -> Answer:
+    """The answer to an expected error. `missing` is what this endpoint says when there is no such thing."""
+    status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    text = missing if missing and isinstance(error, NotFound) else str(error)
+    return json_answer(status, Failure(text), RETRY_LATER if isinstance(error, Unavailable) else ())

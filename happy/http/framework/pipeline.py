@@ -1,0 +1,201 @@
+"""The order in which every request is processed, around Litestar's handlers.
+
+protocol: http#order-of-processing
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Litestar
+from litestar.exceptions import ValidationException
+
+from happy.domain.errors import HappyError, Unavailable
+from happy.http.framework import body, cors, query
+from happy.http.framework.asgi import Headers, Receive, Scope, Send
+from happy.http.framework.auth import caller
+from happy.http.framework.errors import (
+    Refusal,
+    answer_to,
+    bad_url,
+    internal_error,
+    unacceptable,
+    unknown_route,
+)
+from happy.http.framework.requests import BODY, CHUNKS, DATA
+from happy.http.framework.responses import Answer, FileAnswer, Reply, json_answer
+from happy.http.framework.routing import MalformedPath, Match, Router
+from happy.http.framework.validation import NUL, problem
+from happy.http.web_app import WebUi
+from happy.metrics import OTHER, Metrics
+from happy.services.identity import IdentityService
+
+KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
+"""How long an idle connection stays open, in s. The server below must wait at least as long."""
+
+CLOSE = ((b"connection", b"close"),)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
+"""The methods that metrics tell apart."""
+
+log = logging.getLogger(__name__)
+
+
+class Pipeline:
+    """Litestar declares the endpoints and calls the handlers; what the contract words exactly is done here.
+
+    Authentication comes before the body is read, so that refusing a stranger costs nothing.
+    """
+
+    def __init__(
+        self,
+        litestar: Litestar,
+        identity: IdentityService,
+        ui: WebUi | None,
+        metrics: Metrics,
+        leaving: Callable[[], bool],
+    ) -> None:
+        self._litestar = litestar
+        self._identity = identity
+        self._ui = ui
+        self._metrics = metrics
+        self._leaving = leaving
+        self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        common = _common_headers(scope, headers, leaving=self._leaving())
+        reply = Reply(send, common, bodiless=scope["method"] == "HEAD")
+        started = time.perf_counter()
+        try:
+            await self._respond(scope, headers, receive, reply)
+        except body.ClientGone:
+            log.debug("a client left before its request was complete")
+        finally:
+            self._count(scope["method"], headers, reply, time.perf_counter() - started)
+
+    def _count(self, method: str, headers: dict[bytes, bytes], reply: Reply, seconds: float) -> None:
+        declared = headers.get(b"x-happy-client")
+        client = None if declared is None else declared.decode("latin-1")
+        known = method if method in METHODS else OTHER
+        self._metrics.http(known, reply.route, reply.status, client, seconds)
+
+    async def _respond(
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
+    ) -> None:
+        method: str = scope["method"]
+        if method == "OPTIONS":
+            await cors.answer_options(headers)(scope, receive, reply)
+            return
+        match: Match | None = None
+        try:
+            match = self._router.find("GET" if method == "HEAD" else method, scope["raw_path"])
+            await self._handle(match, scope, headers, receive, reply)
+        except MalformedPath:
+            refusal = bad_url(_url(scope))
+            reply.headers = reply.headers[1:]  # the one answer without a CORS header
+            await json_answer(refusal.status, refusal.body)(scope, receive, reply)
+        except Refusal as refusal:
+            await json_answer(refusal.status, refusal.body)(scope, receive, reply)
+        except body.ClientGone:
+            raise
+        except Exception as error:
+            if reply.started:
+                raise
+            await _explain(error, match, method)(scope, receive, reply)
+
+    async def _handle(
+        self, match: Match | None, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
+    ) -> None:
+        if match is not None:
+            reply.route = match.endpoint.template
+        page = await self._page(match, scope, headers)
+        if page is not None:
+            await page(scope, receive, reply)
+        elif match is not None:
+            await self._call(match, scope, headers, receive, reply)
+        else:
+            await self._refuse_unknown(scope, headers, receive)
+
+    async def _page(
+        self, match: Match | None, scope: Scope, headers: dict[bytes, bytes]
+    ) -> Answer | FileAnswer | None:
+        """What the web app has to show for a path that no endpoint needs."""
+        if self._ui is None or scope["method"] not in {"GET", "HEAD"}:
+            return None
+        if scope["raw_path"] == b"/":
+            return await self._ui.home(scope, headers)
+        return await self._ui.answer(scope, headers) if match is None else None
+
+    async def _refuse_unknown(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
+        if scope["method"] in body.METHODS:
+            body.check(await body.read(scope["method"], headers, receive, body.STRANGERS_LIMIT))
+        raise unknown_route(scope["method"], _url(scope))
+
+    async def _call(
+        self, match: Match, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
+    ) -> None:
+        route, endpoint, parameters = match
+        inner: dict[str, Any] = {**scope, "app": self._litestar, "litestar_app": self._litestar}
+        inner["route_handler"] = endpoint
+        inner["path_params"] = parameters
+        if not endpoint.public:
+            inner["user"] = await caller(self._identity, headers)
+        _check_parameters(parameters)
+        (inner["method"],) = endpoint.http_methods
+        if endpoint.streams:
+            inner[CHUNKS] = body.stream(headers, receive)
+        elif inner["method"] in body.METHODS:
+            payload = await body.read(inner["method"], headers, receive, endpoint.limit)
+            inner[BODY] = payload.content
+            if endpoint.decoder is not None:
+                inner[DATA] = body.decode(endpoint.decoder, payload)
+            else:
+                body.check(payload)
+        if endpoint.queries:
+            inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
+        try:
+            await route.handle(inner, receive, reply)  # type: ignore[arg-type]
+        except ValidationException as error:
+            raise _query_refusal(endpoint.queries, error) from None
+
+
+def _common_headers(scope: Scope, headers: dict[bytes, bytes], *, leaving: bool) -> Headers:
+    """CORS first; a connection that the client wants closed is not announced as one that stays.
+
+    A server that is about to end says so, or its clients would send into connections that it is closing.
+    """
+    if leaving:
+        return (cors.ALLOW_ORIGIN, *CLOSE)
+    closing = scope.get("http_version") == "1.0" or headers.get(b"connection", b"").lower() == b"close"
+    return (cors.ALLOW_ORIGIN,) if closing else (cors.ALLOW_ORIGIN, *KEEP_ALIVE)
+
+
+def _url(scope: Scope) -> str:
+    url: str = scope["raw_path"].decode("latin-1")
+    return f"{url}?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else url
+
+
+def _check_parameters(parameters: dict[str, str]) -> None:
+    for name, value in parameters.items():
+        if "\0" in value:
+            raise unacceptable(f"params/{name} {NUL}")
+
+
+def _query_refusal(fields: tuple[query.QueryField, ...], error: ValidationException) -> Refusal:
+    """Types and presence have been checked before; what is left are bounds."""
+    problems: Any = error.extra
+    return query.out_of_range(fields, problems[0]["key"], problem(problems[0]["message"]))
+
+
+def _explain(error: Exception, match: Match | None, method: str) -> Answer:
+    """Expected errors have an answer of their own; everything else is a bug, logged without what was sent."""
+    endpoint = match.endpoint if match else None
+    if isinstance(error, HappyError):
+        if isinstance(error, Unavailable):
+            log.warning("unavailable: %s", error)
+        return answer_to(error, endpoint.missing if endpoint else None)
+    path = match.route.path if match else "an unknown path"
+    log.error("%s %s failed", method, path, exc_info=error)
+    return json_answer(500, endpoint.failure if endpoint else internal_error())

@@ -1,0 +1,224 @@
+"""The web app, when a directory with one is configured (protocol: http#web-ui-serving)."""
+
+import asyncio
+import hashlib
+import os
+import re
+from collections.abc import AsyncIterator, Mapping
+from email.utils import formatdate
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote, unquote, urlsplit
+
+import msgspec
+
+from happy.domain.ports.filestore import StoredFile
+from happy.http.framework.asgi import Scope
+from happy.http.framework.compression import CompressedFiles, accepts_gzip
+from happy.http.framework.errors import Failure
+from happy.http.framework.origin import origin
+from happy.http.framework.responses import Answer, FileAnswer, json_answer
+
+CHUNK = 256 * 1024
+SIGNATURE = b"\n<!-- Welcome to Happy Server! -->\n"
+HEAD = re.compile(rb"<head\b[^>]*>", re.IGNORECASE)
+HTML = "text/html; charset=utf-8"
+NOT_FOUND = json_answer(404, Failure("Not found"))
+
+API = re.compile(r"/(v1|v2|v3|files|health|metrics|socket|logs-combined[^/]*)(/|$)|/socket|/metrics")
+"""Paths that belong to the server even where it has no such route: a client there wants no page."""
+
+FROM_ROOT = re.compile(
+    r"/(_expo|assets|\.well-known)/|/(favicon\.ico|favicon-active\.ico|canvaskit\.wasm|metadata\.json)$"
+)
+"""What pages ask for from the site root, wherever they are mounted."""
+
+ASSET = re.compile(r"/(_expo|assets)/.*\.[^./]+$")
+
+TYPES = {
+    ".html": HTML,
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".json": "application/json; charset=utf-8",
+    ".map": "application/json; charset=utf-8",
+    ".txt": "text/plain; charset=utf-8",
+    ".svg": "image/svg+xml; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".wasm": "application/wasm",
+    ".ttf": "font/ttf",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".webp": "image/webp",
+    ".gif": "image/gif",
+    ".mp3": "audio/mpeg",
+    ".wav": "audio/wav",
+}
+COMPRESSIBLE = frozenset({".js", ".mjs", ".css", ".json", ".map", ".txt", ".svg", ".wasm", ".ttf", ".ico"})
+IMMUTABLE = b"public, max-age=31536000, immutable"
+REVALIDATE = b"no-cache"
+
+HASHED = re.compile(
+    r"[.-](?=[^.]*[0-9])(?=[^.]*[a-f])[0-9a-f]{8,}\."  # hexadecimal digits, as bundlers write a hash
+    r"|[.-](?=[\w-]*[A-Z0-9][\w-]*\.)(?=[\w-]*[a-z])(?![A-Z][a-z]{7}\.)[\w-]{8}\.[^.]+$"  # 48 bits in base64
+)
+"""Names that change with the content, and those alone, may be cached for ever."""
+
+ROOT_LINK = re.compile(rb"""(\s(?:src|href)=["']?/)(?!/)""", re.IGNORECASE)
+
+
+class WebUi:
+    """`prefix` is `/`, or begins with a slash and does not end with one.
+
+    Pages learn from `config` which server to talk to; unless it says otherwise, the one they came from.
+    """
+
+    def __init__(self, folder: Path, prefix: str, config: Mapping[str, Any], public_url: str | None) -> None:
+        self._folder = folder.resolve()
+        self._prefix = prefix
+        self._config = config
+        self._public_url = public_url
+        self._base = urlsplit(public_url or "").path
+        self._compressed = CompressedFiles()
+
+    def address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+        """Where the web app is for the client of this request."""
+        return origin(scope, headers, self._public_url) + self._prefix.removesuffix("/") + "/"
+
+    async def answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | FileAnswer | None:
+        """What to answer a GET or HEAD request that no endpoint takes; None when it is not ours."""
+        path: str = unquote(scope["raw_path"].decode("latin-1"), errors="replace")
+        if self._prefix == "/":
+            return await self._at_root(path, scope, headers)
+        if path == self._prefix:
+            return _redirect(f"{self._base}{self._prefix}/")
+        if path.startswith(f"{self._prefix}/"):
+            return await self._file_or_index(path.removeprefix(self._prefix), scope, headers)
+        if FROM_ROOT.match(path):
+            return await self._file(path, headers) or NOT_FOUND
+        return None
+
+    async def home(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | None:
+        """The page at `/`, unless the client asks for plain text: that is how it recognises a server."""
+        accepted = headers.get(b"accept", b"").lower()
+        if self._prefix != "/" or (b"text/plain" in accepted and b"text/html" not in accepted):
+            return None
+        return await self._index(scope, headers)
+
+    async def _at_root(
+        self, path: str, scope: Scope, headers: Mapping[bytes, bytes]
+    ) -> Answer | FileAnswer | None:
+        if path == "/ui" or path.startswith("/ui/"):
+            rest = path.removeprefix("/ui").replace("\\", "/").lstrip("/")
+            return _redirect(f"{self._base}/{rest}")
+        if API.match(path):
+            return None
+        return await self._file_or_index(path, scope, headers)
+
+    async def _file_or_index(
+        self, path: str, scope: Scope, headers: Mapping[bytes, bytes]
+    ) -> Answer | FileAnswer:
+        if _escapes(path):
+            return NOT_FOUND
+        if path.rsplit("/", 1)[-1] in ("", "index.html"):
+            return await self._index(scope, headers)
+        found = await self._file(path, headers)
+        if found is not None:
+            return found
+        return NOT_FOUND if ASSET.match(path) or FROM_ROOT.match(path) else await self._index(scope, headers)
+
+    async def _file(self, path: str, headers: Mapping[bytes, bytes]) -> Answer | FileAnswer | None:
+        if _escapes(path) or _hidden(path):
+            return None
+        found = await asyncio.to_thread(_find, self._folder, path)
+        if found is None:
+            return None
+        file, status = found
+        suffix = PurePosixPath(path).suffix.lower()
+        copy = None
+        if suffix in COMPRESSIBLE and accepts_gzip(headers):
+            copy = await self._compressed.gzipped(file, status)
+        tag = f'"{status.st_size:x}-{status.st_mtime_ns:x}{"" if copy is None else "-gzip"}"'.encode()
+        media_type = TYPES.get(suffix, "application/octet-stream")
+        common = (
+            (b"cache-control", IMMUTABLE if HASHED.search(file.name) else REVALIDATE),
+            (b"etag", tag),
+            (b"last-modified", formatdate(status.st_mtime, usegmt=True).encode()),
+            *(((b"vary", b"accept-encoding"),) if suffix in COMPRESSIBLE else ()),
+        )
+        if _unchanged(headers, tag):
+            return Answer(304, b"", media_type, common)
+        if copy is not None:
+            return Answer(200, copy, media_type, (*common, (b"content-encoding", b"gzip")))
+        return FileAnswer(StoredFile(status.st_size, _read(file)), media_type, common)
+
+    async def _index(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer:
+        """The page with its configuration; the tag is that of the result, not of the file."""
+        try:
+            page = await asyncio.to_thread((self._folder / "index.html").read_bytes)
+        except OSError:
+            return NOT_FOUND
+        page = self._inject(page, origin(scope, headers, self._public_url)) + SIGNATURE
+        tag = f'"{hashlib.sha256(page).hexdigest()[:32]}"'.encode()
+        common = (
+            (b"cache-control", b"no-cache"),
+            (b"etag", tag),
+            (b"vary", b"host, x-forwarded-host, accept"),
+        )
+        if _unchanged(headers, tag):
+            return Answer(304, b"", HTML, common)
+        return Answer(200, page, HTML, common)
+
+    def _inject(self, page: bytes, server_url: str) -> bytes:
+        config = msgspec.json.encode({"serverUrl": server_url, **self._config})
+        escaped = config.replace(b"<", b"\\u003c")
+        script = b"\n<script>window.__HAPPY_CONFIG__ = " + escaped + b";</script>"
+        if self._base:  # the page was built for the root of its host
+            page = ROOT_LINK.sub(rb"\g<1>" + self._base.lstrip("/").encode() + b"/", page)
+        head = HEAD.search(page)
+        return page if head is None else page[: head.end()] + script + page[head.end() :]
+
+
+def _redirect(location: str) -> Answer:
+    return Answer(
+        302, b"", "text/plain; charset=utf-8", ((b"location", quote(location, safe="/~").encode()),)
+    )
+
+
+def _escapes(path: str) -> bool:
+    return ".." in path.split("/") or "\\" in path or "\0" in path
+
+
+def _hidden(path: str) -> bool:
+    """Dot files stay hidden, but for what browsers look for and what bundlers put below `assets/`."""
+    first, *rest = path.strip("/").split("/")
+    if first in (".well-known", "assets", "_expo"):
+        return False
+    return any(part.startswith(".") for part in (first, *rest))
+
+
+def _find(folder: Path, path: str) -> tuple[Path, os.stat_result] | None:
+    """None also for a name that no file can have, such as one of more than 255 bytes."""
+    try:
+        file = (folder / path.lstrip("/")).resolve()
+        if not file.is_relative_to(folder) or not file.is_file():
+            return None
+        return file, file.stat()
+    except (OSError, ValueError):
+        return None
+
+
+async def _read(file: Path) -> AsyncIterator[bytes]:
+    with await asyncio.to_thread(file.open, "rb") as opened:
+        while chunk := await asyncio.to_thread(opened.read, CHUNK):
+            yield chunk
+
+
+def _unchanged(headers: Mapping[bytes, bytes], tag: bytes) -> bool:
+    known = headers.get(b"if-none-match")
+    return known is not None and (
+        known.strip() == b"*" or tag in (part.strip() for part in known.split(b","))
+    )

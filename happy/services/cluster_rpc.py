@@ -1,0 +1,160 @@
+"""Calls that another node's connection serves: one look-up and two messages, and no waiting for the dead."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from happy.domain.errors import Unavailable
+from happy.domain.ports.pubsub import Holder, LocalConnections, NodeLink, Presence
+from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.services.pending_requests import Outcome, Questions
+
+WATCH_SECONDS = 0.8
+MISSES = 2
+"""A node that is not there this often in a row is dead; once may be a broken wire."""
+
+
+class Call(Struct, frozen=True, array_like=True, tag="call"):
+    id: int
+    account_id: AccountId
+    connection_id: ConnectionId
+    method: str
+
+
+class Answer(Struct, frozen=True, array_like=True, tag="answer"):
+    """`absent`: the connection does not serve the method. `gone`: it went while it was asked."""
+
+    id: int
+    outcome: Literal["done", "absent", "gone"]
+
+
+class Absent(Exception):
+    """The claim was stale: nobody was asked."""
+
+
+class Pending(Struct, frozen=True):
+    node_id: NodeId
+    answer: "asyncio.Future[msgspec.Raw | None]"
+
+
+class RemoteCalls:
+    def __init__(
+        self, connections: LocalConnections, link: NodeLink, presence: Presence, call_seconds: float
+    ) -> None:
+        self.node_id = link.node_id
+        self._connections = connections
+        self._link = link
+        self._presence = presence
+        self._questions = Questions(call_seconds)
+        self._ids = itertools.count(1)
+        self._pending: dict[int, Pending] = {}
+        self._watching: asyncio.Task[None] | None = None
+        link.listen(self.on_message)
+
+    async def claim(self, account_id: AccountId, method: str, holder: Holder) -> None:
+        """Returns when every node can find it; while that is impossible, at once."""
+        await self._presence.claim(account_id, _name(method), holder)
+
+    async def release(self, account_id: AccountId, method: str, holder: Holder) -> None:
+        await self._presence.release(account_id, _name(method), holder)
+
+    async def holders(self, account_id: AccountId, method: str) -> Sequence[Holder]:
+        """Machine scope before others, then the newest."""
+        return await self._presence.holders(account_id, _name(method))
+
+    async def call(
+        self, holder: Holder, account_id: AccountId, method: str, params: msgspec.Raw | None
+    ) -> msgspec.Raw | None:
+        """Raises Absent, and Unavailable when the connection or its node goes away."""
+        call = Call(next(self._ids), account_id, holder.connection_id, method)
+        answer: asyncio.Future[msgspec.Raw | None] = asyncio.get_running_loop().create_future()
+        self._pending[call.id] = Pending(holder.node_id, answer)
+        self._watch()
+        try:
+            if not await self._link.deliver(holder.node_id, _pack(call, params)):
+                raise Absent
+            return await answer
+        finally:
+            del self._pending[call.id]
+
+    def on_message(self, sender: NodeId, payload: bytes) -> None:
+        header, _, body = payload.partition(b"\n")
+        message = msgspec.json.decode(header, type=Call | Answer)
+        content = msgspec.Raw(body) if body else None
+        if isinstance(message, Call):
+            self._serve(sender, message, content)
+        else:
+            self._answered(message, content)
+
+    def _serve(self, sender: NodeId, call: Call, params: msgspec.Raw | None) -> None:
+        target = self._connections.serves(call.account_id, call.method, call.connection_id)
+        if target is None:
+            self._link.send(sender, _pack(Answer(call.id, "absent"), None))
+        else:
+            self._questions.ask(target, call.method, params, partial(self._served, sender, call.id))
+
+    def _served(self, sender: NodeId, call_id: int, outcome: Outcome) -> None:
+        if isinstance(outcome, TimeoutError):
+            return  # the caller's time is up too
+        if isinstance(outcome, Exception):
+            self._link.send(sender, _pack(Answer(call_id, "gone"), None))
+        else:
+            self._link.send(sender, _pack(Answer(call_id, "done"), outcome))
+
+    def _answered(self, message: Answer, result: msgspec.Raw | None) -> None:
+        pending = self._pending.get(message.id)
+        if pending is None or pending.answer.done():
+            return
+        if message.outcome == "done":
+            pending.answer.set_result(result)
+        elif message.outcome == "absent":
+            pending.answer.set_exception(Absent())
+        else:
+            pending.answer.set_exception(Unavailable("the connection has gone"))
+
+    # Nodes that die
+
+    def _watch(self) -> None:
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.get_running_loop().create_task(self._watch_nodes())
+
+    async def _watch_nodes(self) -> None:
+        """One watcher for all calls: fail those that wait for a node that is not there any more."""
+        misses: Counter[NodeId] = Counter()
+        while self._pending:
+            await asyncio.sleep(WATCH_SECONDS)
+            for node_id in {pending.node_id for pending in self._pending.values()}:
+                try:
+                    alive = await self._link.is_alive(node_id)
+                except Unavailable:  # this node sees nothing itself
+                    misses.clear()
+                    break
+                misses[node_id] = 0 if alive else misses[node_id] + 1
+                if misses[node_id] >= MISSES:
+                    self._give_up(node_id)
+
+    def _give_up(self, node_id: NodeId) -> None:
+        for pending in self._pending.values():
+            if pending.node_id == node_id and not pending.answer.done():
+                pending.answer.set_exception(Unavailable("the node has gone"))
+
+    async def close(self) -> None:
+        """Stop serving and watching; whoever waits for an answer is told by its own node."""
+        self._questions.close()
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+
+
+def _name(method: str) -> str:
+    return f"rpc:{method}"
+
+
+def _pack(header: Call | Answer, body: msgspec.Raw | None) -> bytes:
+    return msgspec.json.encode(header) + b"\n" + (bytes(body) if body is not None else b"")
