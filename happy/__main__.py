@@ -156,9 +156,9 @@ def _parse(arguments: Sequence[str]) -> tuple[str, str | None]:
 
 
 def _announce(settings: Light) -> None:
-    from happy.cli.startup_banner import announcement, lan_addresses
+    from happy.cli.startup_banner import lan_addresses, startup_banner
 
-    sys.stdout.write(announcement(settings, lan_addresses()))
+    sys.stdout.write(startup_banner(settings, lan_addresses()))
     sys.stdout.flush()
 
 

@@ -14,11 +14,11 @@ from happy import crypto
 from happy.adapters import Adapters
 from happy.adapters.keys import open_keys
 from happy.adapters.outbound.bundle import Outbound, build_outbound
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.attachments import AttachmentNames
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
-from happy.domain.values import Millis, NodeId
+from happy.domain.values import Millis, ReplicaId
 from happy.gateway.engine import EngineSettings, PathPrefix
 from happy.gateway.engine import Server as Engine
 from happy.gateway.events.artifacts import ArtifactEvents
@@ -27,12 +27,12 @@ from happy.gateway.events.rpc import RpcEvents
 from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.events.usage import AccessKeyEvents, UsageEvents
 from happy.gateway.hub import Hub
-from happy.gateway.recovery.cluster import Elsewhere
+from happy.gateway.recovery.cluster import ClusterRecovery
 from happy.gateway.recovery.recovery import build_recovery
 from happy.gateway.server import Gateway
 from happy.http.app import Services, build_app
 from happy.http.metrics import build_metrics_app
-from happy.http.web_app import WebUi
+from happy.http.web_app import WebApp
 from happy.metrics import Metrics, Series
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
@@ -42,14 +42,14 @@ from happy.services.attachments import AttachmentService
 from happy.services.attendance import DEPARTURE_SECONDS, Attendance
 from happy.services.avatars import AvatarService
 from happy.services.background import Job, repeat, running
-from happy.services.cluster_rpc import RemoteCalls
+from happy.services.cluster_rpc import ClusterRpc
 from happy.services.deletions import Deletions
 from happy.services.departures import Departures
 from happy.services.developer_log import DeveloperLog
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubStates, GithubWebhook
 from happy.services.identity import IdentityService
-from happy.services.in_doubt import Doubts
+from happy.services.in_doubt import InDoubtCommits
 from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
@@ -62,7 +62,7 @@ from happy.services.social import SocialService
 from happy.services.steady_clock import SteadyClock
 from happy.services.unit_of_work import UnitOfWork
 from happy.services.usage import UsageService
-from happy.services.vendor_tokens import VendorService
+from happy.services.vendor_tokens import VendorTokenService
 from happy.services.voice import VoiceService
 from happy.settings import Full, Light
 
@@ -103,17 +103,17 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
 ) -> AsyncIterator[Application]:
     """Open every adapter, start the background jobs; close all in the opposite order. Raises StartupError."""
     clock = system_clock
-    node_id = NodeId(secrets.token_hex(8))
+    replica_id = ReplicaId(secrets.token_hex(8))
     async with AsyncExitStack() as stack:
-        adapters = await stack.enter_async_context(open_adapters(settings, node_id, clock))
+        adapters = await stack.enter_async_context(open_adapters(settings, replica_id, clock))
         keys = await open_keys(settings, adapters.store, clock())
         metrics = Metrics()
         hub = Hub(build_recovery(settings.recovery, metrics, elsewhere(adapters, keys, settings)))
         hub.attach(adapters.bus)
-        attendance = Attendance(adapters.presence, node_id, departure_seconds)
+        attendance = Attendance(adapters.presence, replica_id, departure_seconds)
         activity = Activity(adapters.store, hub, attendance, clock, metrics)
         departures = Departures(adapters.store, hub, activity, attendance, clock, hub)
-        web = WebClient()
+        web = HttpClient()
         stack.push_async_callback(web.close)
         outbound = build_outbound(settings.outbound, web)
         services = build_services(adapters, outbound, hub, activity, keys, clock)
@@ -123,11 +123,11 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         if settings.remote_debug_log:
             services = replace(services, developer_log=DeveloperLog(elapsed))
         shared = adapters.history is not None
-        remote = RemoteCalls(hub, adapters.link, adapters.presence, CALL_SECONDS) if shared else None
+        remote = ClusterRpc(hub, adapters.link, adapters.presence, CALL_SECONDS) if shared else None
         rpc = RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics, remote=remote), remote)
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
-        gateway = Gateway(node_id, hub, adapters.presence, services.identity, activity, metrics)
+        gateway = Gateway(replica_id, hub, adapters.presence, services.identity, activity, metrics)
         gateway.read_messages_from(services.messages)
         gateway.on_release(rpc.released)
         stack.callback(gateway.close)
@@ -143,13 +143,13 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         prefix = PathPrefix.of(settings.public_url)
         engine = Engine(gateway, msgspec.structs.replace(engine_settings or EngineSettings(), prefix=prefix))
         watch(engine, hub, metrics)
-        doubts = Doubts(hub.doubted, hub, adapters.store.ping)
+        doubts = InDoubtCommits(hub.doubted, hub, adapters.store.ping)
         jobs = background(activity, departures, services, doubts)
         await stack.enter_async_context(running(*jobs, counting(adapters.store, metrics)))
         http = build_app(
             services,
             settings.public_url,
-            web_ui(settings),
+            web_app(settings),
             metrics,
             docs=settings.docs,
             leaving=lambda: ready.stopping,
@@ -157,11 +157,11 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
         yield Application(dispatch(engine, http, prefix), build_metrics_app(metrics), engine, activity, ready)
 
 
-def elsewhere(adapters: Adapters, keys: crypto.Keyring, settings: Light | Full) -> Elsewhere | None:
+def elsewhere(adapters: Adapters, keys: crypto.Keyring, settings: Light | Full) -> ClusterRecovery | None:
     """What clients of other nodes missed, where there are other nodes."""
     if adapters.history is None:
         return None
-    return Elsewhere(adapters.history, keys.proof("private ids"), settings.recovery.seconds)
+    return ClusterRecovery(adapters.history, keys.proof("private ids"), settings.recovery.seconds)
 
 
 def watch(engine: Engine, hub: Hub, metrics: Metrics) -> None:
@@ -204,7 +204,7 @@ def build_services(
         push=PushService(store, hub, adapters.presence, outbound.push, clock),
         github=GithubService(unit_of_work, outbound.github, avatars, states, keys, app),
         github_webhook=GithubWebhook(app.webhook_secret),
-        vendors=VendorService(store, keys, clock),
+        vendors=VendorTokenService(store, keys, clock),
         voice=VoiceService(
             outbound.voice,
             outbound.subscriptions,
@@ -221,37 +221,41 @@ def build_services(
 
 
 @asynccontextmanager
-async def open_adapters(settings: Light | Full, node_id: NodeId, clock: Clock) -> AsyncIterator[Adapters]:
+async def open_adapters(
+    settings: Light | Full, replica_id: ReplicaId, clock: Clock
+) -> AsyncIterator[Adapters]:
     """The adapters of the flavor; drivers of the other one need not be installed."""
     match settings:
         case Light():
             from happy.adapters import light
 
-            async with light.open_adapters(settings, node_id, clock) as adapters:
+            async with light.open_adapters(settings, replica_id, clock) as adapters:
                 yield adapters
         case Full():
             from happy.adapters import full
 
-            async with full.open_adapters(settings, node_id) as adapters:
+            async with full.open_adapters(settings, replica_id) as adapters:
                 yield adapters
 
 
 def connections_by_client(hub: Hub, metrics: Metrics) -> Series:
     """The open connections with labels of a bounded number."""
     counts: Counter[tuple[str, ...]] = Counter()
-    for (scope, client), count in hub.census().items():
+    for (scope, client), count in hub.count_connections().items():
         counts[f"{scope}-scoped", *metrics.client(client)] += count
     return counts.items()
 
 
-def web_ui(settings: Light | Full) -> WebUi | None:
+def web_app(settings: Light | Full) -> WebApp | None:
     """The web app that the settings name, if they name one."""
     if settings.ui is None:
         return None
-    return WebUi(settings.ui.folder, settings.ui.prefix, settings.ui.config, settings.public_url)
+    return WebApp(settings.ui.folder, settings.ui.prefix, settings.ui.config, settings.public_url)
 
 
-def background(activity: Activity, departures: Departures, services: Services, doubts: Doubts) -> list[Job]:
+def background(
+    activity: Activity, departures: Departures, services: Services, doubts: InDoubtCommits
+) -> list[Job]:
     """The jobs of protocol: operations#background-jobs."""
     return [
         repeat("write down heartbeats", 0, activity.flush_in_time),

@@ -8,7 +8,7 @@ from happy import crypto
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
-from happy.domain.values import Millis, NodeId
+from happy.domain.values import Millis, ReplicaId
 from happy.services.master_secret import require_no_accounts, require_same_secret
 from happy.settings import Full, Light
 
@@ -80,7 +80,7 @@ async def _open_store(settings: Light | Full, clock: Clock) -> AsyncIterator[Sto
         case Light():
             from happy.adapters import light
 
-            async with light.open_adapters(settings, NodeId("new-secret"), clock) as adapters:
+            async with light.open_adapters(settings, ReplicaId("new-secret"), clock) as adapters:
                 yield adapters.store
         case Full():
             from happy.adapters import full

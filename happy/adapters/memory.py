@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 
-from happy.domain.ports.pubsub import Holder, OnFrame, OnGap, OnMessage
-from happy.domain.values import AccountId, NodeId
+from happy.domain.ports.pubsub import Holder, OnFrame, OnMessage, OnResync
+from happy.domain.values import AccountId, ReplicaId
 
 
-class LocalBus:
+class MemoryBus:
     """The publishing node has served its own connections already, so nothing is left to carry."""
 
     has_peers = False
 
-    def listen(self, on_frame: OnFrame, on_gap: OnGap) -> None:
+    def listen(self, on_frame: OnFrame, on_resync: OnResync) -> None:
         pass
 
     def publish(self, account_id: AccountId, frame: bytes) -> None:
@@ -23,7 +23,7 @@ class LocalBus:
     def settle(self, account_id: AccountId) -> None:
         pass
 
-    def break_off(self, account_id: AccountId) -> None:
+    def resync(self, account_id: AccountId) -> None:
         pass
 
     async def watch(self, account_id: AccountId) -> None:
@@ -33,26 +33,26 @@ class LocalBus:
         pass
 
 
-class LocalLink:
+class MemoryLink:
     """A link with this node at both ends."""
 
-    def __init__(self, node_id: NodeId) -> None:
-        self.node_id = node_id
+    def __init__(self, replica_id: ReplicaId) -> None:
+        self.replica_id = replica_id
 
     def listen(self, on_message: OnMessage) -> None:
         pass
 
-    def send(self, to: NodeId, payload: bytes) -> None:  # noqa: ARG002 - there is nowhere to send it
+    def send(self, to: ReplicaId, payload: bytes) -> None:  # noqa: ARG002 - there is nowhere to send it
         raise LookupError(f"there is no node but this one: {to}")
 
-    async def deliver(self, to: NodeId, payload: bytes) -> bool:  # noqa: ARG002 - there is nowhere to send it
+    async def deliver(self, to: ReplicaId, payload: bytes) -> bool:  # noqa: ARG002 - there is nowhere to send it
         return False
 
-    async def is_alive(self, node_id: NodeId) -> bool:
-        return node_id == self.node_id
+    async def is_alive(self, replica_id: ReplicaId) -> bool:
+        return replica_id == self.replica_id
 
 
-class LocalPresence:
+class MemoryPresence:
     """Claims in memory. They need no lease: when this process ends, everything they stand for has ended."""
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 DESTINATIONS = ("192.0.2.1", "10.255.255.254", "172.31.255.254", "192.168.255.254", "100.100.100.100")
 
 
-def announcement(settings: Light, lan_addresses: Iterable[str]) -> str:
+def startup_banner(settings: Light, lan_addresses: Iterable[str]) -> str:
     reachable = _addresses(settings, lan_addresses)
     best = settings.public_url or reachable[min(1, len(reachable) - 1)]
     rows = [

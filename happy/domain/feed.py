@@ -10,7 +10,7 @@ from happy.domain.social import Notice
 from happy.domain.values import AccountId, Millis
 
 CURSOR = re.compile(r"0-([0-9]{1,100})")
-LARGEST_COUNTER = 2**63 - 1
+MAX_COUNTER = 2**63 - 1
 
 
 class FeedItem(Struct, frozen=True):
@@ -54,4 +54,4 @@ def counter_of(cursor: str) -> int:
     match = CURSOR.fullmatch(cursor)
     if match is None:
         raise Invalid("Invalid cursor")
-    return min(int(match[1]), LARGEST_COUNTER)
+    return min(int(match[1]), MAX_COUNTER)

@@ -4,7 +4,7 @@ import re
 
 from msgspec import Struct
 
-from happy.domain.values import NodeId
+from happy.domain.values import ReplicaId
 
 LONGEST = 400
 _TEXT = re.compile(r"([0-9a-f]+)\.([0-9a-f]{1,13})((?:\.[0-9a-f]+\.[0-9a-f]{1,13})*)")
@@ -19,23 +19,23 @@ class Position(Struct, frozen=True):
 
     epoch: str
     place: int
-    known: dict[NodeId, int]
+    known: dict[ReplicaId, int]
 
-    def covers(self, node_id: NodeId, number: int) -> bool:
+    def covers(self, replica_id: ReplicaId, number: int) -> bool:
         """Whether an event was heard by its number, whatever place it got."""
-        return number <= self.known.get(node_id, 0)
+        return number <= self.known.get(replica_id, 0)
 
     def joined(self, other: "Position | None") -> "Position":
         """What two positions of one epoch cover together; of two epochs, only this one counts."""
         if other is None or other.epoch != self.epoch:
             return self
         known = dict(self.known)
-        for node_id, number in other.known.items():
-            known[node_id] = max(number, known.get(node_id, 0))
+        for replica_id, number in other.known.items():
+            known[replica_id] = max(number, known.get(replica_id, 0))
         return Position(self.epoch, max(self.place, other.place), known)
 
     def text(self) -> str:
-        known = "".join(f".{node_id}.{number:x}" for node_id, number in self.known.items())
+        known = "".join(f".{replica_id}.{number:x}" for replica_id, number in self.known.items())
         return f"{self.epoch}.{self.place:x}{known}"
 
 
@@ -47,6 +47,7 @@ def parse(text: str) -> Position | None:
     epoch, place, rest = match.groups()
     parts = rest.split(".")[1:]
     known = {
-        NodeId(node_id): int(number, 16) for node_id, number in zip(parts[::2], parts[1::2], strict=True)
+        ReplicaId(replica_id): int(number, 16)
+        for replica_id, number in zip(parts[::2], parts[1::2], strict=True)
     }
     return Position(epoch, int(place, 16), known)

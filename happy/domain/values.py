@@ -9,7 +9,7 @@ SessionId = NewType("SessionId", str)
 MachineId = NewType("MachineId", str)
 MessageId = NewType("MessageId", str)
 ArtifactId = NewType("ArtifactId", str)
-NodeId = NewType("NodeId", str)
+ReplicaId = NewType("ReplicaId", str)
 ConnectionId = NewType("ConnectionId", str)
 
 Millis = NewType("Millis", int)

@@ -11,8 +11,8 @@ from happy.domain.errors import Invalid
 from happy.domain.values import HOUR, Millis
 
 FREE_SECONDS = 1_200
-MOST_SECONDS = 18_000
-MOST_CONVERSATIONS = 100
+MAX_SECONDS = 18_000
+MAX_CONVERSATIONS = 100
 WINDOW = Millis(30 * 24 * HOUR)
 """What is older than this does not count any more, in ms."""
 
@@ -38,9 +38,9 @@ class _Claims(Struct, frozen=True):
 
 def exhausted(usage: VoiceUsage) -> Reason | None:
     """The limit that no subscription lifts, if it has been reached."""
-    if usage.conversations >= MOST_CONVERSATIONS:
+    if usage.conversations >= MAX_CONVERSATIONS:
         return "voice_conversation_limit_reached"
-    if usage.seconds >= MOST_SECONDS:
+    if usage.seconds >= MAX_SECONDS:
         return "voice_hard_limit_reached"
     return None
 

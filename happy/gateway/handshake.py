@@ -14,7 +14,7 @@ MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a 
 MISSING_SESSION = "Session ID required for session-scoped clients"
 MISSING_MACHINE = "Machine ID required for machine-scoped clients"
 INVALID_TOKEN = "Invalid authentication token"  # noqa: S105 - a message, not a token
-LONGEST_CLIENT = 100
+MAX_CLIENT = 100
 
 
 class Handshake(Struct, frozen=True):
@@ -119,4 +119,4 @@ def _is_falsy(value: object) -> bool:
 
 def _client(declared: object, headers: Mapping[str, str]) -> str:
     named = declared if isinstance(declared, str) and declared else headers.get("x-happy-client")
-    return named[:LONGEST_CLIENT] if named else "unknown"
+    return named[:MAX_CLIENT] if named else "unknown"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from happy.domain.events import Audience, Ephemeral, Scope, Update
-from happy.domain.ports.pubsub import EventBus, OnReply, Origin
+from happy.domain.ports.pubsub import EventBus, OnResponse, Origin
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import envelope as frames
 from happy.gateway.connections import AccountConnections
@@ -16,12 +16,12 @@ from happy.gateway.engine import Ack, Socket, encode_event
 from happy.gateway.envelope import Frame
 from happy.gateway.handshake import Handshake
 from happy.gateway.in_flight import InFlight, SharedBounds
-from happy.gateway.recovery.history import Event, is_known
+from happy.gateway.recovery.history import Event, already_delivered
 from happy.gateway.recovery.recovery import Recovery
 
 if TYPE_CHECKING:
     from happy.domain.stream_position import Position
-    from happy.gateway.recovery.session import Past
+    from happy.gateway.recovery.session import RecoverableSession
 
 NO_LABELS = ("", "")
 REFUSAL_SECONDS = 0.2
@@ -74,7 +74,7 @@ class Connection:
         self.foreground = asked.explicit_user and asked.foreground
         self.methods: set[str] = set()
         self.calls = 0
-        self.past: Past | None = None
+        self.past: RecoverableSession | None = None
         self.since = 0  # what was published before that, its client has read
         self.heard: Position | None = None  # on another node; it must not hear that again
 
@@ -97,12 +97,12 @@ class Connection:
         """Whether an event for its audience is to be sent: not to its sender, nor to who has read it."""
         if self.id == event.skip:
             return False
-        return event.origin is None or not is_known(event.origin, self.since, self.heard)
+        return event.origin is None or not already_delivered(event.origin, self.since, self.heard)
 
-    def ask(self, method: str, params: msgspec.Raw | None, on_reply: OnReply) -> int:
+    def ask(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
         with_params = b"" if params is None else b',"params":%b' % params
         request = b'{"method":%b%b}' % (_encode(method), with_params)
-        return self.socket.ask("rpc-request", request, on_reply)
+        return self.socket.ask("rpc-request", request, on_response)
 
     def forget(self, number: int) -> None:
         self.socket.forget(number)
@@ -126,7 +126,7 @@ class Hub:
     def attach(self, bus: EventBus) -> None:
         """Carry events to other nodes too; the bus needs the hub's callback to be made."""
         self._bus = bus if bus.has_peers else None
-        bus.listen(self.on_frame, self.on_gap)
+        bus.listen(self.on_frame, self.on_resync)
 
     async def watch(self, account_id: AccountId) -> None:
         """Returns when this node hears what other nodes publish for the account."""
@@ -158,7 +158,7 @@ class Hub:
         """Whether any connection of the account is here."""
         return account_id in self._accounts
 
-    def census(self) -> Counter[tuple[Scope, str]]:
+    def count_connections(self) -> Counter[tuple[Scope, str]]:
         """Connections by scope and by what their clients call themselves."""
         return Counter(
             (connection.scope, connection.client)
@@ -194,12 +194,12 @@ class Hub:
         if account_id not in self.doubted:  # else it happens once more anyway
             self.doubted.add(account_id)
             loop = asyncio.get_running_loop()
-            loop.call_later(REFUSAL_SECONDS, self.start_over, account_id)
+            loop.call_later(REFUSAL_SECONDS, self.resync, account_id)
 
-    def start_over(self, account_id: AccountId) -> None:
+    def resync(self, account_id: AccountId) -> None:
         if self._bus is not None:
-            self._bus.break_off(account_id)
-        self.on_gap(account_id)
+            self._bus.resync(account_id)
+        self.on_resync(account_id)
 
     def signal(self, account_id: AccountId, kind: str, text: str) -> None:
         """Tell the other nodes that have connections of the account something that no client hears."""
@@ -209,7 +209,7 @@ class Hub:
     def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
         self._signals[kind] = handler
 
-    def on_gap(self, account_id: AccountId, before: int | None = None) -> None:
+    def on_resync(self, account_id: AccountId, before: int | None = None) -> None:
         """Events were lost on their way here: who may lack them comes back and reads what there is.
 
         Connections that began after `before`, if it is given, lack nothing.

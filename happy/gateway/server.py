@@ -8,7 +8,7 @@ import msgspec
 
 from happy.domain.errors import Unauthenticated
 from happy.domain.ports.pubsub import FOREGROUND, Holder, Presence
-from happy.domain.values import AccountId, ConnectionId, MachineId, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, MachineId, ReplicaId, SessionId
 from happy.gateway import handshake
 from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
 from happy.gateway.events.acks import answer
@@ -17,7 +17,7 @@ from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.in_flight import OVERLAPPING, SharedBounds
 from happy.gateway.recovery.catch_up import CatchingUp, CatchUp
-from happy.gateway.recovery.session import Past
+from happy.gateway.recovery.session import RecoverableSession
 from happy.metrics import Metrics
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
@@ -50,14 +50,14 @@ class Gateway:
 
     def __init__(
         self,
-        node_id: NodeId,
+        replica_id: ReplicaId,
         hub: Hub,
         presence: Presence,
         identity: IdentityService,
         activity: Activity,
         metrics: Metrics | None = None,
     ) -> None:
-        self._node_id = node_id
+        self._node_id = replica_id
         self._hub = hub
         self._presence = presence
         self._identity = identity
@@ -113,7 +113,9 @@ class Gateway:
             self._hub.add(connection)
             await self._give_messages(connection, asked, replayed)
 
-    async def _come_back(self, socket: Socket, account_id: AccountId, asked: Handshake) -> Past | None:
+    async def _come_back(
+        self, socket: Socket, account_id: AccountId, asked: Handshake
+    ) -> RecoverableSession | None:
         """Hear the account. A client that was lost a moment ago is the connection that it was."""
         self._stay(account_id)
         try:

@@ -15,7 +15,7 @@ from happy.http.endpoints.developer_log import DeveloperLogEndpoints
 from happy.http.endpoints.feed import FeedEndpoints
 from happy.http.endpoints.files import FileEndpoints
 from happy.http.endpoints.github import GithubEndpoints
-from happy.http.endpoints.health import SystemEndpoints
+from happy.http.endpoints.health import HealthEndpoints
 from happy.http.endpoints.kv import KvEndpoints
 from happy.http.endpoints.machines import MachineEndpoints
 from happy.http.endpoints.messages import MessageEndpoints
@@ -25,14 +25,14 @@ from happy.http.endpoints.push_tokens import PushTokenEndpoints
 from happy.http.endpoints.sessions import SessionEndpoints
 from happy.http.endpoints.social import SocialEndpoints
 from happy.http.endpoints.usage import UsageEndpoints
-from happy.http.endpoints.vendor_tokens import ConnectEndpoints
+from happy.http.endpoints.vendor_tokens import VendorTokenEndpoints
 from happy.http.endpoints.version import version_endpoints
 from happy.http.endpoints.voice import VoiceEndpoints
 from happy.http.framework.asgi import ASGIApp
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.pipeline import Pipeline
 from happy.http.framework.requests import ApiRequest
-from happy.http.web_app import WebUi
+from happy.http.web_app import WebApp
 from happy.metrics import LinkState, Metrics
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
@@ -51,7 +51,7 @@ from happy.services.push import PushService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
 from happy.services.usage import UsageService
-from happy.services.vendor_tokens import VendorService
+from happy.services.vendor_tokens import VendorTokenService
 from happy.services.voice import VoiceService
 
 
@@ -79,7 +79,7 @@ class Services:
     push: PushService
     github: GithubService
     github_webhook: GithubWebhook
-    vendors: VendorService
+    vendors: VendorTokenService
     voice: VoiceService
     deletions: Deletions
     store_ping: Callable[[], Awaitable[None]]
@@ -91,7 +91,7 @@ class Services:
 def build_app(
     services: Services,
     public_url: str | None = None,
-    ui: WebUi | None = None,
+    ui: WebApp | None = None,
     metrics: Metrics | None = None,
     *,
     docs: bool = True,
@@ -107,7 +107,7 @@ def build_app(
     return Pipeline(litestar, services.identity, ui, metrics or Metrics(), leaving)
 
 
-def endpoints(services: Services, public_url: str | None, ui: WebUi | None = None) -> list[Endpoint]:
+def endpoints(services: Services, public_url: str | None, ui: WebApp | None = None) -> list[Endpoint]:
     return [
         *PairingEndpoints(services.pairing).endpoints(),
         *SessionEndpoints(services.sessions).endpoints(),
@@ -124,10 +124,10 @@ def endpoints(services: Services, public_url: str | None, ui: WebUi | None = Non
         *PushTokenEndpoints(services.accounts).endpoints(),
         *PushEndpoints(services.push).endpoints(),
         *GithubEndpoints(services.github, services.github_webhook, ui).endpoints(),
-        *ConnectEndpoints(services.vendors).endpoints(),
+        *VendorTokenEndpoints(services.vendors).endpoints(),
         *VoiceEndpoints(services.voice).endpoints(),
         *version_endpoints(),
-        *SystemEndpoints(services.store_ping, services.link_state).endpoints(),
+        *HealthEndpoints(services.store_ping, services.link_state).endpoints(),
         *(FileEndpoints(services.files).endpoints() if services.files else ()),
         *(DeveloperLogEndpoints(services.developer_log).endpoints() if services.developer_log else ()),
     ]

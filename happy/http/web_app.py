@@ -70,7 +70,7 @@ HASHED = re.compile(
 ROOT_LINK = re.compile(rb"""(\s(?:src|href)=["']?/)(?!/)""", re.IGNORECASE)
 
 
-class WebUi:
+class WebApp:
     """`prefix` is `/`, or begins with a slash and does not end with one.
 
     Pages learn from `config` which server to talk to; unless it says otherwise, the one they came from.

@@ -14,7 +14,7 @@ from happy.domain.ports.repository import Store
 from happy.domain.values import MINUTE, AccountId, ConnectionId, MachineId, Millis, SessionId
 from happy.metrics import Metrics
 from happy.services.attendance import Attendance, Target
-from happy.services.batches import MOST_ROWS
+from happy.services.batches import MAX_ROWS
 from happy.services.heartbeats import Beat, Heartbeats, LastSeen
 
 SUPPRESSION = 1 * MINUTE
@@ -192,8 +192,8 @@ class Activity:
     ) -> None:
         """In transactions of a bounded size, between which other writers have their turn."""
         beats = heartbeats.take()
-        for first in range(0, len(beats), MOST_ROWS):
-            part = beats[first : first + MOST_ROWS]
+        for first in range(0, len(beats), MAX_ROWS):
+            part = beats[first : first + MAX_ROWS]
             try:
                 await write(part)
             except BaseException:

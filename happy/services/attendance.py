@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder, Presence
-from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 DEPARTURE_SECONDS = 6.0
 """Clients reconnect after 1 s and then about every 3 s: time for two attempts."""
@@ -53,9 +53,9 @@ class Attendance:
     called with it. A reconnect within that time is seen by nobody.
     """
 
-    def __init__(self, presence: Presence, node_id: NodeId, grace: float = DEPARTURE_SECONDS) -> None:
+    def __init__(self, presence: Presence, replica_id: ReplicaId, grace: float = DEPARTURE_SECONDS) -> None:
         self._presence = presence
-        self._node_id = node_id
+        self._node_id = replica_id
         self._grace = grace
         self._here: dict[Target, set[ConnectionId]] = {}
         self._targets: dict[ConnectionId, list[Target]] = {}

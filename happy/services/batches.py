@@ -7,7 +7,7 @@ from time import perf_counter
 from happy.domain.ports.repository import Store, Transaction
 
 FIRST_ROWS = 1
-MOST_ROWS = 256
+MAX_ROWS = 256
 STEP_SHARE = 0.25
 """A step that takes less of its transaction's time lets the next one take more rows."""
 
@@ -37,7 +37,7 @@ async def batch(tx: Transaction, step: Step, seconds: float) -> bool:
         if await step(tx, rows) == 0:
             return True
         before, now = now, perf_counter()
-        rows = min(rows * 2, MOST_ROWS) if now - before < STEP_SHARE * seconds else max(rows // 2, 1)
+        rows = min(rows * 2, MAX_ROWS) if now - before < STEP_SHARE * seconds else max(rows // 2, 1)
     return False
 
 

@@ -12,8 +12,8 @@ from msgspec import Struct
 
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder, LocalConnections, NodeLink, Presence
-from happy.domain.values import AccountId, ConnectionId, NodeId
-from happy.services.pending_requests import Outcome, Questions
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
+from happy.services.pending_requests import Outcome, PendingRequests
 
 WATCH_SECONDS = 0.8
 MISSES = 2
@@ -39,19 +39,19 @@ class Absent(Exception):
 
 
 class Pending(Struct, frozen=True):
-    node_id: NodeId
+    replica_id: ReplicaId
     answer: "asyncio.Future[msgspec.Raw | None]"
 
 
-class RemoteCalls:
+class ClusterRpc:
     def __init__(
         self, connections: LocalConnections, link: NodeLink, presence: Presence, call_seconds: float
     ) -> None:
-        self.node_id = link.node_id
+        self.replica_id = link.replica_id
         self._connections = connections
         self._link = link
         self._presence = presence
-        self._questions = Questions(call_seconds)
+        self._questions = PendingRequests(call_seconds)
         self._ids = itertools.count(1)
         self._pending: dict[int, Pending] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -74,16 +74,16 @@ class RemoteCalls:
         """Raises Absent, and Unavailable when the connection or its node goes away."""
         call = Call(next(self._ids), account_id, holder.connection_id, method)
         answer: asyncio.Future[msgspec.Raw | None] = asyncio.get_running_loop().create_future()
-        self._pending[call.id] = Pending(holder.node_id, answer)
+        self._pending[call.id] = Pending(holder.replica_id, answer)
         self._watch()
         try:
-            if not await self._link.deliver(holder.node_id, _pack(call, params)):
+            if not await self._link.deliver(holder.replica_id, _pack(call, params)):
                 raise Absent
             return await answer
         finally:
             del self._pending[call.id]
 
-    def on_message(self, sender: NodeId, payload: bytes) -> None:
+    def on_message(self, sender: ReplicaId, payload: bytes) -> None:
         header, _, body = payload.partition(b"\n")
         message = msgspec.json.decode(header, type=Call | Answer)
         content = msgspec.Raw(body) if body else None
@@ -92,14 +92,14 @@ class RemoteCalls:
         else:
             self._answered(message, content)
 
-    def _serve(self, sender: NodeId, call: Call, params: msgspec.Raw | None) -> None:
+    def _serve(self, sender: ReplicaId, call: Call, params: msgspec.Raw | None) -> None:
         target = self._connections.serves(call.account_id, call.method, call.connection_id)
         if target is None:
             self._link.send(sender, _pack(Answer(call.id, "absent"), None))
         else:
             self._questions.ask(target, call.method, params, partial(self._served, sender, call.id))
 
-    def _served(self, sender: NodeId, call_id: int, outcome: Outcome) -> None:
+    def _served(self, sender: ReplicaId, call_id: int, outcome: Outcome) -> None:
         if isinstance(outcome, TimeoutError):
             return  # the caller's time is up too
         if isinstance(outcome, Exception):
@@ -126,22 +126,22 @@ class RemoteCalls:
 
     async def _watch_nodes(self) -> None:
         """One watcher for all calls: fail those that wait for a node that is not there any more."""
-        misses: Counter[NodeId] = Counter()
+        misses: Counter[ReplicaId] = Counter()
         while self._pending:
             await asyncio.sleep(WATCH_SECONDS)
-            for node_id in {pending.node_id for pending in self._pending.values()}:
+            for replica_id in {pending.replica_id for pending in self._pending.values()}:
                 try:
-                    alive = await self._link.is_alive(node_id)
+                    alive = await self._link.is_alive(replica_id)
                 except Unavailable:  # this node sees nothing itself
                     misses.clear()
                     break
-                misses[node_id] = 0 if alive else misses[node_id] + 1
-                if misses[node_id] >= MISSES:
-                    self._give_up(node_id)
+                misses[replica_id] = 0 if alive else misses[replica_id] + 1
+                if misses[replica_id] >= MISSES:
+                    self._give_up(replica_id)
 
-    def _give_up(self, node_id: NodeId) -> None:
+    def _give_up(self, replica_id: ReplicaId) -> None:
         for pending in self._pending.values():
-            if pending.node_id == node_id and not pending.answer.done():
+            if pending.replica_id == replica_id and not pending.answer.done():
                 pending.answer.set_exception(Unavailable("the node has gone"))
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from happy.domain.values import AccountId
 KNOWN_ACCOUNTS = 100_000
 
 
-class Look:
+class AccountLookup:
     """One question to the store for all who came while the one before was answered."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class IdentityService:
         self._tokens = tokens
         self._clock = clock
         self._known: set[AccountId] = set()
-        self._next = Look()
+        self._next = AccountLookup()
         self._looking = asyncio.Lock()
 
     async def authenticate(self, token: str) -> AccountId:
@@ -51,13 +51,13 @@ class IdentityService:
         look.accounts.add(account_id)
         async with self._looking:
             if look is self._next:
-                self._next = Look()
+                self._next = AccountLookup()
                 await self._look(look)
         if look.found is None:
             raise Unavailable("the database did not answer")
         return look.found
 
-    async def _look(self, look: Look) -> None:
+    async def _look(self, look: AccountLookup) -> None:
         """Those who wait for the same answer learn of a failure by its absence."""
         look.found = set(await self._store.read(lambda tx: tx.accounts.existing(look.accounts)))
         if len(self._known) + len(look.found) > KNOWN_ACCOUNTS:

@@ -7,7 +7,7 @@ from happy.domain.ports.pubsub import EventSink
 from happy.domain.values import AccountId
 
 
-class Doubts:
+class InDoubtCommits:
     """Connections started over when the doubt arose; they do so once more, for commits that came late."""
 
     def __init__(
@@ -27,6 +27,6 @@ class Doubts:
         except Unavailable:
             return
         for account_id in self._older:
-            self._sink.start_over(account_id)
+            self._sink.resync(account_id)
         self._older = set(self._doubted)
         self._doubted.clear()

@@ -15,17 +15,17 @@ Outcome = msgspec.Raw | Exception | None
 OnEnd = Callable[[Outcome], None]
 
 
-class Questions:
+class PendingRequests:
     """All have the same time, so the oldest ends first and one timer does for all: they cost no task each."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
-        self._open: dict[Question, float] = {}
+        self._open: dict[PendingRequest, float] = {}
         self._timer: asyncio.TimerHandle | None = None
 
     def ask(self, target: LocalConnection, method: str, params: msgspec.Raw | None, on_end: OnEnd) -> None:
         """Returns at once; `on_end` is called once, later."""
-        question = Question(self._open, on_end, target)
+        question = PendingRequest(self._open, on_end, target)
         question.number = target.ask(method, params, question.replied)
         self._open[question] = time.monotonic() + self._seconds
         if self._timer is None:
@@ -51,10 +51,10 @@ class Questions:
         self._open.clear()
 
 
-class Question(Struct, eq=False):
+class PendingRequest(Struct, eq=False):
     """One of those that are open."""
 
-    among: "dict[Question, float]"
+    among: "dict[PendingRequest, float]"
     on_end: OnEnd
     target: LocalConnection
     number: int = 0

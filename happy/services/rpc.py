@@ -16,8 +16,8 @@ from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder, LocalConnection, LocalConnections
 from happy.domain.values import AccountId, ConnectionId
 from happy.metrics import UNKNOWN, Metrics
-from happy.services.cluster_rpc import Absent, RemoteCalls
-from happy.services.pending_requests import Outcome, Questions
+from happy.services.cluster_rpc import Absent, ClusterRpc
+from happy.services.pending_requests import Outcome, PendingRequests
 
 GRACE_SECONDS = 15.0
 CALL_SECONDS = 30.0
@@ -54,14 +54,14 @@ class RpcService:
         grace_seconds: float = GRACE_SECONDS,
         call_seconds: float = CALL_SECONDS,
         metrics: Metrics | None = None,
-        remote: RemoteCalls | None = None,
+        remote: ClusterRpc | None = None,
     ) -> None:
         self._remote = remote
         self._elsewhere: dict[AccountId, set[str]] = defaultdict(set)
         self._connections = connections
         self._grace = grace_seconds
         self._patience = call_seconds
-        self._questions = Questions(call_seconds)
+        self._questions = PendingRequests(call_seconds)
         self._metrics = metrics or Metrics()
         self._waiting: dict[tuple[AccountId, str], set[asyncio.Future[None]]] = defaultdict(set)
         self._look_again = None if remote is None else LOOK_AGAIN_SECONDS
@@ -192,7 +192,7 @@ class RpcService:
     ) -> LocalConnection | Holder | None:
         assert self._remote is not None, "only asked where there are other nodes"
         for holder in await self._remote.holders(account_id, method):
-            if holder.node_id != self._remote.node_id:
+            if holder.replica_id != self._remote.replica_id:
                 if holder not in stale:
                     return holder
             elif holder.connection_id != caller:

@@ -22,7 +22,7 @@ SEARCHES_PER_MINUTE = 120
 """More than anybody types; searching is the only way to find out who is here."""
 
 TOO_MANY = "Too many searches. Try again in a minute."
-LONGEST_USERNAME = 1_000
+MAX_USERNAME = 1_000
 """No username is longer; SQLite refuses patterns of more than 50,000 bytes."""
 
 Move = Callable[[Relation, Relation, Millis], list[Change]]
@@ -39,7 +39,7 @@ class SocialService:
         """The first ten accounts whose username begins with `prefix`, in any case. Raises TooMany."""
         if not self._searches.allow(viewer):
             raise TooMany(TOO_MANY)
-        if len(prefix) > LONGEST_USERNAME:
+        if len(prefix) > MAX_USERNAME:
             return []
         people = await self._store.read(lambda tx: tx.people.search(viewer, prefix, SEARCH_LIMIT))
         return [self._profile(person) for person in people]

@@ -20,7 +20,7 @@ class VendorToken(Struct, frozen=True):
     token: str
 
 
-class VendorService:
+class VendorTokenService:
     """The key that seals takes a moment to derive, so sealing runs in a thread."""
 
     def __init__(self, store: Store, keys: Keyring, clock: Clock) -> None:

@@ -12,8 +12,8 @@ from happy.domain.ports.outbound import Subscriptions, Voice
 from happy.domain.values import AccountId, Millis
 from happy.domain.voice import (
     FREE_SECONDS,
-    MOST_CONVERSATIONS,
-    MOST_SECONDS,
+    MAX_CONVERSATIONS,
+    MAX_SECONDS,
     WINDOW,
     Reason,
     VoiceUsage,
@@ -52,7 +52,7 @@ class VoiceReport(Struct, frozen=True, rename="camel"):
     limit_seconds: int
     conversation_count: int
     eleven_user_id: str
-    conversation_limit: int = MOST_CONVERSATIONS
+    conversation_limit: int = MAX_CONVERSATIONS
 
 
 class VoiceService:
@@ -82,11 +82,11 @@ class VoiceService:
         usage = await self._usage(voice, voice_user)
         reason = exhausted(usage)
         if reason is not None:
-            return Denied(reason, usage.seconds, MOST_SECONDS, agent_id)
+            return Denied(reason, usage.seconds, MAX_SECONDS, agent_id)
         if beyond_free(usage) and not await self._subscribed(account_id):
             return Denied("subscription_required", usage.seconds, FREE_SECONDS, agent_id)
         token, conversation = await _mint(voice, agent_id, voice_user)
-        limit = MOST_SECONDS if beyond_free(usage) else FREE_SECONDS
+        limit = MAX_SECONDS if beyond_free(usage) else FREE_SECONDS
         return Allowed(token, conversation, agent_id, voice_user, usage.seconds, limit)
 
     async def report(self, account_id: AccountId) -> VoiceReport:
@@ -98,7 +98,7 @@ class VoiceService:
         except HappyError as error:
             log.warning("voice usage could not be looked up", exc_info=error)
             raise VoiceFailed("Failed to get voice usage") from error
-        limit = MOST_SECONDS if await self._unlocked(account_id, usage) else FREE_SECONDS
+        limit = MAX_SECONDS if await self._unlocked(account_id, usage) else FREE_SECONDS
         return VoiceReport(usage.seconds, limit, usage.conversations, voice_user)
 
     def _configured(self) -> Voice:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from tests.support.outside_services import Answer, Upstream
 
 
@@ -31,7 +31,7 @@ def patience(request: pytest.FixtureRequest) -> float:
 
 
 @pytest.fixture
-async def web(patience: float) -> AsyncIterator[WebClient]:
-    client = WebClient(seconds=patience)
+async def web(patience: float) -> AsyncIterator[HttpClient]:
+    client = HttpClient(seconds=patience)
     yield client
     await client.close()

@@ -11,7 +11,7 @@ import pytest
 
 from happy.adapters.outbound import avatars
 from happy.adapters.outbound.avatars import WebAvatars
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.errors import HappyError, Invalid, TooLarge, Unavailable
 from tests.support.outside_services import Answer, Upstream
 from tests.support.pictures import jpeg, png
@@ -24,7 +24,7 @@ async def here(host: str, port: int) -> list[str]:
 
 
 @pytest.fixture
-def source(web: WebClient) -> WebAvatars:
+def source(web: HttpClient) -> WebAvatars:
     """A source for which every host is this one."""
     return WebAvatars(web, here, allow_private=True)
 
@@ -74,7 +74,7 @@ async def test_only_plain_web_addresses_are_fetched(
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "[::ffff:127.0.0.1]"]
 )
-async def test_our_own_network_is_not_asked(web: WebClient, upstream: Upstream, host: str) -> None:
+async def test_our_own_network_is_not_asked(web: HttpClient, upstream: Upstream, host: str) -> None:
     upstream.on("GET", "/a.png", Answer(body=PICTURE))
 
     source = WebAvatars(web)
@@ -84,7 +84,7 @@ async def test_our_own_network_is_not_asked(web: WebClient, upstream: Upstream, 
 
 
 async def test_a_redirect_into_our_own_network_is_not_followed(
-    web: WebClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
+    web: HttpClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = avatars.addresses
 
@@ -100,7 +100,7 @@ async def test_a_redirect_into_our_own_network_is_not_followed(
 
 
 async def test_the_address_that_was_checked_is_the_one_connected_to(
-    web: WebClient, upstream: Upstream
+    web: HttpClient, upstream: Upstream
 ) -> None:
     asked: list[str] = []
 
@@ -114,7 +114,9 @@ async def test_the_address_that_was_checked_is_the_one_connected_to(
     assert ["no-such-name.invalid"] == asked
 
 
-async def test_the_next_address_is_tried_when_one_does_not_answer(web: WebClient, upstream: Upstream) -> None:
+async def test_the_next_address_is_tried_when_one_does_not_answer(
+    web: HttpClient, upstream: Upstream
+) -> None:
     async def resolving(host: str, port: int) -> list[str]:
         return ["::1", "127.0.0.1"]
 
@@ -165,7 +167,7 @@ async def test_what_is_not_there_is_unavailable(
         await source.fetch(url(upstream))
 
 
-async def test_an_unknown_host_is_unavailable(web: WebClient) -> None:
+async def test_an_unknown_host_is_unavailable(web: HttpClient) -> None:
     with pytest.raises(Unavailable):
         await WebAvatars(web).fetch("http://no-such-name.invalid/a.png")
 
@@ -264,7 +266,7 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 async def test_tls_is_spoken_with_the_name_although_the_address_is_connected_to(
-    web: WebClient, tls_server: tuple[int, list[str]]
+    web: HttpClient, tls_server: tuple[int, list[str]]
 ) -> None:
     port, names = tls_server
     source = WebAvatars(web, here, allow_private=True)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from happy.adapters.outbound.expo import ExpoPush
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.push import Notification, Ticket
 from tests.support.outside_services import Answer, Upstream
 
@@ -15,7 +15,7 @@ NOTIFICATION = Notification("Done", "All tests pass", {"sessionId": "s1", "kind"
 
 
 @pytest.fixture
-def expo(web: WebClient, upstream: Upstream) -> ExpoPush:
+def expo(web: HttpClient, upstream: Upstream) -> ExpoPush:
     return ExpoPush(web, upstream.url)
 
 
@@ -129,13 +129,13 @@ async def test_a_failed_batch_does_not_stop_the_next(expo: ExpoPush, upstream: U
     assert [Ticket("HTTP 503")] * 100 + [Ticket()] == tickets
 
 
-async def test_nobody_listening_is_a_network_error(web: WebClient) -> None:
+async def test_nobody_listening_is_a_network_error(web: HttpClient) -> None:
     expo = ExpoPush(web, "http://127.0.0.1:9")
 
     assert [Ticket("Network error")] == await expo.send(NOTIFICATION, ["a"], 30)
 
 
-async def test_all_batches_share_one_deadline(web: WebClient, upstream: Upstream) -> None:
+async def test_all_batches_share_one_deadline(web: HttpClient, upstream: Upstream) -> None:
     upstream.on("POST", PATH, Answer(json={"data": [OK] * 100}), Answer(hang=True))
     passed = iter([0, 0, 29, 30.5, 31, 31.5])  # from the start: at each of the five batches
     expo = ExpoPush(web, upstream.url, clock=lambda: next(passed))

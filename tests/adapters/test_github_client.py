@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from happy.adapters.outbound.github import GithubClient
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.errors import HappyError
 from happy.domain.github import GithubApp
 from happy.domain.ports.outbound import GithubRefused, GithubUserUnknown
@@ -17,11 +17,11 @@ APP = GithubApp(client_id="Iv1.c", client_secret="s3cret", redirect_url="https:/
 
 
 @pytest.fixture
-def github(web: WebClient, upstream: Upstream) -> GithubClient:
+def github(web: HttpClient, upstream: Upstream) -> GithubClient:
     return GithubClient(web, APP, upstream.url, upstream.url + "/api")
 
 
-def test_the_address_to_sign_in_at_is_form_encoded_in_the_order_of_the_contract(web: WebClient) -> None:
+def test_the_address_to_sign_in_at_is_form_encoded_in_the_order_of_the_contract(web: HttpClient) -> None:
     github = GithubClient(web, APP, "https://github.com", "https://api.github.com")
 
     assert (

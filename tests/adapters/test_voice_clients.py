@@ -3,7 +3,7 @@
 import pytest
 
 from happy.adapters.outbound.elevenlabs import ElevenLabs
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.adapters.outbound.revenuecat import RevenueCat
 from happy.domain.errors import HappyError
 from happy.domain.values import AccountId, Millis
@@ -24,7 +24,7 @@ BROKEN = [
 
 
 @pytest.fixture
-def voice(web: WebClient, upstream: Upstream) -> ElevenLabs:
+def voice(web: HttpClient, upstream: Upstream) -> ElevenLabs:
     return ElevenLabs(web, upstream.url, "el-key")
 
 
@@ -79,7 +79,7 @@ CUSTOMER = "/v2/projects/proj/customers/c/1/active_entitlements"
 
 
 @pytest.fixture
-def subscriptions(web: WebClient, upstream: Upstream) -> RevenueCat:
+def subscriptions(web: HttpClient, upstream: Upstream) -> RevenueCat:
     return RevenueCat(web, upstream.url, "rc-key", "proj")
 
 

@@ -11,10 +11,10 @@ from happy.adapters.full.postgres.store import open_store as open_postgres
 from happy.adapters.full.redis.client import open_redis
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
-from happy.adapters.memory import LocalBus, LocalLink, LocalPresence
+from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.ports.pubsub import EventBus, NodeLink, Origin, Presence, SharedHistory
 from happy.domain.ports.repository import Store
-from happy.domain.values import AccountId, NodeId
+from happy.domain.values import AccountId, ReplicaId
 from tests.support.factories import NOW
 from tests.support.services import REDIS
 
@@ -31,7 +31,7 @@ class Node:
     presence: Presence
     history: SharedHistory | None = None
     frames: list[tuple[AccountId, bytes]] = field(default_factory=list)
-    messages: list[tuple[NodeId, bytes]] = field(default_factory=list)
+    messages: list[tuple[ReplicaId, bytes]] = field(default_factory=list)
     gaps: list[AccountId] = field(default_factory=list)
 
     def hear(self, account_id: AccountId, frame: bytes, origin: Origin) -> None:
@@ -60,7 +60,7 @@ async def _light_store(path: Path) -> AsyncIterator[Store]:
 async def open_nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
     """Two nodes of one cluster; the light flavor has one, which then stands for both."""
     if flavor == "light":
-        node = Node(LocalBus(), LocalLink(NodeId("here")), LocalPresence())
+        node = Node(MemoryBus(), MemoryLink(ReplicaId("here")), MemoryPresence())
         yield node, node
         return
     async with open_node() as one, open_node() as other:
@@ -70,7 +70,7 @@ async def open_nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
 @asynccontextmanager
 async def open_node(url: str = REDIS) -> AsyncIterator[Node]:
     """A node on Redis that writes down what reaches it."""
-    async with open_redis(url, NodeId(secrets.token_hex(8))) as redis:
+    async with open_redis(url, ReplicaId(secrets.token_hex(8))) as redis:
         node = Node(redis.bus, redis.nodes, redis.presence, redis.history)
         redis.bus.listen(node.hear, node.lack)
         redis.nodes.listen(lambda sender, payload: node.messages.append((sender, payload)))

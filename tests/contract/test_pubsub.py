@@ -6,7 +6,7 @@ import secrets
 import pytest
 
 from happy.domain.ports.pubsub import Holder
-from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from tests.contract.flavors import Node
 
 Nodes = tuple[Node, Node]
@@ -15,7 +15,7 @@ ACCOUNT, OTHER = (AccountId(f"{name}-{secrets.token_hex(8)}") for name in ("acco
 
 
 def holder(node: Node, connection: str) -> Holder:
-    return Holder(node.link.node_id, ConnectionId(connection))
+    return Holder(node.link.replica_id, ConnectionId(connection))
 
 
 # -- the bus ---------------------------------------------------------------------------------------------
@@ -46,9 +46,9 @@ async def test_an_account_can_be_watched_and_left_again_and_again(nodes: Nodes) 
 async def test_a_node_is_alive_and_an_unknown_one_is_not(nodes: Nodes) -> None:
     one, other = nodes
 
-    assert await one.link.is_alive(one.link.node_id)
-    assert await one.link.is_alive(other.link.node_id)
-    assert not await one.link.is_alive(NodeId("unknown"))
+    assert await one.link.is_alive(one.link.replica_id)
+    assert await one.link.is_alive(other.link.replica_id)
+    assert not await one.link.is_alive(ReplicaId("unknown"))
 
 
 # -- presence --------------------------------------------------------------------------------------------

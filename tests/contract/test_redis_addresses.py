@@ -8,11 +8,11 @@ import pytest
 
 from happy.adapters.full import open_checked_redis
 from happy.adapters.full.redis.address import parse
-from happy.adapters.full.redis.envelopes import Keeping
+from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.rights import _commands
 from happy.adapters.full.redis.scripts import ALIVE, HOLDERS, PUBLISH, RECOVER
 from happy.domain.errors import StartupError
-from happy.domain.values import NodeId
+from happy.domain.values import ReplicaId
 from tests.e2e.server import free_port
 from tests.support.certificates import Authority, Certificate
 from tests.support.redis_server import OwnRedis, own_redis
@@ -51,8 +51,8 @@ def redis(
 
 async def use(url: str, authority: Path | None = None) -> None:
     """A complete start, and an event that arrives."""
-    node = NodeId(secrets.token_hex(8))
-    async with open_checked_redis(url, node, Keeping(), authority) as redis:
+    node = ReplicaId(secrets.token_hex(8))
+    async with open_checked_redis(url, node, Retention(), authority) as redis:
         assert redis.link.up
         await redis.link.ask("SET", f"{redis.link.prefix}test", "1", "EX", 1)
 

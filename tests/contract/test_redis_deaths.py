@@ -117,7 +117,7 @@ def up(node: Node) -> bool:
 async def test_a_break_off_is_a_gap_on_the_other_nodes(redis: OwnRedis, survivor: Node) -> None:
     async with open_node(redis.url) as node:
         await node.bus.watch(ACCOUNT)
-        node.bus.break_off(ACCOUNT)
+        node.bus.resync(ACCOUNT)
         await until_gaps(survivor, ACCOUNT)
 
         assert [] == node.gaps

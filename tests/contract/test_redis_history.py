@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from happy.adapters.full.redis.client import Redis, open_redis
-from happy.adapters.full.redis.envelopes import Keeping
+from happy.adapters.full.redis.envelopes import Retention
 from happy.domain.errors import Unavailable
 from happy.domain.stream_position import Position
-from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from tests.support.redis_server import OwnRedis, own_redis
 
 pytestmark = pytest.mark.services
 ACCOUNT = AccountId("account")
-HERE, THERE = NodeId("a" * 16), NodeId("b" * 16)
+HERE, THERE = ReplicaId("a" * 16), ReplicaId("b" * 16)
 
 
 @pytest.fixture
@@ -34,8 +34,8 @@ class Cluster:
         self._stack = stack
         self.heard: list[bytes] = []
 
-    async def node(self, node_id: NodeId = HERE, account: AccountId = ACCOUNT, **bounds: int) -> Redis:
-        redis = await self._stack.enter_async_context(open_redis(self._url, node_id, Keeping(**bounds)))
+    async def node(self, replica_id: ReplicaId = HERE, account: AccountId = ACCOUNT, **bounds: int) -> Redis:
+        redis = await self._stack.enter_async_context(open_redis(self._url, replica_id, Retention(**bounds)))
         redis.bus.listen(lambda _account, frame, _origin: self.heard.append(frame), lambda *_: None)
         await redis.bus.watch(account)
         return redis
@@ -110,8 +110,8 @@ async def test_what_was_heard_before_it_had_a_place_is_said_by_number(cluster: C
     kept = await there.history.since(ACCOUNT, start, unbroken=True)
     assert kept is not None
 
-    assert [early.covers(event.origin.node_id, event.origin.number) for event in kept] == [True, True]
-    assert [start.covers(event.origin.node_id, event.origin.number) for event in kept] == [False, False]
+    assert [early.covers(event.origin.replica_id, event.origin.number) for event in kept] == [True, True]
+    assert [start.covers(event.origin.replica_id, event.origin.number) for event in kept] == [False, False]
 
 
 @pytest.mark.parametrize("unbroken", [True, False])

@@ -10,7 +10,7 @@ import pytest
 
 from happy.adapters.full.redis import bus as redis_bus
 from happy.adapters.full.redis import link as redis_link
-from happy.adapters.full.redis.envelopes import Keeping
+from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.link import RedisLink
 from happy.domain.ports.pubsub import CLOCK_MS, Holder
 from happy.domain.values import AccountId, ConnectionId
@@ -19,7 +19,7 @@ from tests.support.redis_server import OwnRedis, Wire, own_redis
 
 pytestmark = pytest.mark.services
 ACCOUNT, OTHER = AccountId("account"), AccountId("other")
-KEPT = Keeping()
+KEPT = Retention()
 OUTAGE_SECONDS = 30
 
 
@@ -90,8 +90,8 @@ async def test_what_was_published_before_is_not_heard(redis: OwnRedis, sender: N
 
 async def test_a_message_reaches_the_node_it_is_for(redis: OwnRedis, sender: Node) -> None:
     async with listener(redis.url) as node:
-        sender.link.send(node.link.node_id, b"hello")
-        await until(lambda: node.messages == [(sender.link.node_id, b"hello")])
+        sender.link.send(node.link.replica_id, b"hello")
+        await until(lambda: node.messages == [(sender.link.replica_id, b"hello")])
 
         assert [] == sender.messages
 
@@ -352,7 +352,7 @@ async def test_an_event_reaches_who_subscribed_before_it_though_clocks_differ(
 async def test_frames_that_had_to_be_dropped_are_a_gap(
     redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_link, "MOST_WAITING", 3)
+    monkeypatch.setattr(redis_link, "MAX_WAITING", 3)
     async with listener(redis.url, ACCOUNT) as node:
         redis.stop()
         await until(lambda: not sender.bus._link.up)  # type: ignore[attr-defined]
@@ -362,7 +362,9 @@ async def test_frames_that_had_to_be_dropped_are_a_gap(
 
 
 async def test_claims_come_back_after_redis_forgot_them(redis: OwnRedis, sender: Node) -> None:
-    holders = [Holder(sender.link.node_id, ConnectionId(name), rank) for name, rank in (("1", 2), ("2", 0))]
+    holders = [
+        Holder(sender.link.replica_id, ConnectionId(name), rank) for name, rank in (("1", 2), ("2", 0))
+    ]
     async with listener(redis.url) as node:
         for holder in holders:
             await sender.presence.claim(ACCOUNT, "name", holder)
@@ -377,7 +379,7 @@ async def test_claims_come_back_after_redis_forgot_them(redis: OwnRedis, sender:
 
 async def test_what_is_released_during_an_outage_is_gone_afterwards(redis: OwnRedis, sender: Node) -> None:
     async with Wire(redis.port) as wire, listener(wire.url) as node:
-        holder = Holder(node.link.node_id, ConnectionId("1"))
+        holder = Holder(node.link.replica_id, ConnectionId("1"))
         await node.presence.claim(ACCOUNT, "name", holder)
         await wire.cut()
         await until(lambda: not node.bus._link.up)  # type: ignore[attr-defined]
@@ -392,17 +394,17 @@ async def test_what_is_released_during_an_outage_is_gone_afterwards(redis: OwnRe
 
 async def test_a_node_that_ends_is_dead_at_once_and_holds_nothing(redis: OwnRedis, sender: Node) -> None:
     async with listener(redis.url) as node:
-        node_id = node.link.node_id
-        await node.presence.claim(ACCOUNT, "name", Holder(node_id, ConnectionId("1")))
-        assert await sender.link.is_alive(node_id)
+        replica_id = node.link.replica_id
+        await node.presence.claim(ACCOUNT, "name", Holder(replica_id, ConnectionId("1")))
+        assert await sender.link.is_alive(replica_id)
 
-    assert not await sender.link.is_alive(node_id)
+    assert not await sender.link.is_alive(replica_id)
     assert [] == list(await sender.presence.holders(ACCOUNT, "name"))
 
 
 async def test_a_higher_rank_comes_before_a_newer_claim(redis: OwnRedis, sender: Node) -> None:
-    high = Holder(sender.link.node_id, ConnectionId("1"), rank=2)
-    low = Holder(sender.link.node_id, ConnectionId("2"), rank=1)
+    high = Holder(sender.link.replica_id, ConnectionId("1"), rank=2)
+    low = Holder(sender.link.replica_id, ConnectionId("2"), rank=1)
     for holder in (high, low):
         await sender.presence.claim(ACCOUNT, "name", holder)
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from happy.domain.errors import NotFound
-from happy.domain.feed import LARGEST_COUNTER, FeedDraft, FeedItem
+from happy.domain.feed import MAX_COUNTER, FeedDraft, FeedItem
 from happy.domain.ids import new_id
 from happy.domain.people import Person
 from happy.domain.ports.repository import Store, Transaction
@@ -268,7 +268,7 @@ async def test_pages_lie_between_two_counters_the_newest_first(store: Store) -> 
     assert [4, 3] == await counters(store, owner, before=5, after=2)
     assert [] == await counters(store, owner, before=1)
     assert [] == await counters(store, owner, after=6)
-    assert [6, 5, 4, 3, 2, 1] == await counters(store, owner, before=LARGEST_COUNTER, after=0)
+    assert [6, 5, 4, 3, 2, 1] == await counters(store, owner, before=MAX_COUNTER, after=0)
 
 
 async def test_many_posts_at_once_get_numbers_of_their_own(store: Store) -> None:

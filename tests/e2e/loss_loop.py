@@ -35,10 +35,10 @@ NEWEST = 2**31 - 1
 PIECES = (100, 5_000, 60_000)
 END_SECONDS = 30.0
 SLOW_SECONDS = 5.0
-MOST_SECONDS = 90.0
+MAX_SECONDS = 90.0
 """A client that hears nothing gives up after 60 s."""
 
-MOST_MISSED = 300
+MAX_MISSED = 300
 """Messages that may be on their way: fewer than are kept for a client that was lost."""
 
 
@@ -106,7 +106,7 @@ def agent_of(client: NodeClient, api: ApiClient, session: str) -> OfficialSocket
 async def lose(phone: OfficialSocket, proxy: Proxy, dice: random.Random) -> float:
     """Cut the link, now and then also while the client comes back, wait until it is; how long it took."""
     start, before = time.monotonic(), lives(phone, "disconnect")
-    async with asyncio.timeout(MOST_SECONDS):
+    async with asyncio.timeout(MAX_SECONDS):
         while lives(phone, "disconnect") == before:  # a polling client notices only if it is asking just then
             await asyncio.sleep(dice.uniform(0, 0.12))
             proxy.cut()
@@ -144,7 +144,7 @@ async def writers(
         nonlocal written
         number = 0
         while not stop.is_set():
-            if written - view.look().messages > MOST_MISSED:
+            if written - view.look().messages > MAX_MISSED:
                 await asyncio.sleep(0.01)
                 continue
             texts = [f"{name}-{number}-{'x' * dice.randrange(2000)}" for _ in range(dice.randint(1, 3))]

@@ -5,7 +5,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-MOST_SHOWN = 50
+MAX_SHOWN = 50
 
 
 def options(description: str | None, name: str) -> argparse.ArgumentParser:
@@ -18,7 +18,7 @@ def options(description: str | None, name: str) -> argparse.ArgumentParser:
 
 def verdict(problems: Sequence[str], logs: Path | None = None) -> int:
     """Print what went wrong; the exit status."""
-    for problem in problems[:MOST_SHOWN]:
+    for problem in problems[:MAX_SHOWN]:
         print(f"  WRONG: {problem}")
     if problems and logs is not None:
         print(f"the logs are in {logs}")

@@ -48,7 +48,7 @@ async def test_a_registration_without_a_method_is_an_error(api: ApiClient, kind:
 async def test_the_methods_of_one_connection_are_bounded(
     api: ApiClient, mid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("happy.gateway.events.rpc.MOST_METHODS", 2)
+    monkeypatch.setattr("happy.gateway.events.rpc.MAX_METHODS", 2)
     async with api.machine_socket(mid) as daemon:
         for method in ("a", "b", "a", "c"):
             await daemon.emit("rpc-register", {"method": method})
@@ -64,7 +64,7 @@ async def test_a_fault_of_ours_is_an_answer_too(
     async with api.machine_socket(mid) as daemon, api.user_socket() as phone:
         await register(daemon, "m")
         monkeypatch.setattr(
-            "happy.services.pending_requests.Questions.ask", Mock(side_effect=ZeroDivisionError)
+            "happy.services.pending_requests.PendingRequests.ask", Mock(side_effect=ZeroDivisionError)
         )
         answer = await phone.call("rpc-call", {"method": "m", "params": ""})
 
@@ -74,7 +74,7 @@ async def test_a_fault_of_ours_is_an_answer_too(
 async def test_the_calls_of_one_connection_are_bounded(
     api: ApiClient, mid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("happy.gateway.events.rpc.MOST_CALLS", 1)
+    monkeypatch.setattr("happy.gateway.events.rpc.MAX_CALLS", 1)
     async with api.machine_socket(mid) as daemon, api.user_socket() as phone:
         daemon.answer("rpc-request", lambda _: "done")
         await register(daemon, "m")

@@ -11,7 +11,7 @@ import pytest
 from happy.adapters.full.postgres.store import PostgresStore
 from happy.adapters.full.redis.presence import RedisPresence
 from happy.adapters.light.sqlite import SqliteStore
-from happy.adapters.memory import LocalPresence
+from happy.adapters.memory import MemoryPresence
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder
 from happy.domain.values import AccountId
@@ -25,7 +25,7 @@ NO_SESSION = "Session ID required for session-scoped clients"
 NO_MACHINE = "Machine ID required for machine-scoped clients"
 BAD_TOKEN = "Invalid authentication token"
 STORES = {"light": SqliteStore, "full": PostgresStore}
-PRESENCES = {"light": LocalPresence, "full": RedisPresence}
+PRESENCES = {"light": MemoryPresence, "full": RedisPresence}
 SESSION, MACHINE = {"clientType": "session-scoped"}, {"clientType": "machine-scoped"}
 
 

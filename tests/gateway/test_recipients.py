@@ -23,7 +23,7 @@ class Household:
     def __getitem__(self, name: str) -> SocketClient:
         return self.sockets[name]
 
-    async def hears(self, name: str, kind: str) -> set[str]:
+    async def should_receive(self, name: str, kind: str) -> set[str]:
         """Who received exactly one event, which has this name and body."""
         await settle(*self.sockets.values())
         heard = set()
@@ -142,7 +142,7 @@ async def test_an_event_reaches_exactly_its_recipients(
 ) -> None:
     await cause(house)
 
-    assert hearing == await house.hears(name, kind)
+    assert hearing == await house.should_receive(name, kind)
 
 
 async def test_a_new_machine_is_told_to_the_user_and_then_to_the_machine(house: Household) -> None:
@@ -162,4 +162,4 @@ async def test_whoever_left_hears_nothing_and_the_others_go_on(house: Household)
         await house.sockets.pop(gone).close()
     await house.api.post_messages(house.sid, ["text"])
 
-    assert {"phone", "twin"} == await house.hears("update", "new-message")
+    assert {"phone", "twin"} == await house.should_receive("update", "new-message")

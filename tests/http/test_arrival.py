@@ -129,7 +129,7 @@ async def test_a_websocket_leaves_nothing_of_its_request_to_the_garbage_collecto
     """What the collector went through was a sixth of the cost of many arrivals at once."""
 
     def requests() -> int:
-        return sum(isinstance(thing, arrival.BoundedHttp) for thing in gc.get_objects())
+        return sum(isinstance(thing, arrival.UvicornProtocol) for thing in gc.get_objects())
 
     async with ApiClient.signed_in(server.url) as api:
         gc.collect()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from happy.cli.startup_banner import announcement, lan_addresses
+from happy.cli.startup_banner import lan_addresses, startup_banner
 from happy.settings import Light, load
 
 
@@ -29,25 +29,25 @@ def test_it_says_where_the_data_is_and_how_each_client_gets_here() -> None:
         "app enter http://192.168.1.20:3005 as its custom server",
     ]
 
-    assert expected == rows(announcement(settings(), ["192.168.1.20", "10.8.0.2"]))
+    assert expected == rows(startup_banner(settings(), ["192.168.1.20", "10.8.0.2"]))
 
 
 def test_without_a_network_this_machine_can_still_use_it() -> None:
-    text = announcement(settings(PORT="4000"), [])
+    text = startup_banner(settings(PORT="4000"), [])
 
     assert "HAPPY_SERVER_URL=http://localhost:4000 happy" in text
     assert "network" not in text
 
 
 def test_a_public_address_is_the_one_to_give_to_clients() -> None:
-    text = announcement(settings(PUBLIC_URL="https://happy.example.org/"), ["192.168.1.20"])
+    text = startup_banner(settings(PUBLIC_URL="https://happy.example.org/"), ["192.168.1.20"])
 
     assert "HAPPY_SERVER_URL=https://happy.example.org happy" in text
     assert "public https://happy.example.org" in rows(text)
 
 
 def test_a_loopback_address_is_not_offered_to_phones() -> None:
-    text = announcement(settings(HOST="127.0.0.1"), ["192.168.1.20"])
+    text = startup_banner(settings(HOST="127.0.0.1"), ["192.168.1.20"])
 
     assert "192.168.1.20" not in text
     assert "only through a proxy" in text
@@ -57,7 +57,7 @@ def test_a_loopback_address_is_not_offered_to_phones() -> None:
     ("host", "address"), [("192.168.1.20", "192.168.1.20"), ("2001:db8::1", "[2001:db8::1]")]
 )
 def test_one_address_listened_on_is_the_one_offered(host: str, address: str) -> None:
-    text = announcement(settings(HOST=host), ["10.0.0.1"])
+    text = startup_banner(settings(HOST=host), ["10.0.0.1"])
 
     assert f"HAPPY_SERVER_URL=http://{address}:3005 happy" in text
     assert "10.0.0.1" not in text
@@ -65,7 +65,7 @@ def test_one_address_listened_on_is_the_one_offered(host: str, address: str) -> 
 
 def test_data_of_the_embedded_server_is_pointed_out_not_passed_over(tmp_path: Path) -> None:
     (tmp_path / "pglite").mkdir()
-    text = announcement(settings(HAPPY_SERVER_LIGHT_DATA_DIR=str(tmp_path)), [])
+    text = startup_banner(settings(HAPPY_SERVER_LIGHT_DATA_DIR=str(tmp_path)), [])
 
     assert f"{tmp_path}/pglite belongs to another server and is not read" in text
 

@@ -22,7 +22,7 @@ SID, MID = SessionId("s"), MachineId("m")
 
 
 @pytest.mark.parametrize(
-    ("audience", "scope", "target", "hears"),
+    ("audience", "scope", "target", "should_receive"),
     [
         (TO_USER, "user", "", True),
         (TO_USER, "session", "s", False),
@@ -37,8 +37,8 @@ SID, MID = SessionId("s"), MachineId("m")
         (to_machine(MID), "session", "m", False),
     ],
 )
-def test_an_audience_includes(audience: Audience, scope: Any, target: str, hears: bool) -> None:
-    assert hears == audience.includes(scope, target)
+def test_an_audience_includes(audience: Audience, scope: Any, target: str, should_receive: bool) -> None:
+    assert should_receive == audience.includes(scope, target)
 
 
 # -- linking requests --------------------------------------------------------------------------------------

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from happy.domain.errors import Invalid
-from happy.domain.feed import LARGEST_COUNTER, FeedItem, counter_of, draft_of
+from happy.domain.feed import MAX_COUNTER, FeedItem, counter_of, draft_of
 from happy.domain.social import Notice
 from happy.domain.values import AccountId, Millis
 
 
-@pytest.mark.parametrize("counter", [0, 1, 17, 2**31, LARGEST_COUNTER])
+@pytest.mark.parametrize("counter", [0, 1, 17, 2**31, MAX_COUNTER])
 def test_a_cursor_leads_back_to_its_counter(counter: int) -> None:
     item = FeedItem("id", msgspec.Raw(b"{}"), None, counter, Millis(0))
 
@@ -17,7 +17,7 @@ def test_a_cursor_leads_back_to_its_counter(counter: int) -> None:
 
 
 def test_a_cursor_beyond_all_counters_is_the_last() -> None:
-    assert LARGEST_COUNTER == counter_of(f"0-{LARGEST_COUNTER + 1}") == counter_of("0-" + "9" * 100)
+    assert MAX_COUNTER == counter_of(f"0-{MAX_COUNTER + 1}") == counter_of("0-" + "9" * 100)
 
 
 @pytest.mark.parametrize(

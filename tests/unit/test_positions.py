@@ -3,13 +3,13 @@
 import pytest
 
 from happy.domain.stream_position import LONGEST, Position, parse
-from happy.domain.values import NodeId
+from happy.domain.values import ReplicaId
 
-ONE, OTHER = NodeId("0a" * 8), NodeId("0b" * 8)
+ONE, OTHER = ReplicaId("0a" * 8), ReplicaId("0b" * 8)
 
 
 @pytest.mark.parametrize("known", [{}, {ONE: 1}, {ONE: 255, OTHER: 2**40}])
-def test_a_position_survives_its_text(known: dict[NodeId, int]) -> None:
+def test_a_position_survives_its_text(known: dict[ReplicaId, int]) -> None:
     position = Position("1f", 1_790_000_000_000_000, known)
 
     assert position == parse(position.text())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from happy.adapters.outbound.ssrf_guard import MOST_ADDRESSES, addresses, is_public
+from happy.adapters.outbound.ssrf_guard import MAX_ADDRESSES, addresses, is_public
 from happy.domain.errors import Invalid, Unavailable
 
 
@@ -69,7 +69,7 @@ async def nowhere(host: str, port: int) -> list[str]:
 async def test_private_addresses_of_a_host_are_passed_over() -> None:
     found = await addresses("example.org", 443, many)
 
-    assert [f"8.8.8.{number}" for number in range(MOST_ADDRESSES)] == found
+    assert [f"8.8.8.{number}" for number in range(MAX_ADDRESSES)] == found
 
 
 async def test_a_host_inside_is_refused_unless_that_is_allowed() -> None:

@@ -16,12 +16,12 @@ from happy.adapters.full.postgres.pool import pool_settings
 from happy.adapters.full.postgres.store import PostgresStore, open_store
 from happy.adapters.full.redis import address as redis_address
 from happy.adapters.full.redis.client import Redis, open_redis
-from happy.adapters.full.redis.envelopes import Keeping
+from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.rights import require_rights
-from happy.adapters.memory import LocalBus, LocalLink, LocalPresence
+from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.filestore import FileStore
-from happy.domain.values import NodeId
+from happy.domain.values import ReplicaId
 from happy.settings import S3, Full
 
 LEAST_KEPT_SECONDS = 120
@@ -29,14 +29,14 @@ RIGHTS_SECONDS = 10.0
 
 
 @asynccontextmanager
-async def open_adapters(settings: Full, node_id: NodeId) -> AsyncIterator[Adapters]:
+async def open_adapters(settings: Full, replica_id: ReplicaId) -> AsyncIterator[Adapters]:
     """Connect to everything and check that it is usable. Raises StartupError."""
     async with open_checked_store(settings) as store, open_files(settings) as files:
         if settings.redis_url is None:
-            yield Adapters(store, LocalBus(), LocalLink(node_id), LocalPresence(), files)
+            yield Adapters(store, MemoryBus(), MemoryLink(replica_id), MemoryPresence(), files)
             return
         keeping, authority = keeping_of(settings), settings.redis_authority
-        async with open_checked_redis(settings.redis_url, node_id, keeping, authority) as redis:
+        async with open_checked_redis(settings.redis_url, replica_id, keeping, authority) as redis:
             yield Adapters(
                 store,
                 redis.bus,
@@ -48,16 +48,16 @@ async def open_adapters(settings: Full, node_id: NodeId) -> AsyncIterator[Adapte
             )
 
 
-def keeping_of(settings: Full) -> Keeping:
+def keeping_of(settings: Full) -> Retention:
     """Redis keeps what a node of the light flavor keeps by itself; nodes need it too when no client does."""
     recovery = settings.recovery
     seconds = recovery.kept_seconds if recovery.seconds else LEAST_KEPT_SECONDS
-    return Keeping(seconds=seconds, bytes=recovery.account_bytes, total_bytes=recovery.total_bytes)
+    return Retention(seconds=seconds, bytes=recovery.account_bytes, total_bytes=recovery.total_bytes)
 
 
 @asynccontextmanager
 async def open_checked_redis(
-    url: str, node_id: NodeId, keeping: Keeping, authority: Path | None = None
+    url: str, replica_id: ReplicaId, keeping: Retention, authority: Path | None = None
 ) -> AsyncIterator[Redis]:
     """Redis, once it is reached and allows what is needed. Raises StartupError."""
     address = redis_address.parse(url, authority)
@@ -66,7 +66,7 @@ async def open_checked_redis(
         try:
             async with asyncio.timeout(RIGHTS_SECONDS):
                 await require_rights(address)
-            redis = await stack.enter_async_context(open_redis(url, node_id, keeping, authority))
+            redis = await stack.enter_async_context(open_redis(url, replica_id, keeping, authority))
         except (Unavailable, RedisError, OSError) as error:
             told = str(error) if isinstance(error, Unavailable) else redis_address.explanation(error)
             raise StartupError(f"cannot use Redis at {address.place}: {told}") from None

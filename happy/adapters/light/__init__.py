@@ -12,17 +12,17 @@ from happy.adapters.file_system import make_private_folder, network_file_system
 from happy.adapters.light.file_lock import Held, locked, locked_everywhere
 from happy.adapters.light.schema import explained, prepare
 from happy.adapters.light.sqlite import SqliteStore, open_store
-from happy.adapters.memory import LocalBus, LocalLink, LocalPresence
+from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.errors import StartupError
 from happy.domain.ports.clock import Clock
-from happy.domain.values import NodeId
+from happy.domain.values import ReplicaId
 from happy.settings import Light
 
 log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def open_adapters(settings: Light, node_id: NodeId, clock: Clock) -> AsyncIterator[Adapters]:
+async def open_adapters(settings: Light, replica_id: ReplicaId, clock: Clock) -> AsyncIterator[Adapters]:
     """Bring the database up to date and open it. Raises StartupError."""
     make_private_folder(settings.data_dir)
     make_private_folder(settings.database.parent)
@@ -33,9 +33,9 @@ async def open_adapters(settings: Light, node_id: NodeId, clock: Clock) -> Async
         async with _open_checked_store(settings) as store:
             yield Adapters(
                 store=store,
-                bus=LocalBus(),
-                link=LocalLink(node_id),
-                presence=LocalPresence(),
+                bus=MemoryBus(),
+                link=MemoryLink(replica_id),
+                presence=MemoryPresence(),
                 files=DiskFiles(settings.files_dir, public_url),
             )
 

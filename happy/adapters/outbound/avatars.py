@@ -9,7 +9,7 @@ from io import BytesIO
 from math import floor
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from happy.adapters.outbound.http_client import NotConnected, WebClient, read_body
+from happy.adapters.outbound.http_client import HttpClient, NotConnected, read_body
 from happy.adapters.outbound.ssrf_guard import Resolve, addresses, resolve
 from happy.adapters.outbound.thumbhash import LARGEST, thumbhash
 from happy.domain.errors import HappyError, Invalid, Unavailable
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import httpx
 
 FETCH_SECONDS: Final = 15.0
-LARGEST_FILE: Final = 5 * 1024 * 1024
-MOST_PIXELS: Final = 16_000_000
-MOST_REDIRECTS: Final = 3
+MAX_FILE: Final = 5 * 1024 * 1024
+MAX_PIXELS: Final = 16_000_000
+MAX_REDIRECTS: Final = 3
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 FOUND: Final = 200
 PORTS: Final = {"http": 80, "https": 443}
@@ -41,7 +41,7 @@ KINDS: Final = (Kind(b"\x89PNG\r\n\x1a\n", "png", "PNG"), Kind(b"\xff\xd8\xff", 
 class WebAvatars:
     """Connects to no address it has not checked: a name may mean another one a moment later."""
 
-    def __init__(self, web: WebClient, resolving: Resolve = resolve, *, allow_private: bool = False) -> None:
+    def __init__(self, web: HttpClient, resolving: Resolve = resolve, *, allow_private: bool = False) -> None:
         self._web = web
         self._resolve = resolving
         self._allow_private = allow_private
@@ -56,7 +56,7 @@ class WebAvatars:
 
     async def _download(self, url: str) -> bytes:
         address = await self._web.parse(url)
-        for _ in range(MOST_REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             found = await self._get(address)
             if isinstance(found, bytes):
                 return found
@@ -87,7 +87,7 @@ class WebAvatars:
                 return url.join(response.headers["location"])
             if response.status_code != FOUND:
                 raise Unavailable(f"a picture was answered with {response.status_code}")
-            return await read_body(response, LARGEST_FILE)
+            return await read_body(response, MAX_FILE)
 
 
 def examine(content: bytes) -> FetchedAvatar:
@@ -112,7 +112,7 @@ def examine(content: bytes) -> FetchedAvatar:
 
 def scaled(width: int, height: int) -> tuple[int, int]:
     """The size at which the longer side fits the hash. Raises Invalid when there is none worth the effort."""
-    if width * height > MOST_PIXELS:
+    if width * height > MAX_PIXELS:
         raise Invalid("too many pixels")
     longer = max(width, height)
     small = floor(width * LARGEST / longer + 0.5), floor(height * LARGEST / longer + 0.5)

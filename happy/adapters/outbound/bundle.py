@@ -6,7 +6,7 @@ from happy.adapters.outbound.avatars import WebAvatars
 from happy.adapters.outbound.elevenlabs import ElevenLabs
 from happy.adapters.outbound.expo import ExpoPush
 from happy.adapters.outbound.github import GithubClient
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.adapters.outbound.revenuecat import RevenueCat
 from happy.domain.github import GithubApp
 from happy.domain.ports.outbound import AvatarSource, Github, PushSender, Subscriptions, Voice
@@ -26,7 +26,7 @@ class Outbound:
     require_subscription: bool
 
 
-def build_outbound(settings: OutboundSettings, web: WebClient) -> Outbound:
+def build_outbound(settings: OutboundSettings, web: HttpClient) -> Outbound:
     """Nothing is connected to until it is needed."""
     github, voice = settings.github, settings.voice
     app = GithubApp(

@@ -5,10 +5,10 @@ from typing import Final
 
 from msgspec import Struct
 
-from happy.adapters.outbound.http_client import WebAnswer, WebClient
+from happy.adapters.outbound.http_client import HttpClient, WebAnswer
 from happy.domain.errors import Unavailable
 from happy.domain.values import SECOND, Millis
-from happy.domain.voice import MOST_CONVERSATIONS, VoiceUsage
+from happy.domain.voice import MAX_CONVERSATIONS, VoiceUsage
 
 PATH: Final = "/v1/convai/conversation"
 
@@ -26,14 +26,14 @@ class _Token(Struct, frozen=True):
 
 
 class ElevenLabs:
-    def __init__(self, web: WebClient, base_url: str, api_key: str) -> None:
+    def __init__(self, web: HttpClient, base_url: str, api_key: str) -> None:
         self._web = web
         self._base_url = base_url
         self._headers = {"xi-api-key": api_key}
 
     async def usage(self, voice_user: str, since: Millis) -> VoiceUsage:
         answer = await self._get(
-            "s", user_id=voice_user, created_after=_iso(since), page_size=str(MOST_CONVERSATIONS)
+            "s", user_id=voice_user, created_after=_iso(since), page_size=str(MAX_CONVERSATIONS)
         )
         conversations = answer.read(_Conversations).conversations or []
         seconds = sum(conversation.call_duration_secs or 0 for conversation in conversations)

@@ -8,13 +8,13 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.errors import HappyError
 from happy.domain.push import Notification, Ticket
 
 PATH: Final = "/--/api/v2/push/send"
 BATCH: Final = 100
-LARGEST_DATA: Final = 16 * 1024
+MAX_DATA: Final = 16 * 1024
 """Devices take 4 KiB altogether; what is far beyond that need not be sent a hundredfold."""
 
 NETWORK_ERROR: Final = "Network error"
@@ -39,14 +39,16 @@ class _Answer(Struct, frozen=True):
 
 
 class ExpoPush:
-    def __init__(self, web: WebClient, base_url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, web: HttpClient, base_url: str, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._web = web
         self._clock = clock
         self._url = base_url + PATH
 
     async def send(self, notification: Notification, tokens: Sequence[str], seconds: float) -> list[Ticket]:
         data = msgspec.json.encode(notification.data)
-        if len(data) > LARGEST_DATA:
+        if len(data) > MAX_DATA:
             return [Ticket(TOO_BIG)] * len(tokens)
         shared = (notification.title, notification.body, msgspec.Raw(data))
         messages = [_Message(token, *shared) for token in tokens]

@@ -6,13 +6,13 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import Struct
 
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.errors import Invalid, Unavailable
 from happy.domain.github import GithubApp, GithubUser, github_user
 from happy.domain.ports.outbound import GithubRefused, GithubUserUnknown
 
 SCOPE: Final = "read:user,user:email,read:org,codespace"
-LONGEST_REASON: Final = 200
+MAX_REASON: Final = 200
 
 
 class _Exchanged(Struct, frozen=True):
@@ -21,7 +21,7 @@ class _Exchanged(Struct, frozen=True):
 
 
 class GithubClient:
-    def __init__(self, web: WebClient, app: GithubApp, base_url: str, api_url: str) -> None:
+    def __init__(self, web: HttpClient, app: GithubApp, base_url: str, api_url: str) -> None:
         self._web = web
         self._app = app
         self._base_url = base_url
@@ -49,7 +49,7 @@ class GithubClient:
         )
         exchanged = answer.read(_Exchanged)
         if exchanged.error:
-            raise GithubRefused(str(exchanged.error)[:LONGEST_REASON])
+            raise GithubRefused(str(exchanged.error)[:MAX_REASON])
         if not isinstance(exchanged.access_token, str) or not exchanged.access_token:
             raise Unavailable("GitHub gave no access token")
         return exchanged.access_token

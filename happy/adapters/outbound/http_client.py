@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 10.0
-LARGEST_ANSWER: Final = 4 * 1024 * 1024
-MOST_CONNECTIONS: Final = 64
-MOST_IDLE_CONNECTIONS: Final = 16
+MAX_ANSWER: Final = 4 * 1024 * 1024
+MAX_CONNECTIONS: Final = 64
+MAX_IDLE_CONNECTIONS: Final = 16
 
 
 class NotConnected(Unavailable):
@@ -42,7 +42,7 @@ class WebAnswer(Struct, frozen=True):
             raise Unavailable("a service sent an answer that makes no sense") from error
 
 
-class WebClient:
+class HttpClient:
     """Opened by the first request: importing httpx and reading certificates takes a moment.
 
     Redirects are not followed, cookies not kept, and proxy variables of the environment not obeyed.
@@ -68,7 +68,7 @@ class WebClient:
         options: dict[str, Any] = {"headers": headers, "params": params, "content": body}
         with _in_our_words():
             async with asyncio.timeout(seconds), self.stream(method, url, **options) as response:
-                return WebAnswer(response.status_code, await read_body(response, LARGEST_ANSWER))
+                return WebAnswer(response.status_code, await read_body(response, MAX_ANSWER))
 
     @asynccontextmanager
     async def stream(
@@ -121,9 +121,7 @@ def _open(seconds: float) -> "httpx.AsyncClient":
 
     return httpx.AsyncClient(
         timeout=httpx.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS)),
-        limits=httpx.Limits(
-            max_connections=MOST_CONNECTIONS, max_keepalive_connections=MOST_IDLE_CONNECTIONS
-        ),
+        limits=httpx.Limits(max_connections=MAX_CONNECTIONS, max_keepalive_connections=MAX_IDLE_CONNECTIONS),
         headers={"User-Agent": "happy-server", "Accept-Encoding": "identity"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 from msgspec import Struct
 
-from happy.adapters.outbound.http_client import WebClient
+from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.errors import HappyError, Unavailable
 from happy.domain.values import AccountId
 
@@ -18,7 +18,7 @@ class _Entitlements(Struct, frozen=True):
 
 
 class RevenueCat:
-    def __init__(self, web: WebClient, base_url: str, api_key: str, project: str) -> None:
+    def __init__(self, web: HttpClient, base_url: str, api_key: str, project: str) -> None:
         self._web = web
         self._customers = f"{base_url}/v2/projects/{quote(project, safe='')}/customers/"
         self._headers = {"Authorization": f"Bearer {api_key}"}

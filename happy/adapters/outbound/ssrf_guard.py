@@ -11,7 +11,7 @@ from happy.domain.errors import Invalid, Unavailable
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
-MOST_ADDRESSES: Final = 4
+MAX_ADDRESSES: Final = 4
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 
 
@@ -32,7 +32,7 @@ async def addresses(
     accepted = [address for address in found if allow_private or is_public(address)]
     if not accepted:
         raise Invalid("the host is not on the public internet")
-    return accepted[:MOST_ADDRESSES]
+    return accepted[:MAX_ADDRESSES]
 
 
 def is_public(text: str) -> bool:

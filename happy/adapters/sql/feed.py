@@ -4,7 +4,7 @@ import msgspec
 
 from happy.adapters.sql.statement import Executor, Statement, scalar
 from happy.domain.errors import NotFound
-from happy.domain.feed import LARGEST_COUNTER, FeedDraft, FeedItem
+from happy.domain.feed import MAX_COUNTER, FeedDraft, FeedItem
 from happy.domain.values import AccountId, Millis
 
 TAKE_COUNTER: Statement[int] = Statement("feed.TAKE_COUNTER", scalar)
@@ -42,7 +42,7 @@ class SqlFeed:
         return await self._run.all(
             PAGE,
             account=account_id,
-            before=LARGEST_COUNTER if before is None else before,
+            before=MAX_COUNTER if before is None else before,
             after=BEFORE_EVERY_COUNTER if after is None else after,
             limit=limit,
         )

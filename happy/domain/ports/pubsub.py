@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.stream_position import Position
-from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 FOREGROUND: Final = "foreground"
 """What user-scoped connections claim in `Presence` while somebody looks at them."""
@@ -47,7 +47,7 @@ class EventSink(Protocol):
         """Nobody knows whether events were committed, or will be: connections start over, now and later."""
         ...
 
-    def start_over(self, account_id: AccountId) -> None:
+    def resync(self, account_id: AccountId) -> None:
         """Connections of the account are closed on all nodes: clients read again. Returns at once."""
         ...
 
@@ -70,7 +70,7 @@ class Origin(NamedTuple):
     The time in ms is that of a clock which all nodes share.
     """
 
-    node_id: NodeId
+    replica_id: ReplicaId
     number: int
     at: int
 
@@ -84,10 +84,10 @@ class OnFrame(Protocol):
 class OnMessage(Protocol):
     """Called inline for every message another node sent to this one; it must not block."""
 
-    def __call__(self, sender: NodeId, payload: bytes) -> None: ...
+    def __call__(self, sender: ReplicaId, payload: bytes) -> None: ...
 
 
-class OnGap(Protocol):
+class OnResync(Protocol):
     """Called when frames for an account were lost on their way here: its connections must start over.
 
     Those that began after a moment on the clock of events lack nothing, if one is given.
@@ -107,7 +107,7 @@ class EventBus(Protocol):
         """Whether there can be other nodes at all; otherwise nothing needs to be encoded for them."""
         ...
 
-    def listen(self, on_frame: OnFrame, on_gap: OnGap) -> None:
+    def listen(self, on_frame: OnFrame, on_resync: OnResync) -> None:
         """Call these from now on. Comes before the first `watch`."""
         ...
 
@@ -123,7 +123,7 @@ class EventBus(Protocol):
         """It has published that, or never will. Comes once for every `expect`."""
         ...
 
-    def break_off(self, account_id: AccountId) -> None:
+    def resync(self, account_id: AccountId) -> None:
         """Other nodes that watch the account report a gap. Returns at once."""
         ...
 
@@ -188,27 +188,27 @@ class NodeLink(Protocol):
     """One node to one node, for remote calls and their answers."""
 
     @property
-    def node_id(self) -> NodeId: ...
+    def replica_id(self) -> ReplicaId: ...
 
     def listen(self, on_message: OnMessage) -> None:
         """Call this for what other nodes send from now on."""
         ...
 
-    def send(self, to: NodeId, payload: bytes) -> None:
+    def send(self, to: ReplicaId, payload: bytes) -> None:
         """Queue `payload` and return at once."""
         ...
 
-    async def deliver(self, to: NodeId, payload: bytes) -> bool:
+    async def deliver(self, to: ReplicaId, payload: bytes) -> bool:
         """Send `payload` now; False when no such node listens any more. Raises Unavailable."""
         ...
 
-    async def is_alive(self, node_id: NodeId) -> bool: ...
+    async def is_alive(self, replica_id: ReplicaId) -> bool: ...
 
 
 class Holder(Struct, frozen=True):
     """The live connection that holds a claim. A higher rank comes before a newer claim."""
 
-    node_id: NodeId
+    replica_id: ReplicaId
     connection_id: ConnectionId
     rank: int = 0
 
@@ -239,7 +239,7 @@ class Presence(Protocol):
         ...
 
 
-class OnReply(Protocol):
+class OnResponse(Protocol):
     """Called once, never before `ask` has returned, with what a connection answered; it must not block.
 
     None is an empty answer, an exception none at all: the connection has closed.
@@ -251,12 +251,12 @@ class OnReply(Protocol):
 class LocalConnection(Protocol):
     """A connection of this node that serves remote procedure calls."""
 
-    def ask(self, method: str, params: msgspec.Raw | None, on_reply: OnReply) -> int:
+    def ask(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
         """Ask and return at once, with a number for `forget`. Who has closed replies with an exception."""
         ...
 
     def forget(self, number: int) -> None:
-        """Nobody waits for this reply any more: `on_reply` is not called."""
+        """Nobody waits for this reply any more: `on_response` is not called."""
         ...
 
 

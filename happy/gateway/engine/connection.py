@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from happy.gateway.engine.asgi import Headers
-    from happy.gateway.engine.context import Runtime
+    from happy.gateway.engine.context import EngineContext
     from happy.gateway.engine.settings import EngineSettings
     from happy.gateway.engine.transport import Transport
 
@@ -52,7 +52,7 @@ class Connection:
         "transport",
     )
 
-    def __init__(self, runtime: Runtime, sid: str, headers: Headers, transport: Transport) -> None:
+    def __init__(self, runtime: EngineContext, sid: str, headers: Headers, transport: Transport) -> None:
         self.sid = sid
         self.headers = headers
         self.transport = transport

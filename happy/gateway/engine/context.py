@@ -23,7 +23,7 @@ TURN_SECONDS = 0.002
 """How long the packets of one connection may keep the others waiting."""
 
 
-class Turn:
+class TimeSlice:
     """A connection's turn of the event loop: it begins when its first packet has been processed."""
 
     __slots__ = ("_end",)
@@ -36,7 +36,7 @@ class Turn:
         return time.perf_counter() > self._end
 
 
-class Runtime:
+class EngineContext:
     """Settings, the application, the connection table and what is counted."""
 
     def __init__(self, application: Application, settings: EngineSettings) -> None:

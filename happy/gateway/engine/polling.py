@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from happy.gateway.engine import packets
 from happy.gateway.engine.asgi import BAD_REQUEST, HungUp, TooLarge
 from happy.gateway.engine.connection import TRANSPORT_CLOSE
-from happy.gateway.engine.context import Turn, logger
+from happy.gateway.engine.context import TimeSlice, logger
 from happy.gateway.engine.packets import ProtocolError
 
 if TYPE_CHECKING:
@@ -187,13 +187,13 @@ class PollingTransport:
             await request.answer(200, b"ok")
 
     async def _process(self, connection: Connection, received: list[str | bytes]) -> None:
-        turn: Turn | None = None
+        turn: TimeSlice | None = None
         for packet in received:
             connection.heard = True
             work = connection.receive(packet)
             if work is not None:
                 await connection.settle(work)
-            turn = turn or Turn()
+            turn = turn or TimeSlice()
             if turn.is_over():
                 await asyncio.sleep(0)
                 turn = None

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from happy.gateway.engine import asgi
 from happy.gateway.engine.asgi import Request
 from happy.gateway.engine.connection import Connection
-from happy.gateway.engine.context import Runtime
+from happy.gateway.engine.context import EngineContext
 from happy.gateway.engine.open_packet import OpenPackets
 from happy.gateway.engine.polling import PollingTransport
 from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.upgrade import Probe
-from happy.gateway.engine.websocket import WebSocketLink
+from happy.gateway.engine.websocket import WebSocketTransport
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -33,7 +33,7 @@ class Server:
     """An ASGI application for the HTTP requests of its one path, and a protocol class for websockets."""
 
     def __init__(self, application: Application, settings: EngineSettings | None = None) -> None:
-        self._runtime = Runtime(application, settings or EngineSettings())
+        self._runtime = EngineContext(application, settings or EngineSettings())
         self._open_packets = OpenPackets()
         self._closing = False
 
@@ -111,7 +111,7 @@ class Server:
         """What to give uvicorn as `ws`: websockets reach this server without ASGI between."""
         door, runtime = self, self._runtime
 
-        class Link(WebSocketLink):
+        class Link(WebSocketTransport):
             __slots__ = ()
 
             def __init__(self, server_state: ServerState, **_: object) -> None:

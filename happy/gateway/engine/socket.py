@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from happy.gateway.engine.connection import Connection
 
-    OnAnswer = Callable[[msgspec.Raw | SocketClosed | None], None]
+    OnResponse = Callable[[msgspec.Raw | SocketClosed | None], None]
 
 
 class Ack(Struct, eq=False):
@@ -57,7 +57,7 @@ class Socket:
         self.closed = False
         self.joined = False
         self._held: list[bytes] | None = []  # what was sent before the CONNECT answer
-        self._asked: dict[int, OnAnswer] | None = None
+        self._asked: dict[int, OnResponse] | None = None
         self._last_asked = 0
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
@@ -79,8 +79,8 @@ class Socket:
         if not self.closed:
             self.send(encode_event(name, payload))
 
-    def ask(self, name: str, payload: bytes, on_answer: OnAnswer) -> int:
-        """Send an event and expect an answer; `on_answer` is called once, later, and must not raise.
+    def ask(self, name: str, payload: bytes, on_response: OnResponse) -> int:
+        """Send an event and expect an answer; `on_response` is called once, later, and must not raise.
 
         It gets the JSON of the answer's first argument, None if that has none, or `SocketClosed` as soon as
         the socket goes. Returns a number for `forget`.
@@ -88,7 +88,7 @@ class Socket:
         if self._asked is None:
             self._asked = {}
         self._last_asked = number = self._last_asked + 1
-        self._asked[number] = on_answer
+        self._asked[number] = on_response
         if self.closed:
             self._fail_soon(number)
         else:
@@ -96,7 +96,7 @@ class Socket:
         return number
 
     def forget(self, number: int) -> None:
-        """Nobody waits for this answer any more: its `on_answer` is not called."""
+        """Nobody waits for this answer any more: its `on_response` is not called."""
         if self._asked is not None:
             self._asked.pop(number, None)
 
@@ -119,9 +119,9 @@ class Socket:
 
     def answered(self, number: int, answer: msgspec.Raw | SocketClosed | None) -> None:
         """Hand an answer on; one that nobody waits for is ignored."""
-        on_answer = self._asked.pop(number, None) if self._asked else None
-        if on_answer is not None:
-            on_answer(answer)
+        on_response = self._asked.pop(number, None) if self._asked else None
+        if on_response is not None:
+            on_response(answer)
 
     def gone(self) -> None:
         """Nothing can be sent any more: fail what waits for an answer."""

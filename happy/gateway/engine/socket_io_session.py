@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import msgspec
 
     from happy.gateway.engine.connection import Connection
-    from happy.gateway.engine.context import Runtime
+    from happy.gateway.engine.context import EngineContext
 
 
 GOODBYE = "client namespace disconnect"
@@ -30,7 +30,7 @@ class Client:
 
     __slots__ = ("_attachments", "_connection", "_incomplete", "_runtime", "_timer", "socket")
 
-    def __init__(self, connection: Connection, runtime: Runtime) -> None:
+    def __init__(self, connection: Connection, runtime: EngineContext) -> None:
         self.socket: Socket | None = None
         self._connection = connection
         self._runtime = runtime

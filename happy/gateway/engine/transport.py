@@ -58,7 +58,7 @@ class Receiver(Protocol):
         """The link is gone."""
 
 
-class Door(Protocol):
+class Acceptor(Protocol):
     """Where websockets come in."""
 
     def refuse(self, target: Target) -> tuple[int, object] | None:

@@ -10,7 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from happy.gateway.engine import frames
-from happy.gateway.engine.context import Turn
+from happy.gateway.engine.context import TimeSlice
 from happy.gateway.engine.frames import CLOSE, TEXT, FrameError, FrameReader
 from happy.gateway.engine.websocket_handshake import shake_hands
 from happy.gateway.engine.writer import FrameWriter
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from happy.gateway.engine.asgi import Target
     from happy.gateway.engine.connection import Connection
-    from happy.gateway.engine.context import Runtime
-    from happy.gateway.engine.transport import Door, Receiver
+    from happy.gateway.engine.context import EngineContext
+    from happy.gateway.engine.transport import Acceptor, Receiver
 
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -32,7 +32,7 @@ GOODBYE_SECONDS = 1.0
 """The same, when the server stops."""
 
 
-class WebSocketLink(FrameWriter):
+class WebSocketTransport(FrameWriter):
     """From the websocket handshake to the end of the TCP connection."""
 
     __slots__ = (
@@ -51,7 +51,7 @@ class WebSocketLink(FrameWriter):
         "receiver",
     )
 
-    def __init__(self, door: Door, runtime: Runtime, open_links: set[Any]) -> None:
+    def __init__(self, door: Acceptor, runtime: EngineContext, open_links: set[Any]) -> None:
         super().__init__(runtime)
         self.name = "websocket"
         self.ready = False
@@ -173,7 +173,7 @@ class WebSocketLink(FrameWriter):
                     work = self.receiver.receive(payload.decode() if opcode == TEXT else payload)
                     if is_last or work is not None:
                         return work
-                    turn = turn or Turn()
+                    turn = turn or TimeSlice()
                     if turn.is_over() and self.connection is not None:
                         return asyncio.sleep(0)
         except FrameError as error:
@@ -227,10 +227,10 @@ class WebSocketLink(FrameWriter):
     async def _work(self, connection: Connection, work: Awaitable[None] | None) -> None:
         """Wait for a handler, then process what had arrived in the meantime."""
         try:
-            turn: Turn | None = None
+            turn: TimeSlice | None = None
             while work is not None and self._reader is not None:
                 await connection.settle(work)
-                turn = turn or Turn()
+                turn = turn or TimeSlice()
                 if turn.is_over():  # handlers that need not wait for anything do not let others in
                     await asyncio.sleep(0)
                     turn = None

@@ -15,7 +15,7 @@ from websockets.utils import accept_key
 from happy.gateway.engine.asgi import Target
 
 if TYPE_CHECKING:
-    from happy.gateway.engine.transport import Door
+    from happy.gateway.engine.transport import Acceptor
 
 ACCEPT = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -34,7 +34,7 @@ class Opening(NamedTuple):
     accepted: bool
 
 
-def shake_hands(data: bytes, door: Door) -> Opening | None:
+def shake_hands(data: bytes, door: Acceptor) -> Opening | None:
     """Judge a request head; None if it is none."""
     usual = _usual(data)
     if usual is None or door.refuse(usual[0]) is not None:
@@ -64,7 +64,7 @@ def _usual(data: bytes) -> tuple[Target, str] | None:
     return Target("GET", path, query, headers, is_websocket=True), key.decode()
 
 
-def _judge(data: bytes, door: Door) -> Opening | None:
+def _judge(data: bytes, door: Acceptor) -> Opening | None:
     http = ServerProtocol(logger=_QUIET)
     http.receive_data(data)
     request = next((event for event in http.events_received() if isinstance(event, UpgradeRequest)), None)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from happy.gateway.engine import frames
 
 if TYPE_CHECKING:
-    from happy.gateway.engine.context import Runtime
+    from happy.gateway.engine.context import EngineContext
 
 PUSH_BYTES = 4_096
 """How much is collected at most: the peer can work on what it has meanwhile."""
@@ -25,7 +25,7 @@ class FrameWriter(asyncio.Protocol):
 
     __slots__ = ("_outgoing", "_outgoing_size", "_runtime", "_tcp")
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: EngineContext) -> None:
         self._runtime = runtime
         self._tcp: asyncio.Transport = cast("asyncio.Transport", None)
         self._outgoing: list[bytes] | None = None  # what is collected

@@ -12,7 +12,7 @@ from happy.domain.values import Millis
 P = TypeVar("P", bound=Struct)
 Number = int | float
 
-LARGEST_VERSION = 2**31 - 1
+MAX_VERSION = 2**31 - 1
 NEVER = -1
 """A version that no row has."""
 
@@ -133,7 +133,7 @@ def _decoder(kind: type[P]) -> msgspec.json.Decoder[P]:
 
 def version(expected: Number) -> int:
     """The version a client expects, as one that can be compared with a stored one."""
-    return int(expected) if expected == int(expected) and 0 <= expected <= LARGEST_VERSION else NEVER
+    return int(expected) if expected == int(expected) and 0 <= expected <= MAX_VERSION else NEVER
 
 
 def millis(time: Number) -> Millis:

@@ -13,12 +13,12 @@ from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import Call, Method, parse
 from happy.gateway.hub import RANKS, Connection, Handler, Hub
-from happy.services.cluster_rpc import RemoteCalls
+from happy.services.cluster_rpc import ClusterRpc
 from happy.services.rpc import OnResult, Result, RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
-MOST_METHODS = 1_000
-MOST_CALLS = 2_000
+MAX_METHODS = 1_000
+MAX_CALLS = 2_000
 """What one connection may have under way; clients register some twenty methods and call one at a time."""
 
 REGISTERED = "registered"
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class RpcEvents:
-    def __init__(self, hub: Hub, rpc: RpcService, remote: RemoteCalls | None = None) -> None:
+    def __init__(self, hub: Hub, rpc: RpcService, remote: ClusterRpc | None = None) -> None:
         self._hub = hub
         self._rpc = rpc
         self._remote = remote
@@ -55,7 +55,7 @@ class RpcEvents:
         if asked is None or not asked.method:
             _refuse(connection, "register")
             return None
-        if len(connection.methods) >= MOST_METHODS and asked.method not in connection.methods:
+        if len(connection.methods) >= MAX_METHODS and asked.method not in connection.methods:
             _refuse(connection, "register", "Too many methods")
             return None
         self._hub.register(connection, asked.method)
@@ -65,9 +65,9 @@ class RpcEvents:
         connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
         return None
 
-    async def _claim(self, remote: RemoteCalls, connection: Connection, asked: Method) -> None:
+    async def _claim(self, remote: ClusterRpc, connection: Connection, asked: Method) -> None:
         """Tell the client when every node can find it, and wake the calls that wait on other nodes."""
-        holder = Holder(remote.node_id, connection.id, RANKS[connection.scope])
+        holder = Holder(remote.replica_id, connection.id, RANKS[connection.scope])
         await remote.claim(connection.account_id, asked.method, holder)
         connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
         self._hub.signal(connection.account_id, REGISTERED, asked.method)
@@ -92,9 +92,9 @@ class RpcEvents:
             self._rpc.forget(connection.account_id)
         return None if self._remote is None else self._release(self._remote, connection, methods)
 
-    async def _release(self, remote: RemoteCalls, connection: Connection, methods: Iterable[str]) -> None:
+    async def _release(self, remote: ClusterRpc, connection: Connection, methods: Iterable[str]) -> None:
         for method in methods:
-            holder = Holder(remote.node_id, connection.id)
+            holder = Holder(remote.replica_id, connection.id)
             await remote.release(connection.account_id, method, holder)
 
     def call(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
@@ -103,7 +103,7 @@ class RpcEvents:
         if asked is None or not asked.method:
             self._rpc.refused("invalid_params")
             return answer(ack, ok=False, error=METHOD_REQUIRED)
-        if connection.calls >= MOST_CALLS:
+        if connection.calls >= MAX_CALLS:
             return answer(ack, ok=False, error="Too many calls")
         connection.calls += 1
         on_result = partial(_end, connection, ack)

@@ -19,7 +19,7 @@ from happy.gateway.recovery.history import Event, last_argument
 from happy.gateway.recovery.replay import is_message
 from happy.services.messages import MessageService
 
-MOST_MESSAGES = 100
+MAX_MESSAGES = 100
 """The newest of a session that are looked at: its agent writes none while its client is away."""
 
 NEWEST = 2**31 - 1
@@ -82,7 +82,7 @@ class CatchUp:
             return
         connection.begin()
         account_id, session_id = connection.account_id, SessionId(connection.target)
-        limit = 1 if asked.read_up_to is None else MOST_MESSAGES
+        limit = 1 if asked.read_up_to is None else MAX_MESSAGES
         try:
             page = await self._messages.before(account_id, session_id, NEWEST, limit)
         except NotFound:

@@ -36,14 +36,14 @@ class Identity(Struct, frozen=True, array_like=True):
     issued: int
 
 
-class Ending(Struct, frozen=True, array_like=True):
+class DisconnectRecord(Struct, frozen=True, array_like=True):
     """How a connection ended. `lost_at` is on that clock in s, None after a goodbye."""
 
     lost_at: float | None
     told: str = ""
 
 
-class Visit(Struct, frozen=True):
+class RestoredSession(Struct, frozen=True):
     """A client that may take up where it was: its packets up to `start`, and what it heard without them."""
 
     connection_id: ConnectionId
@@ -56,7 +56,7 @@ class Lost(Exception):
     """Some of what the client missed may be gone."""
 
 
-class Elsewhere:
+class ClusterRecovery:
     """`window` is how long a client may have been away, in s, on the clock that all replicas share."""
 
     def __init__(
@@ -104,15 +104,17 @@ class Elsewhere:
 
     def left(self, connection_id: ConnectionId) -> None:
         """The client said goodbye."""
-        self._history.ended(connection_id, msgspec.json.encode(Ending(None)))
+        self._history.ended(connection_id, msgspec.json.encode(DisconnectRecord(None)))
 
     def lost(self, connection_id: ConnectionId, told: str) -> None:
         """The link broke; the client has heard at least what came before `told`."""
-        self._history.ended(connection_id, msgspec.json.encode(Ending(self._now(), told)))
+        self._history.ended(connection_id, msgspec.json.encode(DisconnectRecord(self._now(), told)))
 
     # Coming
 
-    async def find(self, account_id: AccountId, asked: Handshake, kept_here: History) -> Visit | None:
+    async def find(
+        self, account_id: AccountId, asked: Handshake, kept_here: History
+    ) -> RestoredSession | None:
         """What a client missed, up to some event here; None if it is a stranger or was away for too long.
 
         The account is watched, and what is heard is being kept already. Raises Lost.
@@ -133,17 +135,17 @@ class Elsewhere:
         if kept is None:
             raise Lost
         packets = _packets(kept, heard, identity, asked)
-        return Visit(identity.connection_id, list(packets), start, heard)
+        return RestoredSession(identity.connection_id, list(packets), start, heard)
 
-    async def _ending(self, identity: Identity) -> Ending | None:
+    async def _ending(self, identity: Identity) -> DisconnectRecord | None:
         note = await self._history.ending(identity.connection_id)
-        return None if note is None else msgspec.json.decode(note, type=Ending)
+        return None if note is None else msgspec.json.decode(note, type=DisconnectRecord)
 
-    def _is_over(self, ending: Ending) -> bool:
+    def _is_over(self, ending: DisconnectRecord) -> bool:
         return ending.lost_at is None or self._now() - ending.lost_at > self._window
 
     def _heard(
-        self, account_id: AccountId, identity: Identity, asked: Handshake, ending: Ending | None
+        self, account_id: AccountId, identity: Identity, asked: Handshake, ending: DisconnectRecord | None
     ) -> Position:
         """How far the client heard: before its first connection, by its offset, by pings it answered."""
         here = self._history.position(account_id)
@@ -163,8 +165,8 @@ def _packets(kept: list[Kept], heard: Position, identity: Identity, asked: Hands
     for event in kept:
         place = max(place, event.place)
         if event.ahead:
-            known[event.origin.node_id] = event.origin.number
-        if heard.covers(event.origin.node_id, event.origin.number) or event.frame.startswith(frame.SIGNAL):
+            known[event.origin.replica_id] = event.origin.number
+        if heard.covers(event.origin.replica_id, event.origin.number) or event.frame.startswith(frame.SIGNAL):
             continue
         audience, skip, name, payload = frame.decode(event.frame)
         if skip == identity.connection_id or not audience.includes(identity.scope, identity.target):

@@ -12,7 +12,7 @@ MARK = "~"
 MOST_SESSIONS = 1_000
 """Of one account that are followed at a time."""
 
-LONGEST_NUMBER = 8
+MAX_NUMBER = 8
 SEQ = re.compile(rb'"message":\{"id":"[^"]*","seq":(\d+)')
 SEQ_WITHIN = 400
 """The number of a message follows ids, which are short."""
@@ -64,7 +64,7 @@ def split_cursor(text: str) -> tuple[str, int | None]:
     head, mark, digits = text.rpartition(MARK)
     if not mark:
         return text, None
-    fits = len(digits) <= LONGEST_NUMBER and re.fullmatch("[0-9a-f]+", digits)
+    fits = len(digits) <= MAX_NUMBER and re.fullmatch("[0-9a-f]+", digits)
     return head, int(digits, 16) if fits else None
 
 

@@ -17,14 +17,14 @@ from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.recovery.cursors import split_cursor
 from happy.gateway.recovery.replay import State, is_message, state_of
 
-MOST_EVENTS = 2_048
-MOST_STATES = 1_024
+MAX_EVENTS = 2_048
+MAX_STATES = 1_024
 """Of one account: a replay of both must fit into the send queue of a connection."""
 
 ENTRY_BYTES = 200
 """What an event costs besides its packet."""
 
-LONGEST_NUMBER = 18
+MAX_NUMBER = 18
 MARK_SECONDS = 5.0
 """How often the position is noted while nothing but states is published."""
 
@@ -80,7 +80,7 @@ class _Entry(NamedTuple):
             and self.at >= reader.confirmed
             and self.skip != reader.connection_id
             and self.audience.includes(reader.scope, reader.target)
-            and not (self.origin and is_known(self.origin, reader.since, reader.heard))
+            and not (self.origin and already_delivered(self.origin, reader.since, reader.heard))
             and not (reader.reads_messages and is_message(self.packet))
         )
 
@@ -129,8 +129,8 @@ class _Account:
     def exceeds(self, limits: HistoryLimits, oldest: float) -> bool:
         return (
             self.size > limits.account_bytes
-            or len(self.entries) > MOST_EVENTS
-            or len(self.states) > MOST_STATES
+            or len(self.entries) > MAX_EVENTS
+            or len(self.states) > MAX_STATES
             or bool(self.entries and self.entries[0].at < oldest)
             or bool(self.states and next(iter(self.states.values())).at < oldest)
         )
@@ -139,7 +139,7 @@ class _Account:
         """Drop the oldest event; False if there is none."""
         state = next(iter(self.states.values()), None)
         if state is not None and (
-            not self.entries or state.number < self.entries[0].number or len(self.states) > MOST_STATES
+            not self.entries or state.number < self.entries[0].number or len(self.states) > MAX_STATES
         ):
             _, dropped = self.states.popitem(last=False)
         elif self.entries:
@@ -178,7 +178,7 @@ class History:
     def number(self, offset: str) -> int | None:
         """The number of an event, from what its packet says; None if this history did not write that."""
         tag, _, digits = offset.partition("-")[0].partition(".")
-        fits = tag == self._tag and digits.isascii() and digits.isdecimal() and len(digits) <= LONGEST_NUMBER
+        fits = tag == self._tag and digits.isascii() and digits.isdecimal() and len(digits) <= MAX_NUMBER
         return int(digits) if fits else None
 
     def append(self, account_id: AccountId, event: Event, mark: str = "", cursor: str = "") -> bytes:
@@ -265,9 +265,11 @@ class History:
         self._filled.pop(account_id, None)
 
 
-def is_known(origin: Origin, since: int, heard: Position | None) -> bool:
+def already_delivered(origin: Origin, since: int, heard: Position | None) -> bool:
     """Whether somebody has read or heard an event that comes late, as it does when Redis was away."""
-    return origin.at < since - CLOCK_MS or (heard is not None and heard.covers(origin.node_id, origin.number))
+    return origin.at < since - CLOCK_MS or (
+        heard is not None and heard.covers(origin.replica_id, origin.number)
+    )
 
 
 def offset_of(packet: bytes) -> str:

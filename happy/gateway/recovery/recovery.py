@@ -9,17 +9,17 @@ from weakref import WeakValueDictionary
 
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.handshake import Handshake
-from happy.gateway.recovery.cluster import Elsewhere, Lost
+from happy.gateway.recovery.cluster import ClusterRecovery, Lost
 from happy.gateway.recovery.cursors import Cursors
 from happy.gateway.recovery.history import Event, History, HistoryLimits, Reader, heard_with
-from happy.gateway.recovery.session import Past
+from happy.gateway.recovery.session import RecoverableSession
 from happy.metrics import Metrics
 from happy.settings import RecoverySettings
 
 TAKEOVER_SECONDS = 5.0
 """How long a client that is back waits for the end of its former connection."""
 
-MOST_LOST = 50_000
+MAX_LOST = 50_000
 """Clients that are waited for at a time."""
 
 
@@ -32,7 +32,7 @@ class Recovery:
         window: float,
         metrics: Metrics | None = None,
         now: Callable[[], float] = time.monotonic,
-        elsewhere: Elsewhere | None = None,
+        elsewhere: ClusterRecovery | None = None,
     ) -> None:
         self.window = window
         self.cursors = Cursors()
@@ -40,9 +40,9 @@ class Recovery:
         self._metrics = metrics or Metrics()
         self._now = now
         self._elsewhere = elsewhere
-        self._pasts: dict[str, Past] = {}
-        self._by_connection: dict[ConnectionId, Past] = {}
-        self._lost: OrderedDict[str, Past] = OrderedDict()  # the longest gone first
+        self._pasts: dict[str, RecoverableSession] = {}
+        self._by_connection: dict[ConnectionId, RecoverableSession] = {}
+        self._lost: OrderedDict[str, RecoverableSession] = OrderedDict()  # the longest gone first
         self._awaited: Counter[AccountId] = Counter()
         self._claims: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -70,14 +70,14 @@ class Recovery:
 
     def begin(
         self, account_id: AccountId, connection_id: ConnectionId, asked: Handshake, close: Callable[[], None]
-    ) -> Past:
+    ) -> RecoverableSession:
         """The past of a connection that has none; `close` ends it if its client comes once more."""
-        past = Past("", account_id, connection_id, asked.scope, asked.target)
+        past = RecoverableSession("", account_id, connection_id, asked.scope, asked.target)
         past.close, past.heard = close, heard_with(asked.offset)
         self._start(past)
         return past
 
-    def _start(self, past: Past) -> None:
+    def _start(self, past: RecoverableSession) -> None:
         """From here on its client misses nothing, and it knows that by a new private id."""
         past.start, past.visitor = self._history.position, False
         past.pid = secrets.token_urlsafe(15)
@@ -88,7 +88,9 @@ class Recovery:
             )
         self._remember(past)
 
-    async def claim(self, account_id: AccountId, asked: Handshake, close: Callable[[], None]) -> Past | None:
+    async def claim(
+        self, account_id: AccountId, asked: Handshake, close: Callable[[], None]
+    ) -> RecoverableSession | None:
         """The past of a client that is back; its former connection here, if there is one still, has ended.
 
         The account is watched. The caller calls `release` when the connection is over. `close` ends it if the
@@ -108,7 +110,7 @@ class Recovery:
                 self._elsewhere.returned(past.connection_id)
             return past
 
-    async def _claim(self, account_id: AccountId, asked: Handshake) -> tuple[Past | None, str]:
+    async def _claim(self, account_id: AccountId, asked: Handshake) -> tuple[RecoverableSession | None, str]:
         former = self._find(account_id, asked)
         if former is not None:
             try:
@@ -124,7 +126,7 @@ class Recovery:
             return None, "unknown"
         return await self._claim_elsewhere(self._elsewhere, account_id, asked)
 
-    def _is_local(self, past: Past, asked: Handshake) -> bool:
+    def _is_local(self, past: RecoverableSession, asked: Handshake) -> bool:
         """Whether the history of this node tells what the client missed."""
         if self._elsewhere is None:
             return True
@@ -135,7 +137,9 @@ class Recovery:
             return number is not None and number > past.start
         return number is not None or not asked.offset
 
-    def _claim_here(self, past: Past, asked: Handshake) -> tuple[Past | None, str]:
+    def _claim_here(
+        self, past: RecoverableSession, asked: Handshake
+    ) -> tuple[RecoverableSession | None, str]:
         if self._missed(past, asked) is None:
             self._drop(past)
             return None, "overflow"
@@ -144,8 +148,8 @@ class Recovery:
         return past, ""
 
     async def _claim_elsewhere(
-        self, elsewhere: Elsewhere, account_id: AccountId, asked: Handshake
-    ) -> tuple[Past | None, str]:
+        self, elsewhere: ClusterRecovery, account_id: AccountId, asked: Handshake
+    ) -> tuple[RecoverableSession | None, str]:
         self._awaited[account_id] += 1  # what is heard from now on is kept for this client
         visit, result = None, "unknown"
         try:
@@ -157,13 +161,13 @@ class Recovery:
                 self._await_less(account_id)
         if visit is None:
             return None, result
-        past = Past(asked.pid, account_id, visit.connection_id, asked.scope, asked.target)
+        past = RecoverableSession(asked.pid, account_id, visit.connection_id, asked.scope, asked.target)
         past.start, past.visitor, past.visit, past.heard = visit.start, True, visit, visit.heard
         past.returning = True
         self._remember(past)
         return past, ""
 
-    def resume(self, past: Past, asked: Handshake) -> list[bytes]:
+    def resume(self, past: RecoverableSession, asked: Handshake) -> list[bytes]:
         """What the client missed up to now. If that is gone, a new id of the past tells the client."""
         packets = self._missed(past, asked)
         self._returned(past)
@@ -175,7 +179,7 @@ class Recovery:
         self._start(past)
         return []
 
-    def _missed(self, past: Past, asked: Handshake) -> list[bytes] | None:
+    def _missed(self, past: RecoverableSession, asked: Handshake) -> list[bytes] | None:
         told = self._history.number(asked.offset) or 0
         visit = past.visit
         reader = Reader(
@@ -192,14 +196,14 @@ class Recovery:
         packets = self._history.missed(reader)
         return packets if visit is None or packets is None else visit.packets + packets
 
-    def _find(self, account_id: AccountId, asked: Handshake) -> Past | None:
+    def _find(self, account_id: AccountId, asked: Handshake) -> RecoverableSession | None:
         self._expire()
         past = self._pasts.get(asked.pid)
         return past if past is not None and past.belongs_to(account_id, asked) else None
 
     # Going
 
-    def lost(self, past: Past, confirmed: float) -> None:
+    def lost(self, past: RecoverableSession, confirmed: float) -> None:
         """The connection is gone, and the client may come back. It has what was sent before `confirmed`."""
         if past.moved:
             return
@@ -212,14 +216,14 @@ class Recovery:
             self._elsewhere.lost(past.connection_id, self._told_for_certain(self._elsewhere, past))
         self._expire()
 
-    def _told_for_certain(self, elsewhere: Elsewhere, past: Past) -> str:
+    def _told_for_certain(self, elsewhere: ClusterRecovery, past: RecoverableSession) -> str:
         """How far the client has heard, whatever its last offset is: it may be quiet in a busy account."""
         if not past.confirmed:
             return ""
         mark = self._history.mark_before(past.account_id, past.confirmed)
         return elsewhere.mark(past.account_id) if mark is None else mark
 
-    def left(self, past: Past) -> None:
+    def left(self, past: RecoverableSession) -> None:
         """The client said goodbye."""
         self._drop(past)
         if self._elsewhere is not None:
@@ -235,7 +239,7 @@ class Recovery:
         if past.close is not None:
             past.close()
 
-    def release(self, past: Past) -> None:
+    def release(self, past: RecoverableSession) -> None:
         """The connection that had this past is over in every respect."""
         self._returned(past)
         past.release()
@@ -244,24 +248,24 @@ class Recovery:
         oldest = self._now() - self.window
         while self._lost:
             past = next(iter(self._lost.values()))
-            if past.lost_at is not None and past.lost_at >= oldest and len(self._lost) <= MOST_LOST:
+            if past.lost_at is not None and past.lost_at >= oldest and len(self._lost) <= MAX_LOST:
                 break
             self._drop(past)
 
-    def _remember(self, past: Past) -> None:
+    def _remember(self, past: RecoverableSession) -> None:
         former = self._pasts.get(past.pid)
         if former is not None and former is not past:
             self._drop(former)
         self._pasts[past.pid] = self._by_connection[past.connection_id] = past
 
-    def _returned(self, past: Past) -> None:
+    def _returned(self, past: RecoverableSession) -> None:
         if past.visit is not None:
             past.visit, past.start = None, self._history.position
         if past.returning:
             past.returning = False
             self._await_less(past.account_id)
 
-    def _found(self, past: Past) -> None:
+    def _found(self, past: RecoverableSession) -> None:
         if self._lost.pop(past.pid, None) is None:
             return
         past.lost_at = None
@@ -272,7 +276,7 @@ class Recovery:
         if not self._awaited[account_id]:
             del self._awaited[account_id]
 
-    def _drop(self, past: Past) -> None:
+    def _drop(self, past: RecoverableSession) -> None:
         self._found(past)
         if self._pasts.get(past.pid) is past:
             del self._pasts[past.pid]
@@ -281,7 +285,7 @@ class Recovery:
 
 
 def build_recovery(
-    settings: RecoverySettings, metrics: Metrics, elsewhere: Elsewhere | None = None
+    settings: RecoverySettings, metrics: Metrics, elsewhere: ClusterRecovery | None = None
 ) -> Recovery | None:
     """Connection state recovery, unless it is switched off."""
     if not settings.seconds:

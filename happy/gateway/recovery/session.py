@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from happy.domain.stream_position import Position
-    from happy.gateway.recovery.cluster import Visit
+    from happy.gateway.recovery.cluster import RestoredSession
 
 
-class Past:
+class RecoverableSession:
     """`pid` is the client's secret, the connection's id is not."""
 
     __slots__ = (
@@ -52,7 +52,7 @@ class Past:
         self.close: Callable[[], None] | None = None  # ends the connection that has this past now
         self.freed: asyncio.Event | None = None  # set when no connection has it
         self.visitor = False  # it began on another node, and `start` is not where
-        self.visit: Visit | None = None  # what it missed there, until it is told
+        self.visit: RestoredSession | None = None  # what it missed there, until it is told
         self.returning = False  # its client is being let in: what is published now is kept for it
         self.moved = False  # another node has it now
 

@@ -18,7 +18,7 @@ from happy.http.framework.endpoint import BEARER, PARAMETER, Endpoint
 from happy.http.framework.errors import Failure, RefusalBody, UnknownRoute
 from happy.http.framework.listing import ListAnswer
 from happy.http.framework.responses import Answer, FileAnswer
-from happy.http.framework.routing import LONGEST_PARAMETER
+from happy.http.framework.routing import MAX_PARAMETER
 
 Json = dict[str, Any]
 
@@ -139,7 +139,7 @@ def _operation(endpoint: Endpoint, shapes: _Shapes) -> Json:
 
 def _path_parameters(endpoint: Endpoint) -> Iterator[Json]:
     for name in PARAMETER.findall(next(iter(endpoint.paths))):
-        bounds = {} if endpoint.any_text else {"minLength": 1, "maxLength": LONGEST_PARAMETER}
+        bounds = {} if endpoint.any_text else {"minLength": 1, "maxLength": MAX_PARAMETER}
         yield {"name": name, "in": "path", "required": True, "schema": {"type": "string", **bounds}}
 
 

@@ -12,10 +12,10 @@ from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure, unacceptable
 from happy.http.framework.requests import ApiRequest
 from happy.http.framework.responses import Answer, json_answer
-from happy.http.web_app import WebUi
+from happy.http.web_app import WebApp
 from happy.services.github import GithubService, GithubWebhook, LinkFailed
 
-LARGEST_EVENT = 25 * 1024 * 1024
+MAX_EVENT = 25 * 1024 * 1024
 """GitHub's own limit, in bytes."""
 
 SIGNATURE, EVENT = "x-hub-signature-256", "x-github-event"
@@ -37,7 +37,7 @@ class Received(Struct):
 class GithubEndpoints:
     """People come back to `HAPPY_APP_URL`, else to the web app served here, else to the public one."""
 
-    def __init__(self, github: GithubService, webhook: GithubWebhook, ui: WebUi | None) -> None:
+    def __init__(self, github: GithubService, webhook: GithubWebhook, ui: WebApp | None) -> None:
         self._github = github
         self._webhook = webhook
         self._ui = ui
@@ -56,7 +56,7 @@ class GithubEndpoints:
                 f"{path}/webhook",
                 self.webhook,
                 public=True,
-                limit=LARGEST_EVENT,
+                limit=MAX_EVENT,
                 failure=unheard,
                 answers={401: Failure("Invalid signature"), 500: Failure("Webhooks not configured")},
                 needs_headers=(SIGNATURE, EVENT),

@@ -30,7 +30,7 @@ class Health(Struct):
     """No reason to send clients elsewhere: each node serves its own, and no other node is better off."""
 
 
-class SystemEndpoints:
+class HealthEndpoints:
     def __init__(
         self, store_ping: Callable[[], Awaitable[None]], link_state: Callable[[], LinkState] | None
     ) -> None:

@@ -17,7 +17,7 @@ from happy.http.framework.requests import ApiRequest
 from happy.http.framework.responses import Answer, json_answer
 from happy.services.kv import KvService, StaleMutations
 
-LARGEST_VERSION = 2**31 - 2
+MAX_VERSION = 2**31 - 2
 BATCH = Meta(min_length=1, max_length=100)
 
 
@@ -127,7 +127,7 @@ class KvEndpoints:
 
 
 def _mutation(asked: Mutation) -> KvMutation:
-    if not -1 <= asked.version <= LARGEST_VERSION or asked.version != int(asked.version):
+    if not -1 <= asked.version <= MAX_VERSION or asked.version != int(asked.version):
         raise Invalid("Invalid version")
     try:
         value = decode_strict(asked.value) if asked.value else None

@@ -16,7 +16,7 @@ from happy.http.framework.listing import ListAnswer
 from happy.http.framework.requests import ApiRequest
 from happy.services.messages import MessageService
 
-LARGEST_SEQ = 2**31 - 1
+MAX_SEQ = 2**31 - 1
 """Databases count messages in 32 bits. The app asks for the latest page with exactly this `before_seq`."""
 
 READS_ON_FROM_RECEIPTS = re.compile(r"cli-coding-session/1\.(?:[01]\.|2\.[0-4](?!\d))")
@@ -78,10 +78,10 @@ class MessageEndpoints:
         limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
     ) -> MessagesPage | ListAnswer[Message]:
         if before_seq is None:
-            seq = min(after_seq or 0, LARGEST_SEQ)
+            seq = min(after_seq or 0, MAX_SEQ)
             page = await self._messages.after(request.account_id, session_id, seq, limit)
         elif after_seq is None:
-            seq = min(before_seq, LARGEST_SEQ)
+            seq = min(before_seq, MAX_SEQ)
             page = await self._messages.before(request.account_id, session_id, seq, limit)
         else:
             raise unacceptable("querystring/ after_seq and before_seq are mutually exclusive")

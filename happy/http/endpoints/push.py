@@ -13,14 +13,14 @@ from happy.http.framework.errors import unacceptable
 from happy.http.framework.requests import ApiRequest
 from happy.services.push import PushService
 
-LONGEST_TITLE = 200
-LONGEST_BODY = 500
+MAX_TITLE = 200
+MAX_BODY = 500
 
 
 class PushEvent(Struct):
     kind: EventKind
-    title: Annotated[str, Meta(min_length=1, max_length=LONGEST_TITLE)]
-    body: Annotated[str, Meta(min_length=1, max_length=LONGEST_BODY)]
+    title: Annotated[str, Meta(min_length=1, max_length=MAX_TITLE)]
+    body: Annotated[str, Meta(min_length=1, max_length=MAX_BODY)]
     data: dict[str, Any] | UnsetType = UNSET
 
 
@@ -39,8 +39,8 @@ class PushEndpoints:
     async def push_event(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[PushEvent]
     ) -> Pushed:
-        _require_units("title", data.title, LONGEST_TITLE)
-        _require_units("body", data.body, LONGEST_BODY)
+        _require_units("title", data.title, MAX_TITLE)
+        _require_units("body", data.body, MAX_BODY)
         notification = Notification(data.title, data.body, {} if data.data is UNSET else data.data)
         outcome = await self._push.session_event(request.account_id, session_id, data.kind, notification)
         return Pushed(**asdict(outcome))

@@ -10,7 +10,7 @@ from happy.http.endpoints.common import Done
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import unacceptable
 from happy.http.framework.requests import ApiRequest
-from happy.services.vendor_tokens import VendorService, VendorToken
+from happy.services.vendor_tokens import VendorToken, VendorTokenService
 
 VENDORS: dict[str, Vendor] = {name: name for name in get_args(Vendor)}
 
@@ -27,8 +27,8 @@ class VendorTokens(Struct):
     tokens: list[VendorToken]
 
 
-class ConnectEndpoints:
-    def __init__(self, vendors: VendorService) -> None:
+class VendorTokenEndpoints:
+    def __init__(self, vendors: VendorTokenService) -> None:
         self._vendors = vendors
 
     def endpoints(self) -> list[Endpoint]:

@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from happy.http.framework.asgi import TRANSPORT, Message
-from happy.http.framework.uvicorn_protocol import BoundedHttp
+from happy.http.framework.uvicorn_protocol import UvicornProtocol
 
 STALLED_SECONDS = 60.0
 """In which a client has to take some of what waits for it. A phone may lose its network that long."""
@@ -20,7 +20,7 @@ AT_ONCE = struct.pack("ii", 1, 0)
 """Of SO_LINGER: on, for no time."""
 
 
-class DeliveringHttp(BoundedHttp):
+class DeliveringHttp(UvicornProtocol):
     """Breaks off connections whose clients do not read, so that nobody keeps answers here by the thousand."""
 
     _stalled: asyncio.TimerHandle | None = None

@@ -27,7 +27,7 @@ from happy.http.framework.requests import BODY, CHUNKS, DATA
 from happy.http.framework.responses import Answer, FileAnswer, Reply, json_answer
 from happy.http.framework.routing import MalformedPath, Match, Router
 from happy.http.framework.validation import NUL, problem
-from happy.http.web_app import WebUi
+from happy.http.web_app import WebApp
 from happy.metrics import OTHER, Metrics
 from happy.services.identity import IdentityService
 
@@ -52,7 +52,7 @@ class Pipeline:
         self,
         litestar: Litestar,
         identity: IdentityService,
-        ui: WebUi | None,
+        ui: WebApp | None,
         metrics: Metrics,
         leaving: Callable[[], bool],
     ) -> None:

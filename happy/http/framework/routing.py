@@ -11,7 +11,7 @@ from litestar.routes import HTTPRoute
 
 from happy.http.framework.endpoint import Endpoint
 
-LONGEST_PARAMETER = 100
+MAX_PARAMETER = 100
 """In UTF-16 code units."""
 
 
@@ -132,5 +132,5 @@ def _unquote(raw: bytes) -> str:
 
 def _fits(text: str) -> bool:
     return len(text) > 0 and (
-        len(text) <= LONGEST_PARAMETER // 2 or len(text.encode("utf-16-le")) <= 2 * LONGEST_PARAMETER
+        len(text) <= MAX_PARAMETER // 2 or len(text.encode("utf-16-le")) <= 2 * MAX_PARAMETER
     )

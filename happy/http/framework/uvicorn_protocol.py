@@ -44,7 +44,7 @@ class HeadTooLarge(Malformed):
     """More of a head than any client sends."""
 
 
-class BoundedHttp(HttpToolsProtocol):
+class UvicornProtocol(HttpToolsProtocol):
     """Closes connections on which no request comes, or never a whole one. Unknown upgrades are ignored."""
 
     _deadline: asyncio.TimerHandle | None = None

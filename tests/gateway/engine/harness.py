@@ -77,13 +77,13 @@ def asking(socket: Socket) -> "asyncio.Future[bytes | None]":
     """Ask the client; its answer, or SocketClosed as an error."""
     answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
-    def on_answer(given: msgspec.Raw | SocketClosed | None) -> None:
+    def on_response(given: msgspec.Raw | SocketClosed | None) -> None:
         if isinstance(given, SocketClosed):
             answer.set_exception(given)
         else:
             answer.set_result(None if given is None else bytes(given))
 
-    socket.ask("question", b'{"q":1}', on_answer)
+    socket.ask("question", b'{"q":1}', on_response)
     return answer
 
 

@@ -22,11 +22,11 @@ def over(client: NodeClient, server: Running, transports: list[str], **auth: Any
 def ask_back(socket: Socket, args: list[Any], ack: Ack | None) -> None:
     """Ask the client before its own question is answered."""
 
-    def on_answer(answer: msgspec.Raw | SocketClosed | None) -> None:
+    def on_response(answer: msgspec.Raw | SocketClosed | None) -> None:
         if ack is not None and not isinstance(answer, SocketClosed):
             ack(bytes(answer or b'"nothing"'))
 
-    socket.ask("question", msgspec.json.encode(args[0]), on_answer)
+    socket.ask("question", msgspec.json.encode(args[0]), on_response)
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)

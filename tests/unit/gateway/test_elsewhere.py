@@ -10,19 +10,19 @@ from happy.domain.errors import Unavailable
 from happy.domain.events import TO_USER, Audience, Ephemeral, SessionActivity, SessionEvent, to_session
 from happy.domain.ports.pubsub import Kept, Origin
 from happy.domain.stream_position import Position
-from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope as frame
 from happy.gateway.envelope import Frame
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery import cluster as elsewhere
-from happy.gateway.recovery.cluster import Elsewhere, Ending
+from happy.gateway.recovery.cluster import ClusterRecovery, DisconnectRecord
 from happy.gateway.recovery.history import Event, History, HistoryLimits, offset_of
 from happy.gateway.recovery.recovery import Recovery
-from happy.gateway.recovery.session import Past
+from happy.gateway.recovery.session import RecoverableSession
 from tests.support.factories import NOW
 
 OWNER, PHONE = AccountId("owner"), ConnectionId("phone")
-HERE, THERE = NodeId("0a" * 8), NodeId("0b" * 8)
+HERE, THERE = ReplicaId("0a" * 8), ReplicaId("0b" * 8)
 NOTHING: Callable[[], None] = lambda: None  # noqa: E731 - what is done by default
 
 
@@ -77,7 +77,7 @@ class World:
         self.after = self._recovery()
 
     def _recovery(self) -> Recovery:
-        others = Elsewhere(self.shared, b"key", 120, lambda: self.now)
+        others = ClusterRecovery(self.shared, b"key", 120, lambda: self.now)
         return Recovery(History(HistoryLimits()), 120, elsewhere=others)
 
     def asked(self, pid: str = "", offset: str = "") -> Handshake:
@@ -85,18 +85,18 @@ class World:
             "token", "user", "", explicit_user=True, foreground=False, client="", pid=pid, offset=offset
         )
 
-    def begin(self) -> Past:
+    def begin(self) -> RecoverableSession:
         return self.before.begin(OWNER, PHONE, self.asked(), NOTHING)
 
     def publish(self, name: str, number: int, audience: Audience = TO_USER) -> None:
         """By the first node; the second one hears it."""
         self._publish("update", f'"{name}"'.encode(), number, audience)
 
-    def tell(self, event: Ephemeral, number: int, sender: NodeId = THERE) -> None:
+    def tell(self, event: Ephemeral, number: int, sender: ReplicaId = THERE) -> None:
         self._publish("ephemeral", msgspec.json.encode(event), number, TO_USER, sender)
 
     def _publish(
-        self, kind: str, payload: bytes, number: int, audience: Audience, sender: NodeId = THERE
+        self, kind: str, payload: bytes, number: int, audience: Audience, sender: ReplicaId = THERE
     ) -> None:
         self.shared.place += 1
         origin = Origin(sender, number, self.at)
@@ -227,7 +227,7 @@ async def test_a_state_that_it_heard_is_not_repeated(world: World, heard: int, m
 
 async def test_a_state_that_it_heard_is_not_replaced_by_an_earlier_one(world: World) -> None:
     pid = world.begin().pid
-    world.tell(activity("a", thinking=True), 1, NodeId("0c" * 8))
+    world.tell(activity("a", thinking=True), 1, ReplicaId("0c" * 8))
     world.tell(activity("a", active=False), 1)
 
     assert await world.come(pid, f"aa.1-1f.0.{THERE}.1") == []
@@ -280,7 +280,7 @@ async def test_an_id_or_a_note_of_another_version_is_not_understood(
     pid = world.begin().pid
     world.shared.notes[PHONE] = b'["?"]'
     assert await world.come(pid) is None
-    monkeypatch.setattr(elsewhere, "Identity", Ending)
+    monkeypatch.setattr(elsewhere, "Identity", DisconnectRecord)
     assert await world.come(pid) is None
     assert not world.after.awaits(OWNER)
 

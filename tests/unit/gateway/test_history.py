@@ -6,7 +6,7 @@ import pytest
 
 from happy.domain.events import TO_USER, Audience, Scope, to_machine, to_session
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
-from happy.gateway.recovery.history import MOST_EVENTS, Event, History, HistoryLimits, Reader, offset_of
+from happy.gateway.recovery.history import MAX_EVENTS, Event, History, HistoryLimits, Reader, offset_of
 
 OWNER, OTHER = AccountId("owner"), AccountId("other")
 PHONE = ConnectionId("phone")
@@ -120,10 +120,10 @@ def test_beyond_the_bound_of_an_account_nobody_is_given_a_part(clock: Clock) -> 
 
 def test_the_number_of_events_is_bounded_too(clock: Clock) -> None:
     history = history_of(clock, account_bytes=10**9)
-    add(history, *map(str, range(MOST_EVENTS + 1)))
+    add(history, *map(str, range(MAX_EVENTS + 1)))
 
     assert history.missed(reader(0)) is None
-    assert len(history.missed(reader(1)) or ()) == MOST_EVENTS
+    assert len(history.missed(reader(1)) or ()) == MAX_EVENTS
 
 
 def test_an_event_larger_than_the_bound_is_sent_but_not_kept(clock: Clock) -> None:

@@ -14,7 +14,7 @@ from happy.domain.events import (
 )
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
 from happy.gateway.recovery import replay
-from happy.gateway.recovery.history import MOST_STATES, Event, History, HistoryLimits, Reader, offset_of
+from happy.gateway.recovery.history import MAX_STATES, Event, History, HistoryLimits, Reader, offset_of
 from tests.support.factories import NOW
 from tests.unit.gateway.test_history import OWNER, Clock, add, clock, history_of, reader
 
@@ -109,12 +109,12 @@ def test_a_thousand_heartbeats_take_the_room_of_one(clock: Clock) -> None:
 def test_beyond_the_number_of_states_nobody_is_given_a_part(clock: Clock) -> None:
     history = history_of(clock, account_bytes=10**9)
     add(history, "before")
-    beat(history, *map(str, range(MOST_STATES)))
-    assert len(history.missed(reader()) or ()) == MOST_STATES + 1
+    beat(history, *map(str, range(MAX_STATES)))
+    assert len(history.missed(reader()) or ()) == MAX_STATES + 1
     beat(history, "one more")
 
     assert history.missed(reader(1)) is None
-    assert len(history.missed(reader(2)) or ()) == MOST_STATES
+    assert len(history.missed(reader(2)) or ()) == MAX_STATES
 
 
 def test_states_count_among_the_bytes_of_an_account_and_go_with_the_oldest(clock: Clock) -> None:

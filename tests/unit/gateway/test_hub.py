@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from happy.adapters.memory import LocalBus
+from happy.adapters.memory import MemoryBus
 from happy.domain.events import (
     TO_USER,
     Audience,
@@ -18,7 +18,7 @@ from happy.domain.events import (
     to_session,
 )
 from happy.domain.ports.pubsub import Origin
-from happy.domain.values import AccountId, ConnectionId, MachineId, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, MachineId, ReplicaId, SessionId
 from happy.gateway.engine import SocketClosed
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Hub
@@ -38,24 +38,24 @@ class FakeSocket:
         self.closed = False
         self.sent: list[bytes] = []
         self.asked: list[tuple[str, bytes]] = []
-        self.on_answer: Callable[[msgspec.Raw | SocketClosed | None], None] | None = None
+        self.on_response: Callable[[msgspec.Raw | SocketClosed | None], None] | None = None
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
         self.sent.append(packet)
 
     def ask(
-        self, name: str, payload: bytes, on_answer: Callable[[msgspec.Raw | SocketClosed | None], None]
+        self, name: str, payload: bytes, on_response: Callable[[msgspec.Raw | SocketClosed | None], None]
     ) -> int:
         self.asked.append((name, payload))
-        self.on_answer = on_answer
+        self.on_response = on_response
         return len(self.asked)
 
     def forget(self, number: int) -> None:
         assert number == len(self.asked)
-        self.on_answer = None
+        self.on_response = None
 
 
-class RecordingBus(LocalBus):
+class RecordingBus(MemoryBus):
     has_peers = True
 
     def __init__(self) -> None:
@@ -160,7 +160,7 @@ async def test_another_node_delivers_the_same_bytes_to_the_same_audience(
     ]
     hub.publish(OWNER, UPDATE, to_session(SessionId("s")), skip=skip)
     ((account_id, frame),) = bus.frames
-    elsewhere.on_frame(account_id, frame, Origin(NodeId("node"), 1, NOW))
+    elsewhere.on_frame(account_id, frame, Origin(ReplicaId("node"), 1, NOW))
 
     assert [[] if skip else here.sent, here.sent, []] == [socket.sent for socket in there]
     assert 1 == len(here.sent)
@@ -259,8 +259,8 @@ async def test_a_question_carries_method_and_params_and_brings_the_answer(
     connection, socket = join(hub, "daemon")
     replies: list[Any] = []
     connection.ask("m", None if params is None else msgspec.Raw(params), replies.append)
-    assert socket.on_answer is not None
-    socket.on_answer(None if answer is None else msgspec.Raw(answer))
+    assert socket.on_response is not None
+    socket.on_response(None if answer is None else msgspec.Raw(answer))
 
     assert [answer] == [None if reply is None else bytes(reply) for reply in replies]
     assert [("rpc-request", payload)] == socket.asked
@@ -270,8 +270,8 @@ async def test_a_connection_that_goes_gives_no_answer(hub: Hub) -> None:
     connection, socket = join(hub, "daemon")
     replies: list[Any] = []
     connection.ask("m", None, replies.append)
-    assert socket.on_answer is not None
-    socket.on_answer(SocketClosed())
+    assert socket.on_response is not None
+    socket.on_response(SocketClosed())
 
     assert [SocketClosed] == [type(reply) for reply in replies]
 
@@ -281,7 +281,7 @@ async def test_a_question_that_is_withdrawn_is_not_replied_to(hub: Hub) -> None:
     replies: list[Any] = []
     connection.forget(connection.ask("m", None, replies.append))
 
-    assert None is socket.on_answer
+    assert None is socket.on_response
     assert [] == replies
 
 
@@ -292,8 +292,8 @@ async def test_a_gap_concerns_those_who_were_there_before_it(hub: Hub) -> None:
         connection.since = since
         socket: Any = connection.socket
         socket.close = lambda name=connection.id: closed.append(name)
-    hub.on_gap(OWNER, 15)
+    hub.on_resync(OWNER, 15)
     assert ["early"] == closed
-    hub.on_gap(OWNER)
+    hub.on_resync(OWNER)
 
     assert ["early", "early", "late"] == closed

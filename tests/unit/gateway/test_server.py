@@ -8,7 +8,7 @@ import msgspec
 from happy.domain.events import TO_USER, DeleteSession, Update
 from happy.domain.ports.pubsub import Origin
 from happy.domain.stream_position import Position
-from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope as frame
 from happy.gateway.envelope import Frame
 from happy.gateway.hub import Hub
@@ -65,12 +65,12 @@ async def test_who_cannot_take_up_is_not_told_again_what_another_node_told_it() 
     told = Position("2e", 5, {THERE: 7})
     auth = {"token": "t", "clientType": "user-scoped", "pid": "gone", "offset": f"tag.1-{told.text()}"}
     await gateway.connect(cast("Any", socket), msgspec.Raw(msgspec.json.encode(auth)), {})
-    for sender, number in ((THERE, 7), (THERE, 8), (NodeId("0c" * 8), 7)):
+    for sender, number in ((THERE, 7), (THERE, 8), (ReplicaId("0c" * 8), 7)):
         late = Frame(TO_USER, None, "update", f'"{sender} {number}"'.encode())
         hub.on_frame(OWNER, frame.encode(late), Origin(sender, number, world.shared.now()))
 
     names = [msgspec.json.decode(packet[2:])[1] for packet in socket.sent]
-    assert [f"{THERE} 8", f"{NodeId('0c' * 8)} 7"] == names
+    assert [f"{THERE} 8", f"{ReplicaId('0c' * 8)} 7"] == names
     gateway.close()
 
 

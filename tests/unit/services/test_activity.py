@@ -148,7 +148,7 @@ async def test_e4_a_flush_that_failed_was_not_repeated(
 async def test_many_heartbeats_are_written_in_small_transactions_none_of_which_is_lost(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("happy.services.activity.MOST_ROWS", 2)
+    monkeypatch.setattr("happy.services.activity.MAX_ROWS", 2)
     sessions = [await seeds.session(world.store, owner) for _ in range(5)]
     at = world.clock.advance(minutes=1)
     for session in sessions:

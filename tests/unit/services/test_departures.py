@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.memory import LocalPresence
+from happy.adapters.memory import MemoryPresence
 from happy.domain.errors import Unavailable
 from happy.domain.machines import Machine
 from happy.domain.ports.pubsub import Holder
 from happy.domain.sessions import Session
-from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, ReplicaId, SessionId
 from happy.services import attendance, departures
 from happy.services.attendance import Attendance, Target
 from tests.support import factories as seeds
@@ -33,10 +33,10 @@ async def machine(world: World, owner: AccountId) -> Machine:
 @pytest.fixture
 def pair(world: World) -> tuple[World, World]:
     """Two replicas on one store."""
-    signals, presence = (Signals(), Signals()), LocalPresence()
+    signals, presence = (Signals(), Signals()), MemoryPresence()
     signals[0].other, signals[1].other = signals[1], signals[0]
     one, other = (
-        World(world.store, clock=world.clock, presence=presence, signals=each, node_id=f"{number}")
+        World(world.store, clock=world.clock, presence=presence, signals=each, replica_id=f"{number}")
         for number, each in enumerate(signals)
     )
     return one, other
@@ -312,7 +312,7 @@ async def test_what_a_peer_can_make_the_server_wait_for_is_bounded(
 ) -> None:
     monkeypatch.setattr(attendance, "MAX_TARGETS", 3)
     monkeypatch.setattr(attendance, "MAX_DEPARTURES", 5)
-    waiting = Attendance(world.presence, NodeId("here"), grace=60)
+    waiting = Attendance(world.presence, ReplicaId("here"), grace=60)
     waiting.on_gone(world.departures.end)
     for number in range(4):
         for target in range(6):
@@ -333,7 +333,7 @@ async def test_claims_go_with_the_connection(world: World, owner: AccountId) -> 
     held = list(await world.presence.holders(owner, "machine:m"))
     await left(world)
 
-    assert [Holder(NodeId("here"), ONE)] == held
+    assert [Holder(ReplicaId("here"), ONE)] == held
     assert not await world.presence.is_held(owner, "machine:m")
 
 

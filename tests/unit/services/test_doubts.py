@@ -2,7 +2,7 @@
 
 from happy.domain.errors import Unavailable
 from happy.domain.values import AccountId
-from happy.services.in_doubt import Doubts
+from happy.services.in_doubt import InDoubtCommits
 from tests.unit.services.world import Sink
 
 ONE, OTHER = AccountId("one"), AccountId("other")
@@ -21,7 +21,7 @@ class Database:
 
 async def test_connections_start_over_once_more_after_the_database_has_answered_for_a_while() -> None:
     doubted, sink, database = {ONE}, Sink(), Database()
-    doubts = Doubts(doubted, sink, database.ping)
+    doubts = InDoubtCommits(doubted, sink, database.ping)
     database.away = True
     await doubts.settle()
     database.away = False
@@ -38,6 +38,6 @@ async def test_connections_start_over_once_more_after_the_database_has_answered_
 
 async def test_without_a_doubt_nobody_is_asked() -> None:
     database = Database()
-    await Doubts(set(), Sink(), database.ping).settle()
+    await InDoubtCommits(set(), Sink(), database.ping).settle()
 
     assert 0 == database.asked

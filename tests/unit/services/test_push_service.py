@@ -9,13 +9,13 @@ import pytest
 from happy.domain.errors import NotFound, Unavailable
 from happy.domain.ports.pubsub import FOREGROUND, Holder
 from happy.domain.push import Notification, PushOutcome, Ticket
-from happy.domain.values import AccountId, ConnectionId, NodeId, SessionId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.services import push
 from happy.services.push import PushService
 from tests.support import factories as seeds
 from tests.unit.services.world import World
 
-HOLDER = Holder(NodeId("n"), ConnectionId("c"))
+HOLDER = Holder(ReplicaId("n"), ConnectionId("c"))
 DONE = Notification("Done", "All tests pass", {})
 OK = Ticket()
 

@@ -5,8 +5,8 @@ import asyncio
 import msgspec
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import OnReply
-from happy.services.pending_requests import Outcome, Questions
+from happy.domain.ports.pubsub import OnResponse
+from happy.services.pending_requests import Outcome, PendingRequests
 
 LONG, MOMENT = 60.0, 0.02
 
@@ -15,18 +15,18 @@ class Silent:
     """A connection that answers nothing by itself."""
 
     def __init__(self) -> None:
-        self.waiting: dict[int, OnReply] = {}
+        self.waiting: dict[int, OnResponse] = {}
 
-    def ask(self, method: str, params: msgspec.Raw | None, on_reply: OnReply) -> int:
+    def ask(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
         number = len(self.waiting)
-        self.waiting[number] = on_reply
+        self.waiting[number] = on_response
         return number
 
     def forget(self, number: int) -> None:
         del self.waiting[number]
 
 
-def ask(questions: Questions, silent: Silent) -> "asyncio.Future[Outcome]":
+def ask(questions: PendingRequests, silent: Silent) -> "asyncio.Future[Outcome]":
     """How it ends; to end twice is an error."""
     end: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     questions.ask(silent, "m", None, end.set_result)
@@ -35,7 +35,7 @@ def ask(questions: Questions, silent: Silent) -> "asyncio.Future[Outcome]":
 
 async def test_each_question_has_its_time_though_they_share_a_timer() -> None:
     silent, clock = Silent(), asyncio.get_running_loop().time
-    questions = Questions(MOMENT)
+    questions = PendingRequests(MOMENT)
     first = ask(questions, silent)
     await asyncio.sleep(MOMENT / 2)
     asked, second = clock(), ask(questions, silent)
@@ -49,7 +49,7 @@ async def test_each_question_has_its_time_though_they_share_a_timer() -> None:
 
 async def test_a_question_that_was_answered_does_not_time_out() -> None:
     silent = Silent()
-    questions = Questions(MOMENT)
+    questions = PendingRequests(MOMENT)
     ends = [ask(questions, silent), ask(questions, silent)]
     silent.waiting.pop(0)(None)
     silent.waiting.pop(1)(Unavailable())
@@ -61,7 +61,7 @@ async def test_a_question_that_was_answered_does_not_time_out() -> None:
 
 async def test_nothing_is_left_when_nobody_waits_any_more() -> None:
     silent = Silent()
-    questions = Questions(LONG)
+    questions = PendingRequests(LONG)
     end = ask(questions, silent)
     questions.close()
 

@@ -9,10 +9,10 @@ import msgspec
 import pytest
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder, OnReply
-from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.domain.ports.pubsub import Holder, OnResponse
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from happy.services import rpc as rpc_module
-from happy.services.cluster_rpc import Absent, RemoteCalls
+from happy.services.cluster_rpc import Absent, ClusterRpc
 from happy.services.rpc import (
     DISCONNECTED,
     NOT_AVAILABLE,
@@ -53,17 +53,17 @@ class Target:
         self._name = name
         self._waiting: asyncio.Handle | asyncio.Future[bytes] | None = None
 
-    def ask(self, method: str, params: msgspec.Raw | None, on_reply: OnReply) -> int:
+    def ask(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
         self._connections.asked.append((self._name, method, params))
         answer = self._connections.answers[self._name]
         if isinstance(answer, Exception):
             raise answer
         if isinstance(answer, asyncio.Future):
-            answer.add_done_callback(lambda done: None if done.cancelled() else on_reply(_reply(done)))
+            answer.add_done_callback(lambda done: None if done.cancelled() else on_response(_reply(done)))
             self._waiting = answer
         else:
             reply = None if answer is None else msgspec.Raw(answer)
-            self._waiting = asyncio.get_running_loop().call_soon(on_reply, reply)
+            self._waiting = asyncio.get_running_loop().call_soon(on_response, reply)
         return 1
 
     def forget(self, number: int) -> None:
@@ -168,10 +168,10 @@ async def test_a_call_failed_though_a_claim_of_another_node_had_come_back_withou
 ) -> None:
     monkeypatch.setattr(rpc_module, "LOOK_AGAIN_SECONDS", MOMENT)
     there, gone = (
-        Holder(NodeId("there"), ConnectionId("target")),
-        Holder(NodeId("there"), ConnectionId("gone")),
+        Holder(ReplicaId("there"), ConnectionId("target")),
+        Holder(ReplicaId("there"), ConnectionId("gone")),
     )
-    remote = AsyncMock(spec=RemoteCalls, node_id=NodeId("here"))
+    remote = AsyncMock(spec=ClusterRpc, replica_id=ReplicaId("here"))
     remote.holders.side_effect = [[], [], [gone], [there]]
     remote.call.side_effect = [Absent, msgspec.Raw(b"1")]
     rpc = RpcService(connections, LONG, LONG, remote=remote)
@@ -186,8 +186,8 @@ async def test_the_grace_began_anew_when_a_claim_turned_out_to_be_stale(connecti
         await asyncio.sleep(0.3)
         raise Absent
 
-    remote = AsyncMock(spec=RemoteCalls, node_id=NodeId("here"))
-    remote.holders.return_value = [Holder(NodeId("there"), ConnectionId("gone"))]
+    remote = AsyncMock(spec=ClusterRpc, replica_id=ReplicaId("here"))
+    remote.holders.return_value = [Holder(ReplicaId("there"), ConnectionId("gone"))]
     remote.call.side_effect = absent
     began = time.monotonic()
     with pytest.raises(RpcFailed, match=NOT_AVAILABLE):

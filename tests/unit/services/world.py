@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from happy.adapters.light.sqlite import SqliteStore
-from happy.adapters.memory import LocalPresence
+from happy.adapters.memory import MemoryPresence
 from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.ports.filestore import StoredFile, UploadTicket
-from happy.domain.values import AccountId, ConnectionId, Millis, NodeId
+from happy.domain.values import AccountId, ConnectionId, Millis, ReplicaId
 from happy.services.activity import Activity
 from happy.services.attendance import Attendance
 from happy.services.deletions import Deletions
@@ -65,7 +65,7 @@ class Sink:
     def settle(self, account_id: AccountId) -> None:
         self.settled.append(account_id)
 
-    def start_over(self, account_id: AccountId) -> None:
+    def resync(self, account_id: AccountId) -> None:
         self.started_over.append(account_id)
 
     def doubt(self, account_id: AccountId) -> None:
@@ -143,18 +143,18 @@ class World:
         store: SqliteStore,
         *,
         clock: Clock | None = None,
-        presence: LocalPresence | None = None,
+        presence: MemoryPresence | None = None,
         signals: Signals | None = None,
-        node_id: str = "here",
+        replica_id: str = "here",
         grace: float = 0,
     ) -> None:
         self.store = store
         self.clock = clock or Clock()
         self.sink = Sink()
         self.files = Files()
-        self.presence = presence or LocalPresence()
+        self.presence = presence or MemoryPresence()
         self.unit_of_work = UnitOfWork(store, self.sink, self.clock)
-        self.attendance = Attendance(self.presence, NodeId(node_id), grace=grace)
+        self.attendance = Attendance(self.presence, ReplicaId(replica_id), grace=grace)
         self.activity = Activity(store, self.sink, self.attendance, self.clock)
         self.departures = Departures(store, self.sink, self.activity, self.attendance, self.clock, signals)
         self.deletions = Deletions(store, self.files, self.clock)

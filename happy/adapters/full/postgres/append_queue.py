@@ -13,9 +13,9 @@ from happy.domain.sessions import Appended
 LANES = 2
 """Transactions at a time. One session is always in one of them, so its numbers are announced in order."""
 
-MOST_JOBS = 64
-MOST_MESSAGES = 512
-MOST_WAITING = 1024
+MAX_JOBS = 64
+MAX_MESSAGES = 512
+MAX_WAITING = 1024
 WAIT_SECONDS = 5.0
 """Who has waited longer when his turn comes is refused: those behind him would wait longer still."""
 
@@ -28,7 +28,7 @@ class Waiting(NamedTuple):
     since: float
 
 
-class Appender:
+class AppendQueue:
     def __init__(self, commit: Commit) -> None:
         self._lanes = [Lane(commit) for _ in range(LANES)]
 
@@ -50,7 +50,7 @@ class Lane:
         self._worker: asyncio.Task[None] | None = None
 
     async def append(self, job: Job) -> Appended:
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             raise Unavailable("too many messages are waiting for the database")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Appended] = loop.create_future()
@@ -72,7 +72,7 @@ class Lane:
         batch: list[Waiting] = []
         messages = 0
         in_time = asyncio.get_running_loop().time() - WAIT_SECONDS
-        while self._waiting and len(batch) < MOST_JOBS and messages < MOST_MESSAGES:
+        while self._waiting and len(batch) < MAX_JOBS and messages < MAX_MESSAGES:
             waiting = self._waiting.popleft()
             if waiting.since < in_time:
                 _fail([waiting], Unavailable("the database did not answer in time"))

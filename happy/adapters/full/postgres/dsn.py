@@ -15,8 +15,8 @@ from happy.domain.errors import StartupError
 from happy.settings import Secret
 
 VARIABLE: Final = "DATABASE_URL"
-MOST_CONNECTIONS: Final = 1000
-LONGEST_CONNECT_SECONDS: Final = 60.0
+MAX_CONNECTIONS: Final = 1000
+MAX_CONNECT_SECONDS: Final = 60.0
 SUPABASE_TRANSACTIONS: Final = 6543
 Hosts = tuple[tuple[str, int | None], ...]
 
@@ -144,8 +144,8 @@ def parse(url: str) -> Address:
         behind_pooler=behind_pooler,
         session={name: given[name] for name in ("application_name", "options") if given.get(name)},
         driver=_driver(given),
-        connections=_whole(given, "connection_limit", most=MOST_CONNECTIONS),
-        connect_seconds=_whole(given, "connect_timeout", most=int(LONGEST_CONNECT_SECONDS)),
+        connections=_whole(given, "connection_limit", most=MAX_CONNECTIONS),
+        connect_seconds=_whole(given, "connect_timeout", most=int(MAX_CONNECT_SECONDS)),
         keeps_statements=_keeps_statements(given),
         ignored=ignored(given, UNDERSTOOD, FOREIGN),
     )

@@ -9,7 +9,7 @@ import asyncpg
 
 from happy.adapters.full.postgres import dsn as address
 from happy.adapters.full.postgres.append import Job, Outcome, append_all
-from happy.adapters.full.postgres.append_queue import Appender
+from happy.adapters.full.postgres.append_queue import AppendQueue
 from happy.adapters.full.postgres.errors import (
     CANNOT_WRITE,
     GIVE_UP_SECONDS,
@@ -81,7 +81,7 @@ class PostgresExecutor:
         return answer
 
 
-class Alone(Generic[T]):
+class TransactionGuard(Generic[T]):
     """Awaits a body that may await nothing but its transaction, or it would keep a connection for long."""
 
     def __init__(self, body: Body[T], run: PostgresExecutor) -> None:
@@ -119,7 +119,7 @@ class PostgresStore:
 
     async def read(self, body: Body[T]) -> T:
         async with self.connection() as connection:
-            return await Alone(body, PostgresExecutor(connection))
+            return await TransactionGuard(body, PostgresExecutor(connection))
 
     async def write(self, body: Body[T]) -> T:
         for pause in RETRY_PAUSES:
@@ -134,7 +134,7 @@ class PostgresStore:
                 raise Unavailable("too many conflicting changes") from error
 
     async def _attempt(self, body: Body[T]) -> T:
-        return await self.commit(lambda connection: Alone(body, PostgresExecutor(connection)))
+        return await self.commit(lambda connection: TransactionGuard(body, PostgresExecutor(connection)))
 
     async def commit(self, work: Callable[[Any], Awaitable[T]]) -> T:
         """Do `work` in a transaction. Raises Uncertain when the end of it was not heard."""
@@ -201,7 +201,7 @@ class PostgresStore:
 class PostgresMessageLog:
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
-        self._appender = Appender(self._commit)
+        self._appender = AppendQueue(self._commit)
         self.drain = self._appender.drain
 
     async def append(

@@ -23,7 +23,7 @@ from happy.settings import Secret
 VARIABLE: Final = "REDIS_URL"
 CONNECT_SECONDS: Final = 3.0
 PORT: Final = 6379
-HIGHEST_DATABASE: Final = 99_999
+MAX_DATABASE: Final = 99_999
 
 # Parameters of one client or another that mean something here.
 FILES: Final = {"ssl_ca_certs": "ssl_ca_certs", "ssl_certfile": "ssl_certfile", "ssl_keyfile": "ssl_keyfile"}
@@ -166,7 +166,7 @@ def _tls(given: Mapping[str, str], authority: Path | None) -> dict[str, Any]:
 def _database(text: str) -> int:
     if not text:
         return 0
-    if not (text.isascii() and text.isdecimal() and int(text[:6]) <= HIGHEST_DATABASE):
+    if not (text.isascii() and text.isdecimal() and int(text[:6]) <= MAX_DATABASE):
         raise StartupError(f"{VARIABLE}: expected the number of a database, as in redis://host:6379/0")
     return int(text)
 

@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any
 
 from happy.adapters.full.redis.clock import clock_difference
-from happy.adapters.full.redis.envelopes import Keeping, Kept, RedisFrames
+from happy.adapters.full.redis.envelopes import Kept, RedisFrames, Retention
 from happy.adapters.full.redis.link import RedisLink
 from happy.adapters.full.redis.publish_intents import RedisUnpublished
 from happy.adapters.full.redis.wire import Broken
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import CLOCK_MS, OnFrame, OnGap, OnMessage, Origin
-from happy.domain.values import AccountId, NodeId
+from happy.domain.ports.pubsub import CLOCK_MS, OnFrame, OnMessage, OnResync, Origin
+from happy.domain.values import AccountId, ReplicaId
 
 MARGIN_SECONDS = 10
 CHUNK = 500
@@ -31,7 +31,7 @@ EPOCH_LENGTH = 8
 log = logging.getLogger(__name__)
 
 
-class Followed:
+class Subscription:
     """An account with connections here: the last number that was heard, and the last of each other node."""
 
     __slots__ = ("held_back", "offset", "seen", "since")
@@ -55,26 +55,26 @@ class Followed:
 class RedisBus:
     has_peers = True
 
-    def __init__(self, link: RedisLink, node_id: NodeId, keeping: Keeping | None = None) -> None:
-        self.node_id = node_id
+    def __init__(self, link: RedisLink, replica_id: ReplicaId, keeping: Retention | None = None) -> None:
+        self.replica_id = replica_id
         self.number = 0  # of what this node published last
         self.epoch: str | None = None  # another one with another Redis: places start anew
-        self.frames = RedisFrames(link.prefix, keeping or Keeping())
+        self.frames = RedisFrames(link.prefix, keeping or Retention())
         self._link = link
         self._prefix = link.prefix
-        self._me = node_id.encode()
+        self._me = replica_id.encode()
         self._check_until = 0.0
         self._ahead = 0  # how far the clock of Redis is ahead of ours, in ms
-        self._followed: dict[AccountId, Followed] = {}
+        self._followed: dict[AccountId, Subscription] = {}
         self._told: dict[bytes, int] = {}
-        self.unpublished = RedisUnpublished(link, node_id)
+        self.unpublished = RedisUnpublished(link, replica_id)
         self.expect, self.settle = self.unpublished.expect, self.unpublished.settle
         self._on_frame: OnFrame = _ignore()
-        self._on_gap: OnGap = _ignore()
+        self._on_gap: OnResync = _ignore()
         self._on_message: OnMessage = _ignore()
 
-    def listen(self, on_frame: OnFrame, on_gap: OnGap) -> None:
-        self._on_frame, self._on_gap = on_frame, on_gap
+    def listen(self, on_frame: OnFrame, on_resync: OnResync) -> None:
+        self._on_frame, self._on_gap = on_frame, on_resync
 
     def listen_to_nodes(self, on_message: OnMessage) -> None:
         self._on_message = on_message
@@ -93,36 +93,36 @@ class RedisBus:
             again=partial(self._publication, account_id, number, at, AGAIN, frame),
         )
 
-    def send(self, to: NodeId, payload: bytes) -> None:
+    def send(self, to: ReplicaId, payload: bytes) -> None:
         self._link.send(*self._to_node(to, payload))
 
-    async def deliver(self, to: NodeId, payload: bytes) -> bool:
+    async def deliver(self, to: ReplicaId, payload: bytes) -> bool:
         """Redis knows who listens: a node that was killed does not, long before its leases run out."""
         listeners: int = await self._link.ask(*self._to_node(to, payload))
         return listeners > 0
 
-    def _to_node(self, to: NodeId, payload: bytes) -> tuple[str | bytes, ...]:
+    def _to_node(self, to: ReplicaId, payload: bytes) -> tuple[str | bytes, ...]:
         header = HEADER.pack(self._me, self._next(), 0, FRAME)
         return ("PUBLISH", self._node_channel(to), header + payload)
 
     def report_drop(self, account_id: str) -> None:
         """What was to be published for the account had to be dropped."""
         log.warning("events for an account were dropped because Redis was away for long")
-        self.break_off(AccountId(account_id))
+        self.resync(AccountId(account_id))
 
-    def break_off(self, account_id: AccountId) -> None:
+    def resync(self, account_id: AccountId) -> None:
         self._link.send_packed(self._publication(account_id, self._next(), 0, GAP, b""))
 
     def _publication(self, account_id: AccountId, number: int, at: int, kind: int, frame: bytes) -> bytes:
         message = HEADER.pack(self._me, number, at, kind) + frame
-        return self.frames.publication(account_id, self.node_id, number, message)
+        return self.frames.publication(account_id, self.replica_id, number, message)
 
     def _next(self) -> int:
         self.number += 1
         return self.number
 
-    def _node_channel(self, node_id: NodeId) -> str:
-        return f"{self._prefix}m:{node_id}"
+    def _node_channel(self, replica_id: ReplicaId) -> str:
+        return f"{self._prefix}m:{replica_id}"
 
     # Accounts
 
@@ -132,11 +132,11 @@ class RedisBus:
             if self._followed[account_id].offset is None and self._link.up:
                 await self._subscribe(account_id, self._followed[account_id])
             return
-        followed = self._followed[account_id] = Followed(self.now())
+        followed = self._followed[account_id] = Subscription(self.now())
         if self._link.up:
             await self._subscribe(account_id, followed)
 
-    async def _subscribe(self, account_id: AccountId, followed: Followed) -> None:
+    async def _subscribe(self, account_id: AccountId, followed: Subscription) -> None:
         try:
             await self._link.subscriptions.subscribe(self.frames.channel(account_id))
             top = await self.frames.top(self._link.ask, account_id)
@@ -172,9 +172,9 @@ class RedisBus:
             sender, number, _, _ = HEADER.unpack_from(data)
             if number > self._told.get(sender, 0):  # else it was sent twice
                 self._told[sender] = number
-                self._on_message(NodeId(sender.decode()), data[HEADER.size :])
+                self._on_message(ReplicaId(sender.decode()), data[HEADER.size :])
 
-    def _hear(self, account_id: AccountId, followed: Followed, data: bytes) -> None:
+    def _hear(self, account_id: AccountId, followed: Subscription, data: bytes) -> None:
         place_text, before_text, message = data.split(b" ", 2)
         place, before, offset = int(place_text), int(before_text), followed.offset or 0
         if place <= offset:
@@ -184,7 +184,7 @@ class RedisBus:
         followed.offset = place
         self._deliver(account_id, followed, message)
 
-    def _deliver(self, account_id: AccountId, followed: Followed, message: bytes) -> None:
+    def _deliver(self, account_id: AccountId, followed: Subscription, message: bytes) -> None:
         sender, number, at, kind = HEADER.unpack_from(message)
         if sender == self._me or number <= followed.seen.get(sender, 0):
             return
@@ -192,9 +192,9 @@ class RedisBus:
         if kind == GAP:
             self._on_gap(account_id, at or None)
         elif kind == FRAME or not followed.is_older(at):
-            self._on_frame(account_id, message[HEADER.size :], Origin(NodeId(sender.decode()), number, at))
+            self._on_frame(account_id, message[HEADER.size :], Origin(ReplicaId(sender.decode()), number, at))
 
-    def _release(self, account_id: AccountId, followed: Followed) -> None:
+    def _release(self, account_id: AccountId, followed: Subscription) -> None:
         held_back, followed.held_back = followed.held_back, None
         for data in held_back or ():
             self._hear(account_id, followed, data)
@@ -207,7 +207,7 @@ class RedisBus:
         for followed in self._followed.values():
             followed.held_back = []
         await self.frames.load(ask)
-        await self._link.subscriptions.subscribe(self._node_channel(self.node_id))
+        await self._link.subscriptions.subscribe(self._node_channel(self.replica_id))
         lost = await self._is_another()
         self._ahead = await clock_difference(ask)
         await self.unpublished.restore(self.now())
@@ -245,7 +245,7 @@ class RedisBus:
         followed.offset = max(kept.top, 0 if lost else followed.offset or 0)
         self._release(account_id, followed)
 
-    def _is_complete(self, followed: Followed, kept: Kept, *, lost: bool) -> bool:
+    def _is_complete(self, followed: Subscription, kept: Kept, *, lost: bool) -> bool:
         """Whether the history reaches back to what was heard last."""
         kept_for = self.frames.keeping.seconds - MARGIN_SECONDS
         in_time = steady_time() - self._link.broke_at < kept_for
@@ -281,7 +281,7 @@ class RedisBus:
         if time.monotonic() > self._check_until or self.epoch is None:
             return
         key, broke_at = f"{self._prefix}breaks:{self.epoch}", self._link.broke_at
-        await self._link.ask_first("HSET", key, self.node_id, str(broke_at))
+        await self._link.ask_first("HSET", key, self.replica_id, str(broke_at))
         await self._link.ask_first("EXPIRE", key, 600)
         found: list[Any] = await self._link.ask_first("HVALS", key)
         if max(map(float, found)) > broke_at + LATE_SECONDS:

@@ -7,12 +7,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from happy.adapters.full.redis.bus import RedisBus
-from happy.adapters.full.redis.envelopes import Keeping
+from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.history import RedisHistory
 from happy.adapters.full.redis.link import RedisLink
 from happy.adapters.full.redis.presence import RedisPresence
 from happy.domain.ports.pubsub import OnMessage
-from happy.domain.values import NodeId
+from happy.domain.values import ReplicaId
 from happy.metrics import LinkState
 
 
@@ -20,7 +20,7 @@ class RedisNodes:
     """Implements `NodeLink`."""
 
     def __init__(self, bus: RedisBus, presence: RedisPresence, prefix: str) -> None:
-        self.node_id = bus.node_id
+        self.replica_id = bus.replica_id
         self.send = bus.send
         self.deliver = bus.deliver
         self._bus = bus
@@ -30,8 +30,8 @@ class RedisNodes:
     def listen(self, on_message: OnMessage) -> None:
         self._bus.listen_to_nodes(on_message)
 
-    async def is_alive(self, node_id: NodeId) -> bool:
-        return await self._presence.is_alive(node_id, f"{self._prefix}m:{node_id}")
+    async def is_alive(self, replica_id: ReplicaId) -> bool:
+        return await self._presence.is_alive(replica_id, f"{self._prefix}m:{replica_id}")
 
 
 class Redis(Struct, frozen=True):
@@ -47,12 +47,12 @@ class Redis(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_redis(
-    url: str, node_id: NodeId, keeping: Keeping | None = None, authority: Path | None = None
+    url: str, replica_id: ReplicaId, keeping: Retention | None = None, authority: Path | None = None
 ) -> AsyncIterator[Redis]:
     """Raises Unavailable when Redis cannot be reached now; later it may come and go."""
     link = RedisLink(url, authority)
-    keeping = keeping or Keeping()
-    bus, presence = RedisBus(link, node_id, keeping), RedisPresence(link, node_id)
+    keeping = keeping or Retention()
+    bus, presence = RedisBus(link, replica_id, keeping), RedisPresence(link, replica_id)
 
     async def restore() -> bool:
         await presence.restore()

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from happy.adapters.full.redis.scripts import PUBLISH, RECOVER
 from happy.adapters.full.redis.wire import pack_some
-from happy.domain.values import AccountId, NodeId
+from happy.domain.values import AccountId, ReplicaId
 
 PLACE_SECONDS = 3600
 """How long the last place of a silent account is known: much longer than anybody is waited for."""
@@ -22,7 +22,7 @@ MOST_HEADS = 4_096
 Ask = Callable[..., Awaitable[Any]]
 
 
-class Keeping(Struct, frozen=True, kw_only=True):
+class Retention(Struct, frozen=True, kw_only=True):
     """What Redis keeps of each account for nodes and clients that were away."""
 
     seconds: int = 240
@@ -46,7 +46,7 @@ class Kept(NamedTuple):
 class RedisFrames:
     """Commands that publish frames, and questions for them."""
 
-    def __init__(self, prefix: str, keeping: Keeping) -> None:
+    def __init__(self, prefix: str, keeping: Retention) -> None:
         self.keeping = keeping
         self._prefix = prefix
         self._publish = self._recover = b""
@@ -64,15 +64,15 @@ class RedisFrames:
     def channel(self, account_id: AccountId) -> str:
         return f"{self._prefix}e:{account_id}"
 
-    def publication(self, account_id: AccountId, node_id: NodeId, number: int, frame: bytes) -> bytes:
+    def publication(self, account_id: AccountId, replica_id: ReplicaId, number: int, frame: bytes) -> bytes:
         """The command that publishes a frame; repeated, it does nothing. Numbers of one node only grow."""
-        head = self._heads(account_id, node_id)
+        head = self._heads(account_id, replica_id)
         return b"".join((head, pack_some((frame,)), self._bounds, pack_some((number,))))
 
-    def _head(self, account_id: AccountId, node_id: NodeId) -> bytes:
+    def _head(self, account_id: AccountId, replica_id: ReplicaId) -> bytes:
         """The command up to the frame. It is the same for each event of an account."""
         prefix = self._prefix
-        last = f"{prefix}u:{account_id}:{node_id}"
+        last = f"{prefix}u:{account_id}:{replica_id}"
         keys = (*self._keys(account_id), f"{prefix}quiet", f"{prefix}sizes", last)
         parts = ("EVALSHA", self._publish, len(keys), *keys, self.channel(account_id), account_id)
         return b"*%d\r\n%b" % (len(parts) + BEHIND_HEAD, pack_some(parts))

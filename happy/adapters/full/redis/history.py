@@ -6,7 +6,7 @@ from happy.adapters.full.redis.link import RedisLink
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Kept, Origin
 from happy.domain.stream_position import Position
-from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 
 class RedisHistory:
@@ -23,13 +23,13 @@ class RedisHistory:
         place, epoch = self._bus.heard(account_id), self._bus.epoch
         if place is None or epoch is None:
             return None
-        return Position(epoch, place, {self._bus.node_id: self._bus.number})
+        return Position(epoch, place, {self._bus.replica_id: self._bus.number})
 
     def mark(self, account_id: AccountId) -> str:
         """The same as `position(...).text()`: it is made for every event."""
         bus = self._bus
         place = bus.heard(account_id)
-        return "" if place is None else f"{bus.epoch}.{place:x}.{bus.node_id}.{bus.number:x}"
+        return "" if place is None else f"{bus.epoch}.{place:x}.{bus.replica_id}.{bus.number:x}"
 
     async def since(self, account_id: AccountId, position: Position, *, unbroken: bool) -> list[Kept] | None:
         """The frames up to the place heard here, and all of this node's own: they are asked for after these.
@@ -46,12 +46,14 @@ class RedisHistory:
         if not complete or await self._is_owed(account_id, position):
             return None
         found = (_kept(place, message, heard) for place, message in kept.frames)
-        return [event for event in found if not event.ahead or event.origin.node_id == self._bus.node_id]
+        return [
+            event for event in found if not event.ahead or event.origin.replica_id == self._bus.replica_id
+        ]
 
     async def _is_owed(self, account_id: AccountId, position: Position) -> bool:
         """Whether a node that the client was connected to was killed before it published everything."""
-        nodes = (node_id for node_id in position.known if node_id != self._bus.node_id)
-        owed = [await self._bus.unpublished.has_marked(node_id, account_id) for node_id in nodes]
+        nodes = (replica_id for replica_id in position.known if replica_id != self._bus.replica_id)
+        owed = [await self._bus.unpublished.has_marked(replica_id, account_id) for replica_id in nodes]
         return any(owed)
 
     def ended(self, connection_id: ConnectionId, note: bytes) -> None:
@@ -75,7 +77,7 @@ def _is_whole(frame: tuple[int, bytes]) -> bool:
 
 def _kept(place: int, message: bytes, heard: int) -> Kept:
     sender, number, at, _ = HEADER.unpack_from(message)
-    origin = Origin(NodeId(sender.decode()), number, at)
+    origin = Origin(ReplicaId(sender.decode()), number, at)
     return Kept(min(place, heard), origin, message[HEADER.size :], ahead=place > heard)
 
 

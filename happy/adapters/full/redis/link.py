@@ -30,8 +30,8 @@ PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0)
 RECENT_SECONDS = 5.0
 """How long what Redis has confirmed may be sent again, should Redis lose its memory just then."""
 
-MOST_WAITING = 50_000
-MOST_BYTES = 64 * 1024 * 1024
+MAX_WAITING = 50_000
+MAX_BYTES = 64 * 1024 * 1024
 BATCH = 512
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class RedisLink:
         """
         self._waiting.append(entry := Entry(command, subject=subject, again=again))
         self._waiting_bytes += len(entry.packed)
-        while len(self._waiting) > MOST_WAITING or self._waiting_bytes > MOST_BYTES:
+        while len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_BYTES:
             self._drop(self._waiting.popleft())
         self._work.set()
 
@@ -265,7 +265,7 @@ class RedisLink:
     def _remember(self, entry: Entry) -> None:
         entry.since = now = time.monotonic()
         self._recent.append(entry)
-        while self._recent[0].since < now - RECENT_SECONDS or len(self._recent) > MOST_WAITING:
+        while self._recent[0].since < now - RECENT_SECONDS or len(self._recent) > MAX_WAITING:
             self._recent.popleft()
 
     async def _watch(self) -> None:

@@ -10,7 +10,7 @@ from happy.adapters.full.redis.scripts import HOLDERS
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
 from happy.domain.ports.pubsub import Holder
-from happy.domain.values import AccountId, ConnectionId, NodeId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 LEASE_SECONDS = 10
 CLAIM_SECONDS = 3600
@@ -24,10 +24,10 @@ Claims = dict[str, dict[str, str]]
 class RedisPresence:
     """Claims are remembered here as well, and made again when Redis has lost them."""
 
-    def __init__(self, link: RedisLink, node_id: NodeId) -> None:
-        assert len(node_id) == NODE_LENGTH, "the script of Redis takes it apart by its length"
+    def __init__(self, link: RedisLink, replica_id: ReplicaId) -> None:
+        assert len(replica_id) == NODE_LENGTH, "the script of Redis takes it apart by its length"
         self._link = link
-        self._node_id = node_id
+        self._node_id = replica_id
         self._prefix = link.prefix
         self._holders = b""
         self._mine: Claims = {}
@@ -90,11 +90,11 @@ class RedisPresence:
         newest_first = sorted(found.items(), key=lambda item: _order(item[1]), reverse=True)
         return [_holder(member, value) for member, value in newest_first]
 
-    async def is_alive(self, node_id: NodeId, channel: str) -> bool:
-        if node_id == self._node_id:
+    async def is_alive(self, replica_id: ReplicaId, channel: str) -> bool:
+        if replica_id == self._node_id:
             return True
         _, listeners = await self._link.ask("PUBSUB", "NUMSUB", channel)
-        return bool(listeners) and bool(await self._link.ask("EXISTS", f"{self._prefix}node:{node_id}"))
+        return bool(listeners) and bool(await self._link.ask("EXISTS", f"{self._prefix}node:{replica_id}"))
 
     async def restore(self) -> None:
         """Say that this node is alive, and make its claims again."""
@@ -128,12 +128,12 @@ class RedisPresence:
 
 
 def _member(holder: Holder) -> str:
-    return holder.node_id + holder.connection_id
+    return holder.replica_id + holder.connection_id
 
 
 def _holder(member: str, value: str) -> Holder:
-    node_id, connection_id = member[:NODE_LENGTH], member[NODE_LENGTH:]
-    return Holder(NodeId(node_id), ConnectionId(connection_id), int(value.partition(":")[0]))
+    replica_id, connection_id = member[:NODE_LENGTH], member[NODE_LENGTH:]
+    return Holder(ReplicaId(replica_id), ConnectionId(connection_id), int(value.partition(":")[0]))
 
 
 def _order(value: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from happy.adapters.full.redis.link import RedisLink
 from happy.adapters.full.redis.scripts import ALIVE
 from happy.adapters.steady_clock import steady_time
-from happy.domain.values import AccountId, NodeId
+from happy.domain.values import AccountId, ReplicaId
 
 RENEW_SECONDS = 10.0
 OLD_SECONDS = 30
@@ -32,14 +32,14 @@ class Silence(NamedTuple):
 class RedisUnpublished:
     """Marks are on the clock of the node that made them, and so is the time when it was last alive."""
 
-    def __init__(self, link: RedisLink, node_id: NodeId) -> None:
+    def __init__(self, link: RedisLink, replica_id: ReplicaId) -> None:
         self._link = link
-        self._node_id = node_id
+        self._node_id = replica_id
         self._nodes = f"{link.prefix}nodes"
-        self._mine = self._key(node_id)
+        self._mine = self._key(replica_id)
         self._open: Counter[AccountId] = Counter()  # commits that are not published yet
         self._marks: dict[AccountId, float] = {}
-        self._silent: dict[NodeId, Silence] = {}
+        self._silent: dict[ReplicaId, Silence] = {}
         self._alive = b""
 
     def expect(self, account_id: AccountId) -> None:
@@ -78,13 +78,16 @@ class RedisUnpublished:
             known = before.get(node, Silence(0, now))
             self._silent[node] = Silence(known.times + 1, known.since)
 
-    async def has_marked(self, node_id: NodeId, account_id: AccountId) -> bool:
+    async def has_marked(self, replica_id: ReplicaId, account_id: AccountId) -> bool:
         """Whether a node that does not listen any more may have owed events to an account."""
-        ask, channel = self._link.ask, f"{self._link.prefix}m:{node_id}"
+        ask, channel = self._link.ask, f"{self._link.prefix}m:{replica_id}"
         _, listeners = await ask("PUBSUB", "NUMSUB", channel)
         if listeners:
             return False
-        mark, alive = await ask("ZSCORE", self._key(node_id), account_id), await self._last_alive(node_id)
+        mark, alive = (
+            await ask("ZSCORE", self._key(replica_id), account_id),
+            await self._last_alive(replica_id),
+        )
         return mark is not None and float(mark) >= alive - OLD_SECONDS
 
     def leave(self) -> None:
@@ -99,22 +102,22 @@ class RedisUnpublished:
         if published:
             self._link.send("ZREM", self._mine, *published)
 
-    async def _say_alive(self) -> list[NodeId]:
+    async def _say_alive(self) -> list[ReplicaId]:
         """The nodes that do not listen, though they did not say that they would end."""
         now = int(steady_time())
         times = (now, now - OLD_SECONDS, REMEMBERED_SECONDS)
         keys = (self._nodes, self._mine)
         channels = f"{self._link.prefix}m:"
         silent = await self._link.ask_first("EVALSHA", self._alive, 2, *keys, self._node_id, channels, *times)
-        return [NodeId(name.decode()) for name in silent]
+        return [ReplicaId(name.decode()) for name in silent]
 
-    async def _marks_of(self, node_id: NodeId) -> list[AccountId]:
-        since = await self._last_alive(node_id) - OLD_SECONDS
-        marked = await self._link.ask_first("ZRANGEBYSCORE", self._key(node_id), since, "+inf")
+    async def _marks_of(self, replica_id: ReplicaId) -> list[AccountId]:
+        since = await self._last_alive(replica_id) - OLD_SECONDS
+        marked = await self._link.ask_first("ZRANGEBYSCORE", self._key(replica_id), since, "+inf")
         return [AccountId(name.decode()) for name in marked]
 
-    async def _last_alive(self, node_id: NodeId) -> int:
-        return int(float(await self._link.ask_first("ZSCORE", self._nodes, node_id) or 0))
+    async def _last_alive(self, replica_id: ReplicaId) -> int:
+        return int(float(await self._link.ask_first("ZSCORE", self._nodes, replica_id) or 0))
 
-    def _key(self, node_id: NodeId) -> str:
-        return f"{self._link.prefix}d:{node_id}"
+    def _key(self, replica_id: ReplicaId) -> str:
+        return f"{self._link.prefix}d:{replica_id}"
