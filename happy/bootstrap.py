@@ -3,10 +3,9 @@
 import secrets
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import msgspec
 
@@ -19,6 +18,7 @@ from happy.domain.attachments import AttachmentNames
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.repository import Store
 from happy.domain.values import Millis, ReplicaId
+from happy.gateway.dispatch import ASGIApp, dispatch
 from happy.gateway.engine import EngineSettings, PathPrefix
 from happy.gateway.engine import Server as Engine
 from happy.gateway.events.artifacts import ArtifactEvents
@@ -66,13 +66,6 @@ from happy.services.vendor_tokens import VendorTokenService
 from happy.services.voice import VoiceService
 from happy.settings import Full, Light
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
-
-REALTIME_PATH = "/v1/updates/"
-NORMAL_CLOSURE = 1000
 SOCKETS_SECONDS = 2.0
 """How long closing all sockets may take at shutdown."""
 
@@ -277,23 +270,6 @@ def counting(store: Store, metrics: Metrics) -> Job:
         metrics.gauges.records = msgspec.structs.asdict(rows)
 
     return repeat("count rows", 60, count_rows, at_once=True)
-
-
-def dispatch(engine: Engine, http: ASGIApp, prefix: PathPrefix) -> ASGIApp:
-    """The realtime path goes to the engine, every other request to HTTP; both without the path prefix."""
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if prefix.value or scope["path"].startswith("//"):
-            scope["raw_path"] = prefix.strip(scope["raw_path"].decode("latin-1")).encode("latin-1")
-            scope["path"] = prefix.strip(scope["path"])
-        if scope["path"] == REALTIME_PATH:
-            await engine(scope, receive, send)
-        elif scope["type"] == "http":
-            await http(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": NORMAL_CLOSURE})
-
-    return app
 
 
 def system_clock() -> Millis:

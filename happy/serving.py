@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import uvicorn
 
-from happy.bootstrap import Application, ASGIApp, open_application
+from happy.bootstrap import Application, open_application
 from happy.domain.errors import StartupError
+from happy.gateway.dispatch import ASGIApp
 from happy.http.framework.delivery import DeliveringHttp
 from happy.http.framework.open_files import raise_limit
 from happy.settings import Full, Light

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from happy.domain.ports.pubsub import Holder, OnFrame, OnMessage, OnResync
+from happy.domain.ports.pubsub import Holder, OnEnvelope, OnMessage, OnResync
 from happy.domain.values import AccountId, ReplicaId
 
 
@@ -11,25 +11,25 @@ class MemoryBus:
 
     has_peers = False
 
-    def listen(self, on_frame: OnFrame, on_resync: OnResync) -> None:
+    def listen(self, on_envelope: OnEnvelope, on_resync: OnResync) -> None:
         pass
 
-    def publish(self, account_id: AccountId, frame: bytes) -> None:
+    def publish(self, account_id: AccountId, envelope: bytes) -> None:
         pass
 
-    def expect(self, account_id: AccountId) -> None:
+    def begin_commit(self, account_id: AccountId) -> None:
         pass
 
-    def settle(self, account_id: AccountId) -> None:
+    def end_commit(self, account_id: AccountId) -> None:
         pass
 
     def resync(self, account_id: AccountId) -> None:
         pass
 
-    async def watch(self, account_id: AccountId) -> None:
+    async def subscribe(self, account_id: AccountId) -> None:
         pass
 
-    def unwatch(self, account_id: AccountId) -> None:
+    def unsubscribe(self, account_id: AccountId) -> None:
         pass
 
 

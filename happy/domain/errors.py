@@ -36,7 +36,7 @@ class Unavailable(HappyError):
     """A backing service did not answer."""
 
 
-class Uncertain(Unavailable):
+class CommitInDoubt(Unavailable):
     """A backing service did not answer; it may have done what it was asked."""
 
 

@@ -22,7 +22,7 @@ class Header(Struct, frozen=True, array_like=True):
 _header = msgspec.json.Decoder(Header).decode
 
 
-class Frame(NamedTuple):
+class Envelope(NamedTuple):
     """What nodes need to deliver an event. The payload is not looked at."""
 
     audience: Audience
@@ -31,15 +31,15 @@ class Frame(NamedTuple):
     payload: bytes
 
 
-def encode(frame: Frame) -> bytes:
-    header = _encode(Header(frame.audience, frame.skip))
-    return header + b"\n" + frame.name.encode() + b"\n" + frame.payload
+def encode(envelope: Envelope) -> bytes:
+    header = _encode(Header(envelope.audience, envelope.skip))
+    return header + b"\n" + envelope.name.encode() + b"\n" + envelope.payload
 
 
-def decode(raw: bytes) -> Frame:
+def decode(raw: bytes) -> Envelope:
     header, name, payload = raw.split(b"\n", 2)
     decoded = _header(header)
-    return Frame(decoded.audience, decoded.skip, name.decode(), payload)
+    return Envelope(decoded.audience, decoded.skip, name.decode(), payload)
 
 
 def encode_signal(kind: str, text: str) -> bytes:

@@ -10,17 +10,17 @@ import msgspec
 from happy.domain.events import Audience, Ephemeral, Scope, Update
 from happy.domain.ports.pubsub import EventBus, OnResponse, Origin
 from happy.domain.values import AccountId, ConnectionId
-from happy.gateway import envelope as frames
+from happy.gateway import envelope as envelopes
 from happy.gateway.connections import AccountConnections
 from happy.gateway.engine import Ack, Socket, encode_event
-from happy.gateway.envelope import Frame
+from happy.gateway.envelope import Envelope
 from happy.gateway.handshake import Handshake
 from happy.gateway.in_flight import InFlight, SharedBounds
 from happy.gateway.recovery.history import Event, already_delivered
 from happy.gateway.recovery.recovery import Recovery
 
 if TYPE_CHECKING:
-    from happy.domain.stream_position import Position
+    from happy.domain.stream_position import StreamPosition
     from happy.gateway.recovery.session import RecoverableSession
 
 NO_LABELS = ("", "")
@@ -76,7 +76,7 @@ class Connection:
         self.calls = 0
         self.past: RecoverableSession | None = None
         self.since = 0  # what was published before that, its client has read
-        self.heard: Position | None = None  # on another node; it must not hear that again
+        self.heard: StreamPosition | None = None  # on another node; it must not hear that again
 
         self._shared = shared
         self._in_flight: InFlight | None = None  # most connections never need it
@@ -113,7 +113,7 @@ Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None]
 
 
 class Hub:
-    """Implements the domain's `EventSink` and `LocalConnections`. Nothing but `watch` ever waits."""
+    """Implements the domain's `EventSink` and `LocalConnections`. Nothing but `subscribe` ever waits."""
 
     def __init__(self, recovery: Recovery | None = None) -> None:
         self.recovery = recovery
@@ -126,17 +126,17 @@ class Hub:
     def attach(self, bus: EventBus) -> None:
         """Carry events to other nodes too; the bus needs the hub's callback to be made."""
         self._bus = bus if bus.has_peers else None
-        bus.listen(self.on_frame, self.on_resync)
+        bus.listen(self.on_envelope, self.on_resync)
 
-    async def watch(self, account_id: AccountId) -> None:
+    async def subscribe(self, account_id: AccountId) -> None:
         """Returns when this node hears what other nodes publish for the account."""
         if self._bus is not None:
-            await self._bus.watch(account_id)
+            await self._bus.subscribe(account_id)
 
-    def unwatch(self, account_id: AccountId) -> None:
+    def unsubscribe(self, account_id: AccountId) -> None:
         """This node has no connection of the account any more."""
         if self._bus is not None:
-            self._bus.unwatch(account_id)
+            self._bus.unsubscribe(account_id)
 
     def add(self, connection: Connection) -> None:
         connections = self._accounts.get(connection.account_id)
@@ -154,7 +154,7 @@ class Hub:
             if not connections:
                 del self._accounts[connection.account_id]
 
-    def watches(self, account_id: AccountId) -> bool:
+    def has_connections(self, account_id: AccountId) -> bool:
         """Whether any connection of the account is here."""
         return account_id in self._accounts
 
@@ -178,19 +178,19 @@ class Hub:
     ) -> None:
         payload = _encode(event)
         if self._bus is not None:
-            frame = Frame(audience, skip, event.name, payload)
-            self._bus.publish(account_id, frames.encode(frame))
+            envelope = Envelope(audience, skip, event.name, payload)
+            self._bus.publish(account_id, envelopes.encode(envelope))
         self._deliver(account_id, Event(audience, skip, event.name, payload))
 
-    def expect(self, account_id: AccountId) -> None:
+    def begin_commit(self, account_id: AccountId) -> None:
         if self._bus is not None:
-            self._bus.expect(account_id)
+            self._bus.begin_commit(account_id)
 
-    def settle(self, account_id: AccountId) -> None:
+    def end_commit(self, account_id: AccountId) -> None:
         if self._bus is not None:
-            self._bus.settle(account_id)
+            self._bus.end_commit(account_id)
 
-    def doubt(self, account_id: AccountId) -> None:
+    def in_doubt(self, account_id: AccountId) -> None:
         if account_id not in self.doubted:  # else it happens once more anyway
             self.doubted.add(account_id)
             loop = asyncio.get_running_loop()
@@ -204,7 +204,7 @@ class Hub:
     def signal(self, account_id: AccountId, kind: str, text: str) -> None:
         """Tell the other nodes that have connections of the account something that no client hears."""
         if self._bus is not None:
-            self._bus.publish(account_id, frames.encode_signal(kind, text))
+            self._bus.publish(account_id, envelopes.encode_signal(kind, text))
 
     def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
         self._signals[kind] = handler
@@ -220,14 +220,14 @@ class Hub:
             if before is None or connection.since < before:
                 connection.socket.close()
 
-    def on_frame(self, account_id: AccountId, frame: bytes, origin: Origin) -> None:
+    def on_envelope(self, account_id: AccountId, envelope: bytes, origin: Origin) -> None:
         """Deliver what another node published; its payload is not looked at."""
-        if frame.startswith(frames.SIGNAL):
-            kind, text = frames.decode_signal(frame)
+        if envelope.startswith(envelopes.SIGNAL):
+            kind, text = envelopes.decode_signal(envelope)
             if (handler := self._signals.get(kind)) is not None:
                 handler(account_id, text)
         else:
-            self._deliver(account_id, Event(*frames.decode(frame), origin))
+            self._deliver(account_id, Event(*envelopes.decode(envelope), origin))
 
     def _deliver(self, account_id: AccountId, event: Event) -> None:
         connections, recovery = self._accounts.get(account_id), self.recovery

@@ -1,4 +1,7 @@
-"""The realtime side of the server: sockets come, speak and go (protocol: realtime#transport-settings)."""
+"""Authenticates sockets, dispatches their events, cleans up when they disconnect.
+
+protocol: realtime#transport-settings
+"""
 
 import asyncio
 import logging
@@ -24,17 +27,9 @@ from happy.services.identity import IdentityService
 from happy.services.messages import MessageService
 
 LINGER_SECONDS = 30.0
-COUNTED = frozenset(
-    {
-        "message",
-        "session-alive",
-        "machine-alive",
-        "artifact-read",
-        "artifact-update",
-        "artifact-create",
-        "artifact-delete",
-    }
-)
+COUNTED = frozenset(["message", "session-alive", "machine-alive"]) | {
+    f"artifact-{what}" for what in ("read", "update", "create", "delete")
+}
 """Events that operators watch."""
 
 RETURNED = "returned"
@@ -119,7 +114,7 @@ class Gateway:
         """Hear the account. A client that was lost a moment ago is the connection that it was."""
         self._stay(account_id)
         try:
-            await self._hub.watch(account_id)
+            await self._hub.subscribe(account_id)
             if self._recovery is None:
                 return None
             past = await self._recovery.claim(account_id, asked, socket.close)
@@ -171,7 +166,7 @@ class Gateway:
         if reason == GOODBYE:
             self._recovery.left(connection.past)
         else:
-            self._recovery.lost(connection.past, connection.socket.confirmed)
+            self._recovery.lost(connection.past, connection.socket.last_acknowledged)
 
     async def disconnected(self, socket: Socket, reason: str) -> None:
         """Called once per connected socket, after its last event."""
@@ -220,7 +215,7 @@ class Gateway:
             leaving.cancel()
 
     def _leave_if_quiet(self, account_id: AccountId) -> None:
-        if not self._hub.watches(account_id):
+        if not self._hub.has_connections(account_id):
             self._leave_later(account_id)
 
     def _leave_later(self, account_id: AccountId) -> None:
@@ -231,12 +226,12 @@ class Gateway:
 
     def _leave(self, account_id: AccountId) -> None:
         del self._leaving[account_id]
-        if self._hub.watches(account_id):
+        if self._hub.has_connections(account_id):
             return
         if self._recovery is not None and self._recovery.awaits(account_id):
             self._leave_later(account_id)
             return
-        self._hub.unwatch(account_id)
+        self._hub.unsubscribe(account_id)
         if self._recovery is not None:
             self._recovery.forget(account_id)
 

@@ -3,7 +3,7 @@
 from asyncio import CancelledError
 from collections.abc import Sequence
 
-from happy.domain.errors import Uncertain
+from happy.domain.errors import CommitInDoubt
 from happy.domain.events import NewMessage, Update, to_session
 from happy.domain.ids import new_id, update_id
 from happy.domain.listing import Large
@@ -36,15 +36,15 @@ class MessageService:
         `skip` is the connection that must not hear its own message. Raises NotFound.
         """
         now = self._clock()
-        self._sink.expect(account_id)
+        self._sink.begin_commit(account_id)
         try:
             appended = await self._log.append(account_id, session_id, _drafts(contents, now), now)
             self._announce(account_id, session_id, appended, now, skip)
-        except (Uncertain, CancelledError):
-            self._sink.doubt(account_id)
+        except (CommitInDoubt, CancelledError):
+            self._sink.in_doubt(account_id)
             raise
         finally:
-            self._sink.settle(account_id)
+            self._sink.end_commit(account_id)
         return sorted(appended.existing + appended.created, key=lambda message: message.seq)
 
     def _announce(

@@ -4,7 +4,7 @@ from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Set
 from typing import TypeVar
 
-from happy.domain.errors import Uncertain
+from happy.domain.errors import CommitInDoubt
 from happy.domain.events import Audience, Body, Update
 from happy.domain.ids import update_id
 from happy.domain.ports.clock import Clock
@@ -62,7 +62,7 @@ class UnitOfWork:
             changes = Changes(tx, now)
             result = await use_case(changes)
             for account_id in changes.accounts - expected:
-                self._sink.expect(account_id)
+                self._sink.begin_commit(account_id)
             expected.update(changes.accounts)
             return result, await changes.stamp()
 
@@ -70,11 +70,11 @@ class UnitOfWork:
             result, announcements = await self._store.write(body)
             for account_id, audience, update in announcements:
                 self._sink.publish(account_id, update, audience, skip=skip)
-        except (Uncertain, CancelledError):
+        except (CommitInDoubt, CancelledError):
             for account_id in expected:
-                self._sink.doubt(account_id)
+                self._sink.in_doubt(account_id)
             raise
         finally:
             for account_id in expected:
-                self._sink.settle(account_id)
+                self._sink.end_commit(account_id)
         return result

@@ -30,12 +30,12 @@ class Node:
     link: NodeLink
     presence: Presence
     history: SharedHistory | None = None
-    frames: list[tuple[AccountId, bytes]] = field(default_factory=list)
+    envelopes: list[tuple[AccountId, bytes]] = field(default_factory=list)
     messages: list[tuple[ReplicaId, bytes]] = field(default_factory=list)
     gaps: list[AccountId] = field(default_factory=list)
 
-    def hear(self, account_id: AccountId, frame: bytes, origin: Origin) -> None:
-        self.frames.append((account_id, frame))
+    def hear(self, account_id: AccountId, envelope: bytes, origin: Origin) -> None:
+        self.envelopes.append((account_id, envelope))
 
     def lack(self, account_id: AccountId, before: int | None = None) -> None:
         self.gaps.append(account_id)

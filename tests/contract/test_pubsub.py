@@ -23,21 +23,21 @@ def holder(node: Node, connection: str) -> Holder:
 
 async def test_a_frame_never_comes_back_to_its_publisher(nodes: Nodes) -> None:
     node, _ = nodes
-    await node.bus.watch(ACCOUNT)
+    await node.bus.subscribe(ACCOUNT)
     node.bus.publish(ACCOUNT, b"frame")
     node.bus.publish(OTHER, b"frame")
 
-    assert [] == node.frames
+    assert [] == node.envelopes
 
 
 async def test_an_account_can_be_watched_and_left_again_and_again(nodes: Nodes) -> None:
     node, _ = nodes
     for _ in range(3):
-        await node.bus.watch(ACCOUNT)
-        await node.bus.watch(ACCOUNT)
-        node.bus.unwatch(ACCOUNT)
-        node.bus.unwatch(ACCOUNT)
-    node.bus.unwatch(OTHER)
+        await node.bus.subscribe(ACCOUNT)
+        await node.bus.subscribe(ACCOUNT)
+        node.bus.unsubscribe(ACCOUNT)
+        node.bus.unsubscribe(ACCOUNT)
+    node.bus.unsubscribe(OTHER)
 
 
 # -- the link --------------------------------------------------------------------------------------------

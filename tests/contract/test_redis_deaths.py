@@ -13,7 +13,7 @@ from tests.contract.flavors import Node, open_node
 from tests.support.redis_server import OwnRedis, Wire, own_redis
 
 if TYPE_CHECKING:
-    from happy.domain.stream_position import Position
+    from happy.domain.stream_position import StreamPosition
 
 pytestmark = pytest.mark.services
 ACCOUNT, OTHER = AccountId("account"), AccountId("other")
@@ -35,7 +35,7 @@ def redis(tmp_path: Path) -> Iterator[OwnRedis]:
 async def survivor(redis: OwnRedis) -> AsyncIterator[Node]:
     async with open_node(redis.url) as node:
         for account in (ACCOUNT, OTHER):
-            await node.bus.watch(account)
+            await node.bus.subscribe(account)
         yield node
 
 
@@ -45,9 +45,9 @@ async def until_gaps(node: Node, *accounts: AccountId) -> None:
             await asyncio.sleep(0.02)
 
 
-async def expect(node: Node, account: AccountId) -> None:
+async def begin_commit(node: Node, account: AccountId) -> None:
     """The node is about to commit, and that is known."""
-    node.bus.expect(account)
+    node.bus.begin_commit(account)
     await asyncio.sleep(0.15)
 
 
@@ -55,7 +55,7 @@ async def test_a_killed_node_is_a_gap_for_exactly_what_it_was_about_to_commit(
     redis: OwnRedis, survivor: Node
 ) -> None:
     async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        await expect(node, ACCOUNT)
+        await begin_commit(node, ACCOUNT)
         await wire.cut()
         await until_gaps(survivor, ACCOUNT)
         await asyncio.sleep(0.5)
@@ -65,7 +65,7 @@ async def test_a_killed_node_is_a_gap_for_exactly_what_it_was_about_to_commit(
 
 async def test_a_node_that_ends_in_order_owes_nothing(redis: OwnRedis, survivor: Node) -> None:
     async with open_node(redis.url) as node:
-        await expect(node, ACCOUNT)
+        await begin_commit(node, ACCOUNT)
     await asyncio.sleep(0.8)
 
     assert [] == survivor.gaps
@@ -75,9 +75,9 @@ async def test_a_killed_node_that_has_published_everything_owes_nothing(
     redis: OwnRedis, survivor: Node
 ) -> None:
     async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        node.bus.expect(ACCOUNT)
+        node.bus.begin_commit(ACCOUNT)
         node.bus.publish(ACCOUNT, b"1")
-        node.bus.settle(ACCOUNT)
+        node.bus.end_commit(ACCOUNT)
         await asyncio.sleep(0.3)
         await wire.cut()
         await asyncio.sleep(0.8)
@@ -87,7 +87,7 @@ async def test_a_killed_node_that_has_published_everything_owes_nothing(
 
 async def test_a_wire_that_breaks_for_a_moment_is_no_death(redis: OwnRedis, survivor: Node) -> None:
     async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        await expect(node, ACCOUNT)
+        await begin_commit(node, ACCOUNT)
         await wire.cut()
         await wire.mend()
         await asyncio.sleep(1)
@@ -97,7 +97,7 @@ async def test_a_wire_that_breaks_for_a_moment_is_no_death(redis: OwnRedis, surv
 
 async def test_marks_come_back_after_redis_forgot_them(redis: OwnRedis, survivor: Node) -> None:
     async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        await expect(node, ACCOUNT)
+        await begin_commit(node, ACCOUNT)
         redis.stop()
         redis.start()
         async with asyncio.timeout(SOON):
@@ -116,7 +116,7 @@ def up(node: Node) -> bool:
 
 async def test_a_break_off_is_a_gap_on_the_other_nodes(redis: OwnRedis, survivor: Node) -> None:
     async with open_node(redis.url) as node:
-        await node.bus.watch(ACCOUNT)
+        await node.bus.subscribe(ACCOUNT)
         node.bus.resync(ACCOUNT)
         await until_gaps(survivor, ACCOUNT)
 
@@ -129,15 +129,15 @@ async def test_a_client_of_a_killed_node_reads_again_if_something_was_owed(
     assert survivor.history is not None
     async with Wire(redis.port) as wire, open_node(wire.url) as node:
         assert node.history is not None
-        told: dict[AccountId, Position] = {}
+        told: dict[AccountId, StreamPosition] = {}
         for account in (ACCOUNT, OTHER):
-            await node.bus.watch(account)
+            await node.bus.subscribe(account)
             node.bus.publish(account, b"1")
-            await expect(node, AccountId("another"))
+            await begin_commit(node, AccountId("another"))
             position = node.history.position(account)
             assert position is not None
             told[account] = position
-        await expect(node, ACCOUNT)
+        await begin_commit(node, ACCOUNT)
         assert [] == await survivor.history.since(ACCOUNT, told[ACCOUNT], unbroken=True)
         await wire.cut()
         await asyncio.sleep(0.2)
@@ -154,10 +154,10 @@ async def test_after_a_node_was_killed_nobody_from_before_recovers_on_any_other(
         assert survivor.history is not None
         assert another.history is not None
         for account in (ACCOUNT, OTHER):
-            await another.bus.watch(account)
+            await another.bus.subscribe(account)
         told = {account: survivor.history.position(account) for account in (ACCOUNT, OTHER)}
         async with Wire(redis.port) as wire, open_node(wire.url) as node:
-            await expect(node, ACCOUNT)
+            await begin_commit(node, ACCOUNT)
             await wire.cut()
             async with asyncio.timeout(SOON):
                 while not (survivor.gaps and another.gaps):  # noqa: ASYNC110 - it looks from outside

@@ -11,7 +11,7 @@ import pytest
 from happy.adapters.full.redis.client import Redis, open_redis
 from happy.adapters.full.redis.envelopes import Retention
 from happy.domain.errors import Unavailable
-from happy.domain.stream_position import Position
+from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from tests.support.redis_server import OwnRedis, own_redis
 
@@ -36,8 +36,8 @@ class Cluster:
 
     async def node(self, replica_id: ReplicaId = HERE, account: AccountId = ACCOUNT, **bounds: int) -> Redis:
         redis = await self._stack.enter_async_context(open_redis(self._url, replica_id, Retention(**bounds)))
-        redis.bus.listen(lambda _account, frame, _origin: self.heard.append(frame), lambda *_: None)
-        await redis.bus.watch(account)
+        redis.bus.listen(lambda _account, envelope, _origin: self.heard.append(envelope), lambda *_: None)
+        await redis.bus.subscribe(account)
         return redis
 
 
@@ -47,12 +47,12 @@ async def cluster(redis: OwnRedis) -> AsyncIterator[Cluster]:
         yield Cluster(redis.url, stack)
 
 
-def publish(node: Redis, *frames: str, account: AccountId = ACCOUNT) -> None:
-    for frame in frames:
-        node.bus.publish(account, frame.encode())
+def publish(node: Redis, *envelopes: str, account: AccountId = ACCOUNT) -> None:
+    for envelope in envelopes:
+        node.bus.publish(account, envelope.encode())
 
 
-async def position(node: Redis, account: AccountId = ACCOUNT) -> Position:
+async def position(node: Redis, account: AccountId = ACCOUNT) -> StreamPosition:
     """How far the node has heard, once what it published has a place."""
     await node.link.ask("PING")
     await asyncio.sleep(0.05)
@@ -61,11 +61,11 @@ async def position(node: Redis, account: AccountId = ACCOUNT) -> Position:
     return found
 
 
-async def since(node: Redis, told: Position, *, unbroken: bool = True) -> list[str] | None:
+async def since(node: Redis, told: StreamPosition, *, unbroken: bool = True) -> list[str] | None:
     await node.link.ask("PING")
     await asyncio.sleep(0.05)
     kept = await node.history.since(ACCOUNT, told, unbroken=unbroken)
-    return None if kept is None else [event.frame.decode() for event in kept]
+    return None if kept is None else [event.envelope.decode() for event in kept]
 
 
 async def test_what_was_published_after_a_position_is_there_in_order(cluster: Cluster) -> None:
@@ -146,7 +146,7 @@ async def test_a_frame_beyond_the_bound_is_published_and_not_kept(cluster: Clust
     publish(here, "x" * 6_000)
     after = await position(there)
 
-    assert [6_000] == [len(frame) for frame in cluster.heard]
+    assert [6_000] == [len(envelope) for envelope in cluster.heard]
     assert await since(here, start) is None
     assert [] == await since(here, after)
 

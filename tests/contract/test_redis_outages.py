@@ -39,7 +39,7 @@ async def sender(redis: OwnRedis) -> AsyncIterator[Node]:
 async def listener(url: str, *accounts: AccountId) -> AsyncIterator[Node]:
     async with open_node(url) as node:
         for account in accounts:
-            await node.bus.watch(account)
+            await node.bus.subscribe(account)
         yield node
 
 
@@ -50,7 +50,7 @@ async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
 
 
 def heard(node: Node, account: AccountId = ACCOUNT) -> list[int]:
-    return [int(frame) for of, frame in node.frames if of == account]
+    return [int(envelope) for of, envelope in node.envelopes if of == account]
 
 
 def send(node: Node, *numbers: int, account: AccountId = ACCOUNT) -> None:
@@ -59,20 +59,20 @@ def send(node: Node, *numbers: int, account: AccountId = ACCOUNT) -> None:
 
 
 async def test_frames_arrive_in_order_and_never_at_their_sender(redis: OwnRedis, sender: Node) -> None:
-    await sender.bus.watch(ACCOUNT)
+    await sender.bus.subscribe(ACCOUNT)
     async with listener(redis.url, ACCOUNT) as node:
         send(sender, *range(1000))
-        await until(lambda: len(node.frames) == 1000)
+        await until(lambda: len(node.envelopes) == 1000)
 
         assert list(range(1000)) == heard(node)
-        assert [] == sender.frames
+        assert [] == sender.envelopes
 
 
 async def test_only_watched_accounts_are_heard(redis: OwnRedis, sender: Node) -> None:
     async with listener(redis.url, ACCOUNT) as node:
         send(sender, 1, account=OTHER)
         send(sender, 2)
-        node.bus.unwatch(OTHER)
+        node.bus.unsubscribe(OTHER)
         await until(lambda: heard(node) == [2])
 
         assert [] == heard(node, OTHER)
@@ -83,7 +83,7 @@ async def test_what_was_published_before_is_not_heard(redis: OwnRedis, sender: N
     async with listener(redis.url, OTHER) as node:
         send(sender, 3, account=OTHER)
         await until(lambda: heard(node, OTHER) == [3])
-        await node.bus.watch(ACCOUNT)
+        await node.bus.subscribe(ACCOUNT)
         send(sender, 4)
         await until(lambda: heard(node) == [4])
 
@@ -104,9 +104,9 @@ async def test_a_cut_wire_costs_nothing(redis: OwnRedis, sender: Node) -> None:
         send(sender, 3, 4)
         send(sender, 1, account=OTHER)
         node.bus.publish(ACCOUNT, b"100")
-        await sender.bus.watch(ACCOUNT)
+        await sender.bus.subscribe(ACCOUNT)
         await wire.mend()
-        await until(lambda: len(node.frames) == 5 and heard(sender) == [100])
+        await until(lambda: len(node.envelopes) == 5 and heard(sender) == [100])
 
         assert ([1, 2, 3, 4], [1]) == (heard(node), heard(node, OTHER))
         assert [] == node.gaps
@@ -129,7 +129,7 @@ async def test_cutting_the_wire_again_and_again_costs_nothing(redis: OwnRedis, s
             await asyncio.sleep(0.02)
             for broken in (wire, other) if turn % 2 else (wire,):
                 await broken.mend()
-        await until(lambda: len(node.frames) >= 160)
+        await until(lambda: len(node.envelopes) >= 160)
 
         assert list(range(160)) == sorted(heard(node))
         assert [] == node.gaps
@@ -142,7 +142,7 @@ async def test_a_gap_larger_than_the_history_is_reported_for_exactly_that_accoun
         send(sender, 0)
         await until(lambda: heard(node) == [0])
         await wire.cut()
-        send(sender, *range(1, 2 * KEPT.frames + 200))
+        send(sender, *range(1, 2 * KEPT.envelopes + 200))
         send(sender, 1, account=OTHER)
         await until(lambda: not redis_is_behind(sender))
         await wire.mend()
@@ -162,7 +162,7 @@ async def test_a_frame_too_large_to_keep_is_a_gap_for_who_missed_it(redis: OwnRe
     large = b"7" * (KEPT.bytes + 1)
     async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
         sender.bus.publish(ACCOUNT, large)
-        await until(lambda: len(node.frames) == 1)
+        await until(lambda: len(node.envelopes) == 1)
         await wire.cut()
         sender.bus.publish(ACCOUNT, large)
         await wire.mend()
@@ -242,7 +242,7 @@ def up(node: Node) -> bool:
 
 async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: Node) -> None:
     assert sender.history is not None
-    await sender.bus.watch(ACCOUNT)
+    await sender.bus.subscribe(ACCOUNT)
     start = sender.history.position(ACCOUNT)
     assert start is not None
     send(sender, 1)
@@ -253,7 +253,7 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
     await bus._link.ask("PING")
     kept = await sender.history.since(ACCOUNT, start, unbroken=True)
 
-    assert [b"1", b"2"] == [event.frame for event in kept or []]
+    assert [b"1", b"2"] == [event.envelope for event in kept or []]
 
 
 @pytest.mark.slow
@@ -264,7 +264,7 @@ async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender
         listener(wire.url, ACCOUNT) as node,
         listener(redis.url, ACCOUNT) as other,
     ):
-        await sender.bus.watch(ACCOUNT)
+        await sender.bus.subscribe(ACCOUNT)
         await wire.cut()
         send(sender, *range(10))
         send(node, *range(10, 20))
@@ -322,7 +322,7 @@ async def test_who_joins_during_an_outage_hears_what_comes_after(redis: OwnRedis
         await until(lambda: not redis_is_behind(sender))
         redis.stop()
         await until(lambda: not node.bus._link.up)  # type: ignore[attr-defined]
-        await node.bus.watch(ACCOUNT)
+        await node.bus.subscribe(ACCOUNT)
         send(sender, 2)
         redis.start()
         await until(lambda: heard(node)[-1:] == [2])  # and perhaps 1, which is less than CLOCK_MS old
@@ -338,7 +338,7 @@ async def test_an_event_reaches_who_subscribed_before_it_though_clocks_differ(
         await wire.cut()
         redis.stop()
         await until(lambda: not up(node) and not up(sender))
-        await node.bus.watch(ACCOUNT)
+        await node.bus.subscribe(ACCOUNT)
         sender.bus._ahead -= CLOCK_MS // 2  # type: ignore[attr-defined]
         send(sender, 1)
         redis.start()

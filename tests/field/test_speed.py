@@ -63,7 +63,7 @@ async def test_an_event_costs_what_its_receivers_cost_among_1500_sockets_of_the_
     assert receivers == asked
     for connection in connections:
         hub.remove(connection)
-    assert not hub.watches(OWNER)
+    assert not hub.has_connections(OWNER)
 
 
 def join(hub: Hub, asked: list[str], name: str, scope: Scope) -> Connection:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from happy.domain.stream_position import LONGEST, Position, parse
+from happy.domain.stream_position import LONGEST, StreamPosition, parse
 from happy.domain.values import ReplicaId
 
 ONE, OTHER = ReplicaId("0a" * 8), ReplicaId("0b" * 8)
@@ -10,7 +10,7 @@ ONE, OTHER = ReplicaId("0a" * 8), ReplicaId("0b" * 8)
 
 @pytest.mark.parametrize("known", [{}, {ONE: 1}, {ONE: 255, OTHER: 2**40}])
 def test_a_position_survives_its_text(known: dict[ReplicaId, int]) -> None:
-    position = Position("1f", 1_790_000_000_000_000, known)
+    position = StreamPosition("1f", 1_790_000_000_000_000, known)
 
     assert position == parse(position.text())
 
@@ -23,7 +23,7 @@ def test_a_strange_text_is_no_position(text: str) -> None:
 
 
 def test_a_position_covers_what_was_heard_before_it_got_a_place() -> None:
-    position = Position("1f", 10, {ONE: 5})
+    position = StreamPosition("1f", 10, {ONE: 5})
 
     assert position.covers(ONE, 5)
     assert not position.covers(ONE, 6)
@@ -31,12 +31,12 @@ def test_a_position_covers_what_was_heard_before_it_got_a_place() -> None:
 
 
 def test_two_positions_cover_more_together() -> None:
-    joined = Position("1f", 10, {ONE: 5}).joined(Position("1f", 8, {ONE: 6, OTHER: 1}))
+    joined = StreamPosition("1f", 10, {ONE: 5}).joined(StreamPosition("1f", 8, {ONE: 6, OTHER: 1}))
 
-    assert Position("1f", 10, {ONE: 6, OTHER: 1}) == joined
+    assert StreamPosition("1f", 10, {ONE: 6, OTHER: 1}) == joined
 
 
 def test_a_position_of_another_epoch_adds_nothing() -> None:
-    position = Position("1f", 10, {ONE: 5})
+    position = StreamPosition("1f", 10, {ONE: 5})
 
-    assert position == position.joined(Position("2f", 80, {ONE: 60})) == position.joined(None)
+    assert position == position.joined(StreamPosition("2f", 80, {ONE: 60})) == position.joined(None)

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from happy.adapters.light.file_guard import FileGuard
-from happy.domain.errors import Unavailable, Uncertain
+from happy.domain.errors import CommitInDoubt, Unavailable
 
 MAX_BATCH = 256
 LOOK_SECONDS = 1.0
@@ -129,7 +129,7 @@ class Writer:
         if self._connection.total_changes > before:
             self.refused = False
         if self._guard is not None and self._file_is_lost():
-            return [(done, None, Uncertain(self._guard.lost)) for _, done in batch]
+            return [(done, None, CommitInDoubt(self._guard.lost)) for _, done in batch]
         return outcomes
 
     def _roll_back(self) -> None:

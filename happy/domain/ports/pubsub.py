@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.events import Audience, Ephemeral, Update
-from happy.domain.stream_position import Position
+from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 FOREGROUND: Final = "foreground"
@@ -31,7 +31,7 @@ class EventSink(Protocol):
         """Deliver `event` to every connection of `audience` on every node. Returns at once."""
         ...
 
-    def expect(self, account_id: AccountId) -> None:
+    def begin_commit(self, account_id: AccountId) -> None:
         """Events of the account are about to be committed; comes before every commit. Returns at once.
 
         Should this node be killed before it publishes them, connections on other nodes start over. Where
@@ -39,11 +39,11 @@ class EventSink(Protocol):
         """
         ...
 
-    def settle(self, account_id: AccountId) -> None:
+    def end_commit(self, account_id: AccountId) -> None:
         """What was expected has been published, or will never be. Returns at once."""
         ...
 
-    def doubt(self, account_id: AccountId) -> None:
+    def in_doubt(self, account_id: AccountId) -> None:
         """Nobody knows whether events were committed, or will be: connections start over, now and later."""
         ...
 
@@ -75,10 +75,10 @@ class Origin(NamedTuple):
     at: int
 
 
-class OnFrame(Protocol):
+class OnEnvelope(Protocol):
     """Called inline for every frame from another node; it must not block."""
 
-    def __call__(self, account_id: AccountId, frame: bytes, origin: Origin) -> None: ...
+    def __call__(self, account_id: AccountId, envelope: bytes, origin: Origin) -> None: ...
 
 
 class OnMessage(Protocol):
@@ -107,31 +107,31 @@ class EventBus(Protocol):
         """Whether there can be other nodes at all; otherwise nothing needs to be encoded for them."""
         ...
 
-    def listen(self, on_frame: OnFrame, on_resync: OnResync) -> None:
-        """Call these from now on. Comes before the first `watch`."""
+    def listen(self, on_envelope: OnEnvelope, on_resync: OnResync) -> None:
+        """Call these from now on. Comes before the first `subscribe`."""
         ...
 
-    def publish(self, account_id: AccountId, frame: bytes) -> None:
-        """Queue `frame` and return at once."""
+    def publish(self, account_id: AccountId, envelope: bytes) -> None:
+        """Queue `envelope` and return at once."""
         ...
 
-    def expect(self, account_id: AccountId) -> None:
+    def begin_commit(self, account_id: AccountId) -> None:
         """Should this node be killed before it publishes what it commits now, others report a gap."""
         ...
 
-    def settle(self, account_id: AccountId) -> None:
-        """It has published that, or never will. Comes once for every `expect`."""
+    def end_commit(self, account_id: AccountId) -> None:
+        """It has published that, or never will. Comes once for every `begin_commit`."""
         ...
 
     def resync(self, account_id: AccountId) -> None:
         """Other nodes that watch the account report a gap. Returns at once."""
         ...
 
-    async def watch(self, account_id: AccountId) -> None:
+    async def subscribe(self, account_id: AccountId) -> None:
         """Returns when frames published from now on will arrive."""
         ...
 
-    def unwatch(self, account_id: AccountId) -> None:
+    def unsubscribe(self, account_id: AccountId) -> None:
         """Frames need not arrive any more. Returns at once."""
         ...
 
@@ -144,14 +144,14 @@ class Kept(Struct, frozen=True):
 
     place: int
     origin: Origin
-    frame: bytes
+    envelope: bytes
     ahead: bool
 
 
 class SharedHistory(Protocol):
     """What all nodes know of the last minutes: events, and connections that ended."""
 
-    def position(self, account_id: AccountId) -> Position | None:
+    def position(self, account_id: AccountId) -> StreamPosition | None:
         """How far the connections of a watched account have heard; None while that cannot be said."""
         ...
 
@@ -163,7 +163,9 @@ class SharedHistory(Protocol):
         """The text of that position, or an empty one."""
         ...
 
-    async def since(self, account_id: AccountId, position: Position, *, unbroken: bool) -> list[Kept] | None:
+    async def since(
+        self, account_id: AccountId, position: StreamPosition, *, unbroken: bool
+    ) -> list[Kept] | None:
         """What connections here heard after `position`, in order; None if some of it may be gone.
 
         What is heard here from now on is left out, even if on its way. The account is watched. `unbroken`

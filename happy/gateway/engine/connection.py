@@ -42,9 +42,9 @@ class Connection:
         "_timer",
         "broken",
         "closed",
-        "confirmed",
         "headers",
         "heard",
+        "last_acknowledged",
         "max_payload",
         "probe",
         "reason",
@@ -63,7 +63,7 @@ class Connection:
         self.heard = False  # anything since the last ping
         # How much the peer may send at once: a stranger cannot make us hold as much as a client.
         self.max_payload = runtime.settings.max_payload_untrusted
-        self.confirmed = 0.0  # when the last ping that was answered was sent
+        self.last_acknowledged = 0.0  # when the last ping that was answered was sent
         self._pinged = 0.0
         self._runtime = runtime
         self._loop = asyncio.get_running_loop()
@@ -92,7 +92,7 @@ class Connection:
     def settings(self) -> EngineSettings:
         return self._runtime.settings
 
-    def trust(self) -> None:
+    def authenticated(self) -> None:
         """The application has let this client in."""
         self.max_payload = self._runtime.settings.max_payload
 
@@ -177,7 +177,7 @@ class Connection:
 
     def _control(self, packet: str) -> None:
         if packet == packets.PONG:
-            self.confirmed = self._pinged
+            self.last_acknowledged = self._pinged
             self._timer.cancel()
             self._timer = self._loop.call_later(self._runtime.settings.ping_interval, self._ping)
         elif packet == packets.CLOSE:

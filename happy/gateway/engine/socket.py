@@ -101,9 +101,9 @@ class Socket:
             self._asked.pop(number, None)
 
     @property
-    def confirmed(self) -> float:
+    def last_acknowledged(self) -> float:
         """What was sent before this moment (of `time.monotonic`) has reached the client."""
-        return self.connection.confirmed
+        return self.connection.last_acknowledged
 
     def close(self) -> None:
         """Close the transport, without a DISCONNECT packet: the client will come back."""

@@ -114,7 +114,7 @@ class Client:
             self._connection.close("server error")
         else:
             self._stop_timer()
-            self._connection.trust()
+            self._connection.authenticated()
             socket.join()
 
     def _refuse(self, namespace: str, message: str) -> None:

@@ -37,7 +37,7 @@ class WebSocketTransport(FrameWriter):
 
     __slots__ = (
         "_closing",
-        "_deaf",
+        "_discarding",
         "_door",
         "_lost",
         "_on_pong",
@@ -63,7 +63,7 @@ class WebSocketTransport(FrameWriter):
         self._timer: asyncio.TimerHandle | None = None
         self._working = False  # a task waits for an event handler
         self._closing = False
-        self._deaf = False  # what is still to be read does not count
+        self._discarding = False  # what is still to be read does not count
         self._lost = False
         self._on_pong: Callable[[], None] | None = None
 
@@ -83,7 +83,7 @@ class WebSocketTransport(FrameWriter):
             if connection is not None:
                 connection.heard = True  # a large packet may take longer to arrive than a pong may
                 reader.limit = connection.max_payload
-            receiver = None if self._working or self._deaf else self.receiver
+            receiver = None if self._working or self._discarding else self.receiver
             if receiver is None or (text := reader.whole_text(data)) is None:
                 work = self._collect(reader, data)
             else:
@@ -166,7 +166,7 @@ class WebSocketTransport(FrameWriter):
         try:
             while (message := reader.next()) is not None:
                 opcode, payload = message
-                if self._deaf or opcode >= CLOSE:
+                if self._discarding or opcode >= CLOSE:
                     self._control(opcode, payload)
                 elif self.receiver is not None:
                     runtime.at_once = is_last = not reader.rest
@@ -186,7 +186,7 @@ class WebSocketTransport(FrameWriter):
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == CLOSE:
-            self._deaf = True
+            self._discarding = True
             self._peer_leaves(frames.close_answer(payload))
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
             self._put(frames.frame(frames.PONG, payload))
@@ -261,7 +261,7 @@ class WebSocketTransport(FrameWriter):
         if self._lost:
             return
         if abort:
-            self._closing = self._deaf = True
+            self._closing = self._discarding = True
             self.ready = False
             self._tcp.abort()
         else:
@@ -270,7 +270,7 @@ class WebSocketTransport(FrameWriter):
     def _close(self, code: int) -> None:
         if self._closing or self._lost:
             return
-        self._closing = self._deaf = True
+        self._closing = self._discarding = True
         self.push()
         self.ready = False
         self._tcp.write(frames.close_frame(code))

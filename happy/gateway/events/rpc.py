@@ -88,7 +88,7 @@ class RpcEvents:
 
     def released(self, connection: Connection, methods: Iterable[str]) -> Awaitable[None] | None:
         """The connection does not serve these any more."""
-        if not self._hub.watches(connection.account_id):
+        if not self._hub.has_connections(connection.account_id):
             self._rpc.forget(connection.account_id)
         return None if self._remote is None else self._release(self._remote, connection, methods)
 

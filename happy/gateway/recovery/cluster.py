@@ -12,9 +12,9 @@ from msgspec import Struct
 from happy.domain.errors import Unavailable
 from happy.domain.events import Scope
 from happy.domain.ports.pubsub import Kept, SharedHistory
-from happy.domain.stream_position import Position, parse
+from happy.domain.stream_position import StreamPosition, parse
 from happy.domain.values import AccountId, ConnectionId
-from happy.gateway import envelope as frame
+from happy.gateway import envelope
 from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery.cursors import advanced, cursor_text
@@ -49,10 +49,10 @@ class RestoredSession(Struct, frozen=True):
     connection_id: ConnectionId
     packets: list[bytes]
     start: int
-    heard: Position
+    heard: StreamPosition
 
 
-class Lost(Exception):
+class HistoryGap(Exception):
     """Some of what the client missed may be gone."""
 
 
@@ -131,9 +131,9 @@ class ClusterRecovery:
             start = kept_here.position  # nothing happens between this and the question
             kept = await self._history.since(account_id, heard, unbroken=unbroken)
         except (Unavailable, msgspec.ValidationError):
-            raise Lost from None
+            raise HistoryGap from None
         if kept is None:
-            raise Lost
+            raise HistoryGap
         packets = _packets(kept, heard, identity, asked)
         return RestoredSession(identity.connection_id, list(packets), start, heard)
 
@@ -146,19 +146,21 @@ class ClusterRecovery:
 
     def _heard(
         self, account_id: AccountId, identity: Identity, asked: Handshake, ending: DisconnectRecord | None
-    ) -> Position:
+    ) -> StreamPosition:
         """How far the client heard: before its first connection, by its offset, by pings it answered."""
         here = self._history.position(account_id)
         if here is None or (asked.offset and not shared_part(asked.offset)):
-            raise Lost
+            raise HistoryGap
         told = [heard_with(asked.offset), parse(identity.began), parse(ending.told if ending else "")]
         current = [position for position in told if position is not None and position.epoch == here.epoch]
         if not current:
-            raise Lost
-        return reduce(Position.joined, current)
+            raise HistoryGap
+        return reduce(StreamPosition.joined, current)
 
 
-def _packets(kept: list[Kept], heard: Position, identity: Identity, asked: Handshake) -> Iterator[bytes]:
+def _packets(
+    kept: list[Kept], heard: StreamPosition, identity: Identity, asked: Handshake
+) -> Iterator[bytes]:
     """The packets that the client missed. Each says how far it has heard with it, but for states."""
     cursor = asked.read_up_to if asked.needs_messages else None
     place, known, last = heard.place, dict(heard.known), _last_states(kept)
@@ -166,9 +168,11 @@ def _packets(kept: list[Kept], heard: Position, identity: Identity, asked: Hands
         place = max(place, event.place)
         if event.ahead:
             known[event.origin.replica_id] = event.origin.number
-        if heard.covers(event.origin.replica_id, event.origin.number) or event.frame.startswith(frame.SIGNAL):
+        if heard.covers(event.origin.replica_id, event.origin.number) or event.envelope.startswith(
+            envelope.SIGNAL
+        ):
             continue
-        audience, skip, name, payload = frame.decode(event.frame)
+        audience, skip, name, payload = envelope.decode(event.envelope)
         if skip == identity.connection_id or not audience.includes(identity.scope, identity.target):
             continue
         state = state_of(name, payload)
@@ -177,7 +181,7 @@ def _packets(kept: list[Kept], heard: Position, identity: Identity, asked: Hands
                 yield encode_event(name, payload)
         elif not (asked.reads_messages and is_message(payload)):
             cursor = advanced(cursor, payload)
-            position = Position(heard.epoch, place, known).text()
+            position = StreamPosition(heard.epoch, place, known).text()
             yield encode_event_at(f"-{position}{cursor_text(cursor)}", name, payload)
 
 
@@ -185,8 +189,8 @@ def _last_states(kept: list[Kept]) -> dict[State, Kept]:
     """The last event that tells of each state, whether the client has heard it or not."""
     last: dict[State, Kept] = {}
     for event in kept:
-        if not event.frame.startswith(frame.SIGNAL):
-            _, _, name, payload = frame.decode(event.frame)
+        if not event.envelope.startswith(envelope.SIGNAL):
+            _, _, name, payload = envelope.decode(event.envelope)
             state = state_of(name, payload)
             if state is not None:
                 last[state] = event

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from happy.domain.events import Audience, Scope
 from happy.domain.ports.pubsub import CLOCK_MS, Origin
-from happy.domain.stream_position import Position, parse
+from happy.domain.stream_position import StreamPosition, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.recovery.cursors import split_cursor
@@ -38,7 +38,7 @@ class HistoryLimits(Struct, frozen=True, kw_only=True):
 
 
 class Reader(NamedTuple):
-    """Who missed something. It has all up to `position` for certain, and all sent before `confirmed`.
+    """Who missed something. It has all up to `position` for certain, and all sent before `last_acknowledged`.
 
     It has read what was published before `since`; `heard` is what it heard elsewhere, or None. Messages are
     left out for one that reads them by itself.
@@ -49,9 +49,9 @@ class Reader(NamedTuple):
     scope: Scope
     target: str
     position: int
-    confirmed: float
+    last_acknowledged: float
     since: int = 0
-    heard: Position | None = None
+    heard: StreamPosition | None = None
     reads_messages: bool = False
 
 
@@ -77,7 +77,7 @@ class _Entry(NamedTuple):
     def is_for(self, reader: Reader) -> bool:
         return (
             self.number > reader.position
-            and self.at >= reader.confirmed
+            and self.at >= reader.last_acknowledged
             and self.skip != reader.connection_id
             and self.audience.includes(reader.scope, reader.target)
             and not (self.origin and already_delivered(self.origin, reader.since, reader.heard))
@@ -215,7 +215,7 @@ class History:
         account = self._accounts.get(reader.account_id)
         if account is None:
             return []
-        if reader.position < account.gone and reader.confirmed <= account.gone_at:
+        if reader.position < account.gone and reader.last_acknowledged <= account.gone_at:
             return None
         return account.missed(reader)
 
@@ -265,7 +265,7 @@ class History:
         self._filled.pop(account_id, None)
 
 
-def already_delivered(origin: Origin, since: int, heard: Position | None) -> bool:
+def already_delivered(origin: Origin, since: int, heard: StreamPosition | None) -> bool:
     """Whether somebody has read or heard an event that comes late, as it does when Redis was away."""
     return origin.at < since - CLOCK_MS or (
         heard is not None and heard.covers(origin.replica_id, origin.number)
@@ -287,6 +287,6 @@ def shared_part(offset: str) -> str:
     return offset.partition("-")[2]
 
 
-def heard_with(offset: str) -> Position | None:
+def heard_with(offset: str) -> StreamPosition | None:
     """How far a client that sends this offset has heard, if it says so to all nodes."""
     return parse(shared_part(offset))

@@ -9,7 +9,7 @@ from weakref import WeakValueDictionary
 
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.handshake import Handshake
-from happy.gateway.recovery.cluster import ClusterRecovery, Lost
+from happy.gateway.recovery.cluster import ClusterRecovery, HistoryGap
 from happy.gateway.recovery.cursors import Cursors
 from happy.gateway.recovery.history import Event, History, HistoryLimits, Reader, heard_with
 from happy.gateway.recovery.session import RecoverableSession
@@ -154,7 +154,7 @@ class Recovery:
         visit, result = None, "unknown"
         try:
             visit = await elsewhere.find(account_id, asked, self._history)
-        except Lost:
+        except HistoryGap:
             result = "overflow"
         finally:
             if visit is None:
@@ -188,7 +188,7 @@ class Recovery:
             past.scope,
             past.target,
             past.start if visit else max(past.start, told),
-            0.0 if visit else past.confirmed,
+            0.0 if visit else past.last_acknowledged,
             past.since,
             past.heard,
             asked.reads_messages,
@@ -203,11 +203,11 @@ class Recovery:
 
     # Going
 
-    def lost(self, past: RecoverableSession, confirmed: float) -> None:
-        """The connection is gone, and the client may come back. It has what was sent before `confirmed`."""
+    def lost(self, past: RecoverableSession, last_acknowledged: float) -> None:
+        """The connection is gone; its client may return. It has what was sent before `last_acknowledged`."""
         if past.moved:
             return
-        past.confirmed = max(past.confirmed, confirmed)
+        past.last_acknowledged = max(past.last_acknowledged, last_acknowledged)
         if past.pid not in self._lost:
             past.lost_at = self._now()
             self._lost[past.pid] = past
@@ -218,9 +218,9 @@ class Recovery:
 
     def _told_for_certain(self, elsewhere: ClusterRecovery, past: RecoverableSession) -> str:
         """How far the client has heard, whatever its last offset is: it may be quiet in a busy account."""
-        if not past.confirmed:
+        if not past.last_acknowledged:
             return ""
-        mark = self._history.mark_before(past.account_id, past.confirmed)
+        mark = self._history.mark_before(past.account_id, past.last_acknowledged)
         return elsewhere.mark(past.account_id) if mark is None else mark
 
     def left(self, past: RecoverableSession) -> None:

@@ -10,7 +10,7 @@ from happy.gateway.handshake import Handshake
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from happy.domain.stream_position import Position
+    from happy.domain.stream_position import StreamPosition
     from happy.gateway.recovery.cluster import RestoredSession
 
 
@@ -20,10 +20,10 @@ class RecoverableSession:
     __slots__ = (
         "account_id",
         "close",
-        "confirmed",
         "connection_id",
         "freed",
         "heard",
+        "last_acknowledged",
         "lost_at",
         "moved",
         "pid",
@@ -46,8 +46,8 @@ class RecoverableSession:
         self.target = target
         self.start = 0  # what was published before is not its business
         self.since = 0  # what was published before that, on the shared clock, it has read
-        self.heard: Position | None = None  # on other nodes, from where it may still be on its way here
-        self.confirmed = 0.0  # what was sent before this moment has arrived
+        self.heard: StreamPosition | None = None  # on other nodes, from where it may still be on its way here
+        self.last_acknowledged = 0.0  # what was sent before this moment has arrived
         self.lost_at: float | None = None
         self.close: Callable[[], None] | None = None  # ends the connection that has this past now
         self.freed: asyncio.Event | None = None  # set when no connection has it

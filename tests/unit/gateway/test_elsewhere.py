@@ -9,10 +9,10 @@ import pytest
 from happy.domain.errors import Unavailable
 from happy.domain.events import TO_USER, Audience, Ephemeral, SessionActivity, SessionEvent, to_session
 from happy.domain.ports.pubsub import Kept, Origin
-from happy.domain.stream_position import Position
+from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
-from happy.gateway import envelope as frame
-from happy.gateway.envelope import Frame
+from happy.gateway import envelope
+from happy.gateway.envelope import Envelope
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery import cluster as elsewhere
 from happy.gateway.recovery.cluster import ClusterRecovery, DisconnectRecord
@@ -36,9 +36,9 @@ class FakeShared:
         self.before_ending = self.before_answer = NOTHING
         self.up = True
 
-    def position(self, account_id: AccountId) -> Position | None:
+    def position(self, account_id: AccountId) -> StreamPosition | None:
         assert account_id == OWNER
-        return Position("1f", self.place, {HERE: 0}) if self.up else None
+        return StreamPosition("1f", self.place, {HERE: 0}) if self.up else None
 
     def now(self) -> int:
         return 10_000
@@ -47,7 +47,9 @@ class FakeShared:
         position = self.position(account_id)
         return position.text() if position else ""
 
-    async def since(self, account_id: AccountId, position: Position, *, unbroken: bool) -> list[Kept] | None:
+    async def since(
+        self, account_id: AccountId, position: StreamPosition, *, unbroken: bool
+    ) -> list[Kept] | None:
         assert (account_id, unbroken) == (OWNER, True)
         answer = self.kept and [event for event in self.kept if event.place > position.place]
         self.before_answer()
@@ -101,7 +103,7 @@ class World:
         self.shared.place += 1
         origin = Origin(sender, number, self.at)
         assert self.shared.kept is not None
-        raw = frame.encode(Frame(audience, None, kind, payload))
+        raw = envelope.encode(Envelope(audience, None, kind, payload))
         self.shared.kept.append(Kept(self.shared.place, origin, raw, ahead=False))
         if self.after.awaits(OWNER):
             self.after.note(OWNER, Event(audience, None, kind, payload, origin))
@@ -200,7 +202,9 @@ async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None
     world.publish("1", 1)
     world.publish("2", 2, to_session(SessionId("s")))
     assert world.shared.kept is not None
-    world.shared.kept.append(Kept(2, Origin(THERE, 3, 0), frame.encode_signal("kind", "text"), ahead=False))
+    world.shared.kept.append(
+        Kept(2, Origin(THERE, 3, 0), envelope.encode_signal("kind", "text"), ahead=False)
+    )
 
     assert ["1", "2"] == await world.come(pid)
 

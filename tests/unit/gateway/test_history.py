@@ -43,8 +43,10 @@ MESSAGE = b'{"id":"u","seq":1,"body":{"t":"new-message","sid":"s"}}'
 RENAMED = b'{"id":"u","seq":2,"body":{"t":"update-session","id":"\\"body\\":{\\"t\\":\\"new-message\\""}}'
 
 
-def reader(position: int = 0, confirmed: float = 0.0, scope: Scope = "user", target: str = "") -> Reader:
-    return Reader(OWNER, PHONE, scope, target, position, confirmed)
+def reader(
+    position: int = 0, last_acknowledged: float = 0.0, scope: Scope = "user", target: str = ""
+) -> Reader:
+    return Reader(OWNER, PHONE, scope, target, position, last_acknowledged)
 
 
 def test_a_packet_ends_with_its_offset(clock: Clock) -> None:
@@ -168,11 +170,11 @@ def test_what_is_confirmed_is_not_missed_however_old_the_last_offset_is(clock: C
         add(history, "busy")
         clock.now += 10
     clock.now += 0.5
-    confirmed = clock.now - 30
+    last_acknowledged = clock.now - 30
     packets = add(history, "new")
 
     assert history.missed(reader(3)) is None
-    missed = history.missed(reader(3, confirmed))
+    missed = history.missed(reader(3, last_acknowledged))
     assert missed is not None
     assert missed[-1:] == packets
     assert len(missed) == 2 + 1  # of the last thirty seconds, and the new one

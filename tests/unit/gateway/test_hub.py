@@ -59,10 +59,10 @@ class RecordingBus(MemoryBus):
     has_peers = True
 
     def __init__(self) -> None:
-        self.frames: list[tuple[AccountId, bytes]] = []
+        self.envelopes: list[tuple[AccountId, bytes]] = []
 
-    def publish(self, account_id: AccountId, frame: bytes) -> None:
-        self.frames.append((account_id, frame))
+    def publish(self, account_id: AccountId, envelope: bytes) -> None:
+        self.envelopes.append((account_id, envelope))
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ async def test_an_account_without_connections_hears_nothing(hub: Hub) -> None:
     hub.publish(OWNER, UPDATE, TO_USER)
 
     assert [] == socket.sent
-    assert not hub.watches(OWNER)
+    assert not hub.has_connections(OWNER)
     assert {} == hub._accounts
 
 
@@ -140,10 +140,10 @@ async def test_an_account_is_watched_until_its_last_connection_leaves(hub: Hub) 
     one, _ = join(hub, "one")
     other, _ = join(hub, "other")
     hub.remove(one)
-    still = hub.watches(OWNER)
+    still = hub.has_connections(OWNER)
     hub.remove(other)
 
-    assert (True, False) == (still, hub.watches(OWNER))
+    assert (True, False) == (still, hub.has_connections(OWNER))
 
 
 @pytest.mark.parametrize("skip", [None, ConnectionId("phone")])
@@ -159,8 +159,8 @@ async def test_another_node_delivers_the_same_bytes_to_the_same_audience(
         join(elsewhere, "machine", "machine", "m")[1],
     ]
     hub.publish(OWNER, UPDATE, to_session(SessionId("s")), skip=skip)
-    ((account_id, frame),) = bus.frames
-    elsewhere.on_frame(account_id, frame, Origin(ReplicaId("node"), 1, NOW))
+    ((account_id, envelope),) = bus.envelopes
+    elsewhere.on_envelope(account_id, envelope, Origin(ReplicaId("node"), 1, NOW))
 
     assert [[] if skip else here.sent, here.sent, []] == [socket.sent for socket in there]
     assert 1 == len(here.sent)

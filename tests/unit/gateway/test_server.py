@@ -7,10 +7,10 @@ import msgspec
 
 from happy.domain.events import TO_USER, DeleteSession, Update
 from happy.domain.ports.pubsub import Origin
-from happy.domain.stream_position import Position
+from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
-from happy.gateway import envelope as frame
-from happy.gateway.envelope import Frame
+from happy.gateway import envelope
+from happy.gateway.envelope import Envelope
 from happy.gateway.hub import Hub
 from happy.gateway.recovery.history import History, HistoryLimits
 from happy.gateway.recovery.recovery import Recovery
@@ -48,7 +48,7 @@ class FakeSocket:
         self.private_id = ""
         self.data: Any = None
         self.closed = False
-        self.confirmed = 0.0
+        self.last_acknowledged = 0.0
         self.sent: list[bytes] = []
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
@@ -62,12 +62,12 @@ async def test_who_cannot_take_up_is_not_told_again_what_another_node_told_it() 
     world, nobody, socket = World(), cast("Any", Nobody()), FakeSocket()
     hub = Hub(world.after)
     gateway = Gateway(HERE, hub, nobody, nobody, nobody)
-    told = Position("2e", 5, {THERE: 7})
+    told = StreamPosition("2e", 5, {THERE: 7})
     auth = {"token": "t", "clientType": "user-scoped", "pid": "gone", "offset": f"tag.1-{told.text()}"}
     await gateway.connect(cast("Any", socket), msgspec.Raw(msgspec.json.encode(auth)), {})
     for sender, number in ((THERE, 7), (THERE, 8), (ReplicaId("0c" * 8), 7)):
-        late = Frame(TO_USER, None, "update", f'"{sender} {number}"'.encode())
-        hub.on_frame(OWNER, frame.encode(late), Origin(sender, number, world.shared.now()))
+        late = Envelope(TO_USER, None, "update", f'"{sender} {number}"'.encode())
+        hub.on_envelope(OWNER, envelope.encode(late), Origin(sender, number, world.shared.now()))
 
     names = [msgspec.json.decode(packet[2:])[1] for packet in socket.sent]
     assert [f"{THERE} 8", f"{ReplicaId('0c' * 8)} 7"] == names

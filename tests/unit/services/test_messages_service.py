@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from happy.domain.errors import NotFound, Unavailable, Uncertain
+from happy.domain.errors import CommitInDoubt, NotFound, Unavailable
 from happy.domain.events import to_session
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, ConnectionId, SessionId
@@ -128,7 +128,7 @@ async def test_the_legacy_page_holds_the_newest_150(world: World, session: Sessi
 
 
 @pytest.mark.parametrize(
-    ("error", "doubted"), [(Uncertain, True), (asyncio.CancelledError, True), (Unavailable, False)]
+    ("error", "doubted"), [(CommitInDoubt, True), (asyncio.CancelledError, True), (Unavailable, False)]
 )
 async def test_an_append_whose_end_is_unknown_makes_connections_start_over(
     world: World,

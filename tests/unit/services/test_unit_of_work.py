@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from happy.domain.errors import NotFound, Unavailable, Uncertain
+from happy.domain.errors import CommitInDoubt, NotFound, Unavailable
 from happy.domain.events import TO_USER, DeleteSession, NewMessage, Update, to_session
 from happy.domain.values import AccountId, ConnectionId, SessionId
 from happy.services.unit_of_work import Changes
@@ -142,7 +142,7 @@ async def test_accounts_are_named_before_the_commit_that_announces_something(
     assert ([owner], [owner], []) == (world.sink.expected, world.sink.settled, world.sink.doubted)
 
 
-@pytest.mark.parametrize("error", [Uncertain, asyncio.CancelledError])
+@pytest.mark.parametrize("error", [CommitInDoubt, asyncio.CancelledError])
 async def test_a_commit_whose_end_is_unknown_makes_connections_start_over(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:

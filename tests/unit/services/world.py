@@ -59,16 +59,16 @@ class Sink:
         self.started_over: list[AccountId] = []
         self.doubted: list[AccountId] = []
 
-    def expect(self, account_id: AccountId) -> None:
+    def begin_commit(self, account_id: AccountId) -> None:
         self.expected.append(account_id)
 
-    def settle(self, account_id: AccountId) -> None:
+    def end_commit(self, account_id: AccountId) -> None:
         self.settled.append(account_id)
 
     def resync(self, account_id: AccountId) -> None:
         self.started_over.append(account_id)
 
-    def doubt(self, account_id: AccountId) -> None:
+    def in_doubt(self, account_id: AccountId) -> None:
         self.doubted.append(account_id)
 
     def publish(

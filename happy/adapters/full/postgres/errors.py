@@ -8,7 +8,7 @@ from typing import Any
 
 import asyncpg
 
-from happy.domain.errors import Conflict, Invalid, NotFound, Unavailable, Uncertain
+from happy.domain.errors import CommitInDoubt, Conflict, Invalid, NotFound, Unavailable
 
 GIVE_UP_SECONDS = 0.5
 """How long the end of what was given up may take, before its connection is given up too."""
@@ -76,7 +76,7 @@ def in_doubt(error: Unavailable) -> Unavailable:
     """What to raise when a commit was asked for, and this came instead of an answer."""
     if isinstance(error.__cause__, WITHOUT_EFFECT):
         return error
-    return Uncertain(str(error))
+    return CommitInDoubt(str(error))
 
 
 @asynccontextmanager

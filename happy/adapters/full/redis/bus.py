@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any
 
 from happy.adapters.full.redis.clock import clock_difference
-from happy.adapters.full.redis.envelopes import Kept, RedisFrames, Retention
+from happy.adapters.full.redis.envelopes import Kept, RedisEnvelopes, Retention
 from happy.adapters.full.redis.link import RedisLink
 from happy.adapters.full.redis.publish_intents import RedisUnpublished
 from happy.adapters.full.redis.wire import Broken
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import CLOCK_MS, OnFrame, OnMessage, OnResync, Origin
+from happy.domain.ports.pubsub import CLOCK_MS, OnEnvelope, OnMessage, OnResync, Origin
 from happy.domain.values import AccountId, ReplicaId
 
 MARGIN_SECONDS = 10
@@ -59,7 +59,7 @@ class RedisBus:
         self.replica_id = replica_id
         self.number = 0  # of what this node published last
         self.epoch: str | None = None  # another one with another Redis: places start anew
-        self.frames = RedisFrames(link.prefix, keeping or Retention())
+        self.envelopes = RedisEnvelopes(link.prefix, keeping or Retention())
         self._link = link
         self._prefix = link.prefix
         self._me = replica_id.encode()
@@ -68,13 +68,13 @@ class RedisBus:
         self._followed: dict[AccountId, Subscription] = {}
         self._told: dict[bytes, int] = {}
         self.unpublished = RedisUnpublished(link, replica_id)
-        self.expect, self.settle = self.unpublished.expect, self.unpublished.settle
-        self._on_frame: OnFrame = _ignore()
+        self.begin_commit, self.end_commit = self.unpublished.begin_commit, self.unpublished.end_commit
+        self._on_frame: OnEnvelope = _ignore()
         self._on_gap: OnResync = _ignore()
         self._on_message: OnMessage = _ignore()
 
-    def listen(self, on_frame: OnFrame, on_resync: OnResync) -> None:
-        self._on_frame, self._on_gap = on_frame, on_resync
+    def listen(self, on_envelope: OnEnvelope, on_resync: OnResync) -> None:
+        self._on_frame, self._on_gap = on_envelope, on_resync
 
     def listen_to_nodes(self, on_message: OnMessage) -> None:
         self._on_message = on_message
@@ -85,12 +85,12 @@ class RedisBus:
 
     # Out
 
-    def publish(self, account_id: AccountId, frame: bytes) -> None:
+    def publish(self, account_id: AccountId, envelope: bytes) -> None:
         number, at = self._next(), self.now()
         self._link.send_packed(
-            self._publication(account_id, number, at, FRAME, frame),
+            self._publication(account_id, number, at, FRAME, envelope),
             subject=account_id,
-            again=partial(self._publication, account_id, number, at, AGAIN, frame),
+            again=partial(self._publication, account_id, number, at, AGAIN, envelope),
         )
 
     def send(self, to: ReplicaId, payload: bytes) -> None:
@@ -113,9 +113,9 @@ class RedisBus:
     def resync(self, account_id: AccountId) -> None:
         self._link.send_packed(self._publication(account_id, self._next(), 0, GAP, b""))
 
-    def _publication(self, account_id: AccountId, number: int, at: int, kind: int, frame: bytes) -> bytes:
-        message = HEADER.pack(self._me, number, at, kind) + frame
-        return self.frames.publication(account_id, self.replica_id, number, message)
+    def _publication(self, account_id: AccountId, number: int, at: int, kind: int, envelope: bytes) -> bytes:
+        message = HEADER.pack(self._me, number, at, kind) + envelope
+        return self.envelopes.publication(account_id, self.replica_id, number, message)
 
     def _next(self) -> int:
         self.number += 1
@@ -126,7 +126,7 @@ class RedisBus:
 
     # Accounts
 
-    async def watch(self, account_id: AccountId) -> None:
+    async def subscribe(self, account_id: AccountId) -> None:
         """While Redis is away there is nothing to hear; what others publish is read when it is back."""
         if account_id in self._followed:
             if self._followed[account_id].offset is None and self._link.up:
@@ -138,17 +138,17 @@ class RedisBus:
 
     async def _subscribe(self, account_id: AccountId, followed: Subscription) -> None:
         try:
-            await self._link.subscriptions.subscribe(self.frames.channel(account_id))
-            top = await self.frames.top(self._link.ask, account_id)
+            await self._link.subscriptions.subscribe(self.envelopes.channel(account_id))
+            top = await self.envelopes.top(self._link.ask, account_id)
         except Unavailable:
             return  # it is restored with all others
         if followed.offset is None:
             followed.offset = top
             self._release(account_id, followed)
 
-    def unwatch(self, account_id: AccountId) -> None:
+    def unsubscribe(self, account_id: AccountId) -> None:
         if self._followed.pop(account_id, None) is not None and self._link.up:
-            self._link.subscriptions.unsubscribe(self.frames.channel(account_id))
+            self._link.subscriptions.unsubscribe(self.envelopes.channel(account_id))
 
     def heard(self, account_id: AccountId) -> int | None:
         """Up to which place all of a watched account was heard here, None while that is not known."""
@@ -206,7 +206,7 @@ class RedisBus:
         ask = self._link.ask_first
         for followed in self._followed.values():
             followed.held_back = []
-        await self.frames.load(ask)
+        await self.envelopes.load(ask)
         await self._link.subscriptions.subscribe(self._node_channel(self.replica_id))
         lost = await self._is_another()
         self._ahead = await clock_difference(ask)
@@ -216,7 +216,7 @@ class RedisBus:
             await self.check_lateness()
         done: set[AccountId] = set()
         while missing := [account_id for account_id in self._followed if account_id not in done][:CHUNK]:
-            await self._link.subscriptions.subscribe(*map(self.frames.channel, missing))
+            await self._link.subscriptions.subscribe(*map(self.envelopes.channel, missing))
             await asyncio.gather(*(self._catch_up(account_id, lost=lost) for account_id in missing))
             done.update(missing)  # others may have joined meanwhile
         return lost
@@ -233,12 +233,12 @@ class RedisBus:
         if followed is None:
             return
         offset = 0 if lost else followed.offset or 0
-        kept = await self.frames.after(self._link.ask_first, account_id, offset)
+        kept = await self.envelopes.after(self._link.ask_first, account_id, offset)
         complete = self._is_complete(followed, kept, lost=lost)
-        if not complete or not all(message for _, message in kept.frames):
+        if not complete or not all(message for _, message in kept.envelopes):
             self._on_gap(account_id)  # ahead of what is there, so that nobody seems to have heard the rest
         anew = lost or followed.offset is None
-        for place, message in kept.frames:
+        for place, message in kept.envelopes:
             followed.offset = place
             if message and not (anew and followed.precedes(message)):
                 self._deliver(account_id, followed, message)
@@ -247,7 +247,7 @@ class RedisBus:
 
     def _is_complete(self, followed: Subscription, kept: Kept, *, lost: bool) -> bool:
         """Whether the history reaches back to what was heard last."""
-        kept_for = self.frames.keeping.seconds - MARGIN_SECONDS
+        kept_for = self.envelopes.keeping.seconds - MARGIN_SECONDS
         in_time = steady_time() - self._link.broke_at < kept_for
         offset = followed.offset
         if lost or offset is None:  # the others send what Redis forgot, or never had, again

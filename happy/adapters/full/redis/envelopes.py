@@ -26,7 +26,7 @@ class Retention(Struct, frozen=True, kw_only=True):
     """What Redis keeps of each account for nodes and clients that were away."""
 
     seconds: int = 240
-    frames: int = 2_048
+    envelopes: int = 2_048
     bytes: int = 1_000_000
     total_bytes: int = 64_000_000
 
@@ -40,17 +40,17 @@ class Kept(NamedTuple):
     top: int
     first: int
     before: int
-    frames: list[tuple[int, bytes]]
+    envelopes: list[tuple[int, bytes]]
 
 
-class RedisFrames:
+class RedisEnvelopes:
     """Commands that publish frames, and questions for them."""
 
     def __init__(self, prefix: str, keeping: Retention) -> None:
         self.keeping = keeping
         self._prefix = prefix
         self._publish = self._recover = b""
-        bounds = (keeping.frames, keeping.bytes, keeping.total_bytes)
+        bounds = (keeping.envelopes, keeping.bytes, keeping.total_bytes)
         lives = (keeping.seconds * 1000, PLACE_SECONDS * 1000)
         self._bounds = pack_some((*bounds, *lives, f"{prefix}h:"))
         self._heads = lru_cache(MOST_HEADS)(self._head)
@@ -64,10 +64,12 @@ class RedisFrames:
     def channel(self, account_id: AccountId) -> str:
         return f"{self._prefix}e:{account_id}"
 
-    def publication(self, account_id: AccountId, replica_id: ReplicaId, number: int, frame: bytes) -> bytes:
+    def publication(
+        self, account_id: AccountId, replica_id: ReplicaId, number: int, envelope: bytes
+    ) -> bytes:
         """The command that publishes a frame; repeated, it does nothing. Numbers of one node only grow."""
         head = self._heads(account_id, replica_id)
-        return b"".join((head, pack_some((frame,)), self._bounds, pack_some((number,))))
+        return b"".join((head, pack_some((envelope,)), self._bounds, pack_some((number,))))
 
     def _head(self, account_id: AccountId, replica_id: ReplicaId) -> bytes:
         """The command up to the frame. It is the same for each event of an account."""
@@ -84,8 +86,8 @@ class RedisFrames:
     async def after(self, ask: Ask, account_id: AccountId, place: int) -> Kept:
         """What was published after `place`, as far as it is still there."""
         top, first, before, entries = await ask("EVALSHA", self._recover, 2, *self._keys(account_id), place)
-        frames = [(_place(name), fields[3]) for name, fields in entries]
-        return Kept(int(top), _place(first), int(before), frames)
+        envelopes = [(_place(name), fields[3]) for name, fields in entries]
+        return Kept(int(top), _place(first), int(before), envelopes)
 
     def _keys(self, account_id: AccountId) -> tuple[str, str]:
         return f"{self._prefix}t:{account_id}", f"{self._prefix}h:{account_id}"

@@ -42,14 +42,14 @@ class RedisUnpublished:
         self._silent: dict[ReplicaId, Silence] = {}
         self._alive = b""
 
-    def expect(self, account_id: AccountId) -> None:
+    def begin_commit(self, account_id: AccountId) -> None:
         self._open[account_id] += 1
         now = steady_time()
         if self._marks.get(account_id, 0.0) < now - RENEW_SECONDS:
             self._marks[account_id] = now
             self._link.send("ZADD", self._mine, int(now), account_id)
 
-    def settle(self, account_id: AccountId) -> None:
+    def end_commit(self, account_id: AccountId) -> None:
         self._open[account_id] -= 1
         if not self._open[account_id]:
             del self._open[account_id]
