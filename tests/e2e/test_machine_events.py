@@ -22,7 +22,7 @@ async def test_a_registered_machine_is_announced(account: Account) -> None:
         created, changed = await phone.next_update(), await phone.next_update()
         own = await daemon.next_update()
         again = await account.api.register_machine(machine_id, metadata="other")
-        silent = [event.name for event in await phone.silence()]
+        silent = [event.name for event in await phone.unread()]
 
     assert (created["t"], created["machineId"], created["metadata"]) == ("new-machine", machine_id, "m")
     assert (created["metadataVersion"], created["daemonState"], created["daemonStateVersion"]) == (1, "d", 1)
@@ -107,7 +107,7 @@ async def test_a_machine_is_shown_as_it_comes_and_goes(account: Account) -> None
 async def test_a_machine_that_is_not_the_accounts_is_not_shown(account: Account, stranger: Account) -> None:
     theirs = (await stranger.api.register_machine())["id"]
     async with account.user() as phone, account.machine("invented"), account.machine(theirs):
-        assert await phone.silence() == []
+        assert await phone.unread() == []
 
 
 async def test_the_first_of_two_sockets_leaving_does_not_show_the_machine_as_gone(account: Account) -> None:
@@ -115,7 +115,7 @@ async def test_the_first_of_two_sockets_leaving_does_not_show_the_machine_as_gon
     async with account.user() as phone, account.machine(mid) as old:
         async with account.machine(mid):
             await old.close()
-            came = [event.payload["active"] for event in await phone.silence()]
+            came = [event.payload["active"] for event in await phone.unread()]
         gone = await phone.next_ephemeral()
 
     assert False not in came
@@ -144,7 +144,7 @@ async def test_a_deleted_machine_is_announced_and_not_heard_again(account: Accou
         body = await phone.next_update()
         await daemon.emit("machine-alive", {"machineId": mid, "time": now()})
         await daemon.call("ping")
-        silent = await phone.silence()
+        silent = await phone.unread()
 
     assert body == {"t": "delete-machine", "machineId": mid}
     assert silent == []

@@ -49,8 +49,8 @@ async def test_only_the_target_hears_the_request(account: Account, stranger: Acc
         answer = await phone.call("rpc-call", {"method": "m:bash", "params": "p"})
 
         assert answer == {"ok": True, "result": "mine"}
-        assert await other.silence(0.05) == []
-        assert await outsider.silence(0.05) == []
+        assert await other.unread() == []
+        assert await outsider.unread() == []
 
 
 async def test_the_newest_registration_answers(account: Account) -> None:

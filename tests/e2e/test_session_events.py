@@ -62,7 +62,7 @@ async def test_a_wrong_update_is_answered_with_an_error(account: Account, event:
         answer = await session.call(event, None if wrong is None else {"sid": sid, **wrong})
 
         assert answer == {"result": "error"}
-        assert await session.silence(0.05) == []
+        assert await session.unread() == []
 
 
 async def test_an_argument_where_the_acknowledgement_belongs_does_no_harm(account: Account) -> None:
@@ -85,7 +85,7 @@ async def test_a_message_reaches_everybody_but_its_sender(account: Account) -> N
     async with account.session(sid) as session, account.session(sid) as other, account.user() as phone:
         await session.emit("message", {"sid": sid, "message": "hello", "localId": "l-1"})
         body, same = await phone.next_update(), await other.next_update()
-        own = await session.silence()
+        own = await session.unread()
     (stored,) = await account.api.messages(sid)
 
     assert own == []
@@ -114,7 +114,7 @@ async def test_the_same_local_id_is_one_message_and_burns_no_number(account: Acc
         await session.emit("message", {"sid": sid, "message": "next", "localId": "other"})
         first, second = await phone.next_update(), await phone.next_update()
         posted = await account.api.post_messages(sid, ["once"], ["same"])
-        silent = await phone.silence()
+        silent = await phone.unread()
 
     assert [first["message"]["seq"], second["message"]["seq"]] == [1, 2]
     assert [message["seq"] for message in posted] == [1]
@@ -190,7 +190,7 @@ async def test_a_heartbeat_is_shown_to_the_phone(
     async with account.session(sid) as session, account.user() as phone:
         await session.emit("session-alive", {"sid": sid, "time": at, "mode": "remote", **thinking})
         seen = await phone.next_ephemeral()
-        own = await session.silence(0.05)
+        own = await session.unread()
 
     assert seen == {"type": "activity", "id": sid, "active": True, "activeAt": at, "thinking": shown}
     assert own == []
@@ -221,7 +221,7 @@ async def test_a_wrong_heartbeat_is_passed_over_in_silence(account: Account) -> 
             await session.emit("session-end", payload)
         await session.call("ping")
 
-        assert await phone.silence() == []
+        assert await phone.unread() == []
 
 
 async def test_a_late_heartbeat_does_not_revive_an_ended_session(account: Account) -> None:
@@ -232,7 +232,7 @@ async def test_a_late_heartbeat_does_not_revive_an_ended_session(account: Accoun
         ended = await phone.next_ephemeral()
         await session.emit("session-alive", {"sid": sid, "time": now()})
         await session.call("ping")
-        silent = await phone.silence()
+        silent = await phone.unread()
     (listed,) = (await account.api.get("/v1/sessions"))["sessions"]
 
     assert ended == {"type": "activity", "id": sid, "active": False, "activeAt": at, "thinking": False}
@@ -258,7 +258,7 @@ async def test_archiving_shows_the_session_as_stopped(account: Account) -> None:
         seen = await phone.next_ephemeral()
         await session.emit("session-alive", {"sid": sid, "time": now()})
         await session.call("ping")
-        silent = await phone.silence()
+        silent = await phone.unread()
 
     assert answer == {"success": True}
     assert (seen["type"], seen["active"], seen["thinking"]) == ("activity", False, False)
@@ -286,7 +286,7 @@ async def test_the_rest_of_the_general_events(account: Account) -> None:
         await phone.emit("no-such-event", {"a": 1})
 
         assert await phone.call("ping") == {}
-        assert await phone.silence(0.05) == []
+        assert await phone.unread() == []
 
 
 async def test_a_push_event_is_shown_in_the_session_and_on_the_phone(account: Account) -> None:
@@ -295,7 +295,7 @@ async def test_a_push_event_is_shown_in_the_session_and_on_the_phone(account: Ac
     async with account.session(sid) as session, account.user() as phone, account.machine("m") as daemon:
         answer = await account.api.post(f"/v1/sessions/{sid}/push-event", told)
         seen, same = await phone.next_ephemeral(), await session.next_ephemeral()
-        silent = await daemon.silence(0.05)
+        silent = await daemon.unread()
 
     assert answer == {"success": True, "result": "no_tokens"}
     assert seen == same

@@ -23,7 +23,7 @@ async def settle(*sockets: SocketClient) -> None:
 async def unread(*sockets: SocketClient) -> list[Event]:
     """What has arrived and was not read: an empty list is silence."""
     await settle(*sockets)
-    return [event for socket in sockets for event in await socket.silence(0)]
+    return [event for socket in sockets for event in socket.take()]
 
 
 def unscoped(api: ApiClient, **more: Any) -> SocketClient:

@@ -28,7 +28,7 @@ class Household:
         await settle(*self.sockets.values())
         heard = set()
         for who, socket in self.sockets.items():
-            events = await socket.silence(0)
+            events = socket.take()
             if events:
                 (event,) = events
                 body = event.payload["body"] if event.name == "update" else event.payload

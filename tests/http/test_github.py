@@ -280,7 +280,7 @@ async def test_linking_is_nobody_elses_event(api: ApiClient, stranger: ApiClient
     async with api.session_socket(session["id"]) as own, stranger.user_socket() as other:
         await link(api)
 
-        assert ([], []) == (await own.silence(), await other.silence())
+        assert ([], []) == (await own.unread(), await other.unread())
 
 
 async def test_the_access_token_is_sealed_for_this_account(
@@ -403,7 +403,7 @@ async def test_nobody_loses_a_link_to_a_sign_in_that_fails(
     github.picture(Answer(500))
     async with api.user_socket() as socket:
         assert {"error": "server_error"} == await come_back(stranger)
-        assert [] == await socket.silence()
+        assert [] == await socket.unread()
 
     assert user == (await profile_of(api))["github"]
 
@@ -446,7 +446,7 @@ async def test_unlinking_what_is_not_linked_is_fine_and_silent(api: ApiClient) -
     async with api.user_socket() as socket:
         assert {"success": True} == await api.delete("/v1/connect/github")
 
-        assert [] == await socket.silence()
+        assert [] == await socket.unread()
 
 
 # -- webhook

@@ -76,7 +76,7 @@ async def test_a_new_machine_is_announced_twice_in_order_and_a_known_one_not_at_
         assert ["new-machine", "update-machine"] == [first["body"]["t"], second["body"]["t"]]
         assert first["seq"] + 1 == second["seq"]
         assert {"value": "m", "version": 1} == second["body"]["metadata"]
-        assert [] == await socket.silence()
+        assert [] == await socket.unread()
 
 
 async def test_a_machine_of_another_account_is_a_conflict_instead_of_a_500(

@@ -97,7 +97,7 @@ async def test_repeating_a_request_changes_nothing_and_is_announced_to_nobody(
 
         assert first == second
         assert [1, 2] == [(await socket.next_update("new-message"))["message"]["seq"] for _ in range(2)]
-        assert [] == await socket.silence()
+        assert [] == await socket.unread()
     assert ["a", "b"] == contents(await api.messages(session_id))
 
 

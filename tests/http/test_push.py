@@ -168,8 +168,8 @@ async def test_the_event_reaches_the_session_and_everybody_who_sees_all(
         await push(api, sid, kind=kind, title="Tïtle", body="☃", data={"private": "?"})
         heard = [await socket.next_ephemeral("session-event") for socket in (user, session)]
 
-        assert [] == [event for event in await another.silence() if event.payload["type"] == "session-event"]
-        assert [] == [event for event in await machine.silence() if event.payload["type"] == "session-event"]
+        assert [] == [event for event in await another.unread() if event.payload["type"] == "session-event"]
+        assert [] == [event for event in await machine.unread() if event.payload["type"] == "session-event"]
 
     for event in heard:
         timestamp = event.pop("timestamp")
@@ -252,7 +252,7 @@ async def test_a_session_that_is_not_the_callers_is_not_found(
         session_id = (await stranger.create_session())["id"]
     async with stranger.user_socket() as socket:
         assert {"error": "Session not found"} == await push(api, session_id, expect=404)
-        assert [] == await socket.silence()
+        assert [] == await socket.unread()
 
 
 @pytest.mark.parametrize(

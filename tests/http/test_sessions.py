@@ -93,7 +93,7 @@ async def test_an_existing_tag_is_announced_to_nobody(api: ApiClient) -> None:
         await api.create_session("tag")
 
         assert session["id"] == (await socket.next_update("new-session"))["id"]
-        assert [] == await socket.silence()
+        assert [] == await socket.unread()
 
 
 async def test_tags_of_different_accounts_have_nothing_to_do_with_each_other(
@@ -157,7 +157,7 @@ async def test_simultaneous_first_calls_all_get_the_one_session_instead_of_a_500
 
         assert 1 == len({session["id"] for session in sessions})
         assert sessions[0]["id"] == (await socket.next_update("new-session"))["id"]
-        assert [] == await socket.silence()
+        assert [] == await socket.unread()
 
 
 # -- lists ---------------------------------------------------------------------------------------------

@@ -246,7 +246,7 @@ async def test_sixteen_at_once_from_both_sides_become_friends_once(
         answers = await asyncio.gather(
             *(add(api, you) for _ in range(8)), *(add(stranger, me) for _ in range(8))
         )
-        await mine.silence()
+        await mine.unread()
 
         assert {"requested", "friend"} >= {user["status"] for user in answers}
         assert ("friend", "friend") == (await status(api, you), await status(stranger, me))
@@ -352,7 +352,7 @@ async def test_only_user_scoped_sockets_hear_of_it(api: ApiClient, stranger: Api
         await add(stranger, me)
         await phone.next_update("relationship-updated")
 
-        assert [] == [event for event in await agent.silence() if event.name == "update"]
+        assert [] == [event for event in await agent.unread() if event.name == "update"]
         assert [] == daemon.updates()
 
 
@@ -365,5 +365,5 @@ async def test_moves_that_change_nothing_are_not_told(
         await remove(api, me)
         await remove(api, "nobody")
 
-        assert [] == await mine.silence()
+        assert [] == await mine.unread()
         assert [] == yours.updates()

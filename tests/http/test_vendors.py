@@ -140,4 +140,4 @@ async def test_vendor_tokens_are_nobodys_event(api: ApiClient) -> None:
         await register(api, "openai", "token")
         await api.delete("/v1/connect/openai")
 
-        assert [] == await socket.silence()
+        assert [] == await socket.unread()

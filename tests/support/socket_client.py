@@ -95,9 +95,21 @@ class Inbox:
             if kind in (None, body[key]):
                 return body
 
-    async def silence(self, seconds: float = 0.2) -> list[Event]:
-        """Wait, then hand out whatever has arrived and was not read: an empty list is silence."""
-        await asyncio.sleep(seconds)
+    async def call(self, name: str, *payload: Any, timeout: float = TIMEOUT) -> Any:
+        """Emit an event and return its acknowledgement."""
+        raise NotImplementedError
+
+    async def unread(self) -> list[Event]:
+        """What the server has sent up to now and was not read: an empty list proves silence.
+
+        A ping is the barrier: its acknowledgement comes behind everything that was published before, such as
+        what requests caused that are answered, or events of other sockets that are acknowledged.
+        """
+        await self.call("ping")
+        return self.take()
+
+    def take(self) -> list[Event]:
+        """What has arrived and was not read."""
         arrived, self._unread = self._unread, []
         return arrived
 
