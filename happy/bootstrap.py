@@ -16,7 +16,7 @@ from happy.adapters.outbound.bundle import Outbound, build_outbound
 from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.attachments import AttachmentNames
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import Millis, ReplicaId
 from happy.gateway.dispatch import ASGIApp, dispatch
 from happy.gateway.engine import EngineSettings, PathPrefix

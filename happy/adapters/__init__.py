@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from happy.domain.ports.cluster import EventBus, NodeLink, SharedHistory
 from happy.domain.ports.filestore import FileStore
-from happy.domain.ports.pubsub import EventBus, NodeLink, Presence, SharedHistory
-from happy.domain.ports.repository import Store
+from happy.domain.ports.presence import Presence
+from happy.domain.ports.store import Store
 from happy.metrics import LinkState
 
 

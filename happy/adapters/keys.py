@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, contextmanager
 from happy import crypto
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import Millis, ReplicaId
 from happy.services.master_secret import require_no_accounts, require_same_secret
 from happy.settings import Full, Light

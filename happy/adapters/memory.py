@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from happy.domain.ports.pubsub import Holder, OnEnvelope, OnMessage, OnResync
+from happy.domain.ports.cluster import OnEnvelope, OnMessage, OnResync
+from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ReplicaId
 
 

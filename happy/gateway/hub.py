@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from happy.domain.events import Audience, Ephemeral, Scope, Update
-from happy.domain.ports.pubsub import EventBus, OnResponse, Origin
+from happy.domain.ports.cluster import EventBus, Origin
+from happy.domain.ports.rpc import OnResponse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import envelope as envelopes
 from happy.gateway.connections import AccountConnections

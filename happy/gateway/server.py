@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from happy.domain.errors import Unauthenticated
-from happy.domain.ports.pubsub import FOREGROUND, Holder, Presence
+from happy.domain.ports.presence import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, MachineId, ReplicaId, SessionId
 from happy.gateway import handshake
 from happy.gateway.engine import GOODBYE, Ack, Refused, Socket

@@ -4,7 +4,7 @@ from happy.domain.artifacts import AccessKey
 from happy.domain.errors import Conflict, NotFound
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId, MachineId, SessionId, Swap
 
 

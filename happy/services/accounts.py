@@ -10,7 +10,7 @@ from happy.domain.github import presentable
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId, Millis, Swap
 from happy.services.unit_of_work import Changes, UnitOfWork
 

@@ -9,8 +9,9 @@ from contextlib import suppress
 
 from happy.domain.events import TO_USER, Ephemeral, MachineActivity, SessionActivity
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.pubsub import EventSink, Signals
-from happy.domain.ports.repository import Store
+from happy.domain.ports.cluster import Signals
+from happy.domain.ports.events import EventSink
+from happy.domain.ports.store import Store
 from happy.domain.values import MINUTE, AccountId, ConnectionId, MachineId, Millis, SessionId
 from happy.metrics import Metrics
 from happy.services.attendance import Attendance, Target

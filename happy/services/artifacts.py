@@ -8,7 +8,7 @@ from happy.domain.errors import Conflict, Invalid, NotFound
 from happy.domain.events import TO_USER, DeleteArtifact, UpdateArtifact, VersionedValue, new_artifact
 from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, ArtifactId, Versioned
 from happy.services.unit_of_work import Changes, UnitOfWork
 

@@ -9,7 +9,7 @@ from happy.domain.attachments import MAX_BYTES, AttachmentNames
 from happy.domain.errors import Invalid, NotFound, TooLarge, TooMany
 from happy.domain.ports.clock import Elapsed
 from happy.domain.ports.filestore import FileStore, StoredFile, UploadTicket
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId
 from happy.services.rate_limit import Window
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder, Presence
+from happy.domain.ports.presence import Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 DEPARTURE_SECONDS = 6.0

@@ -10,7 +10,7 @@ from happy.domain.errors import HappyError
 from happy.domain.ids import file_key, new_id
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.outbound import AvatarSource
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId, Millis
 
 log = logging.getLogger(__name__)

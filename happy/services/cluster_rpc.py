@@ -11,7 +11,9 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder, LocalConnections, NodeLink, Presence
+from happy.domain.ports.cluster import NodeLink
+from happy.domain.ports.presence import Holder, Presence
+from happy.domain.ports.rpc import LocalConnections
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from happy.services.pending_requests import Outcome, PendingRequests
 

@@ -14,7 +14,8 @@ from happy.domain import attachments
 from happy.domain.errors import HappyError, NotFound, Unavailable
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
-from happy.domain.ports.repository import Deletable, Store, Transaction
+from happy.domain.ports.repositories.deletions import Deletable
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import HOUR, MachineId, Millis, SessionId
 from happy.services.batches import Step, batch, in_batches, pause
 

@@ -8,8 +8,9 @@ from time import monotonic
 
 from happy.domain.events import TO_USER, MachineActivity, SessionActivity
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.pubsub import EventSink, Signals
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.cluster import Signals
+from happy.domain.ports.events import EventSink
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import MINUTE, AccountId, MachineId, Millis, SessionId
 from happy.services.activity import Activity
 from happy.services.attendance import BATCH, Attendance, Target

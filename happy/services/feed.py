@@ -4,7 +4,7 @@ from msgspec import Struct
 
 from happy.domain.events import TO_USER, new_feed_post
 from happy.domain.feed import FeedDraft, FeedItem
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import AccountId
 from happy.services.unit_of_work import Changes
 

@@ -17,7 +17,7 @@ from happy.domain.github import GithubApp, GithubUser, Holder, presentable, spli
 from happy.domain.people import Picture
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.outbound import Github, GithubRefused, GithubUserUnknown
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import SECOND, AccountId, Millis
 from happy.services.avatars import AvatarService, Copy
 from happy.services.unit_of_work import Changes, UnitOfWork

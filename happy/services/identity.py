@@ -5,7 +5,7 @@ import asyncio
 from happy.crypto import Tokens
 from happy.domain.errors import Unauthenticated, Unavailable
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import AccountId
 
 KNOWN_ACCOUNTS = 100_000

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, MutableSet
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import EventSink
+from happy.domain.ports.events import EventSink
 from happy.domain.values import AccountId
 
 

@@ -7,7 +7,7 @@ from happy.domain.errors import Conflict, Invalid, NotFound
 from happy.domain.events import TO_USER, KvBatchUpdate, KvChange
 from happy.domain.ids import new_id
 from happy.domain.listing import Large
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import AccountId
 from happy.services.unit_of_work import Changes, UnitOfWork
 

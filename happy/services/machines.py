@@ -11,7 +11,7 @@ from happy.domain.events import (
 )
 from happy.domain.listing import Large
 from happy.domain.machines import Machine
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, MachineId, Millis, Swap
 from happy.services.activity import Activity
 from happy.services.deletions import Deletions

@@ -1,7 +1,8 @@
 """The master secret stays the one that the stored data was made with, at every replica."""
 
 from happy.domain.errors import StartupError
-from happy.domain.ports.repository import SecretUse, Store, Transaction
+from happy.domain.ports.repositories.master_secret import SecretUse
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import Millis
 
 ANEW = "to go on without it, which signs every device out: `happy-server new-secret --sign-everybody-out`"

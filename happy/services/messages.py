@@ -8,8 +8,8 @@ from happy.domain.events import NewMessage, Update, to_session
 from happy.domain.ids import new_id, update_id
 from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.pubsub import EventSink
-from happy.domain.ports.repository import Store
+from happy.domain.ports.events import EventSink
+from happy.domain.ports.store import Store
 from happy.domain.sessions import Appended, Message, MessageDraft, MessagePage, encrypted_content
 from happy.domain.values import AccountId, ConnectionId, MessageId, Millis, SessionId
 

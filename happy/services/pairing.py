@@ -13,7 +13,7 @@ from happy.domain.accounts import PairingKind, PairingRequest
 from happy.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import HOUR, AccountId, Millis
 from happy.services.batches import in_batches
 from happy.telemetry import LimitedLog

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 from msgspec import Struct
 
-from happy.domain.ports.pubsub import LocalConnection
+from happy.domain.ports.rpc import LocalConnection
 
 Outcome = msgspec.Raw | Exception | None
 """What was replied, None when that is empty; or why nothing was: TimeoutError, or the connection has gone."""

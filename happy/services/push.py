@@ -9,9 +9,10 @@ import logging
 from happy.domain.errors import HappyError, NotFound
 from happy.domain.events import SessionEvent, to_session
 from happy.domain.ports.clock import Clock
+from happy.domain.ports.events import EventSink
 from happy.domain.ports.outbound import PushSender
-from happy.domain.ports.pubsub import FOREGROUND, EventSink, Presence
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.presence import FOREGROUND, Presence
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.push import (
     NO_TOKENS,
     SUPPRESSED,

@@ -13,7 +13,8 @@ from typing import Literal
 import msgspec
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder, LocalConnection, LocalConnections
+from happy.domain.ports.presence import Holder
+from happy.domain.ports.rpc import LocalConnection, LocalConnections
 from happy.domain.values import AccountId, ConnectionId
 from happy.metrics import UNKNOWN, Metrics
 from happy.services.cluster_rpc import Absent, ClusterRpc

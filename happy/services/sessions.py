@@ -15,8 +15,8 @@ from happy.domain.events import (
 from happy.domain.ids import new_id
 from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.pubsub import EventSink
-from happy.domain.ports.repository import Store
+from happy.domain.ports.events import EventSink
+from happy.domain.ports.store import Store
 from happy.domain.sessions import Session
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId, Swap
 from happy.services.activity import Activity

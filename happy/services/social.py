@@ -10,7 +10,7 @@ from happy.domain.ids import new_id
 from happy.domain.people import Person, UserProfile, profile_of
 from happy.domain.ports.clock import Elapsed
 from happy.domain.ports.filestore import FileStore
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.social import Change, Notice, Relation, Transition
 from happy.domain.values import MINUTE, AccountId, Millis
 from happy.services import feed

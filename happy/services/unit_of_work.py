@@ -8,8 +8,8 @@ from happy.domain.errors import CommitInDoubt
 from happy.domain.events import Audience, Body, Update
 from happy.domain.ids import update_id
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.pubsub import EventSink
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.events import EventSink
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId, ConnectionId, Millis
 
 T = TypeVar("T")

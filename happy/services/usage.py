@@ -13,8 +13,8 @@ from happy.domain.errors import NotFound
 from happy.domain.events import TO_USER, Usage
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.pubsub import EventSink
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.events import EventSink
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.usage import (
     LENGTHS,
     Grouping,

@@ -8,7 +8,7 @@ from msgspec import Struct
 from happy.crypto import Keyring
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import AccountId
 from happy.domain.vendor_tokens import SealedToken, Vendor
 

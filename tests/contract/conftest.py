@@ -7,7 +7,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from schema.tables import metadata
 from tests.contract.flavors import Node, OpenStore, full_opener, light_opener, open_nodes
 from tests.support import databases, services

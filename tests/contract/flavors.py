@@ -12,8 +12,9 @@ from happy.adapters.full.redis.client import open_redis
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
-from happy.domain.ports.pubsub import EventBus, NodeLink, Origin, Presence, SharedHistory
-from happy.domain.ports.repository import Store
+from happy.domain.ports.cluster import EventBus, NodeLink, Origin, SharedHistory
+from happy.domain.ports.presence import Presence
+from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, ReplicaId
 from tests.support.factories import NOW
 from tests.support.services import REDIS

@@ -10,7 +10,7 @@ import pytest
 from happy.domain.artifacts import Artifact, KvMutation
 from happy.domain.ids import new_id
 from happy.domain.listing import Large, is_whole
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.sessions import MessageDraft, Session, encrypted_content
 from happy.domain.values import AccountId, ArtifactId, MessageId, Millis, SessionId
 from schema.limits import LARGE_ROW, LIST_BYTES

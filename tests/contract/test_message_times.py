@@ -4,7 +4,7 @@ import asyncio
 import random
 from itertools import pairwise
 
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis
 from tests.contract.flavors import OpenStore

@@ -12,7 +12,7 @@ import pytest
 
 from happy.domain.errors import Invalid, NotFound
 from happy.domain.listing import Large
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis, SessionId
 from tests.contract.flavors import OpenStore

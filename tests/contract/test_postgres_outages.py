@@ -11,7 +11,7 @@ import pytest
 from happy.adapters.full.postgres.pool import PoolSettings
 from happy.adapters.full.postgres.store import PostgresStore, open_store
 from happy.domain.errors import Unavailable
-from happy.domain.ports.repository import Transaction
+from happy.domain.ports.store import Transaction
 from tests.support import factories as seeds
 from tests.support.factories import NOBODY
 from tests.support.redis_server import Wire

@@ -5,7 +5,7 @@ import secrets
 
 import pytest
 
-from happy.domain.ports.pubsub import Holder
+from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from tests.contract.flavors import Node
 

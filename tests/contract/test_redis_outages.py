@@ -12,7 +12,8 @@ from happy.adapters.full.redis import bus as redis_bus
 from happy.adapters.full.redis import link as redis_link
 from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.link import RedisLink
-from happy.domain.ports.pubsub import CLOCK_MS, Holder
+from happy.domain.ports.cluster import CLOCK_MS
+from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId
 from tests.contract.flavors import Node, open_node
 from tests.support.redis_server import OwnRedis, Wire, own_redis

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from happy.domain.errors import Conflict, HappyError, Invalid, NotFound, Unavailable
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId
 from tests.contract.flavors import OpenStore
 from tests.support import factories as seeds

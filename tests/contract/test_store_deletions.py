@@ -7,7 +7,8 @@ import asyncpg
 import pytest
 
 from happy.domain.errors import NotFound
-from happy.domain.ports.repository import Deletable, Store, Transaction
+from happy.domain.ports.repositories.deletions import Deletable
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.sessions import Session
 from happy.domain.usage import Place, UsageRange, UsageReport
 from happy.domain.values import AccountId, MachineId, Millis, SessionId

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from happy.domain.machines import Machine
-from happy.domain.ports.repository import MachineRepository, SessionRepository, Store, Transaction
+from happy.domain.ports.repositories.machines import MachineRepository
+from happy.domain.ports.repositories.sessions import SessionRepository
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, Millis
 from tests.support import factories as seeds

@@ -9,7 +9,7 @@ from happy.domain.accounts import Avatar
 from happy.domain.errors import Conflict, NotFound
 from happy.domain.github import Holder
 from happy.domain.ids import new_id
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId, Millis
 from happy.domain.vendor_tokens import SealedToken, Vendor
 from tests.support import factories as seeds

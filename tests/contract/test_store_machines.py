@@ -7,7 +7,7 @@ import pytest
 
 from happy.domain.errors import NotFound
 from happy.domain.machines import Machine
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import HOUR, AccountId, MachineId, Millis, Swap, Versioned
 from tests.support import factories as seeds
 from tests.support.factories import NOW

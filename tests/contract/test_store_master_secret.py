@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from happy.domain.errors import StartupError
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import Millis
 from happy.services.master_secret import require_no_accounts, require_same_secret
 from tests.support import factories as seeds

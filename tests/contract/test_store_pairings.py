@@ -8,7 +8,7 @@ import pytest
 from happy.domain.accounts import PairingKind, PairingRequest
 from happy.domain.errors import NotFound
 from happy.domain.ids import new_id
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, Millis
 from tests.support import factories as seeds
 from tests.support.factories import NOBODY, NOW

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from happy.domain.errors import NotFound
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.sessions import Session
 from happy.domain.values import HOUR, AccountId, Millis, SessionId, Swap, Versioned
 from tests.support import factories as seeds

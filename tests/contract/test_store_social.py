@@ -11,7 +11,7 @@ from happy.domain.errors import NotFound
 from happy.domain.feed import MAX_COUNTER, FeedDraft, FeedItem
 from happy.domain.ids import new_id
 from happy.domain.people import Person
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.social import Relation, Status
 from happy.domain.values import AccountId, Millis
 from tests.support import factories as seeds

@@ -10,7 +10,8 @@ import pytest
 
 import schema
 from happy.adapters.sql.statistics import ROWS
-from happy.domain.ports.repository import RowCounts, Store
+from happy.domain.ports.repositories.statistics import RowCounts
+from happy.domain.ports.store import Store
 from tests.support import factories as seeds
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from happy.domain.ids import new_id
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.usage import Place, UsageBuckets, UsageRange, UsageReport
 from happy.domain.values import HOUR, AccountId, Millis, SessionId
 from tests.support import factories as seeds

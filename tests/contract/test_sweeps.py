@@ -8,7 +8,7 @@ import pytest
 from happy.crypto import derive
 from happy.domain.accounts import PairingKind
 from happy.domain.ids import new_id
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import HOUR, Millis
 from happy.services import batches
 from happy.services.pairing import PairingService

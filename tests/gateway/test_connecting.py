@@ -13,7 +13,7 @@ from happy.adapters.full.redis.presence import RedisPresence
 from happy.adapters.light.sqlite import SqliteStore
 from happy.adapters.memory import MemoryPresence
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder
+from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId
 from tests.gateway.talk import settle, unread, unscoped
 from tests.http.server import RunningServer

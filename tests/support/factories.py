@@ -8,7 +8,7 @@ import msgspec
 
 from happy.domain.ids import new_id
 from happy.domain.machines import Machine
-from happy.domain.ports.repository import Store, Transaction
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.sessions import Message, MessageDraft, Session, encrypted_content
 from happy.domain.values import AccountId, MachineId, MessageId, Millis, SessionId
 

@@ -6,7 +6,7 @@ import msgspec
 import sqlalchemy as sa
 
 from happy.adapters.sql.statement import Compiled, Statement, scalar
-from happy.domain.ports.repository import Store
+from happy.domain.ports.store import Store
 from happy.domain.social import Status
 from happy.domain.values import AccountId, Millis
 from schema.compile import compile_one, dialect_of

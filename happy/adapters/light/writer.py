@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def drive(body: Awaitable[T]) -> T:
-    """Run a coroutine that never suspends. One that does broke the rule in `ports.repository.Body`."""
+    """Run a coroutine that never suspends. One that does broke the rule in `ports.store.Body`."""
     steps = body.__await__()
     try:
         next(steps)

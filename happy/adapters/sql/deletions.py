@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from happy.adapters.sql.statement import Executor, Statement, scalar
-from happy.domain.ports.repository import Deletable
+from happy.domain.ports.repositories.deletions import Deletable
 from happy.domain.values import Millis
 
 

@@ -1,7 +1,7 @@
 """The fingerprint of the master secret in SQL."""
 
 from happy.adapters.sql.statement import Executor, Statement, scalar
-from happy.domain.ports.repository import SecretUse
+from happy.domain.ports.repositories.master_secret import SecretUse
 from happy.domain.values import AccountId, Millis
 
 FINGERPRINT: Statement[str] = Statement("master_secret.FINGERPRINT", scalar)

@@ -1,7 +1,7 @@
 """Row counts in SQL."""
 
 from happy.adapters.sql.statement import Executor, Statement
-from happy.domain.ports.repository import RowCounts
+from happy.domain.ports.repositories.statistics import RowCounts
 
 ROWS = Statement("statistics.ROWS", RowCounts)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from happy.domain.ports.pubsub import Holder
+from happy.domain.ports.presence import Holder
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import Call, Method, parse

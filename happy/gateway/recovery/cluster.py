@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from happy.domain.errors import Unavailable
 from happy.domain.events import Scope
-from happy.domain.ports.pubsub import Kept, SharedHistory
+from happy.domain.ports.cluster import Kept, SharedHistory
 from happy.domain.stream_position import StreamPosition, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import envelope

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from happy.domain.events import Audience, Scope
-from happy.domain.ports.pubsub import CLOCK_MS, Origin
+from happy.domain.ports.cluster import CLOCK_MS, Origin
 from happy.domain.stream_position import StreamPosition, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.engine import encode_event, encode_event_at

@@ -8,7 +8,7 @@ import pytest
 
 from happy.domain.errors import Unavailable
 from happy.domain.events import TO_USER, Audience, Ephemeral, SessionActivity, SessionEvent, to_session
-from happy.domain.ports.pubsub import Kept, Origin
+from happy.domain.ports.cluster import Kept, Origin
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope

@@ -17,7 +17,7 @@ from happy.domain.events import (
     to_machine,
     to_session,
 )
-from happy.domain.ports.pubsub import Origin
+from happy.domain.ports.cluster import Origin
 from happy.domain.values import AccountId, ConnectionId, MachineId, ReplicaId, SessionId
 from happy.gateway.engine import SocketClosed
 from happy.gateway.handshake import Handshake

@@ -6,7 +6,7 @@ from typing import Any, cast
 import msgspec
 
 from happy.domain.events import TO_USER, DeleteSession, Update
-from happy.domain.ports.pubsub import Origin
+from happy.domain.ports.cluster import Origin
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope

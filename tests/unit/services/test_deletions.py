@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.repository import Transaction
+from happy.domain.ports.store import Transaction
 from happy.domain.values import HOUR, AccountId, MachineId, Millis
 from happy.services import batches
 from happy.services.batches import in_batches

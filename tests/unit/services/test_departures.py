@@ -8,7 +8,7 @@ import pytest
 from happy.adapters.memory import MemoryPresence
 from happy.domain.errors import Unavailable
 from happy.domain.machines import Machine
-from happy.domain.ports.pubsub import Holder
+from happy.domain.ports.presence import Holder
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, ReplicaId, SessionId
 from happy.services import attendance, departures

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from happy.domain.errors import NotFound, Unavailable
-from happy.domain.ports.pubsub import FOREGROUND, Holder
+from happy.domain.ports.presence import FOREGROUND, Holder
 from happy.domain.push import Notification, PushOutcome, Ticket
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.services import push

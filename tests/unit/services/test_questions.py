@@ -5,7 +5,7 @@ import asyncio
 import msgspec
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import OnResponse
+from happy.domain.ports.rpc import OnResponse
 from happy.services.pending_requests import Outcome, PendingRequests
 
 LONG, MOMENT = 60.0, 0.02

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder, OnResponse
+from happy.domain.ports.presence import Holder
+from happy.domain.ports.rpc import OnResponse
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from happy.services import rpc as rpc_module
 from happy.services.cluster_rpc import Absent, ClusterRpc

@@ -24,7 +24,7 @@ from happy.adapters.sql.statement import Listing, Statement
 from happy.adapters.sql.transaction import SqlTransaction
 from happy.domain.errors import Conflict, Unavailable
 from happy.domain.listing import Large
-from happy.domain.ports.repository import Body
+from happy.domain.ports.store import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
 

@@ -18,7 +18,7 @@ from happy.adapters.full.redis.publish_intents import RedisUnpublished
 from happy.adapters.full.redis.wire import Broken
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import CLOCK_MS, OnEnvelope, OnMessage, OnResync, Origin
+from happy.domain.ports.cluster import CLOCK_MS, OnEnvelope, OnMessage, OnResync, Origin
 from happy.domain.values import AccountId, ReplicaId
 
 MARGIN_SECONDS = 10

@@ -11,7 +11,7 @@ from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.history import RedisHistory
 from happy.adapters.full.redis.link import RedisLink
 from happy.adapters.full.redis.presence import RedisPresence
-from happy.domain.ports.pubsub import OnMessage
+from happy.domain.ports.cluster import OnMessage
 from happy.domain.values import ReplicaId
 from happy.metrics import LinkState
 

@@ -4,7 +4,7 @@ from happy.adapters.full.redis import envelopes
 from happy.adapters.full.redis.bus import GAP, HEADER, RedisBus
 from happy.adapters.full.redis.link import RedisLink
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Kept, Origin
+from happy.domain.ports.cluster import Kept, Origin
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 

@@ -9,7 +9,7 @@ from happy.adapters.full.redis.link import RedisLink
 from happy.adapters.full.redis.scripts import HOLDERS
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
-from happy.domain.ports.pubsub import Holder
+from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 LEASE_SECONDS = 10

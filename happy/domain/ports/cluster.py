@@ -1,55 +1,15 @@
-"""What reaches connections: events to an account, messages to one node, and who is connected where."""
+"""What replicas exchange: envelopes, signals, messages from one to another, and the shared history."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
-import msgspec
 from msgspec import Struct
 
-from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
-FOREGROUND: Final = "foreground"
-"""What user-scoped connections claim in `Presence` while somebody looks at them."""
-
 CLOCK_MS: Final = 1_000
 """How far the shared clock may differ between replicas. An event that seems older by less is delivered."""
-
-
-class EventSink(Protocol):
-    """Where committed events go. The gateway implements it; services only know this."""
-
-    def publish(
-        self,
-        account_id: AccountId,
-        event: Update | Ephemeral,
-        audience: Audience,
-        *,
-        skip: ConnectionId | None = None,
-    ) -> None:
-        """Deliver `event` to every connection of `audience` on every node. Returns at once."""
-        ...
-
-    def begin_commit(self, account_id: AccountId) -> None:
-        """Events of the account are about to be committed; comes before every commit. Returns at once.
-
-        Should this node be killed before it publishes them, connections on other nodes start over. Where
-        there are no other nodes, it may be called in any thread.
-        """
-        ...
-
-    def end_commit(self, account_id: AccountId) -> None:
-        """What was expected has been published, or will never be. Returns at once."""
-        ...
-
-    def in_doubt(self, account_id: AccountId) -> None:
-        """Nobody knows whether events were committed, or will be: connections start over, now and later."""
-        ...
-
-    def resync(self, account_id: AccountId) -> None:
-        """Connections of the account are closed on all nodes: clients read again. Returns at once."""
-        ...
 
 
 class Signals(Protocol):
@@ -205,72 +165,3 @@ class NodeLink(Protocol):
         ...
 
     async def is_alive(self, replica_id: ReplicaId) -> bool: ...
-
-
-class Holder(Struct, frozen=True):
-    """The live connection that holds a claim. A higher rank comes before a newer claim."""
-
-    replica_id: ReplicaId
-    connection_id: ConnectionId
-    rank: int = 0
-
-
-class Presence(Protocol):
-    """Claims of live connections on names, gone when released or when their node stops renewing them."""
-
-    async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
-        """Claim `name`, or make an earlier claim of this holder the newest."""
-        ...
-
-    async def release(self, account_id: AccountId, name: str, holder: Holder) -> None: ...
-
-    def claim_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
-        """The same as `claim`, but returns at once: other nodes see it a moment later."""
-        ...
-
-    def release_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
-        """The same as `release`, but returns at once."""
-        ...
-
-    async def is_held(self, account_id: AccountId, name: str) -> bool:
-        """Whether anybody holds `name`. Raises Unavailable when other nodes cannot be asked."""
-        ...
-
-    async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
-        """The current holders of `name`: the highest rank first, the newest first among equals."""
-        ...
-
-
-class OnResponse(Protocol):
-    """Called once, never before `ask` has returned, with what a connection answered; it must not block.
-
-    None is an empty answer, an exception none at all: the connection has closed.
-    """
-
-    def __call__(self, reply: msgspec.Raw | Exception | None) -> None: ...
-
-
-class LocalConnection(Protocol):
-    """A connection of this node that serves remote procedure calls."""
-
-    def ask(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
-        """Ask and return at once, with a number for `forget`. Who has closed replies with an exception."""
-        ...
-
-    def forget(self, number: int) -> None:
-        """Nobody waits for this reply any more: `on_response` is not called."""
-        ...
-
-
-class LocalConnections(Protocol):
-    """The connections of this node that serve remote procedure calls."""
-
-    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> LocalConnection | None:
-        """The best connection that registered `method`: machine scope before others, then the newest."""
-        ...
-
-    def serves(
-        self, account_id: AccountId, method: str, connection_id: ConnectionId
-    ) -> LocalConnection | None:
-        """This very connection, if it registered `method`."""
-        ...

@@ -1,0 +1,1 @@
+"""One protocol per noun for rows in the database; `Transaction` in `ports.store` lists them."""

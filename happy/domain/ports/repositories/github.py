@@ -1,0 +1,49 @@
+"""GitHub users, and the accounts that are linked to them."""
+
+from typing import Protocol
+
+import msgspec
+
+from happy.domain.accounts import Avatar
+from happy.domain.github import Holder
+from happy.domain.values import AccountId, Millis
+
+
+class GithubRepository(Protocol):
+    """GitHub users, and the accounts that are linked to one: at most one each."""
+
+    async def spend_state(self, state_id: str, expires: Millis, now: Millis) -> bool:
+        """Whether nobody has used this state before. It is remembered until it expires."""
+        ...
+
+    async def holders(self, account_id: AccountId, github_id: str, username: str) -> list[Holder]:
+        """The account, and all that have this GitHub user or username; nobody else changes them meanwhile."""
+        ...
+
+    async def linked(self, account_id: AccountId) -> Holder | None:
+        """The account, which nobody else changes meanwhile."""
+        ...
+
+    async def save_user(self, github_id: str, profile: msgspec.Raw, token: bytes, now: Millis) -> None: ...
+
+    async def delete_user(self, github_id: str) -> None: ...
+
+    async def link(
+        self,
+        holder: Holder,
+        first_name: str | None,
+        last_name: str | None,
+        avatar: Avatar | None,
+        now: Millis,
+    ) -> None:
+        """Give an account this GitHub user, username and names, and the picture if there is one.
+
+        Raises Conflict when another has the user or the username.
+        """
+        ...
+
+    async def unlink(self, account_id: AccountId, now: Millis) -> None:
+        """Take GitHub user and username from the account; its names and picture stay."""
+        ...
+
+    async def drop_username(self, account_id: AccountId, now: Millis) -> None: ...

@@ -1,0 +1,26 @@
+"""Sealed credentials of other companies."""
+
+from typing import Protocol
+
+from happy.domain.values import AccountId, Millis
+from happy.domain.vendor_tokens import SealedToken, Vendor
+
+
+class VendorTokenRepository(Protocol):
+    """Credentials of other companies, sealed by whoever stores them."""
+
+    async def save(
+        self, account_id: AccountId, token_id: str, vendor: Vendor, token: bytes, now: Millis
+    ) -> None:
+        """Store the token in place of an earlier one."""
+        ...
+
+    async def get(self, account_id: AccountId, vendor: Vendor) -> bytes | None: ...
+
+    async def owned(self, account_id: AccountId) -> list[SealedToken]:
+        """The earliest stored first."""
+        ...
+
+    async def delete(self, account_id: AccountId, vendor: Vendor) -> None:
+        """Deleting what is not there is fine."""
+        ...
