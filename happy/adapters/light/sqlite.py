@@ -53,7 +53,7 @@ def connect(path: Path, synchronous: Synchronous = "FULL") -> sqlite3.Connection
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """Driver errors in the words of the core."""
+    """Translate errors of the driver into domain errors: NotFound, Conflict, Unavailable."""
     try:
         yield
     except sqlite3.IntegrityError as error:
@@ -111,10 +111,10 @@ class SqliteExecutor:
             self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, usual)
         return rows
 
-    async def run(self, statement: Statement[Any], **values: Any) -> None:
+    async def execute(self, statement: Statement[Any], **values: Any) -> None:
         self._connection.execute(statement.compiled("sqlite").sql, values)
 
-    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    async def execute_many(self, statement: Statement[Any], rows: Sequence[Mapping[str, Any]]) -> None:
         self._connection.executemany(statement.compiled("sqlite").sql, rows)
 
 
@@ -152,7 +152,7 @@ class SqliteStore:
         self.messages = SqliteMessageLog(self)
 
     async def read(self, body: Body[T]) -> T:
-        return await self.query(lambda run: body(SqlTransaction(run)))
+        return await self.query(lambda executor: body(SqlTransaction(executor)))
 
     async def query(self, body: Callable[[SqliteExecutor], Awaitable[T]]) -> T:
         """Run `body` on an idle reader, against one snapshot."""
@@ -197,37 +197,42 @@ class SqliteStore:
         await self._writer.close()
 
 
-async def _ping(run: SqliteExecutor) -> None:
-    await run.one(accounts.EXISTING, accounts=[""])
+async def _ping(executor: SqliteExecutor) -> None:
+    await executor.one(accounts.EXISTING, accounts=[""])
 
 
 class SqliteMessageLog:
     def __init__(self, store: SqliteStore) -> None:
-        self._query = store.query
-        self.append = store.append
+        self._store = store
+
+    async def append(
+        self, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
+    ) -> Appended:
+        return await self._store.append(account_id, session_id, drafts, now)
 
     async def after(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
     ) -> list[Message | Large]:
-        return await self._query(
-            lambda run: messages.page(run, messages.AFTER, account_id, session_id, seq=seq, limit=limit)
-        )
+        return await self._page(messages.AFTER, account_id, session_id, seq=seq, limit=limit)
 
     async def before(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
     ) -> list[Message | Large]:
-        return await self._query(
-            lambda run: messages.page(run, messages.BEFORE, account_id, session_id, seq=seq, limit=limit)
-        )
+        return await self._page(messages.BEFORE, account_id, session_id, seq=seq, limit=limit)
 
     async def newest(self, account_id: AccountId, session_id: SessionId, limit: int) -> list[Message | Large]:
-        return await self._query(
-            lambda run: messages.page(run, messages.NEWEST, account_id, session_id, limit=limit)
+        return await self._page(messages.NEWEST, account_id, session_id, limit=limit)
+
+    async def _page(
+        self, listing: Listing[Message], account_id: AccountId, session_id: SessionId, **values: int
+    ) -> list[Message | Large]:
+        return await self._store.query(
+            lambda executor: messages.page(executor, listing, account_id, session_id, **values)
         )
 
     async def one(self, account_id: AccountId, session_id: SessionId, seq: int) -> Message | None:
-        return await self._query(
-            lambda run: run.one(messages.BY_SEQ, account=account_id, session=session_id, seq=seq)
+        return await self._store.query(
+            lambda executor: executor.one(messages.BY_SEQ, account=account_id, session=session_id, seq=seq)
         )
 
 

@@ -12,17 +12,19 @@ SWAP: Statement[Versioned[str]] = Statement("access_keys.SWAP", Versioned)
 
 
 class SqlAccessKeys:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def reachable(self, account_id: AccountId, session_id: SessionId, machine_id: MachineId) -> bool:
-        found = await self._run.one(REACHABLE, account=account_id, session=session_id, machine=machine_id)
+        found = await self._executor.one(
+            REACHABLE, account=account_id, session=session_id, machine=machine_id
+        )
         return found is not None
 
     async def get(
         self, account_id: AccountId, session_id: SessionId, machine_id: MachineId
     ) -> AccessKey | None:
-        return await self._run.one(GET, account=account_id, session=session_id, machine=machine_id)
+        return await self._executor.one(GET, account=account_id, session=session_id, machine=machine_id)
 
     async def add(
         self,
@@ -33,7 +35,7 @@ class SqlAccessKeys:
         data: str,
         now: Millis,
     ) -> bool:
-        added = await self._run.one(
+        added = await self._executor.one(
             ADD, id=key_id, account=account_id, session=session_id, machine=machine_id, data=data, now=now
         )
         return added is not None
@@ -47,7 +49,7 @@ class SqlAccessKeys:
         data: str,
         now: Millis,
     ) -> Swap[str]:
-        stored = await self._run.one(
+        stored = await self._executor.one(
             SWAP,
             account=account_id,
             session=session_id,

@@ -21,30 +21,30 @@ TAKE_PUSH_TOKEN: Statement[None] = Statement("accounts.TAKE_PUSH_TOKEN", scalar)
 
 
 class SqlAccounts:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def upsert(self, account_id: AccountId, public_key: str, now: Millis) -> AccountId:
-        stored = await self._run.one(UPSERT, id=account_id, public_key=public_key, now=now)
+        stored = await self._executor.one(UPSERT, id=account_id, public_key=public_key, now=now)
         assert stored is not None, "an upsert always returns its row"
         return stored
 
     async def existing(self, account_ids: Collection[AccountId]) -> list[AccountId]:
-        return await self._run.all(EXISTING, accounts=list(account_ids))
+        return await self._executor.all(EXISTING, accounts=list(account_ids))
 
     async def get(self, account_id: AccountId) -> Account | None:
-        return await self._run.one(GET, account=account_id)
+        return await self._executor.one(GET, account=account_id)
 
     async def connected_services(self, account_id: AccountId) -> list[str]:
-        return await self._run.all(CONNECTED_SERVICES, account=account_id)
+        return await self._executor.all(CONNECTED_SERVICES, account=account_id)
 
     async def settings(self, account_id: AccountId) -> Settings | None:
-        return await self._run.one(SETTINGS, account=account_id)
+        return await self._executor.one(SETTINGS, account=account_id)
 
     async def swap_settings(
         self, account_id: AccountId, expected: int, value: str | None, now: Millis
     ) -> Swap[str | None]:
-        stored = await self._run.one(
+        stored = await self._executor.one(
             SWAP_SETTINGS, account=account_id, expected=expected, value=value, now=now
         )
         if stored is not None:
@@ -55,19 +55,19 @@ class SqlAccounts:
         return Swap(won=False, current=Versioned(current.value, current.version))
 
     async def next_seq(self, account_id: AccountId, count: int, now: Millis) -> int:
-        seq = await self._run.one(TAKE_SEQ, account=account_id, count=count, now=now)
+        seq = await self._executor.one(TAKE_SEQ, account=account_id, count=count, now=now)
         if seq is None:
             raise NotFound("account not found")
         return seq
 
     async def push_tokens(self, account_id: AccountId) -> list[PushToken]:
-        return await self._run.all(PUSH_TOKENS, account=account_id)
+        return await self._executor.all(PUSH_TOKENS, account=account_id)
 
     async def add_push_token(self, account_id: AccountId, token_id: str, token: str, now: Millis) -> None:
-        await self._run.run(ADD_PUSH_TOKEN, id=token_id, account=account_id, token=token, now=now)
+        await self._executor.execute(ADD_PUSH_TOKEN, id=token_id, account=account_id, token=token, now=now)
 
     async def drop_push_token(self, account_id: AccountId, token: str) -> None:
-        await self._run.run(DROP_PUSH_TOKEN, account=account_id, token=token)
+        await self._executor.execute(DROP_PUSH_TOKEN, account=account_id, token=token)
 
     async def take_push_token(self, account_id: AccountId, token: str) -> None:
-        await self._run.run(TAKE_PUSH_TOKEN, account=account_id, token=token)
+        await self._executor.execute(TAKE_PUSH_TOKEN, account=account_id, token=token)

@@ -17,26 +17,26 @@ DELETE: Statement[ArtifactId] = Statement("artifacts.DELETE", scalar)
 
 
 class SqlArtifacts:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def add(self, account_id: AccountId, artifact: Artifact) -> bool:
         values = msgspec.structs.asdict(artifact)
-        return await self._run.one(ADD, account=account_id, **values) is not None
+        return await self._executor.one(ADD, account=account_id, **values) is not None
 
     async def get(self, account_id: AccountId, artifact_id: ArtifactId) -> Artifact | None:
-        return await self._run.one(GET, account=account_id, artifact=artifact_id)
+        return await self._executor.one(GET, account=account_id, artifact=artifact_id)
 
     async def owned(self, account_id: AccountId, limit: int) -> list[ArtifactSummary | Large]:
-        return await self._run.listed(OWNED, account=account_id, limit=limit)
+        return await self._executor.listed(OWNED, account=account_id, limit=limit)
 
     async def summary(self, account_id: AccountId, artifact_id: ArtifactId) -> ArtifactSummary | None:
-        return await self._run.one(SUMMARY, account=account_id, artifact=artifact_id)
+        return await self._executor.one(SUMMARY, account=account_id, artifact=artifact_id)
 
     async def edit(
         self, account_id: AccountId, artifact_id: ArtifactId, edit: ArtifactEdit, now: Millis
     ) -> ArtifactSwap:
-        edited = await self._run.one(
+        edited = await self._executor.one(
             EDIT,
             account=account_id,
             artifact=artifact_id,
@@ -54,4 +54,4 @@ class SqlArtifacts:
         return ArtifactSwap(won=False, current=current)
 
     async def delete(self, account_id: AccountId, artifact_id: ArtifactId) -> bool:
-        return await self._run.one(DELETE, account=account_id, artifact=artifact_id) is not None
+        return await self._executor.one(DELETE, account=account_id, artifact=artifact_id) is not None

@@ -34,26 +34,26 @@ OF_KIND: dict[Deletable, Statements] = {
 
 
 class SqlDeletions:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def claim(self, kind: Deletable, now: Millis) -> str | None:
-        return await self._run.one(OF_KIND[kind].claim, now=now)
+        return await self._executor.one(OF_KIND[kind].claim, now=now)
 
     async def remove(self, kind: Deletable, target: str, limit: int) -> int:
         for statement in OF_KIND[kind].contents:
-            removed = await self._run.all(statement, target=target, limit=limit)
+            removed = await self._executor.all(statement, target=target, limit=limit)
             if removed:
                 return len(removed)
         return 0
 
     async def finish(self, kind: Deletable, target: str) -> bool:
         statements = OF_KIND[kind]
-        locked = await self._run.one(statements.lock, target=target)
+        locked = await self._executor.one(statements.lock, target=target)
         if locked is not None and await self.remove(kind, target, limit=1):
             return False
-        await self._run.run(statements.finish, target=target)
+        await self._executor.execute(statements.finish, target=target)
         return True
 
     async def postpone(self, kind: Deletable, target: str, until: Millis) -> None:
-        await self._run.run(OF_KIND[kind].postpone, target=target, until=until)
+        await self._executor.execute(OF_KIND[kind].postpone, target=target, until=until)

@@ -16,16 +16,16 @@ BEFORE_EVERY_COUNTER = -1
 
 
 class SqlFeed:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def post(self, account_id: AccountId, draft: FeedDraft, now: Millis) -> FeedItem:
-        counter = await self._run.one(TAKE_COUNTER, account=account_id, now=now)
+        counter = await self._executor.one(TAKE_COUNTER, account=account_id, now=now)
         if counter is None:
             raise NotFound("account not found")
         if draft.repeat_key is not None:
-            await self._run.run(DROP_REPEATED, account=account_id, repeat_key=draft.repeat_key)
-        await self._run.run(
+            await self._executor.execute(DROP_REPEATED, account=account_id, repeat_key=draft.repeat_key)
+        await self._executor.execute(
             ADD,
             id=draft.id,
             account=account_id,
@@ -39,7 +39,7 @@ class SqlFeed:
     async def page(
         self, account_id: AccountId, before: int | None, after: int | None, limit: int
     ) -> list[FeedItem]:
-        return await self._run.all(
+        return await self._executor.all(
             PAGE,
             account=account_id,
             before=MAX_COUNTER if before is None else before,

@@ -23,26 +23,26 @@ FORGOTTEN_AT_ONCE = 16
 
 
 class SqlGithub:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def spend_state(self, state_id: str, expires: Millis, now: Millis) -> bool:
-        await self._run.run(FORGET_STATES, now=now, limit=FORGOTTEN_AT_ONCE)
+        await self._executor.execute(FORGET_STATES, now=now, limit=FORGOTTEN_AT_ONCE)
         key = STATE_KEY + state_id
-        return await self._run.one(SPEND_STATE, key=key, expires=expires, now=now) is not None
+        return await self._executor.one(SPEND_STATE, key=key, expires=expires, now=now) is not None
 
     async def holders(self, account_id: AccountId, github_id: str, username: str) -> list[Holder]:
-        return await self._run.all(HOLDERS, account=account_id, github_id=github_id, username=username)
+        return await self._executor.all(HOLDERS, account=account_id, github_id=github_id, username=username)
 
     async def linked(self, account_id: AccountId) -> Holder | None:
-        return await self._run.one(LINKED, account=account_id)
+        return await self._executor.one(LINKED, account=account_id)
 
     async def save_user(self, github_id: str, profile: msgspec.Raw, token: bytes, now: Millis) -> None:
         text = bytes(profile).decode()
-        await self._run.run(SAVE_USER, github_id=github_id, profile=text, token=token, now=now)
+        await self._executor.execute(SAVE_USER, github_id=github_id, profile=text, token=token, now=now)
 
     async def delete_user(self, github_id: str) -> None:
-        await self._run.run(DELETE_USER, github_id=github_id)
+        await self._executor.execute(DELETE_USER, github_id=github_id)
 
     async def link(
         self,
@@ -52,7 +52,7 @@ class SqlGithub:
         avatar: Avatar | None,
         now: Millis,
     ) -> None:
-        await self._run.run(
+        await self._executor.execute(
             LINK,
             account=holder.account_id,
             github_id=holder.github_id,
@@ -64,7 +64,7 @@ class SqlGithub:
         )
 
     async def unlink(self, account_id: AccountId, now: Millis) -> None:
-        await self._run.run(UNLINK, account=account_id, now=now)
+        await self._executor.execute(UNLINK, account=account_id, now=now)
 
     async def drop_username(self, account_id: AccountId, now: Millis) -> None:
-        await self._run.run(DROP_USERNAME, account=account_id, now=now)
+        await self._executor.execute(DROP_USERNAME, account=account_id, now=now)

@@ -17,30 +17,30 @@ SWAP: Statement[int] = Statement("kv.SWAP", scalar)
 
 
 class SqlKv:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def get_many(self, account_id: AccountId, keys: Sequence[str]) -> dict[str, KvEntry]:
-        rows = await self._run.all(GET_MANY, account=account_id, keys=list(keys))
+        rows = await self._executor.all(GET_MANY, account=account_id, keys=list(keys))
         return {entry.key: entry for entry in rows}
 
     async def given(self, account_id: AccountId, keys: Sequence[str]) -> list[KvEntry | Large]:
-        return await self._run.listed(GIVEN, account=account_id, keys=list(keys))
+        return await self._executor.listed(GIVEN, account=account_id, keys=list(keys))
 
     async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry | Large]:
         end = after_prefix(prefix)
         if end is None:
-            return await self._run.listed(PAGE, account=account_id, first=prefix, limit=limit)
-        return await self._run.listed(PAGE_UNTIL, account=account_id, first=prefix, end=end, limit=limit)
+            return await self._executor.listed(PAGE, account=account_id, first=prefix, limit=limit)
+        return await self._executor.listed(PAGE_UNTIL, account=account_id, first=prefix, end=end, limit=limit)
 
     async def put(
         self, account_id: AccountId, entry_id: str, mutation: KvMutation, now: Millis
     ) -> int | None:
         if mutation.version == ABSENT:
-            return await self._run.one(
+            return await self._executor.one(
                 ADD, id=entry_id, account=account_id, key=mutation.key, value=mutation.value, now=now
             )
-        return await self._run.one(
+        return await self._executor.one(
             SWAP,
             account=account_id,
             key=mutation.key,

@@ -39,22 +39,22 @@ KEYS_AT_ONCE = 100
 
 
 class SqlMachines:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def add(self, machine: Machine) -> bool:
-        return await self._run.one(ADD, **msgspec.structs.asdict(machine)) is not None
+        return await self._executor.one(ADD, **msgspec.structs.asdict(machine)) is not None
 
     async def get(self, account_id: AccountId, machine_id: MachineId) -> Machine | None:
-        return await self._run.one(GET, account=account_id, machine=machine_id)
+        return await self._executor.one(GET, account=account_id, machine=machine_id)
 
     async def owned(self, account_id: AccountId) -> list[Machine | Large]:
-        return await self._run.listed(OWNED, account=account_id)
+        return await self._executor.listed(OWNED, account=account_id)
 
     async def swap_metadata(
         self, account_id: AccountId, machine_id: MachineId, expected: int, value: str, now: Millis
     ) -> Swap[str]:
-        stored = await self._run.one(
+        stored = await self._executor.one(
             SWAP_METADATA, account=account_id, machine=machine_id, expected=expected, value=value, now=now
         )
         if stored is not None:
@@ -65,7 +65,7 @@ class SqlMachines:
     async def swap_daemon_state(
         self, account_id: AccountId, machine_id: MachineId, expected: int, value: str, now: Millis
     ) -> Swap[str | None]:
-        stored = await self._run.one(
+        stored = await self._executor.one(
             SWAP_DAEMON_STATE,
             account=account_id,
             machine=machine_id,
@@ -84,32 +84,32 @@ class SqlMachines:
             {"account": account, "machine": target, "at": at, "future": future}
             for account, target, at in seen
         ]
-        await self._run.many(MARK_ACTIVE, rows)
+        await self._executor.execute_many(MARK_ACTIVE, rows)
 
     async def mark_idle(self, deadline: Millis, limit: int) -> list[tuple[AccountId, MachineId, Millis]]:
-        return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit)
+        return await self._executor.all(MARK_IDLE, deadline=deadline, limit=limit)
 
     async def silent(
         self, deadline: Millis, after: tuple[Millis, str], limit: int
     ) -> list[tuple[AccountId, MachineId, Millis]]:
         at, after_id = after
-        return await self._run.all(SILENT, deadline=deadline, after=at, after_id=after_id, limit=limit)
+        return await self._executor.all(SILENT, deadline=deadline, after=at, after_id=after_id, limit=limit)
 
     async def mark_gone(
         self, account_id: AccountId, machine_ids: Sequence[MachineId], seen_by: Millis
     ) -> list[tuple[MachineId, Millis]]:
-        return await self._run.all(MARK_GONE, account=account_id, ids=list(machine_ids), seen_by=seen_by)
+        return await self._executor.all(MARK_GONE, account=account_id, ids=list(machine_ids), seen_by=seen_by)
 
     async def delete(self, account_id: AccountId, machine_id: MachineId, now: Millis) -> bool:
-        hidden = await self._run.one(HIDE, account=account_id, machine=machine_id, now=now)
+        hidden = await self._executor.one(HIDE, account=account_id, machine=machine_id, now=now)
         if hidden is None:
             return False
-        await self._run.all(REMOVE_KEYS, target=machine_id, limit=KEYS_AT_ONCE)
-        await self._run.run(DELETE, machine=machine_id)
+        await self._executor.all(REMOVE_KEYS, target=machine_id, limit=KEYS_AT_ONCE)
+        await self._executor.execute(DELETE, machine=machine_id)
         return True
 
     async def hidden(self, machine_id: MachineId) -> bool:
-        return await self._run.one(HIDDEN, machine=machine_id) is not None
+        return await self._executor.one(HIDDEN, machine=machine_id) is not None
 
     async def _existing(self, account_id: AccountId, machine_id: MachineId) -> Machine:
         machine = await self.get(account_id, machine_id)

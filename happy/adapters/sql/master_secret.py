@@ -11,16 +11,16 @@ REPLACE: Statement[None] = Statement("master_secret.REPLACE", scalar)
 
 
 class SqlMasterSecret:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def use(self) -> SecretUse:
-        fingerprint = await self._run.one(FINGERPRINT)
-        some_account = await self._run.one(SOME_ACCOUNT)
+        fingerprint = await self._executor.one(FINGERPRINT)
+        some_account = await self._executor.one(SOME_ACCOUNT)
         return SecretUse(fingerprint, some_account)
 
     async def claim(self, fingerprint: str, now: Millis) -> None:
-        await self._run.run(CLAIM, fingerprint=fingerprint, now=now)
+        await self._executor.execute(CLAIM, fingerprint=fingerprint, now=now)
 
     async def replace(self, fingerprint: str, now: Millis) -> None:
-        await self._run.run(REPLACE, fingerprint=fingerprint, now=now)
+        await self._executor.execute(REPLACE, fingerprint=fingerprint, now=now)

@@ -1,6 +1,7 @@
 """The message log in plain statements, for a caller that runs them in one transaction."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -31,73 +32,79 @@ BY_SEQ = Statement("messages.BY_SEQ", Message)
 
 
 async def append(
-    run: Executor, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
+    executor: Executor,
+    account_id: AccountId,
+    session_id: SessionId,
+    drafts: Sequence[MessageDraft],
+    now: Millis,
 ) -> Appended:
-    existing, fresh = await _sort(run, session_id, drafts)
+    """Store drafts that are new; one whose local id is stored already is returned as it was stored.
+
+    Raises NotFound for a session that is not the account's.
+    """
+    existing, fresh = await _sort(executor, session_id, drafts)
     if not fresh:
-        await require_owned(run, account_id, session_id)
+        await require_owned(executor, account_id, session_id)
         return Appended([], existing, 0)
-    last = await run.one(TAKE_SEQ, account=account_id, session=session_id, count=len(fresh), now=now)
+    last = await executor.one(TAKE_SEQ, account=account_id, session=session_id, count=len(fresh), now=now)
     if last is None:
         raise NotFound("Session not found")
     created = [
         _message(draft, last, back) for back, draft in zip(range(len(fresh))[::-1], fresh, strict=True)
     ]
-    await run.many(
-        ADD,
-        [
-            {
-                "id": message.id,
-                "session": session_id,
-                "seq": message.seq,
-                "content": draft.content.decode(),
-                "local_id": message.local_id,
-                "created_at": message.created_at,
-                "updated_at": message.updated_at,
-            }
-            for message, draft in zip(created, fresh, strict=True)
-        ],
-    )
-    return Appended(created, existing, await SqlAccounts(run).next_seq(account_id, len(created), now))
+    await executor.execute_many(ADD, [_row(session_id, message) for message in created])
+    return Appended(created, existing, await SqlAccounts(executor).next_seq(account_id, len(created), now))
+
+
+def _row(session_id: SessionId, message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "session": session_id,
+        "seq": message.seq,
+        "content": bytes(message.content).decode(),
+        "local_id": message.local_id,
+        "created_at": message.created_at,
+        "updated_at": message.updated_at,
+    }
 
 
 def _message(draft: MessageDraft, last: Taken, back: int) -> Message:
-    """What is stored of a draft that is `back` places before the last one."""
+    """The message of a draft that is followed by `back` others of the same append."""
     at = Millis(last.created_at - back)
     return Message(draft.id, last.seq - back, msgspec.Raw(draft.content), draft.local_id, at, at)
 
 
 async def _sort(
-    run: Executor, session_id: SessionId, drafts: Sequence[MessageDraft]
+    executor: Executor, session_id: SessionId, drafts: Sequence[MessageDraft]
 ) -> tuple[list[Message], list[MessageDraft]]:
-    """Rows that are stored already, and drafts that are not."""
+    """Split drafts into messages whose local id is stored already, and drafts that are new."""
     existing: list[Message] = []
     fresh: list[MessageDraft] = []
     for draft in drafts:
-        known = None
+        stored = None
         if draft.local_id is not None:
-            known = await run.one(BY_LOCAL_ID, session=session_id, local_id=draft.local_id)
-        if known is not None:
-            existing.append(known)
+            stored = await executor.one(BY_LOCAL_ID, session=session_id, local_id=draft.local_id)
+        if stored is not None:
+            existing.append(stored)
         else:
             fresh.append(draft)
     return existing, fresh
 
 
 async def page(
-    run: Executor,
+    executor: Executor,
     listing: Listing[Message],
     account_id: AccountId,
     session_id: SessionId,
     **values: int,
 ) -> list[Message | Large]:
     """Rows of `listing`, for the session's owner only. Raises NotFound."""
-    rows = await run.listed(listing, account=account_id, session=session_id, **values)
+    rows = await executor.listed(listing, account=account_id, session=session_id, **values)
     if not rows:  # nothing there, or not the account's
-        await require_owned(run, account_id, session_id)
+        await require_owned(executor, account_id, session_id)
     return rows
 
 
-async def require_owned(run: Executor, account_id: AccountId, session_id: SessionId) -> None:
-    if await run.one(OWNED, account=account_id, session=session_id) is None:
+async def require_owned(executor: Executor, account_id: AccountId, session_id: SessionId) -> None:
+    if await executor.one(OWNED, account=account_id, session=session_id) is None:
         raise NotFound("Session not found")

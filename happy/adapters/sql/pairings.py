@@ -34,37 +34,39 @@ OF_KIND: dict[PairingKind, Statements] = {
 
 
 class SqlPairings:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def get(self, kind: PairingKind, public_key: str) -> PairingRequest | None:
-        return await self._run.one(OF_KIND[kind].get, public_key=public_key)
+        return await self._executor.one(OF_KIND[kind].get, public_key=public_key)
 
     async def open(
         self, kind: PairingKind, request_id: str, public_key: str, now: Millis, *, supports_v2: bool
     ) -> PairingRequest:
         values = {"supports_v2": supports_v2} if kind == "terminal" else {}
-        await self._run.run(OF_KIND[kind].open, id=request_id, public_key=public_key, now=now, **values)
+        await self._executor.execute(
+            OF_KIND[kind].open, id=request_id, public_key=public_key, now=now, **values
+        )
         return await self._stored(kind, public_key)
 
     async def reopen(
         self, kind: PairingKind, public_key: str, now: Millis, *, supports_v2: bool
     ) -> PairingRequest:
         values = {"supports_v2": supports_v2} if kind == "terminal" else {}
-        await self._run.run(OF_KIND[kind].reopen, public_key=public_key, now=now, **values)
+        await self._executor.execute(OF_KIND[kind].reopen, public_key=public_key, now=now, **values)
         return await self._stored(kind, public_key)
 
     async def answer(
         self, kind: PairingKind, public_key: str, account_id: AccountId, response: str, now: Millis
     ) -> bool:
-        answered = await self._run.one(
+        answered = await self._executor.one(
             OF_KIND[kind].answer, public_key=public_key, account=account_id, response=response, now=now
         )
         return answered is not None
 
     async def drop_unanswered(self, deadline: Millis, limit: int) -> int:
         for statements in OF_KIND.values():
-            dropped = await self._run.all(statements.drop_unanswered, deadline=deadline, limit=limit)
+            dropped = await self._executor.all(statements.drop_unanswered, deadline=deadline, limit=limit)
             if dropped:
                 return len(dropped)
         return 0

@@ -20,16 +20,16 @@ AFTER_EVERY_NAME = "\U0010ffff"
 
 
 class SqlPeople:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def get(self, viewer: AccountId, account_id: AccountId) -> Person | None:
-        return await self._run.one(GET, viewer=viewer, account=account_id)
+        return await self._executor.one(GET, viewer=viewer, account=account_id)
 
     async def search(self, viewer: AccountId, prefix: str, limit: int) -> list[Person]:
         first = prefix.translate(LOWER) or FIRST_NAME
         end = (after_prefix(first) if prefix else None) or AFTER_EVERY_NAME
-        return await self._run.all(SEARCH, viewer=viewer, first=first, end=end, limit=limit)
+        return await self._executor.all(SEARCH, viewer=viewer, first=first, end=end, limit=limit)
 
     async def friends(self, viewer: AccountId) -> list[Person]:
-        return await self._run.all(FRIENDS, viewer=viewer)
+        return await self._executor.all(FRIENDS, viewer=viewer)

@@ -49,33 +49,35 @@ AFTER_EVERY_ID = SessionId("~")
 
 
 class SqlSessions:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def add(self, session: Session) -> bool:
-        return await self._run.one(ADD, **msgspec.structs.asdict(session)) is not None
+        return await self._executor.one(ADD, **msgspec.structs.asdict(session)) is not None
 
     async def by_tag(self, account_id: AccountId, tag: str) -> Session | None:
-        return await self._run.one(BY_TAG, account=account_id, tag=tag)
+        return await self._executor.one(BY_TAG, account=account_id, tag=tag)
 
     async def get(self, account_id: AccountId, session_id: SessionId) -> Session | None:
-        return await self._run.one(GET, account=account_id, session=session_id)
+        return await self._executor.one(GET, account=account_id, session=session_id)
 
     async def recent(self, account_id: AccountId, limit: int) -> list[Session | Large]:
-        return await self._run.listed(RECENT, account=account_id, limit=limit)
+        return await self._executor.listed(RECENT, account=account_id, limit=limit)
 
     async def active(self, account_id: AccountId, since: Millis, limit: int) -> list[Session | Large]:
-        return await self._run.listed(ACTIVE, account=account_id, since=since, limit=limit)
+        return await self._executor.listed(ACTIVE, account=account_id, since=since, limit=limit)
 
     async def page(
         self, account_id: AccountId, before: SessionId | None, changed_since: Millis | None, limit: int
     ) -> list[Session | Large]:
         before, since = before or AFTER_EVERY_ID, changed_since or Millis(0)
         if changed_since is not None:
-            changed = await self._run.all(CHANGED, account=account_id, changed_since=since, limit=FEW + 1)
+            changed = await self._executor.all(
+                CHANGED, account=account_id, changed_since=since, limit=FEW + 1
+            )
             if len(changed) <= FEW:
                 return await self._newest_of([one for one in changed if one < before], account_id, limit)
-        return await self._run.listed(
+        return await self._executor.listed(
             PAGE, account=account_id, before=before, changed_since=since, limit=limit
         )
 
@@ -83,12 +85,12 @@ class SqlSessions:
         self, ids: list[SessionId], account_id: AccountId, limit: int
     ) -> list[Session | Large]:
         wanted = sorted(ids, reverse=True)[:limit]
-        return await self._run.listed(BY_IDS, account=account_id, sessions=wanted) if wanted else []
+        return await self._executor.listed(BY_IDS, account=account_id, sessions=wanted) if wanted else []
 
     async def swap_metadata(
         self, account_id: AccountId, session_id: SessionId, expected: int, value: str, now: Millis
     ) -> Swap[str]:
-        stored = await self._run.one(
+        stored = await self._executor.one(
             SWAP_METADATA, account=account_id, session=session_id, expected=expected, value=value, now=now
         )
         if stored is not None:
@@ -99,7 +101,7 @@ class SqlSessions:
     async def swap_agent_state(
         self, account_id: AccountId, session_id: SessionId, expected: int, value: str | None, now: Millis
     ) -> Swap[str | None]:
-        stored = await self._run.one(
+        stored = await self._executor.one(
             SWAP_AGENT_STATE, account=account_id, session=session_id, expected=expected, value=value, now=now
         )
         if stored is not None:
@@ -113,31 +115,33 @@ class SqlSessions:
             {"session": target, "at": at, "received": received, "future": future}
             for target, at, received in seen
         ]
-        await self._run.many(MARK_ACTIVE, rows)
+        await self._executor.execute_many(MARK_ACTIVE, rows)
 
     async def mark_stopped(
         self, account_id: AccountId, session_id: SessionId, at: Millis, now: Millis
     ) -> bool:
-        stopped = await self._run.one(MARK_STOPPED, account=account_id, session=session_id, at=at, now=now)
+        stopped = await self._executor.one(
+            MARK_STOPPED, account=account_id, session=session_id, at=at, now=now
+        )
         return stopped is not None
 
     async def mark_idle(self, deadline: Millis, limit: int) -> list[tuple[AccountId, SessionId, Millis]]:
-        return await self._run.all(MARK_IDLE, deadline=deadline, limit=limit)
+        return await self._executor.all(MARK_IDLE, deadline=deadline, limit=limit)
 
     async def silent(
         self, deadline: Millis, after: tuple[Millis, str], limit: int
     ) -> list[tuple[AccountId, SessionId, Millis]]:
         at, after_id = after
-        return await self._run.all(SILENT, deadline=deadline, after=at, after_id=after_id, limit=limit)
+        return await self._executor.all(SILENT, deadline=deadline, after=at, after_id=after_id, limit=limit)
 
     async def mark_gone(
         self, account_id: AccountId, session_ids: Sequence[SessionId], seen_by: Millis
     ) -> list[tuple[SessionId, Millis]]:
-        return await self._run.all(MARK_GONE, account=account_id, ids=list(session_ids), seen_by=seen_by)
+        return await self._executor.all(MARK_GONE, account=account_id, ids=list(session_ids), seen_by=seen_by)
 
     async def delete(self, account_id: AccountId, session_id: SessionId, now: Millis) -> bool:
-        await self._run.run(ADD_DELETED_OWNER, now=now)
-        return await self._run.one(DELETE, account=account_id, session=session_id, now=now) is not None
+        await self._executor.execute(ADD_DELETED_OWNER, now=now)
+        return await self._executor.one(DELETE, account=account_id, session=session_id, now=now) is not None
 
     async def _existing(self, account_id: AccountId, session_id: SessionId) -> Session:
         session = await self.get(account_id, session_id)

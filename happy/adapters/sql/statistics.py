@@ -7,10 +7,10 @@ ROWS = Statement("statistics.ROWS", RowCounts)
 
 
 class SqlStatistics:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def rows(self) -> RowCounts:
-        counts = await self._run.one(ROWS)
+        counts = await self._executor.one(ROWS)
         assert counts is not None, "a query without a table always returns its row"
         return counts

@@ -9,16 +9,16 @@ ADD: Statement[None] = Statement("uploads.ADD", scalar)
 
 
 class SqlUploads:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def reusable(self, reuse_key: str) -> Avatar | None:
-        return await self._run.one(REUSABLE, reuse_key=reuse_key)
+        return await self._executor.one(REUSABLE, reuse_key=reuse_key)
 
     async def add(
         self, account_id: AccountId, file_id: str, avatar: Avatar, reuse_key: str, now: Millis
     ) -> None:
-        await self._run.run(
+        await self._executor.execute(
             ADD,
             id=file_id,
             account=account_id,

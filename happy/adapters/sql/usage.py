@@ -55,19 +55,19 @@ QUERIES = (_queries(""), _queries("_OF_SESSION"))
 
 
 class SqlUsage:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def save(
         self, account_id: AccountId, report_id: str, report: UsageReport, now: Millis
     ) -> SavedReport:
         values = {"account": account_id, "key": report.key, "data": report.data, "now": now}
         if report.session_id is None:
-            await SqlAccounts(self._run).next_seq(account_id, 0, now)  # locks: two must not both insert
-            replaced = await self._run.one(REPLACE_WITHOUT_SESSION, **values)
+            await SqlAccounts(self._executor).next_seq(account_id, 0, now)  # locks: two must not both insert
+            replaced = await self._executor.one(REPLACE_WITHOUT_SESSION, **values)
             if replaced is not None:
                 return replaced
-        saved = await self._run.one(SAVE, id=report_id, session=report.session_id, **values)
+        saved = await self._executor.one(SAVE, id=report_id, session=report.session_id, **values)
         assert saved is not None, "an upsert always returns its row"
         return saved
 
@@ -75,12 +75,12 @@ class SqlUsage:
         queries, after = QUERIES[wanted.session_id is not None], wanted.after
         values: dict[str, Any] = {"account": account_id, "session": wanted.session_id}
         values.update(after_at=after.created_at, after_id=after.id)
-        last = await self._run.one(queries.last, **values, until=wanted.until, skip=PORTION - 1)
+        last = await self._executor.one(queries.last, **values, until=wanted.until, skip=PORTION - 1)
         end = last or Place(Millis(wanted.until + 1), "")
         values.update(last_at=end.created_at, last_id=end.id, length=wanted.length)
-        counts = await self._run.all(queries.counts, **values)
+        counts = await self._executor.all(queries.counts, **values)
         if not counts:
             return UsagePortion([], [], [], None)
-        tokens = await self._run.all(queries.tokens, **values, limit=MAX_SUMS)
-        costs = await self._run.all(queries.costs, **values, limit=MAX_SUMS)
+        tokens = await self._executor.all(queries.tokens, **values, limit=MAX_SUMS)
+        costs = await self._executor.all(queries.costs, **values, limit=MAX_SUMS)
         return UsagePortion(counts, tokens, costs, last)

@@ -11,19 +11,21 @@ DELETE: Statement[None] = Statement("vendor_tokens.DELETE", scalar)
 
 
 class SqlVendorTokens:
-    def __init__(self, run: Executor) -> None:
-        self._run = run
+    def __init__(self, executor: Executor) -> None:
+        self._executor = executor
 
     async def save(
         self, account_id: AccountId, token_id: str, vendor: Vendor, token: bytes, now: Millis
     ) -> None:
-        await self._run.run(SAVE, id=token_id, account=account_id, vendor=vendor, token=token, now=now)
+        await self._executor.execute(
+            SAVE, id=token_id, account=account_id, vendor=vendor, token=token, now=now
+        )
 
     async def get(self, account_id: AccountId, vendor: Vendor) -> bytes | None:
-        return await self._run.one(GET, account=account_id, vendor=vendor)
+        return await self._executor.one(GET, account=account_id, vendor=vendor)
 
     async def owned(self, account_id: AccountId) -> list[SealedToken]:
-        return await self._run.all(OWNED, account=account_id)
+        return await self._executor.all(OWNED, account=account_id)
 
     async def delete(self, account_id: AccountId, vendor: Vendor) -> None:
-        await self._run.run(DELETE, account=account_id, vendor=vendor)
+        await self._executor.execute(DELETE, account=account_id, vendor=vendor)

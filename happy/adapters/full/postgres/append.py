@@ -56,16 +56,16 @@ Known = dict[tuple[SessionId, str | None], Message]
 Outcome = Appended | NotFound
 
 
-async def append_all(run: Executor, jobs: Sequence[Job]) -> list[Outcome]:
+async def append_all(executor: Executor, jobs: Sequence[Job]) -> list[Outcome]:
     """Outcomes in the order of the jobs. Drafts that were stored before cost a second round trip to find.
 
     A unique violation means that another node has just stored the same local id: the next attempt finds it.
     """
-    rows = await run.all(APPEND, **_values(jobs))
+    rows = await executor.all(APPEND, **_values(jobs))
     owned = {(row.session_id, row.account_id) for row in rows}
     placed = {row.id: row for row in rows if row.id is not None}
     allowed = [(job.session_id, job.account_id) in owned for job in jobs]
-    stored = await _stored(run, list(compress(jobs, allowed)), placed)
+    stored = await _stored(executor, list(compress(jobs, allowed)), placed)
     return [
         _outcome(job, placed, stored) if may else NotFound("Session not found")
         for job, may in zip(jobs, allowed, strict=True)
@@ -92,7 +92,7 @@ def _values(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     }
 
 
-async def _stored(run: Executor, jobs: Sequence[Job], placed: Placements) -> Known:
+async def _stored(executor: Executor, jobs: Sequence[Job], placed: Placements) -> Known:
     """The messages that have the local ids of drafts which are not new."""
     sought = {
         (job.session_id, draft.local_id) for job in jobs for draft in job.drafts if draft.id not in placed
@@ -100,7 +100,7 @@ async def _stored(run: Executor, jobs: Sequence[Job], placed: Placements) -> Kno
     if not sought:
         return {}
     sessions, local_ids = zip(*sought, strict=True)
-    rows = await run.all(STORED, sessions=list(sessions), local_ids=list(local_ids))
+    rows = await executor.all(STORED, sessions=list(sessions), local_ids=list(local_ids))
     return {(row.session_id, row.local_id): row.message for row in rows}
 
 

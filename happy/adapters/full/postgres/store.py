@@ -61,10 +61,10 @@ class PostgresExecutor:
     async def listed(self, listing: Listing[Row], **values: Any) -> list[Row | Large]:
         return listing.rows(await self._ask(self._connection.fetch, listing.statement, values))
 
-    async def run(self, statement: Statement[Any], **values: Any) -> None:
+    async def execute(self, statement: Statement[Any], **values: Any) -> None:
         await self._ask(self._connection.execute, statement, values)
 
-    async def many(self, statement: Statement[Any], rows: Sequence[Mapping[str, Any]]) -> None:
+    async def execute_many(self, statement: Statement[Any], rows: Sequence[Mapping[str, Any]]) -> None:
         compiled = statement.compiled("postgresql")
         values = [[row[name] for name in compiled.parameters] for row in rows]
         self.asking = True
@@ -84,15 +84,15 @@ class PostgresExecutor:
 class TransactionGuard(Generic[T]):
     """Awaits a body that may await nothing but its transaction, or it would keep a connection for long."""
 
-    def __init__(self, body: Body[T], run: PostgresExecutor) -> None:
+    def __init__(self, body: Body[T], executor: PostgresExecutor) -> None:
         self._body = body
-        self._run = run
+        self._executor = executor
 
     def __await__(self) -> Generator[Any, Any, T]:
-        work = self._body(SqlTransaction(self._run)).__await__()
+        work = self._body(SqlTransaction(self._executor)).__await__()
         try:
             waiting_for = next(work)
-            while self._run.asking:
+            while self._executor.asking:
                 try:
                     answer = yield waiting_for
                 except BaseException as error:  # noqa: BLE001 - it belongs to the body
@@ -201,13 +201,16 @@ class PostgresStore:
 class PostgresMessageLog:
     def __init__(self, store: PostgresStore) -> None:
         self._store = store
-        self._appender = AppendQueue(self._commit)
-        self.drain = self._appender.drain
+        self._append_queue = AppendQueue(self._commit)
 
     async def append(
         self, account_id: AccountId, session_id: SessionId, drafts: Sequence[MessageDraft], now: Millis
     ) -> Appended:
-        return await self._appender.append(Job(account_id, session_id, drafts, now))
+        return await self._append_queue.append(Job(account_id, session_id, drafts, now))
+
+    async def drain(self) -> None:
+        """Wait until every append that was queued has ended."""
+        await self._append_queue.drain()
 
     async def _commit(self, jobs: list[Job]) -> list[Outcome]:
         if len(jobs) > 1:
@@ -250,13 +253,13 @@ class PostgresMessageLog:
         self, listing: Listing[Message], account_id: AccountId, session_id: SessionId, **values: int
     ) -> list[Message | Large]:
         async with self._store.connection() as connection:
-            run = PostgresExecutor(connection)
-            return await messages.page(run, listing, account_id, session_id, **values)
+            executor = PostgresExecutor(connection)
+            return await messages.page(executor, listing, account_id, session_id, **values)
 
     async def one(self, account_id: AccountId, session_id: SessionId, seq: int) -> Message | None:
         async with self._store.connection() as connection:
-            run = PostgresExecutor(connection)
-            return await run.one(messages.BY_SEQ, account=account_id, session=session_id, seq=seq)
+            executor = PostgresExecutor(connection)
+            return await executor.one(messages.BY_SEQ, account=account_id, session=session_id, seq=seq)
 
 
 @asynccontextmanager
