@@ -33,7 +33,7 @@ MISSING = frozenset(
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """The file system's errors in the words of the core."""
+    """Translate errors of the file system into domain errors: NotFound, Unavailable."""
     try:
         yield
     except OSError as error:

@@ -66,7 +66,7 @@ class HttpClient:
         seconds = self._seconds if seconds is None else seconds
         await self._opened()  # before the clock starts
         options: dict[str, Any] = {"headers": headers, "params": params, "content": body}
-        with _in_our_words():
+        with map_errors():
             async with asyncio.timeout(seconds), self.stream(method, url, **options) as response:
                 return WebAnswer(response.status_code, await read_body(response, MAX_ANSWER))
 
@@ -76,7 +76,7 @@ class HttpClient:
     ) -> "AsyncIterator[httpx.Response]":
         """An answer whose body is not read yet. Raises Unavailable, also while it is being read."""
         client = await self._opened()
-        with _in_our_words():
+        with map_errors():
             async with client.stream(method, url, **options) as response:
                 yield response
 
@@ -130,8 +130,8 @@ def _open(seconds: float) -> "httpx.AsyncClient":
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
-    """The library's errors in the words of the core. They name no address: it may hold who asks for whom."""
+def map_errors() -> Iterator[None]:
+    """Translate errors of httpx into domain errors, without the URL: it may contain personal data."""
     import httpx
 
     try:

@@ -56,7 +56,7 @@ def is_out_of_connections(error: BaseException) -> bool:
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """Driver errors in the words of the core."""
+    """Translate errors of the driver into domain errors."""
     try:
         yield
     except asyncpg.ForeignKeyViolationError as error:

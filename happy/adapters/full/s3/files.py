@@ -41,7 +41,7 @@ async def open_files(settings: S3) -> AsyncIterator["S3Files"]:
 
 @contextmanager
 def map_errors() -> Iterator[None]:
-    """The object store's errors in the words of the core."""
+    """Translate errors of the object store into domain errors: NotFound, Unavailable."""
     try:
         yield
     except ParamValidationError as error:  # a key that cannot be one, such as an empty one
