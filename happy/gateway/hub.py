@@ -100,13 +100,13 @@ class Connection:
             return False
         return event.origin is None or not already_delivered(event.origin, self.since, self.heard)
 
-    def ask(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
+    def request(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
         with_params = b"" if params is None else b',"params":%b' % params
-        request = b'{"method":%b%b}' % (_encode(method), with_params)
-        return self.socket.ask("rpc-request", request, on_response)
+        payload = b'{"method":%b%b}' % (_encode(method), with_params)
+        return self.socket.request("rpc-request", payload, on_response)
 
-    def forget(self, number: int) -> None:
-        self.socket.forget(number)
+    def cancel_request(self, number: int) -> None:
+        self.socket.cancel_request(number)
 
 
 Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]

@@ -13,36 +13,36 @@ from msgspec import Struct
 from happy.domain.errors import Unavailable
 from happy.domain.ports.cluster import NodeLink
 from happy.domain.ports.presence import Holder, Presence
-from happy.domain.ports.rpc import LocalConnections
+from happy.domain.ports.rpc import LocalConnections, Response
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
-from happy.services.pending_requests import Outcome, PendingRequests
+from happy.services.pending_requests import PendingRequests
 
 WATCH_SECONDS = 0.8
 MISSES = 2
 """A node that is not there this often in a row is dead; once may be a broken wire."""
 
 
-class Call(Struct, frozen=True, array_like=True, tag="call"):
+class CallHeader(Struct, frozen=True, array_like=True, tag="call"):
     id: int
     account_id: AccountId
     connection_id: ConnectionId
     method: str
 
 
-class Answer(Struct, frozen=True, array_like=True, tag="answer"):
-    """`absent`: the connection does not serve the method. `gone`: it went while it was asked."""
+class ResponseHeader(Struct, frozen=True, array_like=True, tag="answer"):
+    """`absent`: the connection does not serve the method. `gone`: it closed before it responded."""
 
     id: int
     outcome: Literal["done", "absent", "gone"]
 
 
 class Absent(Exception):
-    """The claim was stale: nobody was asked."""
+    """The claim was stale: no request was sent."""
 
 
 class Pending(Struct, frozen=True):
     replica_id: ReplicaId
-    answer: "asyncio.Future[msgspec.Raw | None]"
+    response: "asyncio.Future[msgspec.Raw | None]"
 
 
 class ClusterRpc:
@@ -53,7 +53,7 @@ class ClusterRpc:
         self._connections = connections
         self._link = link
         self._presence = presence
-        self._questions = PendingRequests(call_seconds)
+        self._pending_requests = PendingRequests(call_seconds)
         self._ids = itertools.count(1)
         self._pending: dict[int, Pending] = {}
         self._watching: asyncio.Task[None] | None = None
@@ -74,51 +74,53 @@ class ClusterRpc:
         self, holder: Holder, account_id: AccountId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
         """Raises Absent, and Unavailable when the connection or its node goes away."""
-        call = Call(next(self._ids), account_id, holder.connection_id, method)
-        answer: asyncio.Future[msgspec.Raw | None] = asyncio.get_running_loop().create_future()
-        self._pending[call.id] = Pending(holder.replica_id, answer)
+        call = CallHeader(next(self._ids), account_id, holder.connection_id, method)
+        response: asyncio.Future[msgspec.Raw | None] = asyncio.get_running_loop().create_future()
+        self._pending[call.id] = Pending(holder.replica_id, response)
         self._watch()
         try:
             if not await self._link.deliver(holder.replica_id, _pack(call, params)):
                 raise Absent
-            return await answer
+            return await response
         finally:
             del self._pending[call.id]
 
     def on_message(self, sender: ReplicaId, payload: bytes) -> None:
-        header, _, body = payload.partition(b"\n")
-        message = msgspec.json.decode(header, type=Call | Answer)
+        header_json, _, body = payload.partition(b"\n")
+        header = msgspec.json.decode(header_json, type=CallHeader | ResponseHeader)
         content = msgspec.Raw(body) if body else None
-        if isinstance(message, Call):
-            self._serve(sender, message, content)
+        if isinstance(header, CallHeader):
+            self._serve(sender, header, content)
         else:
-            self._answered(message, content)
+            self._receive_response(header, content)
 
-    def _serve(self, sender: ReplicaId, call: Call, params: msgspec.Raw | None) -> None:
+    def _serve(self, sender: ReplicaId, call: CallHeader, params: msgspec.Raw | None) -> None:
         target = self._connections.serves(call.account_id, call.method, call.connection_id)
         if target is None:
-            self._link.send(sender, _pack(Answer(call.id, "absent"), None))
+            self._link.send(sender, _pack(ResponseHeader(call.id, "absent"), None))
         else:
-            self._questions.ask(target, call.method, params, partial(self._served, sender, call.id))
+            self._pending_requests.send(
+                target, call.method, params, partial(self._send_response, sender, call.id)
+            )
 
-    def _served(self, sender: ReplicaId, call_id: int, outcome: Outcome) -> None:
-        if isinstance(outcome, TimeoutError):
-            return  # the caller's time is up too
-        if isinstance(outcome, Exception):
-            self._link.send(sender, _pack(Answer(call_id, "gone"), None))
+    def _send_response(self, sender: ReplicaId, call_id: int, response: Response) -> None:
+        if isinstance(response, TimeoutError):
+            return  # the caller has timed out too
+        if isinstance(response, Exception):
+            self._link.send(sender, _pack(ResponseHeader(call_id, "gone"), None))
         else:
-            self._link.send(sender, _pack(Answer(call_id, "done"), outcome))
+            self._link.send(sender, _pack(ResponseHeader(call_id, "done"), response))
 
-    def _answered(self, message: Answer, result: msgspec.Raw | None) -> None:
-        pending = self._pending.get(message.id)
-        if pending is None or pending.answer.done():
+    def _receive_response(self, header: ResponseHeader, result: msgspec.Raw | None) -> None:
+        pending = self._pending.get(header.id)
+        if pending is None or pending.response.done():
             return
-        if message.outcome == "done":
-            pending.answer.set_result(result)
-        elif message.outcome == "absent":
-            pending.answer.set_exception(Absent())
+        if header.outcome == "done":
+            pending.response.set_result(result)
+        elif header.outcome == "absent":
+            pending.response.set_exception(Absent())
         else:
-            pending.answer.set_exception(Unavailable("the connection has gone"))
+            pending.response.set_exception(Unavailable("the connection has gone"))
 
     # Nodes that die
 
@@ -143,12 +145,12 @@ class ClusterRpc:
 
     def _give_up(self, replica_id: ReplicaId) -> None:
         for pending in self._pending.values():
-            if pending.replica_id == replica_id and not pending.answer.done():
-                pending.answer.set_exception(Unavailable("the node has gone"))
+            if pending.replica_id == replica_id and not pending.response.done():
+                pending.response.set_exception(Unavailable("the node has gone"))
 
     async def close(self) -> None:
         """Stop serving and watching; whoever waits for an answer is told by its own node."""
-        self._questions.close()
+        self._pending_requests.close()
         if self._watching is not None:
             self._watching.cancel()
             await asyncio.gather(self._watching, return_exceptions=True)
@@ -158,5 +160,5 @@ def _name(method: str) -> str:
     return f"rpc:{method}"
 
 
-def _pack(header: Call | Answer, body: msgspec.Raw | None) -> bytes:
+def _pack(header: CallHeader | ResponseHeader, body: msgspec.Raw | None) -> bytes:
     return msgspec.json.encode(header) + b"\n" + (bytes(body) if body is not None else b"")

@@ -6,7 +6,6 @@ protocol: realtime#rpc-calls
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -14,11 +13,11 @@ import msgspec
 
 from happy.domain.errors import Unavailable
 from happy.domain.ports.presence import Holder
-from happy.domain.ports.rpc import LocalConnection, LocalConnections
+from happy.domain.ports.rpc import LocalConnection, LocalConnections, OnResponse, Response
 from happy.domain.values import AccountId, ConnectionId
 from happy.metrics import UNKNOWN, Metrics
 from happy.services.cluster_rpc import Absent, ClusterRpc
-from happy.services.pending_requests import Outcome, PendingRequests
+from happy.services.pending_requests import PendingRequests
 
 GRACE_SECONDS = 15.0
 CALL_SECONDS = 30.0
@@ -42,10 +41,6 @@ class RpcFailed(Exception):
     """The call has no result; the message is what the contract says to the caller."""
 
 
-Result = msgspec.Raw | RpcFailed | None
-OnResult = Callable[[Result], None]
-
-
 class RpcService:
     """Calls between the connections of one account. Registrations live with the connections themselves."""
 
@@ -62,7 +57,7 @@ class RpcService:
         self._connections = connections
         self._grace = grace_seconds
         self._patience = call_seconds
-        self._questions = PendingRequests(call_seconds)
+        self._pending_requests = PendingRequests(call_seconds)
         self._metrics = metrics or Metrics()
         self._waiting: dict[tuple[AccountId, str], set[asyncio.Future[None]]] = defaultdict(set)
         self._look_again = None if remote is None else LOOK_AGAIN_SECONDS
@@ -73,30 +68,30 @@ class RpcService:
         caller: ConnectionId,
         method: str,
         params: msgspec.Raw | None,
-        on_result: OnResult,
+        on_response: OnResponse,
     ) -> bool:
-        """Ask a connection of this node, unless none serves the method or a newer one does elsewhere.
+        """Send the request to a connection of this replica.
 
-        True: `on_result` is called, later. False: it takes `call`. Most calls end here, without a task each.
+        False: none serves the method, or a newer one does on another replica; then use `call`. True:
+        `on_response` is called later, with the result or an `RpcFailed`. Most calls end here, without a task.
         """
         if self._elsewhere and method in self._elsewhere.get(account_id, ()):
             return False
         target = self._connections.serving(account_id, method, besides=caller)
         if target is None:
             return False
-        on_end = partial(self._ended, method, time.perf_counter(), on_result)
-        self._questions.ask(target, method, params, on_end)
+        counted = partial(self._respond, method, time.perf_counter(), on_response)
+        self._pending_requests.send(target, method, params, counted)
         return True
 
-    def _ended(self, method: str, started: float, on_result: OnResult, outcome: Outcome) -> None:
-        if isinstance(outcome, Exception):
-            result: Result = _failure(outcome)
-            named = RESULTS[str(result)]
-        else:
-            result, named = outcome, "success"
+    def _respond(self, method: str, started: float, on_response: OnResponse, response: Response) -> None:
+        result = "success"
+        if isinstance(response, Exception):
+            response = _failure(response)
+            result = RESULTS[str(response)]
         seconds = time.perf_counter() - started
-        on_result(result)  # before what can wait
-        self._metrics.rpc(method, named, seconds)
+        on_response(response)  # first, since the metrics can wait
+        self._metrics.rpc(method, result, seconds)
 
     def refused(self, result: Literal["invalid_params", "internal_error"], method: str = UNKNOWN) -> None:
         """Count a call for which nobody could be asked."""
@@ -104,23 +99,23 @@ class RpcService:
 
     def close(self) -> None:
         """Nobody waits for results any more."""
-        self._questions.close()
+        self._pending_requests.close()
 
     async def call(
         self, account_id: AccountId, caller: ConnectionId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
-        """The target's answer, untouched; None when it answered nothing. Raises RpcFailed."""
+        """The target's response, unchanged; None if it was empty. Raises RpcFailed."""
         started = time.perf_counter()
         result = "internal_error"
         try:
-            answer = await self._route(account_id, caller, method, params)
+            response = await self._route(account_id, caller, method, params)
             result = "success"
         except RpcFailed as failure:
             result = RESULTS[str(failure)]
             raise
         finally:
             self._metrics.rpc(method, result, time.perf_counter() - started)
-        return answer
+        return response
 
     async def _route(
         self, account_id: AccountId, caller: ConnectionId, method: str, params: msgspec.Raw | None
@@ -133,7 +128,7 @@ class RpcService:
             )
             try:
                 async with asyncio.timeout(self._patience):
-                    return await self._ask(target, account_id, method, params)
+                    return await self._request(target, account_id, method, params)
             except Absent:
                 assert isinstance(target, Holder), "local connections are looked at"
                 stale.add(target)
@@ -142,18 +137,18 @@ class RpcService:
             except Unavailable:
                 raise RpcFailed(DISCONNECTED) from None
 
-    async def _ask(
+    async def _request(
         self, target: LocalConnection | Holder, account_id: AccountId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
         if isinstance(target, Holder):
             assert self._remote is not None, "there are no holders elsewhere without other nodes"
             return await self._remote.call(target, account_id, method, params)
-        answer: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
-        self._questions.ask(target, method, params, partial(_settle, answer))
-        outcome = await answer
-        if isinstance(outcome, Exception):
-            raise _failure(outcome)
-        return outcome
+        future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
+        self._pending_requests.send(target, method, params, partial(_set_result, future))
+        response = await future
+        if isinstance(response, Exception):
+            raise _failure(response)
+        return response
 
     def registered_elsewhere(self, account_id: AccountId, method: str) -> None:
         """Another node serves `method` too; its registration is newer than those of this node."""
@@ -237,6 +232,6 @@ def _failure(why: Exception) -> RpcFailed:
     return RpcFailed(TIMED_OUT if isinstance(why, TimeoutError) else DISCONNECTED)
 
 
-def _settle(answer: "asyncio.Future[Outcome]", outcome: Outcome) -> None:
-    if not answer.done():  # whoever waited may have gone
-        answer.set_result(outcome)
+def _set_result(future: "asyncio.Future[Response]", response: Response) -> None:
+    if not future.done():  # the waiting task may have been cancelled
+        future.set_result(response)

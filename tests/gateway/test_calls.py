@@ -64,7 +64,7 @@ async def test_a_fault_of_ours_is_an_answer_too(
     async with api.machine_socket(mid) as daemon, api.user_socket() as phone:
         await register(daemon, "m")
         monkeypatch.setattr(
-            "happy.services.pending_requests.PendingRequests.ask", Mock(side_effect=ZeroDivisionError)
+            "happy.services.pending_requests.PendingRequests.send", Mock(side_effect=ZeroDivisionError)
         )
         answer = await phone.call("rpc-call", {"method": "m", "params": ""})
 

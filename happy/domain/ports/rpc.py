@@ -6,30 +6,33 @@ import msgspec
 
 from happy.domain.values import AccountId, ConnectionId
 
+Response = msgspec.Raw | Exception | None
+"""The response to an RPC request, None if it was empty; or why there is none (timeout, closed)."""
+
 
 class OnResponse(Protocol):
-    """Called once, never before `ask` has returned, with what a connection answered; it must not block.
+    """Called once per request, never before `request` has returned; must not block or raise."""
 
-    None is an empty answer, an exception none at all: the connection has closed.
-    """
-
-    def __call__(self, reply: msgspec.Raw | Exception | None) -> None: ...
+    def __call__(self, response: Response) -> None: ...
 
 
 class LocalConnection(Protocol):
-    """A connection of this node that serves remote procedure calls."""
+    """A connection of this replica that serves RPC methods."""
 
-    def ask(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
-        """Ask and return at once, with a number for `forget`. Who has closed replies with an exception."""
+    def request(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
+        """Send a request and return at once, with a number for `cancel_request`.
+
+        `on_response` gets an exception if the connection is closed, or closes before it has responded.
+        """
         ...
 
-    def forget(self, number: int) -> None:
-        """Nobody waits for this reply any more: `on_response` is not called."""
+    def cancel_request(self, number: int) -> None:
+        """The response is not needed any more: `on_response` is not called."""
         ...
 
 
 class LocalConnections(Protocol):
-    """The connections of this node that serve remote procedure calls."""
+    """The connections of this replica that serve RPC methods."""
 
     def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> LocalConnection | None:
         """The best connection that registered `method`: machine scope before others, then the newest."""

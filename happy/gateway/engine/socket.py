@@ -38,9 +38,9 @@ class Socket:
 
     namespace = ROOT
     __slots__ = (
-        "_asked",
         "_held",
-        "_last_asked",
+        "_last_request",
+        "_pending",
         "closed",
         "connection",
         "data",
@@ -57,8 +57,8 @@ class Socket:
         self.closed = False
         self.joined = False
         self._held: list[bytes] | None = []  # what was sent before the CONNECT answer
-        self._asked: dict[int, OnResponse] | None = None
-        self._last_asked = 0
+        self._pending: dict[int, OnResponse] | None = None
+        self._last_request = 0
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
         """Send an encoded packet, such as `42["update",{}]`.
@@ -79,26 +79,26 @@ class Socket:
         if not self.closed:
             self.send(encode_event(name, payload))
 
-    def ask(self, name: str, payload: bytes, on_response: OnResponse) -> int:
-        """Send an event and expect an answer; `on_response` is called once, later, and must not raise.
+    def request(self, name: str, payload: bytes, on_response: OnResponse) -> int:
+        """Send an event and expect a response; `on_response` is called once, later, and must not raise.
 
-        It gets the JSON of the answer's first argument, None if that has none, or `SocketClosed` as soon as
-        the socket goes. Returns a number for `forget`.
+        It gets the JSON of the response's first argument, None if that has none, or `SocketClosed` as soon as
+        the socket goes. Returns a number for `cancel_request`.
         """
-        if self._asked is None:
-            self._asked = {}
-        self._last_asked = number = self._last_asked + 1
-        self._asked[number] = on_response
+        if self._pending is None:
+            self._pending = {}
+        self._last_request = number = self._last_request + 1
+        self._pending[number] = on_response
         if self.closed:
             self._fail_soon(number)
         else:
             self.send(encode_event(name, payload, number))
         return number
 
-    def forget(self, number: int) -> None:
-        """Nobody waits for this answer any more: its `on_response` is not called."""
-        if self._asked is not None:
-            self._asked.pop(number, None)
+    def cancel_request(self, number: int) -> None:
+        """The response is not needed any more: `on_response` is not called."""
+        if self._pending is not None:
+            self._pending.pop(number, None)
 
     @property
     def last_acknowledged(self) -> float:
@@ -117,22 +117,22 @@ class Socket:
         for packet in held or ():
             self.send(packet)
 
-    def answered(self, number: int, answer: msgspec.Raw | SocketClosed | None) -> None:
-        """Hand an answer on; one that nobody waits for is ignored."""
-        on_response = self._asked.pop(number, None) if self._asked else None
+    def respond(self, number: int, response: msgspec.Raw | SocketClosed | None) -> None:
+        """Pass a response on; one without a pending request, such as a late one, is ignored."""
+        on_response = self._pending.pop(number, None) if self._pending else None
         if on_response is not None:
-            on_response(answer)
+            on_response(response)
 
     def gone(self) -> None:
-        """Nothing can be sent any more: fail what waits for an answer."""
+        """Nothing can be sent any more: fail its pending requests."""
         self.closed = True
         self._held = None
-        for number in self._asked or ():
+        for number in self._pending or ():
             self._fail_soon(number)
 
     def _fail_soon(self, number: int) -> None:
-        """Not at once: who asked may do anything then, and this connection is only half closed."""
-        asyncio.get_running_loop().call_soon(self.answered, number, SocketClosed())
+        """Not inline: `on_response` may call anything, and this connection is only half closed."""
+        asyncio.get_running_loop().call_soon(self.respond, number, SocketClosed())
 
 
 class NamespacedSocket(Socket):

@@ -141,7 +141,7 @@ class Client:
     def _answer(self, socket: Socket, number: int | None, body: str) -> None:
         if number is None:
             raise ProtocolError("ack without number")
-        socket.answered(number, packets.decode_answer(body))
+        socket.respond(number, packets.decode_answer(body))
 
     def _expect_attachments(self, packet: Packet) -> None:
         if not 0 < packet.attachments <= self._runtime.settings.max_attachments:

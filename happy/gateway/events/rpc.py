@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 
 from happy.domain.ports.presence import Holder
+from happy.domain.ports.rpc import OnResponse, Response
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import Call, Method, parse
 from happy.gateway.hub import RANKS, Connection, Handler, Hub
 from happy.services.cluster_rpc import ClusterRpc
-from happy.services.rpc import OnResult, Result, RpcFailed, RpcService
+from happy.services.rpc import RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
 MAX_METHODS = 1_000
@@ -106,28 +107,28 @@ class RpcEvents:
         if connection.calls >= MAX_CALLS:
             return answer(ack, ok=False, error="Too many calls")
         connection.calls += 1
-        on_result = partial(_end, connection, ack)
+        on_response = partial(_respond, connection, ack)
         account_id, caller, params = connection.account_id, connection.id, asked.params or None
         try:
-            if not self._rpc.call_here(account_id, caller, asked.method, params, on_result):
-                self._spawn(self._call(connection, asked, on_result))
+            if not self._rpc.call_here(account_id, caller, asked.method, params, on_response):
+                self._spawn(self._call(connection, asked, on_response))
         except Exception:
             log.exception("a remote call failed")
             self._rpc.refused("internal_error", asked.method)
-            on_result(RpcFailed(INTERNAL_ERROR))
+            on_response(RpcFailed(INTERNAL_ERROR))
         return None
 
-    async def _call(self, connection: Connection, asked: Call, on_result: OnResult) -> None:
+    async def _call(self, connection: Connection, asked: Call, on_response: OnResponse) -> None:
         """Look for whoever serves the method, here and elsewhere, and wait for somebody to do so."""
         account_id, caller, params = connection.account_id, connection.id, asked.params or None
         try:
-            result: Result = await self._rpc.call(account_id, caller, asked.method, params)
+            response: Response = await self._rpc.call(account_id, caller, asked.method, params)
         except RpcFailed as failure:
-            result = failure
+            response = failure
         except Exception:
             log.exception("a remote call failed")
-            result = RpcFailed(INTERNAL_ERROR)
-        on_result(result)
+            response = RpcFailed(INTERNAL_ERROR)
+        on_response(response)
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(call)
@@ -144,12 +145,12 @@ class RpcEvents:
             await self._remote.close()
 
 
-def _end(connection: Connection, ack: Ack | None, result: Result) -> None:
+def _respond(connection: Connection, ack: Ack | None, response: Response) -> None:
     connection.calls -= 1
-    if isinstance(result, RpcFailed):
-        answer(ack, ok=False, error=str(result))
+    if isinstance(response, Exception):
+        answer(ack, ok=False, error=str(response))
     elif ack is not None:
-        ack(b'{"ok":true}' if result is None else b'{"ok":true,"result":%b}' % result)
+        ack(b'{"ok":true}' if response is None else b'{"ok":true,"result":%b}' % response)
 
 
 def _refuse(connection: Connection, kind: str, error: str = "Invalid method name") -> None:

@@ -83,7 +83,7 @@ def asking(socket: Socket) -> "asyncio.Future[bytes | None]":
         else:
             answer.set_result(None if given is None else bytes(given))
 
-    socket.ask("question", b'{"q":1}', on_response)
+    socket.request("question", b'{"q":1}', on_response)
     return answer
 
 

@@ -26,7 +26,7 @@ def ask_back(socket: Socket, args: list[Any], ack: Ack | None) -> None:
         if ack is not None and not isinstance(answer, SocketClosed):
             ack(bytes(answer or b'"nothing"'))
 
-    socket.ask("question", msgspec.json.encode(args[0]), on_response)
+    socket.request("question", msgspec.json.encode(args[0]), on_response)
 
 
 @pytest.mark.parametrize("transports", TRANSPORTS, ids="-".join)

@@ -89,7 +89,7 @@ async def test_a_request_fails_at_once_when_the_socket_goes(server: Running) -> 
             await asyncio.wait_for(pending, 1)
         with pytest.raises(SocketClosed):
             await asyncio.wait_for(asking(held), 1)
-        assert held._asked == {}
+        assert held._pending == {}
 
 
 @pytest.mark.parametrize("gone", [False, True])
@@ -98,12 +98,12 @@ async def test_a_request_that_nobody_waits_for_is_forgotten(server: Running, *, 
     async with RawWebSocket(server.url) as socket:
         await socket.join()
         held = server.application.sockets[0]
-        number = held.ask("question", b"1", answers.append)
+        number = held.request("question", b"1", answers.append)
         if gone:
             held.gone()
-        held.forget(number)
-        held.forget(number)
-        assert held._asked == {}
+        held.cancel_request(number)
+        held.cancel_request(number)
+        assert held._pending == {}
         await socket.send("431[1]", '421["echo",1]')
         await socket.receive()
         if not gone:

@@ -37,21 +37,21 @@ class FakeSocket:
         self.id = name
         self.closed = False
         self.sent: list[bytes] = []
-        self.asked: list[tuple[str, bytes]] = []
+        self.requests: list[tuple[str, bytes]] = []
         self.on_response: Callable[[msgspec.Raw | SocketClosed | None], None] | None = None
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
         self.sent.append(packet)
 
-    def ask(
+    def request(
         self, name: str, payload: bytes, on_response: Callable[[msgspec.Raw | SocketClosed | None], None]
     ) -> int:
-        self.asked.append((name, payload))
+        self.requests.append((name, payload))
         self.on_response = on_response
-        return len(self.asked)
+        return len(self.requests)
 
-    def forget(self, number: int) -> None:
-        assert number == len(self.asked)
+    def cancel_request(self, number: int) -> None:
+        assert number == len(self.requests)
         self.on_response = None
 
 
@@ -253,36 +253,36 @@ async def test_unregistering_what_was_not_registered_is_fine(hub: Hub) -> None:
     ("params", "payload"), [(None, b'{"method":"m"}'), (b"null", b'{"method":"m","params":null}')]
 )
 @pytest.mark.parametrize("answer", [b'{"a":1}', None])
-async def test_a_question_carries_method_and_params_and_brings_the_answer(
+async def test_a_request_carries_method_and_params_and_gets_the_response(
     hub: Hub, params: bytes | None, payload: bytes, answer: bytes | None
 ) -> None:
     connection, socket = join(hub, "daemon")
-    replies: list[Any] = []
-    connection.ask("m", None if params is None else msgspec.Raw(params), replies.append)
+    responses: list[Any] = []
+    connection.request("m", None if params is None else msgspec.Raw(params), responses.append)
     assert socket.on_response is not None
     socket.on_response(None if answer is None else msgspec.Raw(answer))
 
-    assert [answer] == [None if reply is None else bytes(reply) for reply in replies]
-    assert [("rpc-request", payload)] == socket.asked
+    assert [answer] == [None if response is None else bytes(response) for response in responses]
+    assert [("rpc-request", payload)] == socket.requests
 
 
-async def test_a_connection_that_goes_gives_no_answer(hub: Hub) -> None:
+async def test_a_request_fails_when_its_connection_closes(hub: Hub) -> None:
     connection, socket = join(hub, "daemon")
-    replies: list[Any] = []
-    connection.ask("m", None, replies.append)
+    responses: list[Any] = []
+    connection.request("m", None, responses.append)
     assert socket.on_response is not None
     socket.on_response(SocketClosed())
 
-    assert [SocketClosed] == [type(reply) for reply in replies]
+    assert [SocketClosed] == [type(response) for response in responses]
 
 
-async def test_a_question_that_is_withdrawn_is_not_replied_to(hub: Hub) -> None:
+async def test_a_cancelled_request_gets_no_response(hub: Hub) -> None:
     connection, socket = join(hub, "daemon")
-    replies: list[Any] = []
-    connection.forget(connection.ask("m", None, replies.append))
+    responses: list[Any] = []
+    connection.cancel_request(connection.request("m", None, responses.append))
 
     assert None is socket.on_response
-    assert [] == replies
+    assert [] == responses
 
 
 async def test_a_gap_concerns_those_who_were_there_before_it(hub: Hub) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from happy.domain.errors import Unavailable
 from happy.domain.ports.presence import Holder
-from happy.domain.ports.rpc import OnResponse
+from happy.domain.ports.rpc import OnResponse, Response
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from happy.services import rpc as rpc_module
 from happy.services.cluster_rpc import Absent, ClusterRpc
@@ -19,7 +19,6 @@ from happy.services.rpc import (
     NOT_AVAILABLE,
     SELF_CALL,
     TIMED_OUT,
-    Result,
     RpcFailed,
     RpcService,
 )
@@ -54,7 +53,7 @@ class Target:
         self._name = name
         self._waiting: asyncio.Handle | asyncio.Future[bytes] | None = None
 
-    def ask(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
+    def request(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
         self._connections.asked.append((self._name, method, params))
         answer = self._connections.answers[self._name]
         if isinstance(answer, Exception):
@@ -67,7 +66,7 @@ class Target:
             self._waiting = asyncio.get_running_loop().call_soon(on_response, reply)
         return 1
 
-    def forget(self, number: int) -> None:
+    def cancel_request(self, number: int) -> None:
         assert number == 1
         if self._waiting is not None:
             self._waiting.cancel()
@@ -89,7 +88,7 @@ def service(connections: Connections, *, grace: float = LONG, call: float = LONG
 
 async def call(rpc: RpcService, params: bytes | None = None, account: AccountId = OWNER) -> bytes | None:
     """At once if the method is served, else by waiting for it, as the gateway does."""
-    ended: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+    ended: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
     raw = None if params is None else msgspec.Raw(params)
     here = rpc.call_here(account, CALLER, "m", raw, ended.set_result)
     result = await (ended if here else rpc.call(account, CALLER, "m", raw))
