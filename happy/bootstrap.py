@@ -21,11 +21,12 @@ from happy.domain.values import Millis, ReplicaId
 from happy.gateway.dispatch import ASGIApp, dispatch
 from happy.gateway.engine import EngineSettings, PathPrefix
 from happy.gateway.engine import Server as Engine
+from happy.gateway.events.access_keys import AccessKeyEvents
 from happy.gateway.events.artifacts import ArtifactEvents
 from happy.gateway.events.machines import MachineEvents
 from happy.gateway.events.rpc import RpcEvents
 from happy.gateway.events.sessions import SessionEvents
-from happy.gateway.events.usage import AccessKeyEvents, UsageEvents
+from happy.gateway.events.usage import UsageEvents
 from happy.gateway.hub import Hub
 from happy.gateway.recovery.cluster import ClusterRecovery
 from happy.gateway.recovery.recovery import build_recovery

@@ -1,4 +1,4 @@
-"""Events about usage and access keys (protocol: realtime#usage-reports, realtime#access-keys)."""
+"""Events about usage (protocol: realtime#usage-reports)."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Any
@@ -7,12 +7,11 @@ import msgspec
 
 from happy.domain.errors import Invalid, NotFound
 from happy.domain.usage import MAX_NAME, MAX_NAMES, too_many_names
-from happy.domain.values import MachineId, SessionId
+from happy.domain.values import SessionId
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
-from happy.gateway.events.payloads import AccessKeyGet, ReportUsage, parse
+from happy.gateway.events.payloads import ReportUsage, parse
 from happy.gateway.hub import Connection, Handler
-from happy.services.access_keys import AccessKeyService
 from happy.services.usage import UsageService
 
 Payload = msgspec.Raw | None
@@ -54,35 +53,6 @@ class UsageEvents:
         return answer(
             ack, success=True, reportId=saved.id, createdAt=saved.created_at, updatedAt=saved.updated_at
         )
-
-
-class AccessKeyEvents:
-    def __init__(self, access_keys: AccessKeyService) -> None:
-        self._access_keys = access_keys
-
-    @property
-    def handlers(self) -> Mapping[str, Handler]:
-        return {"access-key-get": self.get}
-
-    def get(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
-        asked = parse(payload, AccessKeyGet)
-        if asked is None or not asked.session_id or not asked.machine_id:
-            answer(ack, ok=False, error="Invalid parameters: sessionId and machineId are required")
-            return None
-        key = ("access key", asked.session_id)
-        return connection.in_flight.follow(key, self._get(connection, asked, ack))
-
-    async def _get(self, connection: Connection, asked: AccessKeyGet, ack: Ack | None) -> None:
-        try:
-            key = await self._access_keys.get(
-                connection.account_id, SessionId(asked.session_id), MachineId(asked.machine_id)
-            )
-        except NotFound as missing:
-            return answer(ack, ok=False, error=str(missing))
-        except BaseException:
-            answer(ack, ok=False, error="Internal error")
-            raise
-        return answer(ack, ok=True, accessKey=key)
 
 
 def _refusal(asked: ReportUsage) -> str | None:
