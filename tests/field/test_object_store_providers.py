@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from happy.__main__ import run
+from happy.cli.main import run
 from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
 from tests.support.environments import Place, full_place

@@ -6,7 +6,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from happy.__main__ import run
+from happy.cli.main import run
 from tests.e2e.server import Server, free_port
 from tests.support.environments import Place, full_place
 

@@ -12,11 +12,11 @@ import asyncpg
 import httpx
 import pytest
 
-from happy.__main__ import run
 from happy.adapters.full.postgres import schema
 from happy.adapters.full.postgres.dsn import parse
 from happy.adapters.full.postgres.pool import PoolSettings, pool_settings
 from happy.adapters.full.postgres.store import open_store
+from happy.cli.main import run
 from tests.e2e.server import Server, free_port
 from tests.support import databases
 from tests.support import factories as seeds

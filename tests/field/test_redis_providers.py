@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from happy.__main__ import run
+from happy.cli.main import run
 from tests.e2e.server import Server, free_port
 from tests.support.certificates import Authority
 from tests.support.environments import Place, full_place

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 
-from happy.__main__ import run
+from happy.cli.main import run
 from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
 from tests.support.certificates import Authority

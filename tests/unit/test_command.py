@@ -1,4 +1,4 @@
-"""What the command says, and the one line and exit code of everything that keeps it from starting."""
+"""The command line: help, usage errors (exit code 2), and failures to start (one line, exit code 1)."""
 
 import sqlite3
 from contextlib import closing
@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from happy import __version__
-from happy.__main__ import COMMANDS, USAGE, run
+from happy.cli.main import commands, run
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -23,21 +23,55 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "data" / "happy-server-light.sqlite"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["-h"], ["serve", "--help"], ["migrate", "-h"]])
-def test_help_is_an_answer(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == run(arguments, {})
-    assert (USAGE, "") == capsys.readouterr()
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run([option], {})
+    shown = capsys.readouterr()
+    assert ["serve", "migrate", "schema-check", "new-secret"] == list(commands.commands)
+    assert [] == [name for name in commands.commands if f"\n  {name} " not in shown.out]
+    assert ("docs/operating.md" in shown.out, "") == (True, shown.err)
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+@pytest.mark.parametrize("command", list(commands.commands))
+def test_every_command_has_help(command: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == run([command, option], {"PORT": "many"})
+    shown = capsys.readouterr()
+    assert shown.out.startswith(
+        f"Usage: happy-server {command} [OPTIONS]\n\n  {commands.commands[command].help}"
+    )
+    assert ("--flavor [light|full]" in shown.out, "") == (True, shown.err)
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [[], ["start"], ["serve", "now"], ["serve", "--flavor"], ["serve", "--port", "1"], ["serve", "migrate"]],
+    ("arguments", "error"),
+    [
+        (["migrations"], "No such command 'migrations'. Did you mean 'migrate'?"),
+        (["serv"], "No such command 'serv'. Did you mean 'serve'?"),
+        (["frobnicate"], "No such command 'frobnicate'."),
+        (["serve", "now"], "Got unexpected extra argument (now)"),
+        (["serve", "migrate"], "Got unexpected extra argument (migrate)"),
+        (["serve", "--flavor"], "Option '--flavor' requires an argument."),
+        (
+            ["serve", "--flavor", "huge"],
+            "Invalid value for '--flavor': 'huge' is not one of 'light', 'full'.",
+        ),
+        (["migrate", "--flavor=huge"], "Invalid value for '--flavor': 'huge' is not one of 'light', 'full'."),
+        (["serve", "--port", "1"], "No such option '--port'."),
+        (["serve", "--sign-everybody-out"], "No such option '--sign-everybody-out'."),
+    ],
 )
-def test_an_unknown_command_gets_the_usage_and_code_1(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+def test_a_usage_error_names_the_mistake_and_exits_with_2(
+    arguments: list[str], error: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert 1 == run(arguments, {})
-    assert ("", USAGE) == capsys.readouterr()
+    assert 2 == run(arguments, {})
+    shown = capsys.readouterr()
+    assert ("", f"Error: {error}") == (shown.out, shown.err.splitlines()[-1])
+
+
+def test_no_command_shows_the_help_and_exits_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 2 == run([], {})
+    assert "\n  serve " in capsys.readouterr().err
 
 
 def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -51,12 +85,26 @@ def test_a_new_secret_needs_consent(capsys: pytest.CaptureFixture[str]) -> None:
         "happy-server: new-secret: add --sign-everybody-out if every device is to sign in again\n"
         == capsys.readouterr().err
     )
-    assert 1 == run(["serve", "--sign-everybody-out"], {})
-    assert USAGE == capsys.readouterr().err
 
 
-def test_every_command_is_in_the_usage() -> None:
-    assert [] == [command for command in COMMANDS if f"\n  {command} " not in USAGE]
+@pytest.mark.parametrize("arguments", [["--flavor", "full", "serve"], ["serve", "--flavor", "full"]])
+def test_the_flavor_may_stand_before_or_after_the_command(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert 1 == run(arguments, environ(tmp_path))
+    assert "happy-server: HANDY_MASTER_SECRET is required\n" == capsys.readouterr().err
+
+
+def test_an_interrupt_before_the_server_is_ready_exits_with_130(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("happy.adapters.light.schema.prepare", interrupt)
+
+    assert 130 == run(["migrate"], environ(tmp_path))
+    assert ("", "") == capsys.readouterr()
 
 
 def test_migrate_makes_a_database_that_the_check_accepts(
@@ -117,10 +165,11 @@ def test_a_dotenv_file_in_the_working_directory_counts(
     assert "PORT" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--flavor", "huge"], ["--flavor=huge"]])
-def test_a_flavor_that_does_not_exist_is_named(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert 1 == run(["serve", *option], {})
-    assert "happy-server: --flavor: expected light or full, got 'huge'\n" == capsys.readouterr().err
+def test_a_flavor_variable_with_another_value_is_a_failure_to_start(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert 1 == run(["serve"], {"HAPPY_FLAVOR": "huge"})
+    assert "happy-server: HAPPY_FLAVOR: expected light or full, got 'huge'\n" == capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "schema-check"])

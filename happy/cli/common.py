@@ -1,0 +1,68 @@
+"""What all commands share: the flavor, the settings, and one line for what keeps them from starting."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from happy.domain.errors import StartupError
+from happy.settings import FLAVORS, Full, Light, SettingsError, load
+
+PROGRAM: Final = "happy-server"
+INTERRUPTED: Final = 130
+
+flavor_option = click.option(
+    "--flavor",
+    type=click.Choice(FLAVORS),
+    help="light: one process, SQLite and local files (default). "
+    "full: PostgreSQL, Redis and S3 (default when DATABASE_URL names PostgreSQL).",
+)
+
+
+class StartFailure(click.ClickException):
+    """A failure to start: one line on stderr and exit code 1."""
+
+    def format_message(self) -> str:
+        return f"{PROGRAM}: {' '.join(self.message.split())}"
+
+    def show(self, file: Any = None) -> None:
+        click.echo(self.format_message(), file=file, err=True)
+
+
+@contextmanager
+def start_failures() -> Iterator[None]:
+    """Turn what keeps a command from starting into StartFailure, an interrupt into exit code 130."""
+    try:
+        yield
+    except (SettingsError, StartupError, OSError) as error:
+        raise StartFailure(str(error)) from error
+    except KeyboardInterrupt:  # before it was ready; once it serves, an interrupt is an orderly end
+        raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+def read_settings(context: click.Context) -> Light | Full:
+    """Settings from the variables and .env. `--flavor` may stand before the command or behind it.
+
+    Raises SettingsError.
+    """
+    environ: Mapping[str, str] = context.obj
+    flavor = context.params["flavor"] or context.find_root().params["flavor"]
+    return load(environ, flavor=flavor, dotenv=Path(".env"))
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Call the command with its settings, after printing their warnings, and report its failures to start."""
+
+    @click.pass_context
+    @wraps(command)
+    def call(context: click.Context, /, flavor: str | None, **options: Any) -> None:  # noqa: ARG001
+        with start_failures():
+            settings = read_settings(context)
+            for line in settings.warnings:
+                click.echo(f"{PROGRAM}: warning: {line}", err=True)
+            command(settings, **options)
+
+    return flavor_option(call)

@@ -1,0 +1,54 @@
+"""The command `happy-server`: its commands, and the exit code of each outcome.
+
+0: done. 1: a failure to start, one line on stderr. 2: a usage error. 130: interrupted before it was ready.
+"""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from happy import __version__
+from happy.cli.common import PROGRAM, flavor_option
+from happy.cli.master_secret import new_secret
+from happy.cli.schema import migrate, schema_check
+from happy.cli.serve import serve
+
+SETTINGS_HINT = (
+    "Settings come from environment variables, for the light flavor also from .env: see docs/operating.md."
+)
+
+
+class InWrittenOrder(click.Group):
+    """Lists commands as they were added, not by the alphabet: the one that people look for is first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
+@click.group(
+    cls=InWrittenOrder, context_settings={"help_option_names": ["-h", "--help"]}, epilog=SETTINGS_HINT
+)
+@flavor_option
+@click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")
+def commands(flavor: str | None) -> None:
+    """The server that Happy clients sync, pair and call each other through."""
+
+
+for command in (serve, migrate, schema_check, new_secret):
+    commands.add_command(command)
+
+
+def main() -> int:
+    return run(sys.argv[1:], os.environ)
+
+
+def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run one command with these variables and return its exit code; nothing is raised to the caller."""
+    try:
+        code = commands.main(list(arguments), prog_name=PROGRAM, obj=environ, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    return code or 0

@@ -1,0 +1,56 @@
+"""The command that serves clients until SIGINT or SIGTERM."""
+
+import gc
+import sys
+import time
+
+import click
+
+from happy import __version__
+from happy.cli.common import flavor_option, read_settings, start_failures
+from happy.settings import Full, Light
+
+
+@click.command("serve")
+@flavor_option
+@click.pass_context
+def serve(context: click.Context, flavor: str | None) -> None:  # noqa: ARG001 - read_settings takes it
+    """Serve clients until SIGINT or SIGTERM."""
+    with start_failures():
+        _serve(read_settings(context))
+
+
+def _serve(settings: Light | Full) -> None:
+    gc.disable()  # what a start allocates stays: collections during it took 0.1 s and freed nothing
+    import asyncio
+    import logging
+
+    import uvloop
+
+    from happy import telemetry
+    from happy.serving import serve as serve_until_stopped
+
+    copy_to = telemetry.debug_log_file(time.time()) if settings.remote_debug_log else None
+    telemetry.configure(settings.log_level, copy_to=copy_to)
+    for line in settings.warnings:
+        logging.getLogger("happy.settings").warning(line)
+
+    def on_ready() -> None:
+        gc.freeze()  # collections while serving skip it as well
+        gc.enable()
+        if isinstance(settings, Light):
+            _print_banner(settings)
+        flavor = type(settings).__name__.lower()
+        logging.getLogger("happy").info(
+            "ready", extra={"version": __version__, "flavor": flavor, "port": settings.port}
+        )
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve_until_stopped(settings, on_ready))
+
+
+def _print_banner(settings: Light) -> None:
+    from happy.cli.startup_banner import lan_addresses, startup_banner
+
+    sys.stdout.write(startup_banner(settings, lan_addresses()))
+    sys.stdout.flush()
