@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from happy.domain.ports.cluster import EventBus, NodeLink, SharedHistory
+from happy.domain.ports.cluster import EventBus, ReplicaLink, SharedHistory
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.presence import Presence
 from happy.domain.ports.store import Store
@@ -16,7 +16,7 @@ class Adapters:
 
     store: Store
     bus: EventBus
-    link: NodeLink
+    link: ReplicaLink
     presence: Presence
     files: FileStore
     history: SharedHistory | None = None

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.errors import Unavailable
-from happy.domain.ports.cluster import NodeLink
+from happy.domain.ports.cluster import ReplicaLink
 from happy.domain.ports.presence import Holder, Presence
 from happy.domain.ports.rpc import LocalConnections, Response
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
@@ -47,7 +47,7 @@ class Pending(Struct, frozen=True):
 
 class ClusterRpc:
     def __init__(
-        self, connections: LocalConnections, link: NodeLink, presence: Presence, call_seconds: float
+        self, connections: LocalConnections, link: ReplicaLink, presence: Presence, call_seconds: float
     ) -> None:
         self.replica_id = link.replica_id
         self._connections = connections

@@ -12,7 +12,7 @@ from happy.adapters.full.redis.client import open_redis
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
-from happy.domain.ports.cluster import EventBus, NodeLink, Origin, SharedHistory
+from happy.domain.ports.cluster import EventBus, Origin, ReplicaLink, SharedHistory
 from happy.domain.ports.presence import Presence
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, ReplicaId
@@ -28,7 +28,7 @@ class Node:
     """One server process as the ports see it, and what reached it from others."""
 
     bus: EventBus
-    link: NodeLink
+    link: ReplicaLink
     presence: Presence
     history: SharedHistory | None = None
     envelopes: list[tuple[AccountId, bytes]] = field(default_factory=list)
@@ -72,7 +72,7 @@ async def open_nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
 async def open_node(url: str = REDIS) -> AsyncIterator[Node]:
     """A node on Redis that writes down what reaches it."""
     async with open_redis(url, ReplicaId(secrets.token_hex(8))) as redis:
-        node = Node(redis.bus, redis.nodes, redis.presence, redis.history)
+        node = Node(redis.bus, redis.replica_link, redis.presence, redis.history)
         redis.bus.listen(node.hear, node.lack)
-        redis.nodes.listen(lambda sender, payload: node.messages.append((sender, payload)))
+        redis.replica_link.listen(lambda sender, payload: node.messages.append((sender, payload)))
         yield node

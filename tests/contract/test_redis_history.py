@@ -94,8 +94,8 @@ async def test_a_mark_is_the_text_of_a_position(cluster: Cluster) -> None:
     publish(here, "1")
     told = await position(here)
 
-    assert told.text() == here.history.mark(ACCOUNT)
-    assert here.history.mark(AccountId("not watched")) == ""
+    assert told.text() == here.history.position_text(ACCOUNT)
+    assert here.history.position_text(AccountId("not watched")) == ""
     assert here.history.position(AccountId("not watched")) is None
 
 
@@ -105,7 +105,7 @@ async def test_what_was_heard_before_it_had_a_place_is_said_by_number(cluster: C
     publish(here, "1", "2")
     early = here.history.position(ACCOUNT)  # its connections have heard both, Redis of neither
     assert early is not None
-    assert early.place == start.place
+    assert early.offset == start.offset
     await position(here)
     kept = await there.history.since(ACCOUNT, start, unbroken=True)
     assert kept is not None
@@ -118,7 +118,7 @@ async def test_what_was_heard_before_it_had_a_place_is_said_by_number(cluster: C
 async def test_silence_from_the_start_is_believed_to_who_was_there(cluster: Cluster, unbroken: bool) -> None:
     here = await cluster.node(HERE)
     start = await position(here)
-    assert start.place == 0
+    assert start.offset == 0
     assert [] == await since(here, start, unbroken=unbroken)
     publish(here, "1")
 
@@ -200,14 +200,14 @@ async def test_positions_of_a_redis_that_forgot_everything_say_nothing(
 async def test_how_a_connection_ended_is_known_until_it_goes_on(cluster: Cluster) -> None:
     here, there = await cluster.node(HERE), await cluster.node(THERE)
     connection = ConnectionId("connection")
-    assert await there.history.ending(connection) is None
-    here.history.ended(connection, b"note")
+    assert await there.history.load_disconnect(connection) is None
+    here.history.save_disconnect(connection, b"note")
     await here.link.ask("PING")
-    assert b"note" == await there.history.ending(connection)
-    there.history.returned(connection)
+    assert b"note" == await there.history.load_disconnect(connection)
+    there.history.delete_disconnect(connection)
     await there.link.ask("PING")
 
-    assert await here.history.ending(connection) is None
+    assert await here.history.load_disconnect(connection) is None
 
 
 async def test_without_redis_nothing_can_be_said(cluster: Cluster, redis: OwnRedis) -> None:
@@ -221,4 +221,4 @@ async def test_without_redis_nothing_can_be_said(cluster: Cluster, redis: OwnRed
     with pytest.raises(Unavailable):
         await here.history.since(ACCOUNT, told, unbroken=True)
     with pytest.raises(Unavailable):
-        await here.history.ending(ConnectionId("connection"))
+        await here.history.load_disconnect(ConnectionId("connection"))

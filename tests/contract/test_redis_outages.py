@@ -10,6 +10,7 @@ import pytest
 
 from happy.adapters.full.redis import bus as redis_bus
 from happy.adapters.full.redis import link as redis_link
+from happy.adapters.full.redis.account import ENVELOPE
 from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.link import RedisLink
 from happy.domain.ports.cluster import CLOCK_MS
@@ -248,7 +249,7 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
     assert start is not None
     send(sender, 1)
     bus: Any = sender.bus
-    bus._link.send_packed(bus._publication(ACCOUNT, bus.number, 0, redis_bus.FRAME, b"1"))
+    bus._link.send_packed(bus._publication(ACCOUNT, bus.number, 0, ENVELOPE, b"1"))
     await bus._link.ask("PING")
     send(sender, 2)
     await bus._link.ask("PING")

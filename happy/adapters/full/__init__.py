@@ -24,7 +24,7 @@ from happy.domain.ports.filestore import FileStore
 from happy.domain.values import ReplicaId
 from happy.settings import S3, Full
 
-LEAST_KEPT_SECONDS = 120
+MIN_RETENTION_SECONDS = 120
 RIGHTS_SECONDS = 10.0
 
 
@@ -35,12 +35,12 @@ async def open_adapters(settings: Full, replica_id: ReplicaId) -> AsyncIterator[
         if settings.redis_url is None:
             yield Adapters(store, MemoryBus(), MemoryLink(replica_id), MemoryPresence(), files)
             return
-        keeping, authority = keeping_of(settings), settings.redis_authority
-        async with open_checked_redis(settings.redis_url, replica_id, keeping, authority) as redis:
+        retention, authority = retention_of(settings), settings.redis_authority
+        async with open_checked_redis(settings.redis_url, replica_id, retention, authority) as redis:
             yield Adapters(
                 store,
                 redis.bus,
-                redis.nodes,
+                redis.replica_link,
                 redis.presence,
                 files,
                 history=redis.history,
@@ -48,16 +48,16 @@ async def open_adapters(settings: Full, replica_id: ReplicaId) -> AsyncIterator[
             )
 
 
-def keeping_of(settings: Full) -> Retention:
-    """Redis keeps what a node of the light flavor keeps by itself; nodes need it too when no client does."""
+def retention_of(settings: Full) -> Retention:
+    """Redis keeps what the light flavor keeps in memory, and enough for replicas if recovery is off."""
     recovery = settings.recovery
-    seconds = recovery.kept_seconds if recovery.seconds else LEAST_KEPT_SECONDS
+    seconds = recovery.kept_seconds if recovery.seconds else MIN_RETENTION_SECONDS
     return Retention(seconds=seconds, bytes=recovery.account_bytes, total_bytes=recovery.total_bytes)
 
 
 @asynccontextmanager
 async def open_checked_redis(
-    url: str, replica_id: ReplicaId, keeping: Retention, authority: Path | None = None
+    url: str, replica_id: ReplicaId, retention: Retention, authority: Path | None = None
 ) -> AsyncIterator[Redis]:
     """Redis, once it is reached and allows what is needed. Raises StartupError."""
     address = redis_address.parse(url, authority)
@@ -66,7 +66,7 @@ async def open_checked_redis(
         try:
             async with asyncio.timeout(RIGHTS_SECONDS):
                 await require_rights(address)
-            redis = await stack.enter_async_context(open_redis(url, replica_id, keeping, authority))
+            redis = await stack.enter_async_context(open_redis(url, replica_id, retention, authority))
         except (Unavailable, RedisError, OSError) as error:
             told = str(error) if isinstance(error, Unavailable) else redis_address.explanation(error)
             raise StartupError(f"cannot use Redis at {address.place}: {told}") from None

@@ -96,58 +96,58 @@ class EventBus(Protocol):
         ...
 
 
-class Kept(Struct, frozen=True):
-    """An event that was published a while ago. Everything up to `place` precedes it.
+class StoredEnvelope(Struct, frozen=True):
+    """An envelope that the history kept. `offset`: everything up to it precedes this envelope.
 
-    `ahead`: connections of its node heard it before others' events that are in front of it.
+    `ahead`: connections of the publishing replica received it before others' events with lower offsets.
     """
 
-    place: int
+    offset: int
     origin: Origin
     envelope: bytes
     ahead: bool
 
 
 class SharedHistory(Protocol):
-    """What all nodes know of the last minutes: events, and connections that ended."""
+    """The last minutes, as all replicas know them: envelopes, and disconnect records."""
 
     def position(self, account_id: AccountId) -> StreamPosition | None:
-        """How far the connections of a watched account have heard; None while that cannot be said."""
+        """How far connections of a subscribed account have received; None while that is not known."""
         ...
 
     def now(self) -> int:
-        """The time on the clock that events are stamped with, in ms."""
+        """The time on the shared clock that envelopes are stamped with, in ms."""
         ...
 
-    def mark(self, account_id: AccountId) -> str:
-        """The text of that position, or an empty one."""
+    def position_text(self, account_id: AccountId) -> str:
+        """The text of `position`; empty while that is not known."""
         ...
 
     async def since(
         self, account_id: AccountId, position: StreamPosition, *, unbroken: bool
-    ) -> list[Kept] | None:
-        """What connections here heard after `position`, in order; None if some of it may be gone.
+    ) -> list[StoredEnvelope] | None:
+        """What connections here received after `position`, in order; None for a history gap.
 
-        What is heard here from now on is left out, even if on its way. The account is watched. `unbroken`
-        says that whoever asks was connected within the last hour. Raises Unavailable.
+        What this replica receives from now on is left out, even if it is on its way. The account must be
+        subscribed. `unbroken`: the client was connected within the last hour. Raises Unavailable.
         """
         ...
 
-    def ended(self, connection_id: ConnectionId, note: bytes) -> None:
-        """Remember how a connection ended, for as long as its client may come back. Returns at once."""
+    def save_disconnect(self, connection_id: ConnectionId, record: bytes) -> None:
+        """Keep the disconnect record of a connection while its client may still recover. Returns at once."""
         ...
 
-    def returned(self, connection_id: ConnectionId) -> None:
-        """Forget how it ended: it goes on. Returns at once."""
+    def delete_disconnect(self, connection_id: ConnectionId) -> None:
+        """Delete the record: the client has recovered. Returns at once."""
         ...
 
-    async def ending(self, connection_id: ConnectionId) -> bytes | None:
-        """How a connection ended, None if nobody noticed. Raises Unavailable."""
+    async def load_disconnect(self, connection_id: ConnectionId) -> bytes | None:
+        """The record; None if no replica has noticed a disconnect. Raises Unavailable."""
         ...
 
 
-class NodeLink(Protocol):
-    """One node to one node, for remote calls and their answers."""
+class ReplicaLink(Protocol):
+    """Messages from one replica to another, for RPC calls and their responses."""
 
     @property
     def replica_id(self) -> ReplicaId: ...

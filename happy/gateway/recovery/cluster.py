@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from happy.domain.errors import Unavailable
 from happy.domain.events import Scope
-from happy.domain.ports.cluster import Kept, SharedHistory
+from happy.domain.ports.cluster import SharedHistory, StoredEnvelope
 from happy.domain.stream_position import StreamPosition, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import envelope
@@ -62,9 +62,9 @@ class ClusterRecovery:
     def __init__(
         self, history: SharedHistory, key: bytes, window: float, now: Callable[[], float] | None = None
     ) -> None:
-        self.mark = history.mark
+        self.mark = history.position_text
         self.clock = history.now
-        self.returned = history.returned
+        self.returned = history.delete_disconnect
         self._history = history
         self._key = key
         self._window = window
@@ -76,7 +76,7 @@ class ClusterRecovery:
         self, account_id: AccountId, connection_id: ConnectionId, scope: Scope, target: str
     ) -> str:
         """The id by which any node knows the client again; it holds how far the account was heard now."""
-        began = self._history.mark(account_id)
+        began = self._history.position_text(account_id)
         identity = Identity(connection_id, scope, target, began, int(self._now()))
         body = msgspec.json.encode(identity)
         return f"{_text(body)}.{_text(self._proof(account_id, body))}"
@@ -104,11 +104,11 @@ class ClusterRecovery:
 
     def left(self, connection_id: ConnectionId) -> None:
         """The client said goodbye."""
-        self._history.ended(connection_id, msgspec.json.encode(DisconnectRecord(None)))
+        self._history.save_disconnect(connection_id, msgspec.json.encode(DisconnectRecord(None)))
 
     def lost(self, connection_id: ConnectionId, told: str) -> None:
         """The link broke; the client has heard at least what came before `told`."""
-        self._history.ended(connection_id, msgspec.json.encode(DisconnectRecord(self._now(), told)))
+        self._history.save_disconnect(connection_id, msgspec.json.encode(DisconnectRecord(self._now(), told)))
 
     # Coming
 
@@ -138,7 +138,7 @@ class ClusterRecovery:
         return RestoredSession(identity.connection_id, list(packets), start, heard)
 
     async def _ending(self, identity: Identity) -> DisconnectRecord | None:
-        note = await self._history.ending(identity.connection_id)
+        note = await self._history.load_disconnect(identity.connection_id)
         return None if note is None else msgspec.json.decode(note, type=DisconnectRecord)
 
     def _is_over(self, ending: DisconnectRecord) -> bool:
@@ -159,15 +159,15 @@ class ClusterRecovery:
 
 
 def _packets(
-    kept: list[Kept], heard: StreamPosition, identity: Identity, asked: Handshake
+    kept: list[StoredEnvelope], heard: StreamPosition, identity: Identity, asked: Handshake
 ) -> Iterator[bytes]:
     """The packets that the client missed. Each says how far it has heard with it, but for states."""
     cursor = asked.read_up_to if asked.needs_messages else None
-    place, known, last = heard.place, dict(heard.known), _last_states(kept)
+    offset, replica_offsets, last = heard.offset, dict(heard.replica_offsets), _last_states(kept)
     for event in kept:
-        place = max(place, event.place)
+        offset = max(offset, event.offset)
         if event.ahead:
-            known[event.origin.replica_id] = event.origin.number
+            replica_offsets[event.origin.replica_id] = event.origin.number
         if heard.covers(event.origin.replica_id, event.origin.number) or event.envelope.startswith(
             envelope.SIGNAL
         ):
@@ -181,13 +181,13 @@ def _packets(
                 yield encode_event(name, payload)
         elif not (asked.reads_messages and is_message(payload)):
             cursor = advanced(cursor, payload)
-            position = StreamPosition(heard.epoch, place, known).text()
+            position = StreamPosition(heard.epoch, offset, replica_offsets).text()
             yield encode_event_at(f"-{position}{cursor_text(cursor)}", name, payload)
 
 
-def _last_states(kept: list[Kept]) -> dict[State, Kept]:
+def _last_states(kept: list[StoredEnvelope]) -> dict[State, StoredEnvelope]:
     """The last event that tells of each state, whether the client has heard it or not."""
-    last: dict[State, Kept] = {}
+    last: dict[State, StoredEnvelope] = {}
     for event in kept:
         if not event.envelope.startswith(envelope.SIGNAL):
             _, _, name, payload = envelope.decode(event.envelope)

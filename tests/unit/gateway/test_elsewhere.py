@@ -8,7 +8,7 @@ import pytest
 
 from happy.domain.errors import Unavailable
 from happy.domain.events import TO_USER, Audience, Ephemeral, SessionActivity, SessionEvent, to_session
-from happy.domain.ports.cluster import Kept, Origin
+from happy.domain.ports.cluster import Origin, StoredEnvelope
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope
@@ -30,38 +30,38 @@ class FakeShared:
     """Implements `SharedHistory`; things may happen while it is asked."""
 
     def __init__(self) -> None:
-        self.place = 0
-        self.kept: list[Kept] | None = []
+        self.offset = 0
+        self.kept: list[StoredEnvelope] | None = []
         self.notes: dict[ConnectionId, bytes] = {}
         self.before_ending = self.before_answer = NOTHING
         self.up = True
 
     def position(self, account_id: AccountId) -> StreamPosition | None:
         assert account_id == OWNER
-        return StreamPosition("1f", self.place, {HERE: 0}) if self.up else None
+        return StreamPosition("1f", self.offset, {HERE: 0}) if self.up else None
 
     def now(self) -> int:
         return 10_000
 
-    def mark(self, account_id: AccountId) -> str:
+    def position_text(self, account_id: AccountId) -> str:
         position = self.position(account_id)
         return position.text() if position else ""
 
     async def since(
         self, account_id: AccountId, position: StreamPosition, *, unbroken: bool
-    ) -> list[Kept] | None:
+    ) -> list[StoredEnvelope] | None:
         assert (account_id, unbroken) == (OWNER, True)
-        answer = self.kept and [event for event in self.kept if event.place > position.place]
+        answer = self.kept and [event for event in self.kept if event.offset > position.offset]
         self.before_answer()
         return answer
 
-    def ended(self, connection_id: ConnectionId, note: bytes) -> None:
-        self.notes[connection_id] = note
+    def save_disconnect(self, connection_id: ConnectionId, record: bytes) -> None:
+        self.notes[connection_id] = record
 
-    def returned(self, connection_id: ConnectionId) -> None:
+    def delete_disconnect(self, connection_id: ConnectionId) -> None:
         self.notes.pop(connection_id, None)
 
-    async def ending(self, connection_id: ConnectionId) -> bytes | None:
+    async def load_disconnect(self, connection_id: ConnectionId) -> bytes | None:
         self.before_ending()
         if not self.up:
             raise Unavailable("away")
@@ -100,11 +100,11 @@ class World:
     def _publish(
         self, kind: str, payload: bytes, number: int, audience: Audience, sender: ReplicaId = THERE
     ) -> None:
-        self.shared.place += 1
+        self.shared.offset += 1
         origin = Origin(sender, number, self.at)
         assert self.shared.kept is not None
         raw = envelope.encode(Envelope(audience, None, kind, payload))
-        self.shared.kept.append(Kept(self.shared.place, origin, raw, ahead=False))
+        self.shared.kept.append(StoredEnvelope(self.shared.offset, origin, raw, ahead=False))
         if self.after.awaits(OWNER):
             self.after.note(OWNER, Event(audience, None, kind, payload, origin))
 
@@ -203,7 +203,7 @@ async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None
     world.publish("2", 2, to_session(SessionId("s")))
     assert world.shared.kept is not None
     world.shared.kept.append(
-        Kept(2, Origin(THERE, 3, 0), envelope.encode_signal("kind", "text"), ahead=False)
+        StoredEnvelope(2, Origin(THERE, 3, 0), envelope.encode_signal("kind", "text"), ahead=False)
     )
 
     assert ["1", "2"] == await world.come(pid)

@@ -1,4 +1,4 @@
-"""Redis as bus, link between nodes and presence of one node."""
+"""The event bus, replica link, presence and shared history of one replica, on one link to Redis."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,19 +16,23 @@ from happy.domain.values import ReplicaId
 from happy.metrics import LinkState
 
 
-class RedisNodes:
-    """Implements `NodeLink`."""
+class RedisReplicaLink:
+    """Implements `ReplicaLink`."""
 
     def __init__(self, bus: RedisBus, presence: RedisPresence, prefix: str) -> None:
         self.replica_id = bus.replica_id
-        self.send = bus.send
-        self.deliver = bus.deliver
         self._bus = bus
         self._presence = presence
         self._prefix = prefix
 
     def listen(self, on_message: OnMessage) -> None:
-        self._bus.listen_to_nodes(on_message)
+        self._bus.listen_to_messages(on_message)
+
+    def send(self, to: ReplicaId, payload: bytes) -> None:
+        self._bus.send(to, payload)
+
+    async def deliver(self, to: ReplicaId, payload: bytes) -> bool:
+        return await self._bus.deliver(to, payload)
 
     async def is_alive(self, replica_id: ReplicaId) -> bool:
         return await self._presence.is_alive(replica_id, f"{self._prefix}m:{replica_id}")
@@ -36,7 +40,7 @@ class RedisNodes:
 
 class Redis(Struct, frozen=True):
     bus: RedisBus
-    nodes: RedisNodes
+    replica_link: RedisReplicaLink
     presence: RedisPresence
     history: RedisHistory
     link: RedisLink
@@ -47,12 +51,12 @@ class Redis(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_redis(
-    url: str, replica_id: ReplicaId, keeping: Retention | None = None, authority: Path | None = None
+    url: str, replica_id: ReplicaId, retention: Retention | None = None, authority: Path | None = None
 ) -> AsyncIterator[Redis]:
-    """Raises Unavailable when Redis cannot be reached now; later it may come and go."""
+    """Raises Unavailable when Redis cannot be reached now; later outages are ridden out."""
     link = RedisLink(url, authority)
-    keeping = keeping or Retention()
-    bus, presence = RedisBus(link, replica_id, keeping), RedisPresence(link, replica_id)
+    retention = retention or Retention()
+    bus, presence = RedisBus(link, replica_id, retention), RedisPresence(link, replica_id)
 
     async def restore() -> bool:
         await presence.restore()
@@ -61,12 +65,17 @@ async def open_redis(
     async def tick() -> None:
         await presence.tick()
         await bus.check_lateness()
-        await bus.look_for_dead()
+        await bus.resync_after_dead_replicas()
 
     link.restore, link.tick = restore, tick
     link.subscriptions.on_push, link.on_drop = bus.on_push, bus.report_drop
     async with link.open():
-        nodes, history = RedisNodes(bus, presence, link.prefix), RedisHistory(link, bus, keeping.seconds)
-        yield Redis(bus, nodes, presence, history, link)
+        yield Redis(
+            bus=bus,
+            replica_link=RedisReplicaLink(bus, presence, link.prefix),
+            presence=presence,
+            history=RedisHistory(link, bus, retention.seconds),
+            link=link,
+        )
         await presence.leave()
-        bus.unpublished.leave()
+        bus.intents.leave()

@@ -1,4 +1,4 @@
-"""The frames of accounts as Redis keeps them: in one order, for some minutes, within bounds."""
+"""The envelopes of accounts as Redis keeps them: in one order, for some minutes, within bounds."""
 
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
@@ -10,20 +10,20 @@ from happy.adapters.full.redis.scripts import PUBLISH, RECOVER
 from happy.adapters.full.redis.wire import pack_some
 from happy.domain.values import AccountId, ReplicaId
 
-PLACE_SECONDS = 3600
-"""How long the last place of a silent account is known: much longer than anybody is waited for."""
+OFFSET_SECONDS = 3600
+"""How long the last offset of a silent account is kept: much longer than any client may take to recover."""
 
-BEHIND_HEAD = 8
-"""How many parts of a publication follow its head: the frame, six bounds and the number."""
+PARTS_AFTER_HEAD = 8
+"""How many parts of a publication follow its head: the envelope, six bounds and the number."""
 
-MOST_HEADS = 4_096
-"""Of how many accounts the heads are kept, half a kilobyte each."""
+MAX_HEADS = 4_096
+"""Of how many accounts the heads of publications are cached, half a kilobyte each."""
 
 Ask = Callable[..., Awaitable[Any]]
 
 
 class Retention(Struct, frozen=True, kw_only=True):
-    """What Redis keeps of each account for nodes and clients that were away."""
+    """What Redis keeps of each account for replicas and clients that were disconnected."""
 
     seconds: int = 240
     envelopes: int = 2_048
@@ -31,32 +31,34 @@ class Retention(Struct, frozen=True, kw_only=True):
     total_bytes: int = 64_000_000
 
 
-class Kept(NamedTuple):
-    """The last place of all, the first frame that is left and the place before it, and frames with theirs.
+class HistorySlice(NamedTuple):
+    """The envelopes after an offset, and how much the history holds.
 
-    A frame that was too large to be kept is empty.
+    `last` is the offset published last, `first` that of the oldest envelope still kept, `before` the one
+    before that; each is 0 if there is none. `envelopes` are pairs of offset and message; a message that was
+    too large to be kept is empty.
     """
 
-    top: int
+    last: int
     first: int
     before: int
     envelopes: list[tuple[int, bytes]]
 
 
 class RedisEnvelopes:
-    """Commands that publish frames, and questions for them."""
+    """Commands that publish envelopes, and queries for those that are kept."""
 
-    def __init__(self, prefix: str, keeping: Retention) -> None:
-        self.keeping = keeping
+    def __init__(self, prefix: str, retention: Retention) -> None:
+        self.retention = retention
         self._prefix = prefix
         self._publish = self._recover = b""
-        bounds = (keeping.envelopes, keeping.bytes, keeping.total_bytes)
-        lives = (keeping.seconds * 1000, PLACE_SECONDS * 1000)
-        self._bounds = pack_some((*bounds, *lives, f"{prefix}h:"))
-        self._heads = lru_cache(MOST_HEADS)(self._head)
+        bounds = (retention.envelopes, retention.bytes, retention.total_bytes)
+        lifetimes = (retention.seconds * 1000, OFFSET_SECONDS * 1000)
+        self._bounds = pack_some((*bounds, *lifetimes, f"{prefix}h:"))
+        self._heads = lru_cache(MAX_HEADS)(self._head)
 
     async def load(self, ask: Ask) -> None:
-        """Give Redis the scripts; it may be another one than before."""
+        """Load the scripts into Redis, which may be another server than before."""
         self._publish = await ask("SCRIPT", "LOAD", PUBLISH)
         self._recover = await ask("SCRIPT", "LOAD", RECOVER)
         self._heads.cache_clear()
@@ -67,32 +69,33 @@ class RedisEnvelopes:
     def publication(
         self, account_id: AccountId, replica_id: ReplicaId, number: int, envelope: bytes
     ) -> bytes:
-        """The command that publishes a frame; repeated, it does nothing. Numbers of one node only grow."""
+        """The command that publishes an envelope. It is idempotent: numbers of one replica only grow."""
         head = self._heads(account_id, replica_id)
         return b"".join((head, pack_some((envelope,)), self._bounds, pack_some((number,))))
 
     def _head(self, account_id: AccountId, replica_id: ReplicaId) -> bytes:
-        """The command up to the frame. It is the same for each event of an account."""
+        """The command up to the envelope. It is the same for each event of an account."""
         prefix = self._prefix
         last = f"{prefix}u:{account_id}:{replica_id}"
         keys = (*self._keys(account_id), f"{prefix}quiet", f"{prefix}sizes", last)
         parts = ("EVALSHA", self._publish, len(keys), *keys, self.channel(account_id), account_id)
-        return b"*%d\r\n%b" % (len(parts) + BEHIND_HEAD, pack_some(parts))
+        return b"*%d\r\n%b" % (len(parts) + PARTS_AFTER_HEAD, pack_some(parts))
 
-    async def top(self, ask: Ask, account_id: AccountId) -> int:
-        """The last place of an account, 0 if nothing was published for long."""
+    async def last_offset(self, ask: Ask, account_id: AccountId) -> int:
+        """The last offset of an account, 0 if nothing was published for `OFFSET_SECONDS`."""
         return int(await ask("HGET", self._keys(account_id)[0], "place") or 0)
 
-    async def after(self, ask: Ask, account_id: AccountId, place: int) -> Kept:
-        """What was published after `place`, as far as it is still there."""
-        top, first, before, entries = await ask("EVALSHA", self._recover, 2, *self._keys(account_id), place)
-        envelopes = [(_place(name), fields[3]) for name, fields in entries]
-        return Kept(int(top), _place(first), int(before), envelopes)
+    async def after(self, ask: Ask, account_id: AccountId, offset: int) -> HistorySlice:
+        """What was published after `offset`, as far as it is still kept."""
+        keys = self._keys(account_id)
+        last, first, before, entries = await ask("EVALSHA", self._recover, 2, *keys, offset)
+        envelopes = [(_offset(entry_id), fields[3]) for entry_id, fields in entries]
+        return HistorySlice(int(last), _offset(first), int(before), envelopes)
 
     def _keys(self, account_id: AccountId) -> tuple[str, str]:
         return f"{self._prefix}t:{account_id}", f"{self._prefix}h:{account_id}"
 
 
-def _place(name: bytes) -> int:
-    """The place in the name of a stream's entry."""
-    return int(name.partition(b"-")[0])
+def _offset(entry_id: bytes) -> int:
+    """The offset in the id of a stream's entry, as in `160-0`."""
+    return int(entry_id.partition(b"-")[0])

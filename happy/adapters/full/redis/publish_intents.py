@@ -1,8 +1,8 @@
-"""What a node that was killed may have committed and not published: others find out, account by account.
+"""Publish intents: which accounts may lack events when a replica is killed between commit and publication.
 
-Before it commits, a node marks the account as about to get events. Nobody waits for the mark, but it is sent
-before the commit is. A moment later it is taken back, behind the publication. When the node is gone without
-a word, the marks that it left tell who may have missed something.
+Before a commit, a replica records in Redis that it will publish events of the account. The commit does not
+wait for the record, but the record is sent first. It is removed a moment later, after the publication. When
+a replica is gone without `leave`, the intents that it left name the accounts whose clients must resync.
 """
 
 from collections import Counter
@@ -15,38 +15,38 @@ from happy.domain.values import AccountId, ReplicaId
 
 RENEW_SECONDS = 10.0
 OLD_SECONDS = 30
-"""Marks are renewed well before they count as old."""
+"""Intents are renewed well before they count as old."""
 
 REMEMBERED_SECONDS = 600
-SILENCES = 4
-"""A node that does not listen this often in a row, a second apart, is gone; once may be a broken wire."""
+MISSED_CHECKS = 4
+"""A replica that is not subscribed in this many checks in a row, a second apart, is dead."""
 
 
 class Silence(NamedTuple):
-    """How often a node did not listen, and when that was noticed first."""
+    """How many checks in a row found no subscriber, and when the first did, in ms."""
 
     times: int
     since: int
 
 
-class RedisUnpublished:
-    """Marks are on the clock of the node that made them, and so is the time when it was last alive."""
+class PublishIntents:
+    """Intents carry the time of the replica that made them, and so does the time when it was last alive."""
 
     def __init__(self, link: RedisLink, replica_id: ReplicaId) -> None:
         self._link = link
-        self._node_id = replica_id
-        self._nodes = f"{link.prefix}nodes"
+        self._replica_id = replica_id
+        self._replicas = f"{link.prefix}nodes"
         self._mine = self._key(replica_id)
         self._open: Counter[AccountId] = Counter()  # commits that are not published yet
-        self._marks: dict[AccountId, float] = {}
+        self._intents: dict[AccountId, float] = {}
         self._silent: dict[ReplicaId, Silence] = {}
         self._alive = b""
 
     def begin_commit(self, account_id: AccountId) -> None:
         self._open[account_id] += 1
         now = steady_time()
-        if self._marks.get(account_id, 0.0) < now - RENEW_SECONDS:
-            self._marks[account_id] = now
+        if self._intents.get(account_id, 0.0) < now - RENEW_SECONDS:
+            self._intents[account_id] = now
             self._link.send("ZADD", self._mine, int(now), account_id)
 
     def end_commit(self, account_id: AccountId) -> None:
@@ -55,69 +55,80 @@ class RedisUnpublished:
             del self._open[account_id]
 
     async def restore(self, now: int) -> None:
-        """Redis may have forgotten the marks. Who is silent already owes nothing to later connections."""
+        """Record the intents again: Redis may have lost them.
+
+        A replica that is silent already has no events for connections that begin from now on.
+        """
         self._alive = await self._link.ask_first("SCRIPT", "LOAD", ALIVE)
-        for account_id, at in self._marks.items():
+        for account_id, at in self._intents.items():
             self._link.send("ZADD", self._mine, int(at), account_id)
-        await self._look(now)
+        await self._check_silence(now)
 
     async def tick(self, now: int) -> list[tuple[AccountId, int]]:
-        """Say that this node is alive; accounts that a node which is gone may owe events, and since when.
+        """Record that this replica is alive; accounts for which a dead one left intents, and since when.
 
-        Times are on the clock of events.
+        Times are on the clock of events, in ms.
         """
-        self._take_back()
-        await self._look(now)
-        gone = [(node, silence.since) for node, silence in self._silent.items() if silence.times == SILENCES]
-        return [(account_id, since) for node, since in gone for account_id in await self._marks_of(node)]
+        self._remove_published()
+        await self._check_silence(now)
+        dead = [
+            (replica_id, silence.since)
+            for replica_id, silence in self._silent.items()
+            if silence.times == MISSED_CHECKS
+        ]
+        return [
+            (account_id, since)
+            for replica_id, since in dead
+            for account_id in await self._intents_of(replica_id)
+        ]
 
-    async def _look(self, now: int) -> None:
-        """Count how often in a row a node was silent."""
+    async def _check_silence(self, now: int) -> None:
+        """Count for each replica how many checks in a row found it silent."""
         before, self._silent = self._silent, {}
-        for node in await self._say_alive():
-            known = before.get(node, Silence(0, now))
-            self._silent[node] = Silence(known.times + 1, known.since)
+        for replica_id in await self._renew():
+            silence = before.get(replica_id, Silence(0, now))
+            self._silent[replica_id] = Silence(silence.times + 1, silence.since)
 
-    async def has_marked(self, replica_id: ReplicaId, account_id: AccountId) -> bool:
-        """Whether a node that does not listen any more may have owed events to an account."""
+    async def is_left_by_dead(self, replica_id: ReplicaId, account_id: AccountId) -> bool:
+        """Whether a replica that is not subscribed any more left an intent for an account."""
         ask, channel = self._link.ask, f"{self._link.prefix}m:{replica_id}"
-        _, listeners = await ask("PUBSUB", "NUMSUB", channel)
-        if listeners:
+        _, subscribers = await ask("PUBSUB", "NUMSUB", channel)
+        if subscribers:
             return False
-        mark, alive = (
-            await ask("ZSCORE", self._key(replica_id), account_id),
-            await self._last_alive(replica_id),
-        )
-        return mark is not None and float(mark) >= alive - OLD_SECONDS
+        intent = await ask("ZSCORE", self._key(replica_id), account_id)
+        alive = await self._last_alive(replica_id)
+        return intent is not None and float(intent) >= alive - OLD_SECONDS
 
     def leave(self) -> None:
-        """This node has published everything."""
+        """This replica ends and has published everything."""
         self._link.send("DEL", self._mine)
-        self._link.send("ZREM", self._nodes, self._node_id)
+        self._link.send("ZREM", self._replicas, self._replica_id)
 
-    def _take_back(self) -> None:
-        published = [account_id for account_id in self._marks if account_id not in self._open]
+    def _remove_published(self) -> None:
+        published = [account_id for account_id in self._intents if account_id not in self._open]
         for account_id in published:
-            del self._marks[account_id]
+            del self._intents[account_id]
         if published:
             self._link.send("ZREM", self._mine, *published)
 
-    async def _say_alive(self) -> list[ReplicaId]:
-        """The nodes that do not listen, though they did not say that they would end."""
+    async def _renew(self) -> list[ReplicaId]:
+        """Record that this replica is alive; returns those that are not subscribed and did not `leave`."""
         now = int(steady_time())
         times = (now, now - OLD_SECONDS, REMEMBERED_SECONDS)
-        keys = (self._nodes, self._mine)
+        keys = (self._replicas, self._mine)
         channels = f"{self._link.prefix}m:"
-        silent = await self._link.ask_first("EVALSHA", self._alive, 2, *keys, self._node_id, channels, *times)
+        silent = await self._link.ask_first(
+            "EVALSHA", self._alive, 2, *keys, self._replica_id, channels, *times
+        )
         return [ReplicaId(name.decode()) for name in silent]
 
-    async def _marks_of(self, replica_id: ReplicaId) -> list[AccountId]:
+    async def _intents_of(self, replica_id: ReplicaId) -> list[AccountId]:
         since = await self._last_alive(replica_id) - OLD_SECONDS
-        marked = await self._link.ask_first("ZRANGEBYSCORE", self._key(replica_id), since, "+inf")
-        return [AccountId(name.decode()) for name in marked]
+        left = await self._link.ask_first("ZRANGEBYSCORE", self._key(replica_id), since, "+inf")
+        return [AccountId(name.decode()) for name in left]
 
     async def _last_alive(self, replica_id: ReplicaId) -> int:
-        return int(float(await self._link.ask_first("ZSCORE", self._nodes, replica_id) or 0))
+        return int(float(await self._link.ask_first("ZSCORE", self._replicas, replica_id) or 0))
 
     def _key(self, replica_id: ReplicaId) -> str:
         return f"{self._link.prefix}d:{replica_id}"

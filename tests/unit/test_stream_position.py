@@ -2,7 +2,7 @@
 
 import pytest
 
-from happy.domain.stream_position import LONGEST, StreamPosition, parse
+from happy.domain.stream_position import MAX_LENGTH, StreamPosition, parse
 from happy.domain.values import ReplicaId
 
 ONE, OTHER = ReplicaId("0a" * 8), ReplicaId("0b" * 8)
@@ -16,7 +16,8 @@ def test_a_position_survives_its_text(known: dict[ReplicaId, int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", ".", "1f", "1f.", "1f.g", "1f.1.0a", "1f.1.0a.", "xy.1", "1f.1 ", "²", "1f." + "1" * LONGEST]
+    "text",
+    ["", ".", "1f", "1f.", "1f.g", "1f.1.0a", "1f.1.0a.", "xy.1", "1f.1 ", "²", "1f." + "1" * MAX_LENGTH],
 )
 def test_a_strange_text_is_no_position(text: str) -> None:
     assert parse(text) is None
