@@ -5,17 +5,17 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
 from happy import crypto
 from happy.adapters import Adapters
+from happy.adapters.flavors import open_adapters
 from happy.adapters.keys import open_keys
 from happy.adapters.outbound.bundle import Outbound, build_outbound
 from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.attachments import AttachmentNames
-from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
 from happy.domain.values import Millis, ReplicaId
 from happy.gateway.dispatch import ASGIApp, dispatch
@@ -30,14 +30,14 @@ from happy.gateway.events.usage import UsageEvents
 from happy.gateway.hub import Hub
 from happy.gateway.recovery.cluster import ClusterRecovery
 from happy.gateway.recovery.recovery import build_recovery
-from happy.gateway.server import Gateway
+from happy.gateway.server import RETURNED, Gateway
 from happy.http.app import Services, build_app
 from happy.http.metrics import build_metrics_app
 from happy.http.web_app import WebApp
 from happy.metrics import Metrics, Series
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
-from happy.services.activity import Activity
+from happy.services.activity import RESUMED, STOPPED, Activity
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
 from happy.services.attendance import DEPARTURE_SECONDS, Attendance
@@ -45,7 +45,7 @@ from happy.services.avatars import AvatarService
 from happy.services.background import Job, repeat, running
 from happy.services.cluster_rpc import ClusterRpc
 from happy.services.deletions import Deletions
-from happy.services.departures import Departures
+from happy.services.departures import GONE, Departures
 from happy.services.developer_log import DeveloperLog
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubStates, GithubWebhook
@@ -79,7 +79,7 @@ class Application:
     metrics: ASGIApp
     engine: Engine
     activity: Activity
-    ready: Readiness
+    readiness: Readiness
 
     async def close_sockets(self, spread: float = 0.0) -> None:
         """Close every realtime connection so that its client reconnects, and take no new ones."""
@@ -88,7 +88,7 @@ class Application:
 
 
 @asynccontextmanager
-async def open_application(  # noqa: PLR0915 - it is a list of what there is
+async def open_application(
     settings: Light | Full,
     engine_settings: EngineSettings | None = None,
     *,
@@ -96,70 +96,102 @@ async def open_application(  # noqa: PLR0915 - it is a list of what there is
     departure_seconds: float = DEPARTURE_SECONDS,
 ) -> AsyncIterator[Application]:
     """Open every adapter, start the background jobs; close all in the opposite order. Raises StartupError."""
-    clock = system_clock
     replica_id = ReplicaId(secrets.token_hex(8))
     async with AsyncExitStack() as stack:
-        adapters = await stack.enter_async_context(open_adapters(settings, replica_id, clock))
-        keys = await open_keys(settings, adapters.store, clock())
-        metrics = Metrics()
-        hub = Hub(build_recovery(settings.recovery, metrics, elsewhere(adapters, keys, settings)))
-        hub.attach(adapters.bus)
+        adapters = await stack.enter_async_context(open_adapters(settings, replica_id, system_clock))
+        keys = await open_keys(settings, adapters.store, system_clock())
+        store, metrics = adapters.store, Metrics()
+        recovery = build_recovery(settings.recovery, metrics, cluster_recovery(adapters, keys, settings))
+        hub = Hub(recovery, adapters.bus)
         attendance = Attendance(adapters.presence, replica_id, departure_seconds)
-        activity = Activity(adapters.store, hub, attendance, clock, metrics)
-        departures = Departures(adapters.store, hub, activity, attendance, clock, hub)
+        activity = Activity(store, hub, attendance, system_clock, metrics, signals=hub)
+        departures = Departures(store, hub, activity, attendance, system_clock, signals=hub)
         web = HttpClient()
         stack.push_async_callback(web.close)
-        outbound = build_outbound(settings.outbound, web)
-        services = build_services(adapters, outbound, hub, activity, keys, clock)
-        ready = Readiness(adapters.store.ping)
-        services = replace(services, store_ping=ready)
-        metrics.gauges.link = adapters.link_state
-        if settings.remote_debug_log:
-            services = replace(services, developer_log=DeveloperLog(elapsed))
-        shared = adapters.history is not None
-        remote = ClusterRpc(hub, adapters.link, adapters.presence, CALL_SECONDS) if shared else None
-        rpc = RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics, remote=remote), remote)
+        services = build_services(
+            settings, adapters, build_outbound(settings.outbound, web), hub, activity, keys
+        )
+        rpc = build_rpc(adapters, hub, metrics, grace_seconds)
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
         gateway = Gateway(replica_id, hub, adapters.presence, services.identity, activity, metrics)
-        gateway.read_messages_from(services.messages)
-        gateway.on_release(rpc.released)
         stack.callback(gateway.close)
-        for events in (
-            SessionEvents(services.sessions, services.messages, activity, clock),
-            MachineEvents(services.machines, activity),
-            ArtifactEvents(services.artifacts),
-            AccessKeyEvents(services.access_keys),
-            UsageEvents(services.usage),
-            rpc,
-        ):
-            gateway.listen(events.handlers)
+        connect_handlers(adapters, hub, attendance, activity, departures, gateway)
+        connect_events(gateway, services, activity, rpc)
         prefix = PathPrefix.of(settings.public_url)
         engine = Engine(gateway, msgspec.structs.replace(engine_settings or EngineSettings(), prefix=prefix))
-        watch(engine, hub, metrics)
-        doubts = InDoubtCommits(hub.doubted, hub, adapters.store.ping)
-        jobs = background(activity, departures, services, doubts)
-        await stack.enter_async_context(running(*jobs, counting(adapters.store, metrics)))
-        http = build_app(
-            services,
-            settings.public_url,
-            web_app(settings),
-            metrics,
-            docs=settings.docs,
-            leaving=lambda: ready.stopping,
-        )
-        yield Application(dispatch(engine, http, prefix), build_metrics_app(metrics), engine, activity, ready)
+        connect_gauges(engine, hub, adapters, metrics)
+        in_doubt = InDoubtCommits(hub.doubted, hub, store.ping)
+        jobs = background(activity, departures, services, in_doubt)
+        await stack.enter_async_context(running(*jobs, counting(store, metrics)))
+        http = build_http(settings, services, metrics)
+        asgi, metrics_app = dispatch(engine, http, prefix), build_metrics_app(metrics)
+        yield Application(asgi, metrics_app, engine, activity, services.readiness)
 
 
-def elsewhere(adapters: Adapters, keys: crypto.Keyring, settings: Light | Full) -> ClusterRecovery | None:
-    """What clients of other nodes missed, where there are other nodes."""
+def cluster_recovery(
+    adapters: Adapters, keys: crypto.Keyring, settings: Light | Full
+) -> ClusterRecovery | None:
+    """Recovery of clients that were connected to another replica; None where there is only one replica."""
     if adapters.history is None:
         return None
     return ClusterRecovery(adapters.history, keys.proof("private ids"), settings.recovery.seconds)
 
 
-def watch(engine: Engine, hub: Hub, metrics: Metrics) -> None:
-    """Let operators see connections and transports."""
+def build_rpc(adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: float) -> RpcEvents:
+    """RPC calls within this replica, and to others where there can be any."""
+    remote = None
+    if adapters.history is not None:
+        remote = ClusterRpc(hub, adapters.link, adapters.presence, CALL_SECONDS)
+    return RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics, remote=remote), remote)
+
+
+def build_http(settings: Light | Full, services: Services, metrics: Metrics) -> ASGIApp:
+    return build_app(
+        services,
+        settings.public_url,
+        web_app(settings),
+        metrics,
+        docs=settings.docs,
+        leaving=lambda: services.readiness.stopping,
+    )
+
+
+def connect_handlers(
+    adapters: Adapters,
+    hub: Hub,
+    attendance: Attendance,
+    activity: Activity,
+    departures: Departures,
+    gateway: Gateway,
+) -> None:
+    """What is called for envelopes and signals of other replicas, and when a last connection has closed."""
+    adapters.bus.listen(hub.on_envelope, hub.on_resync)
+    attendance.on_gone(departures.end)
+    hub.on_signal(STOPPED, activity.on_stopped)
+    hub.on_signal(RESUMED, activity.on_resumed)
+    hub.on_signal(GONE, departures.on_ended_by_another)
+    hub.on_signal(RETURNED, gateway.on_returned)
+
+
+def connect_events(gateway: Gateway, services: Services, activity: Activity, rpc: RpcEvents) -> None:
+    """What is called for the events of clients."""
+    gateway.read_messages_from(services.messages)
+    gateway.on_release(rpc.released)
+    for events in (
+        SessionEvents(services.sessions, services.messages, activity, system_clock),
+        MachineEvents(services.machines, activity),
+        ArtifactEvents(services.artifacts),
+        AccessKeyEvents(services.access_keys),
+        UsageEvents(services.usage),
+        rpc,
+    ):
+        gateway.listen(events.handlers)
+
+
+def connect_gauges(engine: Engine, hub: Hub, adapters: Adapters, metrics: Metrics) -> None:
+    """What is called for the metrics of connections and transports, and of the link to other replicas."""
+    metrics.gauges.link = adapters.link_state
     metrics.gauges.connections = lambda: connections_by_client(hub, metrics)
     metrics.gauges.engine_open = lambda: engine.connection_count
     metrics.gauges.engine_opened = lambda: engine.opened
@@ -167,15 +199,16 @@ def watch(engine: Engine, hub: Hub, metrics: Metrics) -> None:
 
 
 def build_services(
+    settings: Light | Full,
     adapters: Adapters,
     outbound: Outbound,
     hub: Hub,
     activity: Activity,
     keys: crypto.Keyring,
-    clock: Clock,
 ) -> Services:
     """Every use case, over the ports of one flavor."""
-    store, names = adapters.store, AttachmentNames(keys.proof("attachment names"))
+    store, clock = adapters.store, system_clock
+    names = AttachmentNames(keys.proof("attachment names"))
     steady = SteadyClock(clock)
     unit_of_work = UnitOfWork(store, hub, steady)
     deletions = Deletions(store, adapters.files, clock)
@@ -198,7 +231,7 @@ def build_services(
         push=PushService(store, hub, adapters.presence, outbound.push, clock),
         github=GithubService(unit_of_work, outbound.github, avatars, states, keys, app),
         github_webhook=GithubWebhook(app.webhook_secret),
-        vendors=VendorTokenService(store, keys, clock),
+        vendor_tokens=VendorTokenService(store, keys, clock),
         voice=VoiceService(
             outbound.voice,
             outbound.subscriptions,
@@ -207,29 +240,11 @@ def build_services(
             require_subscription=outbound.require_subscription,
         ),
         deletions=deletions,
-        store_ping=store.ping,
+        readiness=Readiness(store.ping),
         link_state=adapters.link_state,
         files=None if adapters.files.direct else adapters.files,
-        developer_log=None,
+        developer_log=DeveloperLog(elapsed) if settings.remote_debug_log else None,
     )
-
-
-@asynccontextmanager
-async def open_adapters(
-    settings: Light | Full, replica_id: ReplicaId, clock: Clock
-) -> AsyncIterator[Adapters]:
-    """The adapters of the flavor; drivers of the other one need not be installed."""
-    match settings:
-        case Light():
-            from happy.adapters import light
-
-            async with light.open_adapters(settings, replica_id, clock) as adapters:
-                yield adapters
-        case Full():
-            from happy.adapters import full
-
-            async with full.open_adapters(settings, replica_id) as adapters:
-                yield adapters
 
 
 def connections_by_client(hub: Hub, metrics: Metrics) -> Series:
@@ -248,18 +263,18 @@ def web_app(settings: Light | Full) -> WebApp | None:
 
 
 def background(
-    activity: Activity, departures: Departures, services: Services, doubts: InDoubtCommits
+    activity: Activity, departures: Departures, services: Services, in_doubt: InDoubtCommits
 ) -> list[Job]:
     """The jobs of protocol: operations#background-jobs."""
     return [
-        repeat("write down heartbeats", 0, activity.flush_in_time),
+        repeat("store heartbeats", 0, activity.flush_when_due),
         repeat("forget heartbeats", 300, activity.purge),
         repeat("end silent sessions", 60, activity.expire, at_once=True),
-        repeat("end what no connection attends", 15, departures.sweep),
-        repeat("remove what was deleted", 0, services.deletions.run, at_once=True),
-        repeat("settle doubts", 5, doubts.settle),
-        repeat("forget linking requests", 3600, services.pairing.sweep),
-        repeat("forget old tokens", 600, services.identity.purge),
+        repeat("end sessions and machines without connections", 15, departures.sweep),
+        repeat("remove deleted rows", 0, services.deletions.run, at_once=True),
+        repeat("resync after in-doubt commits", 5, in_doubt.settle),
+        repeat("delete unanswered pairing requests", 3600, services.pairing.sweep),
+        repeat("delete old tokens from the cache", 600, services.identity.purge),
     ]
 
 

@@ -139,7 +139,7 @@ async def _serve(
     waiting = loop.create_task(stopping.wait())
     await asyncio.wait([serving, waiting], return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
-    application.ready.stopping = True
+    application.readiness.stopping = True
     await asyncio.sleep(end.notice)
     if not end.spread:
         _stop_listening(server)

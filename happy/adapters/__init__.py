@@ -1,4 +1,4 @@
-"""What a flavor hands to the composition root."""
+"""What a flavor hands to the composition root: an adapter for every port."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from happy.metrics import LinkState
 
 @dataclass(frozen=True, slots=True)
 class Adapters:
-    """Every port of one flavor, open and ready."""
+    """The adapters of one flavor, open and ready to use."""
 
     store: Store
     bus: EventBus
@@ -20,6 +20,6 @@ class Adapters:
     presence: Presence
     files: FileStore
     history: SharedHistory | None = None
-    """None: no other node serves the same accounts."""
+    """None: there is only one replica."""
     link_state: Callable[[], LinkState] | None = None
-    """How the link to them is doing; answers without asking anybody."""
+    """State of the link to other replicas, without a round trip; None: there are none."""

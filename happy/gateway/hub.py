@@ -116,18 +116,13 @@ Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None]
 class Hub:
     """Implements the domain's `EventSink` and `LocalConnections`. Nothing but `subscribe` ever waits."""
 
-    def __init__(self, recovery: Recovery | None = None) -> None:
+    def __init__(self, recovery: Recovery | None = None, bus: EventBus | None = None) -> None:
         self.recovery = recovery
         self.doubted: set[AccountId] = set()
         self._accounts: dict[AccountId, AccountConnections] = {}
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
         self._signals: dict[str, Callable[[AccountId, str], None]] = {}
-        self._bus: EventBus | None = None
-
-    def attach(self, bus: EventBus) -> None:
-        """Carry events to other nodes too; the bus needs the hub's callback to be made."""
-        self._bus = bus if bus.has_peers else None
-        bus.listen(self.on_envelope, self.on_resync)
+        self._bus = bus if bus is not None and bus.has_peers else None
 
     async def subscribe(self, account_id: AccountId) -> None:
         """Returns when this node hears what other nodes publish for the account."""

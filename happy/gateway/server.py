@@ -57,11 +57,9 @@ class Gateway:
         self._presence = presence
         self._identity = identity
         self._activity = activity
-        activity.share(hub)
         self._metrics = metrics or Metrics()
         self._recovery = hub.recovery
         self._catch_up: CatchUp | None = None
-        hub.on_signal(RETURNED, self._returned)
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
         self._shared = SharedBounds()
         self._released: list[Released] = []
@@ -155,7 +153,7 @@ class Gateway:
             await self._departed(connection)
             raise
 
-    def _returned(self, account_id: AccountId, connection_id: str) -> None:
+    def on_returned(self, account_id: AccountId, connection_id: str) -> None:
         """A client that was connected here is connected to another node."""
         if self._recovery is not None:
             self._recovery.moved(account_id, ConnectionId(connection_id))

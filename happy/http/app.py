@@ -1,6 +1,6 @@
 """The HTTP application: every endpoint, and what each of them is built from."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from litestar import Litestar
@@ -48,6 +48,7 @@ from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
+from happy.services.readiness import Readiness
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
 from happy.services.usage import UsageService
@@ -79,10 +80,10 @@ class Services:
     push: PushService
     github: GithubService
     github_webhook: GithubWebhook
-    vendors: VendorTokenService
+    vendor_tokens: VendorTokenService
     voice: VoiceService
     deletions: Deletions
-    store_ping: Callable[[], Awaitable[None]]
+    readiness: Readiness
     link_state: Callable[[], LinkState] | None
     files: FileStore | None
     developer_log: DeveloperLog | None
@@ -124,10 +125,10 @@ def endpoints(services: Services, public_url: str | None, ui: WebApp | None = No
         *PushTokenEndpoints(services.accounts).endpoints(),
         *PushEndpoints(services.push).endpoints(),
         *GithubEndpoints(services.github, services.github_webhook, ui).endpoints(),
-        *VendorTokenEndpoints(services.vendors).endpoints(),
+        *VendorTokenEndpoints(services.vendor_tokens).endpoints(),
         *VoiceEndpoints(services.voice).endpoints(),
         *version_endpoints(),
-        *HealthEndpoints(services.store_ping, services.link_state).endpoints(),
+        *HealthEndpoints(services.readiness, services.link_state).endpoints(),
         *(FileEndpoints(services.files).endpoints() if services.files else ()),
         *(DeveloperLogEndpoints(services.developer_log).endpoints() if services.developer_log else ()),
     ]

@@ -34,7 +34,9 @@ class Activity:
         attendance: Attendance,
         clock: Clock,
         metrics: Metrics | None = None,
+        signals: Signals | None = None,
     ) -> None:
+        """`signals` reach other replicas, which then ignore heartbeats of the same stopped sessions."""
         self._store = store
         self._sink = sink
         self._attendance = attendance
@@ -44,7 +46,7 @@ class Activity:
         self._sessions = Heartbeats(self._load_session, clock, "session", self._metrics, self._revived)
         self._machines = Heartbeats(self._load_machine, clock, "machine", self._metrics, self._revived)
         self._suppressed: dict[tuple[AccountId, str], Millis] = {}
-        self._signals: Signals | None = None
+        self._signals = signals
 
     def known_session_alive(
         self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
@@ -114,27 +116,21 @@ class Activity:
 
     def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
         """Ignore heartbeats of a stopped session for a minute: they were on their way when it stopped."""
-        self._suppress_here(account_id, session_id)
+        self.on_stopped(account_id, session_id)
         if self._signals is not None:
             self._signals.signal(account_id, STOPPED, session_id)
 
     def resume(self, account_id: AccountId, session_id: SessionId) -> None:
         """The session is known to run again."""
-        self._resume_here(account_id, session_id)
+        self.on_resumed(account_id, session_id)
         if self._signals is not None:
             self._signals.signal(account_id, RESUMED, session_id)
 
-    def share(self, signals: Signals) -> None:
-        """Let all nodes know which sessions have stopped."""
-        self._signals = signals
-        signals.on_signal(STOPPED, self._suppress_here)
-        signals.on_signal(RESUMED, self._resume_here)
-
-    def _suppress_here(self, account_id: AccountId, session_id: str) -> None:
+    def on_stopped(self, account_id: AccountId, session_id: str) -> None:
         self._sessions.forget(account_id, session_id)
         self._suppressed[account_id, session_id] = Millis(self._clock() + SUPPRESSION)
 
-    def _resume_here(self, account_id: AccountId, session_id: str) -> None:
+    def on_resumed(self, account_id: AccountId, session_id: str) -> None:
         self._suppressed.pop((account_id, session_id), None)
 
     def forget_machine(self, account_id: AccountId, machine_id: MachineId) -> None:
@@ -158,7 +154,7 @@ class Activity:
         if target.kind == "machine":
             await self.machine_alive(target.account_id, MachineId(target.id), self._clock())
 
-    async def flush_in_time(self) -> None:
+    async def flush_when_due(self) -> None:
         """Wait until it is time to flush: soon after somebody has come back, else after some seconds."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_SECONDS):

@@ -53,9 +53,6 @@ class Departures:
         self._signals = signals
         self._returning: set[asyncio.Task[None]] = set()
         self._started = monotonic()
-        attendance.on_gone(self.end)
-        if signals is not None:
-            signals.on_signal(GONE, self._ended_by_another)
 
     async def end(self, targets: Sequence[Target], seen_by: Millis = ANY_TIME) -> None:
         """Deactivate and announce those that are active and were last seen by that time.
@@ -104,7 +101,7 @@ class Departures:
         if self._signals is not None:  # behind the announcement, which a return then corrects
             self._signals.signal(target.account_id, GONE, target.claim)
 
-    def _ended_by_another(self, account_id: AccountId, claim: str) -> None:
+    def on_ended_by_another(self, account_id: AccountId, claim: str) -> None:
         """Another replica ended it just when it came back to this one, or this one knew it as active."""
         kind, _, name = claim.partition(":")
         target = Target(account_id, "session" if kind == "session" else "machine", name)

@@ -1,4 +1,4 @@
-"""Whether clients are welcome at this server."""
+"""Readiness of this replica, as `/health` reports it (protocol: http#infrastructure-endpoints)."""
 
 from collections.abc import Awaitable, Callable
 
@@ -6,14 +6,14 @@ from happy.domain.errors import Stopping
 
 
 class Readiness:
-    """Whether clients should be sent here: the database answers, and the server is not about to end."""
+    """Ready while the database answers and the server is not stopping."""
 
     def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
         self._ping = ping
         self.stopping = False
 
-    async def __call__(self) -> None:
-        """Raises Unavailable."""
+    async def check(self) -> None:
+        """Raises Stopping once the server is about to end, Unavailable while the database does not answer."""
         if self.stopping:
             raise Stopping
         await self._ping()

@@ -34,7 +34,7 @@ async def test_a9_tokens_once_seen_were_kept_for_ever(monkeypatch: pytest.Monkey
     monkeypatch.setattr(bootstrap, "repeat", remember)
     bootstrap.background(MagicMock(), MagicMock(), services, MagicMock())
 
-    assert (600, services.identity.purge) == jobs["forget old tokens"]
+    assert (600, services.identity.purge) == jobs["delete old tokens from the cache"]
 
 
 async def test_b9_what_was_sent_to_unknown_routes_was_logged(

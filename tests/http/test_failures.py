@@ -46,7 +46,6 @@ def client(error: BaseException, identity: object | None = None) -> httpx.AsyncC
     broken = Broken(error)
     services: dict[str, Any] = {field.name: broken for field in fields(Services)}
     services["identity"] = identity or Anybody()
-    services["store_ping"] = broken.ping
     services["link_state"] = None
     app = build_app(Services(**services))
     return httpx.AsyncClient(

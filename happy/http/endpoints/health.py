@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -12,6 +12,7 @@ from happy.domain.errors import Stopping
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.responses import TEXT, Answer, json_answer
 from happy.metrics import LinkState
+from happy.services.readiness import Readiness
 
 BANNER = "Welcome to Happy Server!"
 """Clients recognise a server by this text."""
@@ -31,10 +32,8 @@ class Health(Struct):
 
 
 class HealthEndpoints:
-    def __init__(
-        self, store_ping: Callable[[], Awaitable[None]], link_state: Callable[[], LinkState] | None
-    ) -> None:
-        self._ping = store_ping
+    def __init__(self, readiness: Readiness, link_state: Callable[[], LinkState] | None) -> None:
+        self._readiness = readiness
         self._link_state = link_state
 
     def endpoints(self) -> list[Endpoint]:
@@ -58,7 +57,7 @@ class HealthEndpoints:
         """Why balancers are to send clients elsewhere."""
         try:
             async with asyncio.timeout(PATIENCE):
-                await self._ping()
+                await self._readiness.check()
         except Stopping as stopping:
             return str(stopping)
         except Exception:

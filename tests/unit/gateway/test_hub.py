@@ -148,10 +148,10 @@ async def test_an_account_is_watched_until_its_last_connection_leaves(hub: Hub) 
 
 @pytest.mark.parametrize("skip", [None, ConnectionId("phone")])
 async def test_another_node_delivers_the_same_bytes_to_the_same_audience(
-    hub: Hub, skip: ConnectionId | None
+    skip: ConnectionId | None,
 ) -> None:
     bus, elsewhere = RecordingBus(), Hub()
-    hub.attach(bus)
+    hub = Hub(bus=bus)
     here = join(hub, "here")[1]
     there = [
         join(elsewhere, "phone")[1],

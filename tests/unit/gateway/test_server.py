@@ -24,9 +24,6 @@ class Nobody:
 
     at_claim: Callable[[], None] = staticmethod(lambda: None)
 
-    def share(self, hub: Hub) -> None:
-        pass
-
     def disconnected(self, connection_id: ConnectionId, *, goodbye: bool) -> None:
         pass
 

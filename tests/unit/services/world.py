@@ -11,10 +11,10 @@ from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Update
 from happy.domain.ports.filestore import StoredFile, UploadTicket
 from happy.domain.values import AccountId, ConnectionId, Millis, ReplicaId
-from happy.services.activity import Activity
+from happy.services.activity import RESUMED, STOPPED, Activity
 from happy.services.attendance import Attendance
 from happy.services.deletions import Deletions
-from happy.services.departures import Departures
+from happy.services.departures import GONE, Departures
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.sessions import SessionService
@@ -155,8 +155,13 @@ class World:
         self.presence = presence or MemoryPresence()
         self.unit_of_work = UnitOfWork(store, self.sink, self.clock)
         self.attendance = Attendance(self.presence, ReplicaId(replica_id), grace=grace)
-        self.activity = Activity(store, self.sink, self.attendance, self.clock)
+        self.activity = Activity(store, self.sink, self.attendance, self.clock, signals=signals)
         self.departures = Departures(store, self.sink, self.activity, self.attendance, self.clock, signals)
+        self.attendance.on_gone(self.departures.end)
+        if signals is not None:
+            signals.on_signal(STOPPED, self.activity.on_stopped)
+            signals.on_signal(RESUMED, self.activity.on_resumed)
+            signals.on_signal(GONE, self.departures.on_ended_by_another)
         self.deletions = Deletions(store, self.files, self.clock)
         self.sessions = SessionService(
             store, self.unit_of_work, self.sink, self.activity, self.deletions, self.clock

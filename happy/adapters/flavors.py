@@ -1,0 +1,30 @@
+"""Opens the adapters of the flavor that the settings are for."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from happy.adapters import Adapters
+from happy.domain.ports.clock import Clock
+from happy.domain.values import ReplicaId
+from happy.settings import Full, Light
+
+
+@asynccontextmanager
+async def open_adapters(
+    settings: Light | Full, replica_id: ReplicaId, clock: Clock
+) -> AsyncIterator[Adapters]:
+    """The adapters of the flavor; drivers of the other flavor need not be installed.
+
+    Raises StartupError.
+    """
+    match settings:
+        case Light():
+            from happy.adapters import light
+
+            async with light.open_adapters(settings, replica_id, clock) as adapters:
+                yield adapters
+        case Full():
+            from happy.adapters import full
+
+            async with full.open_adapters(settings, replica_id) as adapters:
+                yield adapters
