@@ -7,11 +7,12 @@ event handler has to wait or the peer reads slowly.
 from __future__ import annotations
 
 import asyncio
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
 from happy.gateway.engine import frames
 from happy.gateway.engine.context import TimeSlice
-from happy.gateway.engine.frames import CLOSE, TEXT, FrameError, FrameReader
+from happy.gateway.engine.frames import TEXT, FrameError, FrameReader
 from happy.gateway.engine.websocket_handshake import shake_hands
 from happy.gateway.engine.writer import FrameWriter
 
@@ -32,17 +33,29 @@ GOODBYE_SECONDS = 1.0
 """The same, when the server stops."""
 
 
+class LinkState(Enum):
+    """The life of a websocket, from its handshake on; it only moves forward.
+
+    An open one is also `ready`, unless the peer reads slowly and packets wait in the connection's queue.
+    """
+
+    OPEN = auto()
+    DRAINING = auto()  # the peer stopped sending, or the TCP connection is lost: what arrived is processed
+    CLOSING = auto()  # a close frame was sent or received: packets that still arrive are discarded
+
+
+OPEN, DRAINING, CLOSING = LinkState.OPEN, LinkState.DRAINING, LinkState.CLOSING
+
+
 class WebSocketTransport(FrameWriter):
     """From the websocket handshake to the end of the TCP connection."""
 
     __slots__ = (
-        "_closing",
-        "_discarding",
         "_door",
-        "_lost",
         "_on_pong",
         "_open_links",
         "_reader",
+        "_state",
         "_timer",
         "_working",
         "connection",
@@ -62,9 +75,7 @@ class WebSocketTransport(FrameWriter):
         self._reader: FrameReader | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._working = False  # a task waits for an event handler
-        self._closing = False
-        self._discarding = False  # what is still to be read does not count
-        self._lost = False
+        self._state = OPEN
         self._on_pong: Callable[[], None] | None = None
 
     # Callbacks of the event loop and of uvicorn
@@ -83,7 +94,7 @@ class WebSocketTransport(FrameWriter):
             if connection is not None:
                 connection.heard = True  # a large packet may take longer to arrive than a pong may
                 reader.limit = connection.max_payload
-            receiver = None if self._working or self._discarding else self.receiver
+            receiver = None if self._working or self._state is CLOSING else self.receiver
             if receiver is None or (text := reader.whole_text(data)) is None:
                 work = self._collect(reader, data)
             else:
@@ -102,16 +113,17 @@ class WebSocketTransport(FrameWriter):
         self.ready = False
 
     def resume_writing(self) -> None:
-        if not self._closing:
+        if self._state is OPEN:
             self.ready = True
             self.flush()
 
     def eof_received(self) -> None:
-        self._peer_leaves(b"")
+        self._peer_leaves(b"", DRAINING)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended does not matter
         self._open_links.discard(self)
-        self._lost = True
+        if self._state is OPEN:
+            self._state = DRAINING
         self.ready = False
         if self._timer is not None:
             self._timer.cancel()
@@ -166,7 +178,7 @@ class WebSocketTransport(FrameWriter):
         try:
             while (message := reader.next()) is not None:
                 opcode, payload = message
-                if self._discarding or opcode >= CLOSE:
+                if self._state is CLOSING or opcode >= frames.CLOSE:
                     self._control(opcode, payload)
                 elif self.receiver is not None:
                     runtime.at_once = is_last = not reader.rest
@@ -185,22 +197,22 @@ class WebSocketTransport(FrameWriter):
         return None
 
     def _control(self, opcode: int, payload: bytes) -> None:
-        if opcode == CLOSE:
-            self._discarding = True
-            self._peer_leaves(frames.close_answer(payload))
+        if opcode == frames.CLOSE:
+            self._peer_leaves(frames.close_answer(payload), CLOSING)
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
             self._put(frames.frame(frames.PONG, payload))
         elif opcode == frames.PONG and self._on_pong is not None:
             call, self._on_pong = self._on_pong, None
             call()
 
-    def _peer_leaves(self, answer: bytes) -> None:
+    def _peer_leaves(self, answer: bytes, state: LinkState) -> None:
         """Say goodbye and close; the connection ends now, however long the peer takes to read that."""
-        if not (self._closing or self._lost):
+        if self._state is OPEN:
             self.push()
             self._tcp.write(answer)
             self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._tcp.abort)
-        self._closing = True
+        if self._state is not CLOSING:
+            self._state = state
         self.ready = False
         self._tcp.close()
         if self.receiver is not None:
@@ -258,19 +270,17 @@ class WebSocketTransport(FrameWriter):
     # Closing
 
     def close(self, *, abort: bool = False) -> None:
-        if self._lost:
-            return
         if abort:
-            self._closing = self._discarding = True
+            self._state = CLOSING
             self.ready = False
             self._tcp.abort()
         else:
             self._close(frames.CLOSE_NORMAL)
 
     def _close(self, code: int) -> None:
-        if self._closing or self._lost:
+        if self._state is not OPEN:
             return
-        self._closing = self._discarding = True
+        self._state = CLOSING
         self.push()
         self.ready = False
         self._tcp.write(frames.close_frame(code))

@@ -143,8 +143,8 @@ async def test_a_peer_that_leaves_is_gone_at_once_even_if_it_does_not_read(
 
     await until(lambda: server.application.reasons() == ["transport close"])
     link: Any = held.connection.transport
-    assert not link._lost
-    await until(lambda: link._lost)
+    assert link in link._open_links
+    await until(lambda: link not in link._open_links)
 
 
 async def test_a_close_by_the_server_waits_for_the_answer(server: Running, dial: Dial) -> None:
