@@ -29,7 +29,7 @@ class TooLarge(Exception):
     """The request body exceeds the limit."""
 
 
-class HungUp(Exception):
+class ClientDisconnected(Exception):
     """The client left before its request was complete."""
 
 
@@ -84,7 +84,7 @@ class Request(Target):
         while more:
             message = await self.receive()
             if message["type"] != "http.request":
-                raise HungUp
+                raise ClientDisconnected
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:
@@ -92,7 +92,7 @@ class Request(Target):
             more = message.get("more_body", False)
         return b"".join(parts)
 
-    async def answer(self, status: int, body: bytes = b"", content_type: bytes = TEXT) -> None:
+    async def respond(self, status: int, body: bytes = b"", content_type: bytes = TEXT) -> None:
         headers = [
             (b"content-type", content_type),
             (b"content-length", str(len(body)).encode()),
@@ -105,7 +105,7 @@ class Request(Target):
     async def refuse(self, error: tuple[int, str], status: int = 400) -> None:
         """Answer one of the errors that Engine.IO defines."""
         code, message = error
-        await self.answer(status, msgspec.json.encode({"code": code, "message": message}), JSON)
+        await self.respond(status, msgspec.json.encode({"code": code, "message": message}), JSON)
 
     async def preflight(self) -> None:
         """Answer a CORS preflight: any origin may use this path, since it takes a token and no cookie."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from happy.gateway.engine import packets
 from happy.gateway.engine.context import logger
 from happy.gateway.engine.packets import MESSAGE, ProtocolError
-from happy.gateway.engine.socket_io_session import Client
+from happy.gateway.engine.socket_io_session import SocketIoSession
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -31,28 +31,28 @@ class Connection:
 
     __slots__ = (
         "_busy",
-        "_client",
+        "_context",
         "_finished",
         "_loop",
         "_pinged",
         "_queue",
         "_queued_bytes",
         "_readers",
-        "_runtime",
+        "_session",
         "_timer",
         "broken",
         "closed",
         "headers",
-        "heard",
         "last_acknowledged",
         "max_payload",
         "probe",
         "reason",
+        "received_since_ping",
         "sid",
         "transport",
     )
 
-    def __init__(self, runtime: EngineContext, sid: str, headers: Headers, transport: Transport) -> None:
+    def __init__(self, context: EngineContext, sid: str, headers: Headers, transport: Transport) -> None:
         self.sid = sid
         self.headers = headers
         self.transport = transport
@@ -60,25 +60,25 @@ class Connection:
         self.closed = False
         self.broken = False  # closed because of what the peer sent: the rest is not worth reading
         self.reason = ""
-        self.heard = False  # anything since the last ping
+        self.received_since_ping = False  # anything since the last ping
         # How much the peer may send at once: a stranger cannot make us hold as much as a client.
-        self.max_payload = runtime.settings.max_payload_untrusted
+        self.max_payload = context.settings.max_payload_untrusted
         self.last_acknowledged = 0.0  # when the last ping that was answered was sent
         self._pinged = 0.0
-        self._runtime = runtime
+        self._context = context
         self._loop = asyncio.get_running_loop()
-        self._client = Client(self, runtime)
+        self._session = SocketIoSession(self, context)
         self._queue: deque[bytes] | None = None  # most connections never need one
         self._queued_bytes = 0
         self._readers = 0
         self._busy = False
         self._finished = False
-        self._timer = self._loop.call_later(runtime.settings.ping_interval, self._ping)
-        runtime.add(self)
+        self._timer = self._loop.call_later(context.settings.ping_interval, self._ping)
+        context.add(self)
 
     def open_packet(self) -> bytes:
         """The answer to the handshake."""
-        settings = self._runtime.settings
+        settings = self._context.settings
         fields = {
             "sid": self.sid,
             "upgrades": ["websocket"] if self.transport.name == "polling" else [],
@@ -90,11 +90,11 @@ class Connection:
 
     @property
     def settings(self) -> EngineSettings:
-        return self._runtime.settings
+        return self._context.settings
 
     def authenticated(self) -> None:
         """The application has let this client in."""
-        self.max_payload = self._runtime.settings.max_payload
+        self.max_payload = self._context.settings.max_payload
 
     @property
     def has_queue(self) -> bool:
@@ -118,7 +118,7 @@ class Connection:
     def _enqueue(self, packet: bytes) -> None:
         if self._queue is None:
             self._queue = deque()
-        settings = self._runtime.settings
+        settings = self._context.settings
         if len(self._queue) >= settings.queue_packets or self._queued_bytes > settings.queue_bytes:
             self.close(OVERFLOW, abort=True)
             return
@@ -126,7 +126,7 @@ class Connection:
         self._queued_bytes += len(packet)
         self.transport.flush()
 
-    def take(self) -> bytes | None:
+    def pop(self) -> bytes | None:
         """The next packet of the queue."""
         if not self._queue:
             return None
@@ -136,7 +136,7 @@ class Connection:
             self._queue = None
         return packet
 
-    def take_all(self) -> list[bytes]:
+    def pop_all(self) -> list[bytes]:
         """Empty the queue."""
         taken, self._queue, self._queued_bytes = self._queue, None, 0
         return list(taken or ())
@@ -144,14 +144,14 @@ class Connection:
     # Receiving
 
     def receive(self, packet: str | bytes) -> Awaitable[None] | None:
-        """Process a packet; the reader must `settle` an awaitable before the next one."""
+        """Process a packet; the reader must `await_handler` an awaitable before the next one."""
         try:
             if isinstance(packet, bytes):
-                return self._client.binary(packet)
+                return self._session.binary(packet)
             if packet[:1] == MESSAGE:
-                return self._client.message(packet)
+                return self._session.message(packet)
             if packet[:1] == packets.BINARY:  # of a client whose websocket carries text alone
-                return self._client.binary(packets.decode_binary(packet))
+                return self._session.binary(packets.decode_binary(packet))
             self._control(packet)
         except ProtocolError as error:
             logger.info("connection %s: %s", self.sid, error)
@@ -161,7 +161,7 @@ class Connection:
             logger.exception("connection %s: event handler failed", self.sid)
         return None
 
-    async def settle(self, work: Awaitable[None]) -> None:
+    async def await_handler(self, work: Awaitable[None]) -> None:
         """Wait for what a packet started."""
         self._busy = True
         try:
@@ -179,7 +179,7 @@ class Connection:
         if packet == packets.PONG:
             self.last_acknowledged = self._pinged
             self._timer.cancel()
-            self._timer = self._loop.call_later(self._runtime.settings.ping_interval, self._ping)
+            self._timer = self._loop.call_later(self._context.settings.ping_interval, self._ping)
         elif packet == packets.CLOSE:
             self.close(TRANSPORT_CLOSE)
         elif packet not in {packets.NOOP, packets.UPGRADE}:
@@ -188,15 +188,15 @@ class Connection:
     # Heartbeat
 
     def _ping(self) -> None:
-        self.heard = False
+        self.received_since_ping = False
         self._pinged = time.monotonic()
-        self._timer = self._loop.call_later(self._runtime.settings.ping_timeout, self._pong_is_due)
+        self._timer = self._loop.call_later(self._context.settings.ping_timeout, self._pong_is_due)
         self.send(packets.PING_PACKET)
 
     def _pong_is_due(self) -> None:
-        if self._busy or self.heard:  # the pong may wait behind other packets
-            self.heard = False
-            self._timer = self._loop.call_later(self._runtime.settings.ping_timeout, self._pong_is_due)
+        if self._busy or self.received_since_ping:  # the pong may wait behind other packets
+            self.received_since_ping = False
+            self._timer = self._loop.call_later(self._context.settings.ping_timeout, self._pong_is_due)
         else:
             self.close(PING_TIMEOUT, abort=True)
 
@@ -205,7 +205,7 @@ class Connection:
     def upgrade(self, transport: Transport) -> None:
         """Replace the transport; what is queued follows on the new one."""
         previous, self.transport, self.probe = self.transport, transport, None
-        self._runtime.opened["upgrade"] += 1
+        self._context.opened["upgrade"] += 1
         previous.close()
         if self._queue:
             transport.flush()
@@ -221,14 +221,14 @@ class Connection:
         self._timer.cancel()
         if reason == OVERFLOW:
             logger.warning("connection %s: closed, its client reads too slowly", self.sid)
-        self._runtime.remove(self, reason)
-        self._client.gone()
+        self._context.remove(self, reason)
+        self._session.gone()
         self.transport.close(abort=abort)
         if self.probe is not None:
             self.probe.close(abort=abort)
-        self.take_all()
+        self.pop_all()
         if self._readers == 0:
-            self._runtime.spawn(self._finish())
+            self._context.spawn(self._finish())
 
     def lost(self) -> None:
         """The link is gone, or its peer is leaving."""
@@ -248,8 +248,8 @@ class Connection:
             return
         self._finished = True
         try:
-            await self._client.finish(self.reason)
+            await self._session.finish(self.reason)
         except Exception:  # noqa: BLE001 - the application's fault, logged and contained
             logger.exception("connection %s: disconnect handler failed", self.sid)
         finally:
-            self._runtime.finished()
+            self._context.finished()

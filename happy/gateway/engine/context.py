@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("happy.engine")
 
 
-TURN_SECONDS = 0.002
+TIME_SLICE_SECONDS = 0.002
 """How long the packets of one connection may keep the others waiting."""
 
 
@@ -29,7 +29,7 @@ class TimeSlice:
     __slots__ = ("_end",)
 
     def __init__(self) -> None:
-        self._end = time.perf_counter() + TURN_SECONDS
+        self._end = time.perf_counter() + TIME_SLICE_SECONDS
 
     def is_over(self) -> bool:
         """Asked before each further packet."""

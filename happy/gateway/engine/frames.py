@@ -143,7 +143,7 @@ def close_frame(code: int) -> bytes:
     return frame(CLOSE, code.to_bytes(2))
 
 
-def close_answer(payload: bytes) -> bytes:
+def close_response(payload: bytes) -> bytes:
     """The frame that answers a close frame with this payload: its own code, if that is one."""
     if not payload:
         return frame(CLOSE, b"")

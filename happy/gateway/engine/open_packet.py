@@ -17,10 +17,10 @@ from happy.gateway.engine.context import logger
 if TYPE_CHECKING:
     from happy.gateway.engine.connection import Connection
 
-SILENCE_SECONDS = 2.0
+RESEND_SECONDS = 2.0
 """A client that says nothing for so long has not got the packet."""
 
-PAUSE_SECONDS = 0.05
+DELAY_SECONDS = 0.05
 """Between the answer and the packet, where the two must not arrive together."""
 
 REMEMBER_SECONDS = 3600.0
@@ -31,27 +31,27 @@ class OpenPackets:
     """Sends each connection's open packet and remembers the addresses that lose it."""
 
     def __init__(self) -> None:
-        self._losing: OrderedDict[str, float] = OrderedDict()  # until when, the oldest first
+        self._dropping: OrderedDict[str, float] = OrderedDict()  # until when, the oldest first
 
     def send(self, connection: Connection, address: str) -> None:
         """Called in the turn of the event loop in which the handshake is answered."""
         loop = asyncio.get_running_loop()
-        if self._losing.get(address, 0.0) > loop.time():
-            loop.call_later(PAUSE_SECONDS, connection.send, connection.open_packet())
+        if self._dropping.get(address, 0.0) > loop.time():
+            loop.call_later(DELAY_SECONDS, connection.send, connection.open_packet())
         else:
             connection.send(connection.open_packet())
-            loop.call_later(SILENCE_SECONDS, self._repeat, connection, address)
+            loop.call_later(RESEND_SECONDS, self._repeat, connection, address)
 
     def _repeat(self, connection: Connection, address: str) -> None:
-        if connection.closed or connection.heard:
+        if connection.closed or connection.received_since_ping:
             return
-        if address not in self._losing:
+        if address not in self._dropping:
             logger.warning("%s loses what comes with the answer to a websocket handshake", address)
         self._remember(address)
         connection.send(connection.open_packet())
 
     def _remember(self, address: str) -> None:
-        self._losing.pop(address, None)
-        self._losing[address] = asyncio.get_running_loop().time() + REMEMBER_SECONDS
-        if len(self._losing) > MAX_ADDRESSES:
-            self._losing.popitem(last=False)
+        self._dropping.pop(address, None)
+        self._dropping[address] = asyncio.get_running_loop().time() + REMEMBER_SECONDS
+        if len(self._dropping) > MAX_ADDRESSES:
+            self._dropping.popitem(last=False)

@@ -20,14 +20,14 @@ BINARY = "b"  # begins a message in base64
 PROBE = "probe"
 SEPARATOR = "\x1e"
 # and as it is sent
-CLOSE_PACKET, PING_PACKET, NOOP_PACKET, PROBE_ANSWER = b"1", b"2", b"6", b"3probe"
+CLOSE_PACKET, PING_PACKET, NOOP_PACKET, PROBE_PONG = b"1", b"2", b"6", b"3probe"
 MAX_PACKETS = 16_384  # in one polling payload: a body of separators must not become millions of objects
 
-MAX_UNUSUAL = 256_000  # characters of a packet that takes more work than others
+MAX_LENIENT = 256_000  # characters of a packet that takes more work than others
 
 # Socket.IO
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0", "1", "2", "3", "4", "5", "6"
-_USUAL = frozenset({EVENT, ACK})
+_COMMON_KINDS = frozenset({EVENT, ACK})
 ROOT = "/"
 RESERVED = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
@@ -60,7 +60,7 @@ class ProtocolError(Exception):
     """The peer sent what the protocol does not allow. Its message never quotes what was sent."""
 
 
-Usual = tuple[str, int | None, str]
+CommonPacket = tuple[str, int | None, str]
 """Kind, ack number and body."""
 
 
@@ -84,14 +84,14 @@ class _Event(msgspec.Struct, array_like=True, gc=False):
     fourth: msgspec.Raw = msgspec.Raw()
 
 
-class _Answer(msgspec.Struct, array_like=True, gc=False):
+class _Ack(msgspec.Struct, array_like=True, gc=False):
     """The body of an ack."""
 
     first: msgspec.Raw = msgspec.Raw()
 
 
 _EVENT_BODY = msgspec.json.Decoder(_Event)
-_ANSWER_BODY = msgspec.json.Decoder(_Answer)
+_ACK_BODY = msgspec.json.Decoder(_Ack)
 
 
 def decode_payload(body: bytes) -> list[str | bytes]:
@@ -117,10 +117,10 @@ def decode_binary(part: str) -> bytes:
         raise ProtocolError("binary packet is not base64") from None
 
 
-def split(message: str) -> Usual | None:
+def decode_common(message: str) -> CommonPacket | None:
     """What `decode` would tell of an event or ack in the namespace `/`, if its head is as short as usual."""
     kind, start = message[1:2], message.find("[", 2, 19)
-    if start < 0 or kind not in _USUAL:
+    if start < 0 or kind not in _COMMON_KINDS:
         return None
     if start == 2:  # noqa: PLR2004 - right behind the kind
         return kind, None, message[2:]
@@ -153,7 +153,7 @@ def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
     try:
         event = _EVENT_BODY.decode(body)
     except _MALFORMED:
-        event = _decode_unusual(_EVENT_BODY, body)
+        event = _decode_leniently(_EVENT_BODY, body)
     name = event.name
     if name in RESERVED:
         raise ProtocolError("reserved event name")
@@ -163,17 +163,17 @@ def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
     return name if isinstance(name, str) else None, args
 
 
-def decode_answer(body: str) -> msgspec.Raw | None:
+def decode_ack(body: str) -> msgspec.Raw | None:
     """The first argument of an ack, uninterpreted."""
     try:
-        return _ANSWER_BODY.decode(body or "[]").first or None
+        return _ACK_BODY.decode(body or "[]").first or None
     except _MALFORMED:
-        return _decode_unusual(_ANSWER_BODY, body).first or None
+        return _decode_leniently(_ACK_BODY, body).first or None
 
 
-def _decode_unusual(decoder: msgspec.json.Decoder[Body], body: str) -> Body:
+def _decode_leniently(decoder: msgspec.json.Decoder[Body], body: str) -> Body:
     """What is no JSON as it is. Raises ProtocolError if it cannot be read as any."""
-    if len(body) > MAX_UNUSUAL:
+    if len(body) > MAX_LENIENT:
         raise ProtocolError("malformed arguments") from None
     try:
         return decoder.decode(_without_lone_surrogates(body))
@@ -199,7 +199,7 @@ def decode_auth(body: str) -> msgspec.Raw | None:
 
 def fill_placeholders(body: str, attachments: Sequence[bytes]) -> str:
     """The body of a binary packet with base64 text where the attachments belong."""
-    if len(body) > MAX_UNUSUAL:
+    if len(body) > MAX_LENIENT:
         raise ProtocolError("too many arguments around attachments")
     texts = [base64.b64encode(attachment).decode() for attachment in attachments]
     try:

@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
-from happy.gateway.engine.asgi import BAD_REQUEST, HungUp, TooLarge
+from happy.gateway.engine.asgi import BAD_REQUEST, ClientDisconnected, TooLarge
 from happy.gateway.engine.connection import TRANSPORT_CLOSE
 from happy.gateway.engine.context import TimeSlice, logger
 from happy.gateway.engine.packets import ProtocolError
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from happy.gateway.engine.connection import Connection
 
 TRANSPORT_ERROR = "transport error"
-RELEASE_AFTER = 0.1  # seconds that a poll may wait while the client tries the websocket
+RELEASE_SECONDS = 0.1  # seconds that a poll may wait while the client tries the websocket
 
 
-class Trial(Enum):
-    """What becomes of polls while the client tries the websocket."""
+class UpgradePhase(Enum):
+    """How polls are answered while the client tries the websocket."""
 
-    NONE = auto()  # it does not
-    HELD = auto()  # none is answered
-    LAST = auto()  # the next is answered at once: it is small, and the packets will follow on the websocket
-    SOON = auto()  # the client polls nevertheless: it is kept for a moment only
+    NONE = auto()  # there is no such trial
+    HOLD_POLLS = auto()  # none is answered
+    RELEASE_POLL = auto()  # the next is answered at once with a noop: the queue will follow on the websocket
+    RELEASE_SOON = auto()  # the client polls nevertheless: each is answered after `RELEASE_SECONDS`
 
 
 class PollingTransport:
@@ -38,8 +38,8 @@ class PollingTransport:
         "_body",
         "_closing",
         "_on_poll",
+        "_phase",
         "_posting",
-        "_trial",
         "_waiting",
         "connection",
         "name",
@@ -53,7 +53,7 @@ class PollingTransport:
         self._waiting: asyncio.Future[bool] | None = None
         self._posting = False
         self._body: asyncio.Task[bytes] | None = None  # is being read
-        self._trial = Trial.NONE
+        self._phase = UpgradePhase.NONE
         self._on_poll: Callable[[], None] | None = None
         self._closing: list[bytes] | None = None  # the last payload
 
@@ -69,7 +69,8 @@ class PollingTransport:
 
     def flush(self) -> None:
         """Let the waiting poll go with what is queued when it gets its turn."""
-        if self._waiting is not None and not self._waiting.done() and self._trial is not Trial.HELD:
+        held = self._phase is UpgradePhase.HOLD_POLLS
+        if not held and self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(True)
 
     def close(self, *, abort: bool = False) -> None:  # noqa: ARG002 - there is no link to cut
@@ -79,14 +80,14 @@ class PollingTransport:
         then hands them out after its next connect, when recovery has sent them once more.
         """
         connection = self.connection
-        self._trial = Trial.NONE
+        self._phase = UpgradePhase.NONE
         if self._body is not None:
             self._body.cancel()
         if connection is not None and self._waiting is not None:
             if connection.transport is not self or connection.reason == TRANSPORT_CLOSE:
                 self._closing = [packets.NOOP_PACKET]
             else:
-                self._closing = connection.take_all() or [packets.CLOSE_PACKET]
+                self._closing = connection.pop_all() or [packets.CLOSE_PACKET]
             self.flush()
 
     # Requests
@@ -112,29 +113,29 @@ class PollingTransport:
         if self._must_wait(connection) and not await self._wait(request.receive):
             connection.close(TRANSPORT_ERROR)
             return
-        await request.answer(200, packets.encode_payload(self._closing or self._next(connection)))
+        await request.respond(200, packets.encode_payload(self._closing or self._next(connection)))
 
     def _must_wait(self, connection: Connection) -> bool:
-        if self._trial in {Trial.HELD, Trial.LAST}:
-            return self._trial is Trial.HELD
+        if self._phase in {UpgradePhase.HOLD_POLLS, UpgradePhase.RELEASE_POLL}:
+            return self._phase is UpgradePhase.HOLD_POLLS
         return not connection.has_queue
 
     def _next(self, connection: Connection) -> list[bytes]:
         """What a poll is answered with."""
-        if self._trial is Trial.LAST:
-            self._trial = Trial.SOON
+        if self._phase is UpgradePhase.RELEASE_POLL:
+            self._phase = UpgradePhase.RELEASE_SOON
             return [packets.NOOP_PACKET]
-        return connection.take_all() or [packets.NOOP_PACKET]
+        return connection.pop_all() or [packets.NOOP_PACKET]
 
     async def _wait(self, receive: Receive) -> bool:
         """Wait for something to send; False when the client hangs up."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[bool] = loop.create_future()
         self._waiting = waiting
-        self._tell()
-        watch = loop.create_task(_hang_up(receive, waiting))
-        if self._trial is Trial.SOON:
-            loop.call_later(RELEASE_AFTER, self.flush)
+        self._notify()
+        watch = loop.create_task(_watch_disconnect(receive, waiting))
+        if self._phase is UpgradePhase.RELEASE_SOON:
+            loop.call_later(RELEASE_SECONDS, self.flush)
         try:
             return await waiting
         finally:
@@ -159,7 +160,7 @@ class PollingTransport:
             return await self._body
         except asyncio.CancelledError:
             if connection.closed and self._body.cancelled():
-                raise HungUp from None
+                raise ClientDisconnected from None
             raise
         finally:
             self._body = None
@@ -167,7 +168,7 @@ class PollingTransport:
     async def _receive(self, connection: Connection, request: Request) -> None:
         try:
             received = packets.decode_payload(await self._read(connection, request))
-        except HungUp:
+        except ClientDisconnected:
             connection.close(TRANSPORT_ERROR)
             await request.refuse(BAD_REQUEST)
             return
@@ -184,44 +185,44 @@ class PollingTransport:
         if connection.broken:
             await request.refuse(BAD_REQUEST)
         else:
-            await request.answer(200, b"ok")
+            await request.respond(200, b"ok")
 
     async def _process(self, connection: Connection, received: list[str | bytes]) -> None:
-        turn: TimeSlice | None = None
+        time_slice: TimeSlice | None = None
         for packet in received:
-            connection.heard = True
+            connection.received_since_ping = True
             work = connection.receive(packet)
             if work is not None:
-                await connection.settle(work)
-            turn = turn or TimeSlice()
-            if turn.is_over():
+                await connection.await_handler(work)
+            time_slice = time_slice or TimeSlice()
+            if time_slice.is_over():
                 await asyncio.sleep(0)
-                turn = None
+                time_slice = None
             if connection.broken:
                 return
 
     # Upgrade
 
-    def hold(self, on_poll: Callable[[], None]) -> None:
-        """Answer no poll until `let_go` or `stay`; call back when one waits."""
-        self._trial = Trial.HELD
+    def hold_polls(self, on_poll: Callable[[], None]) -> None:
+        """Answer no poll until `release_poll` or `end_upgrade`; call back when one waits."""
+        self._phase = UpgradePhase.HOLD_POLLS
         self._on_poll = on_poll
         if self._waiting is not None and not self._waiting.done():
-            self._tell()
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         call, self._on_poll = self._on_poll, None
         if call is not None:
             call()
 
-    def let_go(self) -> None:
+    def release_poll(self) -> None:
         """The client waits for the answer of its poll before it switches over."""
-        self._trial = Trial.LAST
+        self._phase = UpgradePhase.RELEASE_POLL
         self.flush()
 
-    def stay(self) -> None:
+    def end_upgrade(self) -> None:
         """The trial is over."""
-        self._trial = Trial.NONE
+        self._phase = UpgradePhase.NONE
         self._on_poll = None
         if self.connection is not None and self.connection.has_queue:
             self.flush()
@@ -232,7 +233,7 @@ class PollingTransport:
         return self._posting
 
 
-async def _hang_up(receive: Receive, waiting: asyncio.Future[bool]) -> None:
+async def _watch_disconnect(receive: Receive, waiting: asyncio.Future[bool]) -> None:
     """Wake the poll when its client has gone."""
     message = await receive()
     while message["type"] == "http.request":

@@ -33,30 +33,30 @@ class Server:
     """An ASGI application for the HTTP requests of its one path, and a protocol class for websockets."""
 
     def __init__(self, application: Application, settings: EngineSettings | None = None) -> None:
-        self._runtime = EngineContext(application, settings or EngineSettings())
+        self._context = EngineContext(application, settings or EngineSettings())
         self._open_packets = OpenPackets()
         self._closing = False
 
     @property
     def connection_count(self) -> int:
-        return len(self._runtime.connections)
+        return len(self._context.connections)
 
     @property
     def opened(self) -> Counter[str]:
         """Connections opened so far by first transport, and upgrades of them."""
-        return self._runtime.opened
+        return self._context.opened
 
     @property
     def closed(self) -> Counter[str]:
         """Connections closed so far, by reason."""
-        return self._runtime.closed
+        return self._context.closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive, send)
         if request.method == "OPTIONS":
             await request.preflight()
         elif self._closing:
-            await request.answer(503, b"shutting down")
+            await request.respond(503, b"shutting down")
         elif (error := self._error(request)) is not None:
             await request.refuse(error)
         else:
@@ -77,7 +77,7 @@ class Server:
         return None if target.query("EIO") == VERSION else asgi.UNSUPPORTED_PROTOCOL
 
     def _session_error(self, target: Target, sid: str, transport: str) -> tuple[int, str] | None:
-        connection = self._runtime.connections.get(sid)
+        connection = self._context.connections.get(sid)
         if connection is None:
             return asgi.UNKNOWN_SID
         if target.query("EIO") != VERSION:
@@ -92,16 +92,16 @@ class Server:
     # Polling
 
     async def _polling(self, request: Request) -> None:
-        connection = self._runtime.connections.get(request.query("sid"))
+        connection = self._context.connections.get(request.query("sid"))
         if connection is None:
             transport = PollingTransport()
             connection = self._open(request, transport)
-            await request.answer(200, connection.open_packet())
+            await request.respond(200, connection.open_packet())
         elif isinstance(connection.transport, PollingTransport):
             await connection.transport.handle(connection, request)
 
     def _open(self, target: Target, transport: PollingTransport | LinkedTransport) -> Connection:
-        connection = Connection(self._runtime, secrets.token_urlsafe(15), target.headers, transport)
+        connection = Connection(self._context, secrets.token_urlsafe(15), target.headers, transport)
         transport.attach(connection)
         return connection
 
@@ -109,18 +109,18 @@ class Server:
 
     def websocket_protocol(self) -> type[asyncio.Protocol]:
         """What to give uvicorn as `ws`: websockets reach this server without ASGI between."""
-        door, runtime = self, self._runtime
+        acceptor, context = self, self._context
 
         class Link(WebSocketTransport):
             __slots__ = ()
 
             def __init__(self, server_state: ServerState, **_: object) -> None:
-                super().__init__(door, runtime, server_state.connections)
+                super().__init__(acceptor, context, server_state.connections)
 
         return Link
 
     def refuse(self, target: Target) -> tuple[int, object] | None:
-        settings = self._runtime.settings
+        settings = self._context.settings
         if settings.prefix.strip(target.path) != settings.path:
             return 404, {"message": "Not found"}
         if self._closing:
@@ -128,15 +128,15 @@ class Server:
         error = self._error(target)
         return None if error is None else (400, {"code": error[0], "message": error[1]})
 
-    def enter(self, target: Target, link: LinkedTransport) -> None:
+    def open_websocket(self, target: Target, link: LinkedTransport) -> None:
         sid = target.query("sid")
-        session = self._runtime.connections.get(sid)
+        polled = self._context.connections.get(sid)
         if not sid:
             connection = self._open(target, link)
             self._open_packets.send(connection, link.address)
-        elif session is not None and isinstance(session.transport, PollingTransport):
-            session.probe = link
-            link.receiver = Probe(session, session.transport, link, self._runtime.settings.upgrade_timeout)
+        elif polled is not None and isinstance(polled.transport, PollingTransport):
+            polled.probe = link
+            link.receiver = Probe(polled, polled.transport, link, self._context.settings.upgrade_timeout)
         else:  # it ended during the handshake
             link.close()
 
@@ -149,9 +149,9 @@ class Server:
         `within` so many seconds after the last was closed.
         """
         self._closing = True
-        connections = list(self._runtime.connections.values())
+        connections = list(self._context.connections.values())
         for connection in connections:
             connection.close(SERVER_CLOSE)
             if spread:
                 await asyncio.sleep(spread / len(connections))
-        return await self._runtime.wait_idle(within)
+        return await self._context.wait_idle(within)

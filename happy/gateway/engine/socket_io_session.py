@@ -25,15 +25,15 @@ GOODBYE = "client namespace disconnect"
 """The reason for the end of a socket whose client wanted it."""
 
 
-class Client:
+class SocketIoSession:
     """At most one socket at a time; without one for too long, the connection is closed."""
 
-    __slots__ = ("_attachments", "_connection", "_incomplete", "_runtime", "_timer", "socket")
+    __slots__ = ("_attachments", "_connection", "_context", "_incomplete", "_timer", "socket")
 
-    def __init__(self, connection: Connection, runtime: EngineContext) -> None:
+    def __init__(self, connection: Connection, context: EngineContext) -> None:
         self.socket: Socket | None = None
         self._connection = connection
-        self._runtime = runtime
+        self._context = context
         self._incomplete: Packet | None = None  # waits for its attachments
         self._attachments: list[bytes] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -43,10 +43,10 @@ class Client:
         """Process a text message of Engine.IO: a Socket.IO packet."""
         if self._incomplete is not None:
             raise ProtocolError("text where an attachment was due")
-        usual, socket = packets.split(message), self.socket
-        if usual is None or socket is None:
+        common, socket = packets.decode_common(message), self.socket
+        if common is None or socket is None:
             return self._dispatch(packets.decode(message[1:]))
-        kind, number, body = usual
+        kind, number, body = common
         if kind == EVENT:
             return self._event(socket, number, body)
         self._answer(socket, number, body)
@@ -58,7 +58,7 @@ class Client:
         if packet is None or attachments is None:
             raise ProtocolError("attachment without a packet")
         attachments.append(data)
-        if sum(map(len, attachments)) > self._runtime.settings.max_payload:
+        if sum(map(len, attachments)) > self._context.settings.max_payload:
             raise ProtocolError("attachments too large")
         if len(attachments) < packet.attachments:
             return None
@@ -88,7 +88,7 @@ class Client:
     def _connect(self, packet: Packet) -> Awaitable[None] | None:
         auth = packets.decode_auth(packet.body)
         namespace = packet.namespace
-        if not self._runtime.settings.prefix.is_root(namespace):
+        if not self._context.settings.prefix.is_root(namespace):
             self._refuse(namespace, "Invalid namespace")
             return None
         if self.socket is not None:
@@ -104,7 +104,7 @@ class Client:
         received = self._connection.headers
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in received}
         try:
-            await self._runtime.application.connect(socket, auth, headers)
+            await self._context.application.connect(socket, auth, headers)
         except Refused as refusal:
             socket.gone()
             self.socket = None
@@ -121,7 +121,7 @@ class Client:
         self._connection.send(packets.encode_connect_error(namespace, message))
 
     def _expect_connect(self) -> None:
-        loop, timeout = asyncio.get_running_loop(), self._runtime.settings.connect_timeout
+        loop, timeout = asyncio.get_running_loop(), self._context.settings.connect_timeout
         self._timer = loop.call_later(timeout, self._connection.close, "connect timeout")
 
     def _stop_timer(self) -> None:
@@ -136,15 +136,15 @@ class Client:
         if name is None:
             return None
         ack = None if number is None else Ack(socket, number)
-        return self._runtime.application.event(socket, name, args, ack)
+        return self._context.application.event(socket, name, args, ack)
 
     def _answer(self, socket: Socket, number: int | None, body: str) -> None:
         if number is None:
             raise ProtocolError("ack without number")
-        socket.respond(number, packets.decode_answer(body))
+        socket.respond(number, packets.decode_ack(body))
 
     def _expect_attachments(self, packet: Packet) -> None:
-        if not 0 < packet.attachments <= self._runtime.settings.max_attachments:
+        if not 0 < packet.attachments <= self._context.settings.max_attachments:
             raise ProtocolError("illegal packet type or number of attachments")
         self._incomplete = packet
         self._attachments = []
@@ -156,7 +156,7 @@ class Client:
         self.socket = None
         if not self._connection.closed:
             self._expect_connect()
-        return self._runtime.application.disconnected(socket, GOODBYE)
+        return self._context.application.disconnected(socket, GOODBYE)
 
     def gone(self) -> None:
         """The connection closed: nothing can be sent any more."""
@@ -169,6 +169,6 @@ class Client:
         socket, self.socket = self.socket, None
         if socket is None or not socket.joined:
             return
-        work = self._runtime.application.disconnected(socket, reason)
+        work = self._context.application.disconnected(socket, reason)
         if work is not None:
             await work

@@ -39,7 +39,7 @@ class LinkedTransport(Transport, Protocol):
     def address(self) -> str:
         """Where it comes from: an IP address, of a proxy if there is one."""
 
-    def on_arrival(self, call: Callable[[], None]) -> None:
+    def on_received(self, call: Callable[[], None]) -> None:
         """Call this once when the peer has received everything that was written up to now."""
 
     def attach(self, connection: Connection) -> None:
@@ -64,5 +64,5 @@ class Acceptor(Protocol):
     def refuse(self, target: Target) -> tuple[int, object] | None:
         """Status and JSON body with which a websocket handshake is to be refused, None if it is welcome."""
 
-    def enter(self, target: Target, link: LinkedTransport) -> None:
+    def open_websocket(self, target: Target, link: LinkedTransport) -> None:
         """The handshake is done: open a session, or try the websocket for the session it names."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from happy.gateway.engine.packets import PING, PROBE, PROBE_ANSWER, UPGRADE
+from happy.gateway.engine.packets import PING, PROBE, PROBE_PONG, UPGRADE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.3
 """How long the answer to the probe waits for the client's poll to be here."""
 
-ARRIVAL_SECONDS = 1.0
+PROBE_PONG_SECONDS = 1.0
 """How long the answer to the poll waits for that to the probe to arrive."""
 
 
@@ -34,12 +34,12 @@ class Probe:
 
     __slots__ = (
         "_answered",
-        "_asked",
         "_connection",
-        "_patience",
         "_polling",
+        "_probed",
         "_timer",
         "_transport",
+        "_wait_timer",
         "broken",
     )
 
@@ -50,18 +50,18 @@ class Probe:
         self._connection = connection
         self._polling = polling
         self._transport = transport
-        self._asked = False
+        self._probed = False
         self._answered = False
         self._timer = asyncio.get_running_loop().call_later(timeout, self._give_up)
-        self._patience: asyncio.TimerHandle | None = None
+        self._wait_timer: asyncio.TimerHandle | None = None
 
     def receive(self, packet: str | bytes) -> None:
         """Answer the probe, then take the upgrade."""
-        if not self._asked and packet == PING + PROBE:
-            self._asked = True
+        if not self._probed and packet == PING + PROBE:
+            self._probed = True
             self._wait(POLL_SECONDS, self._answer)
-            self._polling.hold(self._answer)
-        elif self._asked and packet == UPGRADE and not (self._connection.closed or self._polling.busy):
+            self._polling.hold_polls(self._answer)
+        elif self._probed and packet == UPGRADE and not (self._connection.closed or self._polling.busy):
             self._answer()
             self._stop()
             self._transport.attach(self._connection)
@@ -72,14 +72,14 @@ class Probe:
     def _answer(self) -> None:
         if not self._answered:
             self._answered = True
-            self._transport.write(PROBE_ANSWER)
-            self._wait(ARRIVAL_SECONDS, self._arrived)
-            self._transport.on_arrival(self._arrived)
+            self._transport.write(PROBE_PONG)
+            self._wait(PROBE_PONG_SECONDS, self._pong_received)
+            self._transport.on_received(self._pong_received)
 
-    def _arrived(self) -> None:
-        if self._patience is not None:
-            self._lose_patience()
-            self._polling.let_go()
+    def _pong_received(self) -> None:
+        if self._wait_timer is not None:
+            self._stop_waiting()
+            self._polling.release_poll()
 
     def lost(self) -> None:
         """The websocket closed, or the session did."""
@@ -92,16 +92,16 @@ class Probe:
 
     def _stop(self) -> None:
         self._timer.cancel()
-        self._lose_patience()
+        self._stop_waiting()
         if self._connection.probe is self._transport:
             self._connection.probe = None
-            self._polling.stay()
+            self._polling.end_upgrade()
 
     def _wait(self, seconds: float, call: Callable[[], None]) -> None:
-        self._lose_patience()
-        self._patience = asyncio.get_running_loop().call_later(seconds, call)
+        self._stop_waiting()
+        self._wait_timer = asyncio.get_running_loop().call_later(seconds, call)
 
-    def _lose_patience(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _stop_waiting(self) -> None:
+        if self._wait_timer is not None:
+            self._wait_timer.cancel()
+            self._wait_timer = None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from happy.gateway.engine import frames
 from happy.gateway.engine.context import TimeSlice
 from happy.gateway.engine.frames import TEXT, FrameError, FrameReader
-from happy.gateway.engine.websocket_handshake import shake_hands
+from happy.gateway.engine.websocket_handshake import accept_handshake
 from happy.gateway.engine.writer import FrameWriter
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length:
 CLOSE_SECONDS = 5.0
 """How long the peer may take to answer a closing handshake."""
 
-GOODBYE_SECONDS = 1.0
+SHUTDOWN_SECONDS = 1.0
 """The same, when the server stops."""
 
 
@@ -41,7 +41,7 @@ class LinkState(Enum):
 
     OPEN = auto()
     DRAINING = auto()  # the peer stopped sending, or the TCP connection is lost: what arrived is processed
-    CLOSING = auto()  # a close frame was sent or received: packets that still arrive are discarded
+    CLOSING = auto()  # a close frame was sent or received, or the link cut: what arrives is discarded
 
 
 OPEN, DRAINING, CLOSING = LinkState.OPEN, LinkState.DRAINING, LinkState.CLOSING
@@ -51,30 +51,30 @@ class WebSocketTransport(FrameWriter):
     """From the websocket handshake to the end of the TCP connection."""
 
     __slots__ = (
-        "_door",
+        "_acceptor",
+        "_connections",
+        "_has_task",
         "_on_pong",
-        "_open_links",
         "_reader",
         "_state",
         "_timer",
-        "_working",
         "connection",
         "name",
         "ready",
         "receiver",
     )
 
-    def __init__(self, door: Acceptor, runtime: EngineContext, open_links: set[Any]) -> None:
-        super().__init__(runtime)
+    def __init__(self, acceptor: Acceptor, context: EngineContext, connections: set[Any]) -> None:
+        super().__init__(context)
         self.name = "websocket"
         self.ready = False
         self.receiver: Receiver | None = None
         self.connection: Connection | None = None
-        self._door = door
-        self._open_links = open_links  # uvicorn's, which it closes when it stops
+        self._acceptor = acceptor
+        self._connections = connections  # uvicorn's, which it closes when it stops
         self._reader: FrameReader | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._working = False  # a task waits for an event handler
+        self._has_task = False  # a task waits for an event handler
         self._state = OPEN
         self._on_pong: Callable[[], None] | None = None
 
@@ -82,32 +82,32 @@ class WebSocketTransport(FrameWriter):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._tcp = cast("asyncio.Transport", transport)
-        self._open_links.add(self)
+        self._connections.add(self)
 
     def data_received(self, data: bytes) -> None:
-        reader, connection, runtime = self._reader, self.connection, self._runtime
-        runtime.receiving = True
+        reader, connection, context = self._reader, self.connection, self._context
+        context.receiving = True
         try:
             if reader is None:
-                self._shake_hands(data)
+                self._handshake(data)
                 return
             if connection is not None:
-                connection.heard = True  # a large packet may take longer to arrive than a pong may
+                connection.received_since_ping = True  # a large packet may take longer than a pong may
                 reader.limit = connection.max_payload
-            receiver = None if self._working or self._state is CLOSING else self.receiver
+            receiver = None if self._has_task or self._state is CLOSING else self.receiver
             if receiver is None or (text := reader.whole_text(data)) is None:
                 work = self._collect(reader, data)
             else:
-                runtime.at_once = True
+                context.at_once = True
                 work = receiver.receive(text.decode())
             if work is not None:
-                self._start_working(work)
+                self._start_task(work)
         except UnicodeDecodeError:
             self._fail(frames.CLOSE_NOT_UTF8)
         finally:
-            runtime.receiving = runtime.at_once = False
-            if runtime.to_push:
-                runtime.push()
+            context.receiving = context.at_once = False
+            if context.to_push:
+                context.push()
 
     def pause_writing(self) -> None:
         self.ready = False
@@ -118,10 +118,10 @@ class WebSocketTransport(FrameWriter):
             self.flush()
 
     def eof_received(self) -> None:
-        self._peer_leaves(b"", DRAINING)
+        self._close_by_peer(b"", DRAINING)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended does not matter
-        self._open_links.discard(self)
+        self._connections.discard(self)
         if self._state is OPEN:
             self._state = DRAINING
         self.ready = False
@@ -138,24 +138,24 @@ class WebSocketTransport(FrameWriter):
             self.close()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._tcp.abort)
+        self._timer = asyncio.get_running_loop().call_later(SHUTDOWN_SECONDS, self._tcp.abort)
 
     # Handshake
 
-    def _shake_hands(self, data: bytes) -> None:
-        opening = shake_hands(data, self._door)
-        if opening is not None and opening.accepted:
-            self._enter(opening.target, opening.answer)
+    def _handshake(self, data: bytes) -> None:
+        handshake = accept_handshake(data, self._acceptor)
+        if handshake is not None and handshake.accepted:
+            self._open(handshake.target, handshake.response)
             return
-        self._tcp.write(BAD_REQUEST if opening is None else opening.answer)
+        self._tcp.write(BAD_REQUEST if handshake is None else handshake.response)
         self._tcp.close()
 
-    def _enter(self, target: Target, answer: bytes) -> None:
+    def _open(self, target: Target, response: bytes) -> None:
         """Answer the handshake and open the session; the two are put, so that they leave with one write."""
         self.ready = True
-        self._reader = FrameReader(self._runtime.settings.max_payload_untrusted)
-        self._put(answer)
-        self._door.enter(target, self)
+        self._reader = FrameReader(self._context.settings.max_payload_untrusted)
+        self._put(response)
+        self._acceptor.open_websocket(target, self)
 
     @property
     def address(self) -> str:
@@ -170,46 +170,46 @@ class WebSocketTransport(FrameWriter):
     def _collect(self, reader: FrameReader, data: bytes) -> Awaitable[None] | None:
         """Keep what is not one whole text; process what it completes, unless that is being done already."""
         reader.feed(data)
-        return None if self._working else self._advance(reader)
+        return None if self._has_task else self._advance(reader)
 
     def _advance(self, reader: FrameReader) -> Awaitable[None] | None:
         """Process what has arrived, up to a packet that has to be waited for, or until it is others' turn."""
-        runtime, turn = self._runtime, None
+        context, time_slice = self._context, None
         try:
             while (message := reader.next()) is not None:
                 opcode, payload = message
                 if self._state is CLOSING or opcode >= frames.CLOSE:
                     self._control(opcode, payload)
                 elif self.receiver is not None:
-                    runtime.at_once = is_last = not reader.rest
+                    context.at_once = is_last = not reader.rest
                     work = self.receiver.receive(payload.decode() if opcode == TEXT else payload)
                     if is_last or work is not None:
                         return work
-                    turn = turn or TimeSlice()
-                    if turn.is_over() and self.connection is not None:
+                    time_slice = time_slice or TimeSlice()
+                    if time_slice.is_over() and self.connection is not None:
                         return asyncio.sleep(0)
         except FrameError as error:
             self._fail(error.code)
         except UnicodeDecodeError:
             self._fail(frames.CLOSE_NOT_UTF8)
         finally:
-            runtime.at_once = False
+            context.at_once = False
         return None
 
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.CLOSE:
-            self._peer_leaves(frames.close_answer(payload), CLOSING)
+            self._close_by_peer(frames.close_response(payload), CLOSING)
         elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
             self._put(frames.frame(frames.PONG, payload))
         elif opcode == frames.PONG and self._on_pong is not None:
             call, self._on_pong = self._on_pong, None
             call()
 
-    def _peer_leaves(self, answer: bytes, state: LinkState) -> None:
+    def _close_by_peer(self, response: bytes, state: LinkState) -> None:
         """Say goodbye and close; the connection ends now, however long the peer takes to read that."""
         if self._state is OPEN:
             self.push()
-            self._tcp.write(answer)
+            self._tcp.write(response)
             self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._tcp.abort)
         if self._state is not CLOSING:
             self._state = state
@@ -227,44 +227,44 @@ class WebSocketTransport(FrameWriter):
         if self.receiver is not None:
             self.receiver.lost()
 
-    def _start_working(self, work: Awaitable[None]) -> None:
+    def _start_task(self, work: Awaitable[None]) -> None:
         connection = self.connection
         assert connection is not None, "only a connection has work"
-        self._working = True
+        self._has_task = True
         if not self._tcp.is_closing():
             self._tcp.pause_reading()
         connection.reader_started()
-        self._runtime.spawn(self._work(connection, work))
+        self._context.spawn(self._run(connection, work))
 
-    async def _work(self, connection: Connection, work: Awaitable[None] | None) -> None:
+    async def _run(self, connection: Connection, work: Awaitable[None] | None) -> None:
         """Wait for a handler, then process what had arrived in the meantime."""
         try:
-            turn: TimeSlice | None = None
+            time_slice: TimeSlice | None = None
             while work is not None and self._reader is not None:
-                await connection.settle(work)
-                turn = turn or TimeSlice()
-                if turn.is_over():  # handlers that need not wait for anything do not let others in
+                await connection.await_handler(work)
+                time_slice = time_slice or TimeSlice()
+                if time_slice.is_over():  # handlers that need not wait for anything do not let others in
                     await asyncio.sleep(0)
-                    turn = None
-                connection.heard = True  # the pong may wait behind what is processed now
+                    time_slice = None
+                connection.received_since_ping = True  # the pong may wait behind what is processed now
                 self._reader.limit = connection.max_payload  # which the handler may have raised
                 work = self._advance(self._reader)
         finally:
-            self._working = False
+            self._has_task = False
             if not self._tcp.is_closing():
                 self._tcp.resume_reading()
             await connection.reader_ended()
 
     # Writing
 
-    def on_arrival(self, call: Callable[[], None]) -> None:
+    def on_received(self, call: Callable[[], None]) -> None:
         """Ask with a ping of the websocket protocol, which all clients answer by themselves."""
         self._on_pong = call
         self._put(frames.frame(frames.PING, b""))
 
     def flush(self) -> None:
-        self._runtime.at_once = False  # all of it leaves together
-        while self.ready and self.connection is not None and (packet := self.connection.take()) is not None:
+        self._context.at_once = False  # all of it leaves together
+        while self.ready and self.connection is not None and (packet := self.connection.pop()) is not None:
             self.write(packet)
 
     # Closing

@@ -1,4 +1,4 @@
-"""The opening handshake of a websocket: what is asked for, and the answer."""
+"""The opening handshake of a websocket: the request, and its response."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ ACCEPT = (
 )
 _NAME = re.compile(rb"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes
-_QUIET = logging.Logger("handshake", logging.CRITICAL)  # noqa: LOG001 - no handler: handshakes are no news
+_QUIET = logging.Logger("handshake", logging.CRITICAL)  # noqa: LOG001 - no handler: handshakes are not logged
 
 
-class Opening(NamedTuple):
-    """A request for a websocket, and what to answer."""
+class HandshakeResult(NamedTuple):
+    """What a websocket handshake requests, and the HTTP response to it."""
 
     target: Target
-    answer: bytes
+    response: bytes
     accepted: bool
 
 
-def shake_hands(data: bytes, door: Acceptor) -> Opening | None:
-    """Judge a request head; None if it is none."""
-    usual = _usual(data)
-    if usual is None or door.refuse(usual[0]) is not None:
-        return _judge(data, door)
-    target, key = usual
-    return Opening(target, ACCEPT % accept_key(key).encode(), accepted=True)
+def accept_handshake(data: bytes, acceptor: Acceptor) -> HandshakeResult | None:
+    """Accept or refuse a handshake; None if `data` is no HTTP request."""
+    common = _parse_common(data)
+    if common is None or acceptor.refuse(common[0]) is not None:
+        return _handshake_by_library(data, acceptor)
+    target, key = common
+    return HandshakeResult(target, ACCEPT % accept_key(key).encode(), accepted=True)
 
 
-def _usual(data: bytes) -> tuple[Target, str] | None:
-    """Target and key of a handshake as nearly all clients send it; anything else is for the library."""
+def _parse_common(data: bytes) -> tuple[Target, str] | None:
+    """Target and key of a handshake as nearly all clients send it; None leaves it to the library."""
     first, *lines = data[:-4].split(b"\r\n")
     if not (first.startswith(b"GET ") and first.endswith(b" HTTP/1.1") and data.endswith(b"\r\n\r\n")):
         return None
@@ -64,7 +64,7 @@ def _usual(data: bytes) -> tuple[Target, str] | None:
     return Target("GET", path, query, headers, is_websocket=True), key.decode()
 
 
-def _judge(data: bytes, door: Acceptor) -> Opening | None:
+def _handshake_by_library(data: bytes, acceptor: Acceptor) -> HandshakeResult | None:
     http = ServerProtocol(logger=_QUIET)
     http.receive_data(data)
     request = next((event for event in http.events_received() if isinstance(event, UpgradeRequest)), None)
@@ -73,13 +73,13 @@ def _judge(data: bytes, door: Acceptor) -> Opening | None:
     target = _target(request)
     response = http.accept(request)
     accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
-    if accepted and (refusal := door.refuse(target)) is not None:
+    if accepted and (refusal := acceptor.refuse(target)) is not None:
         status, error = refusal
         response = http.reject(status, msgspec.json.encode(error).decode())
         response.headers["Content-Type"] = "application/json"
         accepted = False
     http.send_response(response)
-    return Opening(target, b"".join(http.data_to_send()), accepted)
+    return HandshakeResult(target, b"".join(http.data_to_send()), accepted)
 
 
 def _target(request: UpgradeRequest) -> Target:

@@ -23,34 +23,34 @@ PUSH_BYTES = 4_096
 class FrameWriter(asyncio.Protocol):
     """The writing half of a websocket link."""
 
-    __slots__ = ("_outgoing", "_outgoing_size", "_runtime", "_tcp")
+    __slots__ = ("_context", "_outgoing", "_outgoing_size", "_tcp")
 
-    def __init__(self, runtime: EngineContext) -> None:
-        self._runtime = runtime
+    def __init__(self, context: EngineContext) -> None:
+        self._context = context
         self._tcp: asyncio.Transport = cast("asyncio.Transport", None)
         self._outgoing: list[bytes] | None = None  # what is collected
         self._outgoing_size = 0
 
     def write(self, packet: bytes) -> None:
-        runtime, tcp = self._runtime, self._tcp
-        framed, frame = runtime.framed
+        context, tcp = self._context, self._tcp
+        framed, frame = context.framed
         if framed is not packet:  # the same one is sent to many sockets in a row, but framed once
             frame = frames.frame(frames.TEXT, packet)
-            runtime.framed = (packet, frame)
-        if runtime.at_once and self._outgoing is None:
+            context.framed = (packet, frame)
+        if context.at_once and self._outgoing is None:
             if not tcp.is_closing():
                 tcp.write(frame)
         else:
             self._put(frame)
 
     def write_soon(self, packet: bytes) -> None:
-        framed, frame = self._runtime.framed
+        framed, frame = self._context.framed
         if framed is not packet:
             frame = frames.frame(frames.TEXT, packet)
-            self._runtime.framed = (packet, frame)
+            self._context.framed = (packet, frame)
         if self._outgoing is None:
             self._outgoing, self._outgoing_size = [], 0
-            self._runtime.push_at_end(self)
+            self._context.push_at_end(self)
         self._outgoing.append(frame)
         self._outgoing_size += len(frame)
         if self._outgoing_size > PUSH_BYTES:
@@ -59,10 +59,10 @@ class FrameWriter(asyncio.Protocol):
     def _put(self, frame: bytes) -> None:
         if self._outgoing is None:
             self._outgoing, self._outgoing_size = [], 0
-            self._runtime.push_soon(self)
+            self._context.push_soon(self)
         self._outgoing.append(frame)
         self._outgoing_size += len(frame)
-        if self._outgoing_size > PUSH_BYTES or self._runtime.at_once:
+        if self._outgoing_size > PUSH_BYTES or self._context.at_once:
             self.push()
 
     def push(self) -> None:

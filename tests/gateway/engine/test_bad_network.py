@@ -67,7 +67,7 @@ async def test_a_client_comes_back_after_every_cut(
             await asyncio.sleep(chance.random() * 0.05)
             await cut_until_noticed(proxy, socket)
         assert await socket.call("there", 1) is None
-    await until(lambda: server.engine._runtime.unfinished == 0)
+    await until(lambda: server.engine._context.unfinished == 0)
 
     assert len(server.application.left) == len(server.application.sockets)
     assert len(server.application.sockets) >= 9

@@ -97,7 +97,7 @@ def test_a_close_frame_carries_its_code() -> None:
     ],
 )
 def test_a_close_frame_is_answered_with_its_code_if_that_is_one(payload: bytes, answer: bytes) -> None:
-    assert frames.close_answer(payload) == frames.frame(frames.CLOSE, answer)
+    assert frames.close_response(payload) == frames.frame(frames.CLOSE, answer)
 
 
 def test_fragments_are_joined_and_control_frames_pass_between_them() -> None:

@@ -143,8 +143,8 @@ async def test_a_peer_that_leaves_is_gone_at_once_even_if_it_does_not_read(
 
     await until(lambda: server.application.reasons() == ["transport close"])
     link: Any = held.connection.transport
-    assert link in link._open_links
-    await until(lambda: link not in link._open_links)
+    assert link in link._connections
+    await until(lambda: link not in link._connections)
 
 
 async def test_a_close_by_the_server_waits_for_the_answer(server: Running, dial: Dial) -> None:
@@ -375,4 +375,4 @@ async def test_an_overflow_inside_a_handler_that_waits_ends_well(server: Running
             await socket.send(f'42["{name}"]', '42["after"]')
             await until(lambda: server.application.log[-1] == "disconnected: send queue overflow")
             socket.abort()
-    assert server.engine._runtime.unfinished == 0
+    assert server.engine._context.unfinished == 0

@@ -6,7 +6,7 @@ import pytest
 
 from happy.gateway.engine import websocket_handshake as opening
 from happy.gateway.engine.asgi import Target
-from happy.gateway.engine.websocket_handshake import shake_hands
+from happy.gateway.engine.websocket_handshake import accept_handshake
 
 USUAL = {
     "Host": "example.org",
@@ -19,7 +19,7 @@ USUAL = {
 
 
 class Open:
-    """A door that lets everybody in, or nobody."""
+    """An acceptor that accepts everything, or nothing."""
 
     def __init__(self, refusal: tuple[int, object] | None = None) -> None:
         self.refusal = refusal
@@ -35,7 +35,7 @@ def head(line: str = "GET /v1/updates/?EIO=4&transport=websocket HTTP/1.1", **ch
 
 
 def judged(data: bytes) -> Any:
-    answer = opening._judge(data, cast("Any", Open()))
+    answer = opening._handshake_by_library(data, cast("Any", Open()))
     assert answer is not None
     return answer
 
@@ -52,15 +52,15 @@ def judged(data: bytes) -> Any:
     ],
 )
 def test_a_usual_handshake_is_answered_as_the_library_would(data: bytes) -> None:
-    usual = opening._usual(data)
-    quick, slow = shake_hands(data, cast("Any", Open())), judged(data)
+    usual = opening._parse_common(data)
+    quick, slow = accept_handshake(data, cast("Any", Open())), judged(data)
 
     assert usual is not None
     assert quick is not None
     assert quick.accepted
     assert slow.accepted
-    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in quick.answer
-    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in slow.answer
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in quick.response
+    assert b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in slow.response
     ours, theirs = quick.target, slow.target
     assert (ours.method, ours.path, ours.query("EIO")) == (theirs.method, theirs.path, theirs.query("EIO"))
     assert list(ours.headers) == [(name.lower(), value) for name, value in theirs.headers]
@@ -91,12 +91,12 @@ def test_a_usual_handshake_is_answered_as_the_library_would(data: bytes) -> None
     ],
 )
 def test_anything_unusual_is_for_the_library(data: bytes) -> None:
-    assert None is opening._usual(data)
+    assert None is opening._parse_common(data)
 
 
 def test_a_refusal_is_written_by_the_library() -> None:
-    refused = shake_hands(head(), cast("Any", Open((404, {"message": "Not found"}))))
+    refused = accept_handshake(head(), cast("Any", Open((404, {"message": "Not found"}))))
 
     assert refused is not None
     assert not refused.accepted
-    assert refused.answer.startswith(b"HTTP/1.1 404")
+    assert refused.response.startswith(b"HTTP/1.1 404")

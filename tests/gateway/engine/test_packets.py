@@ -33,14 +33,14 @@ from happy.gateway.engine.packets import Packet, ProtocolError
 )
 def test_a_packet_is_taken_apart(text: str, expected: Packet) -> None:
     assert packets.decode(text) == expected
-    split = packets.split("4" + text)
+    split = packets.decode_common("4" + text)
     assert split in {None, (expected.kind, expected.ack, expected.body)}
 
 
 def test_what_clients_send_all_day_is_split() -> None:
-    assert packets.split('42["a",1]') == ("2", None, '["a",1]')
-    assert packets.split('420["a"]') == ("2", 0, '["a"]')
-    assert packets.split("4317[{}]") == ("3", 17, "[{}]")
+    assert packets.decode_common('42["a",1]') == ("2", None, '["a",1]')
+    assert packets.decode_common('420["a"]') == ("2", 0, '["a"]')
+    assert packets.decode_common("4317[{}]") == ("3", 17, "[{}]")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_what_clients_send_all_day_is_split() -> None:
     ],
 )  # fmt: skip
 def test_a_malformed_packet_is_refused(text: str) -> None:
-    assert packets.split("4" + text) is None
+    assert packets.decode_common("4" + text) is None
     with pytest.raises(ProtocolError):
         packets.decode(text)
 
@@ -94,13 +94,13 @@ def test_a_large_malformed_body_is_not_searched_for_oddities() -> None:
 
 
 def test_an_answer_is_its_first_argument() -> None:
-    assert packets.decode_answer('[{"a":1},2]') == msgspec.Raw(b'{"a":1}')
-    assert packets.decode_answer("[null]") == msgspec.Raw(b"null")
-    assert packets.decode_answer("[]") is None
-    assert packets.decode_answer("") is None
+    assert packets.decode_ack('[{"a":1},2]') == msgspec.Raw(b'{"a":1}')
+    assert packets.decode_ack("[null]") == msgspec.Raw(b"null")
+    assert packets.decode_ack("[]") is None
+    assert packets.decode_ack("") is None
     for body in ("{}", "[1", "1"):
         with pytest.raises(ProtocolError):
-            packets.decode_answer(body)
+            packets.decode_ack(body)
 
 
 def test_an_event_with_a_number_for_a_name_has_none() -> None:

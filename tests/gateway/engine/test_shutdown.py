@@ -71,9 +71,9 @@ async def test_nothing_is_left_behind(server: Running) -> None:
         await poller.post("1")
         await server.engine.shutdown(within=1)
         await two.closed()
-    runtime = server.engine._runtime
-    await until(lambda: not runtime._tasks)
+    context = server.engine._context
+    await until(lambda: not context._tasks)
 
-    assert runtime.connections == {}
-    assert runtime.unfinished == 0
+    assert context.connections == {}
+    assert context.unfinished == 0
     assert len(server.application.left) == 2

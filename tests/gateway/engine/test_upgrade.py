@@ -76,7 +76,7 @@ async def test_a_probe_is_answered_while_a_poll_waits_or_after_a_moment(server: 
 async def test_a_client_whose_websocket_carries_nothing_stays_on_polling(
     server: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("happy.gateway.engine.upgrade.ARRIVAL_SECONDS", 0.2)
+    monkeypatch.setattr("happy.gateway.engine.upgrade.PROBE_PONG_SECONDS", 0.2)
     async with Poller(server.url) as poller:
         await poller.join()
         async with probe(poller) as socket:

@@ -288,4 +288,4 @@ async def test_pings_are_answered_while_connections_come_and_go(server: Running)
 
     assert server.engine.opened["websocket"] == 100
     assert server.engine.closed["transport close"] == 100
-    assert server.engine._runtime.unfinished == 0
+    assert server.engine._context.unfinished == 0

@@ -14,7 +14,7 @@ class Client:
 
     def __init__(self) -> None:
         self.closed = False
-        self.heard = False
+        self.received_since_ping = False
         self.sent: list[bytes] = []
         self.arrived = asyncio.Event()
 
@@ -28,8 +28,8 @@ class Client:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_packet, "SILENCE_SECONDS", 0.02)
-    monkeypatch.setattr(open_packet, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(open_packet, "RESEND_SECONDS", 0.02)
+    monkeypatch.setattr(open_packet, "DELAY_SECONDS", 0.01)
 
 
 def opened(packets: OpenPackets, address: str = "192.0.2.1") -> Client:
@@ -48,7 +48,7 @@ async def until_sent(client: Client, count: int) -> None:
 async def test_it_leaves_at_once_and_once_when_the_client_answers() -> None:
     packets = OpenPackets()
     answering, silent = opened(packets), opened(packets, "192.0.2.2")
-    answering.heard = True
+    answering.received_since_ping = True
 
     assert 1 == len(answering.sent)
     await until_sent(silent, 2)  # whose timer began after the other's
@@ -83,4 +83,4 @@ async def test_addresses_are_remembered_in_a_bounded_number(monkeypatch: pytest.
     for number in range(3):
         await until_sent(opened(packets, f"192.0.2.{number}"), 2)
 
-    assert ["192.0.2.1", "192.0.2.2"] == list(packets._losing)
+    assert ["192.0.2.1", "192.0.2.2"] == list(packets._dropping)
