@@ -1,4 +1,4 @@
-"""What the master secret yields (bearer tokens, state tokens, sealed text), and sign-in signatures."""
+"""Keys derived from the master secret: bearer tokens, state tokens, sealed text; sign-in signatures."""
 
 from happy.crypto.at_rest import AtRest
 from happy.crypto.encoding import verify_signature

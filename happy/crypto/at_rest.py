@@ -1,4 +1,4 @@
-"""Text that is sealed before it is stored."""
+"""Encryption of text before it is stored: vendor tokens and GitHub tokens."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The keys that one master secret yields."""
+"""The keys that are derived from the master secret."""
 
 import hashlib
 import hmac
@@ -16,7 +16,7 @@ ROUNDS: Final = 210_000
 
 
 class Once(Generic[T]):
-    """A value made by whoever needs it first, in any thread; the others wait for it."""
+    """A value computed at its first use, in any thread; concurrent callers wait for it."""
 
     def __init__(self, make: Callable[[], T]) -> None:
         self._make = make
@@ -54,15 +54,15 @@ class Keyring:
 
     @property
     def fingerprint(self) -> str:
-        """Tells this secret from others; no easier to guess it from than from a token."""
+        """A digest that identifies the secret without making it easier to guess than a token does."""
         return hashlib.sha256(b"happy master secret" + self.tokens.public_key).hexdigest()
 
     def proof(self, usage: str) -> bytes:
-        """The key that proves that something of this kind is ours: `attachment names`, `private ids`."""
+        """The MAC key of one use: `attachment names`, `private ids`."""
         return hmac.digest(self._secret, f"happy {usage}".encode(), "sha256")
 
     def voice_user_id(self, account_id: str) -> str:
-        """The name under which the voice provider knows an account, without knowing the account."""
+        """The pseudonym of an account at the voice provider."""
         return "u_" + base64url(hmac.digest(self._secret, account_id.encode(), "sha256"))
 
     def _signer(self, issuer: str, kind: str) -> Signer:

@@ -15,7 +15,7 @@ from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from happy.crypto.encoding import SIGNATURE_BYTES, base64url, unbase64url, verify_signature
 
-NOT_BEFORE_LEEWAY: Final = 5  # seconds: two nodes' clocks may disagree about "now"
+NOT_BEFORE_LEEWAY: Final = 5  # seconds by which clocks of two replicas may differ
 GITHUB_STATE_LIFETIME: Final = 300_000
 CACHED_TOKENS: Final = 10_000
 WARNING_SECONDS: Final = 3_600
@@ -29,7 +29,7 @@ _STANDARD_CLAIMS: Final = frozenset({"iss", "sub", "aud", "jti", "nbf", "exp", "
 
 
 class Claims(Struct, frozen=True):
-    """What a valid token says: the account, and every claim beyond the standard ones."""
+    """The claims of a valid token: the account, and all beyond the standard ones."""
 
     account_id: str
     extras: dict[str, object]
@@ -92,7 +92,7 @@ class Signer:
         return Claims(account_id, extras, claims.get("exp"))
 
     def _warn_of_clock(self) -> None:
-        """The signature says that a server of ours issued it: the time here is wrong, or was wrong there."""
+        """Its signature is valid, so the clock is wrong here, or was wrong where the token was issued."""
         if time.monotonic() - self._warned > WARNING_SECONDS:
             self._warned = time.monotonic()
             log.warning("accepted a token of ours from the future: is the clock of this machine behind?")
@@ -128,7 +128,7 @@ class Tokens:
         return fresh
 
     def purge(self, now: int) -> None:
-        """Forget what has been known for a day; only memory is at stake."""
+        """Evict tokens that were cached a day ago; they stay valid."""
         for token in [token for token, (_, until) in self._known.items() if until <= now]:
             del self._known[token]
 
@@ -163,10 +163,10 @@ def _acceptable(header: object) -> bool:
 
 
 def _timely(claims: dict[str, Any], seconds: int) -> bool:
-    """The three times are numbers where present, and the last of them has not passed.
+    """`iat`, `nbf` and `exp` are numbers where present, and `exp` has not passed.
 
-    The first one does not matter: a machine without a battery starts with a clock that is years behind, and
-    whoever signed in before would be turned away.
+    The others are not compared with the clock: a machine without a battery starts with a clock that is
+    years behind, and would refuse tokens that were issued before.
     """
     times = [claims[name] for name in ("iat", "nbf", "exp") if name in claims]
     if any(isinstance(moment, bool) or not isinstance(moment, int | float) for moment in times):

@@ -1,1 +1,1 @@
-"""The core: values, rules, events and the ports it needs. Imports nothing from the rest of happy."""
+"""The core: values, rules, events and ports. Imports nothing from the rest of happy."""

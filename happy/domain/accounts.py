@@ -10,20 +10,20 @@ from happy.domain.values import FUTURE_AFTER, MINUTE, AccountId, Millis
 PairingKind = Literal["terminal", "account"]
 
 UNANSWERED_LIFETIME = Millis(60 * MINUTE)
-"""How long a linking request waits for somebody to approve it, in ms since it was last asked for."""
+"""Timeout of an unanswered linking request, in ms since the device last polled."""
 
 PICKUP_LIFETIME = Millis(10 * MINUTE)
-"""How long an answered request hands out tokens, in ms: a client polls again when an answer was lost."""
+"""How long an answered request issues tokens, in ms: a client polls again when a response was lost."""
 
 
 class Identity(Struct, frozen=True):
-    """Whom a verified token speaks for."""
+    """The account of a verified token."""
 
     account_id: AccountId
 
 
 class Account(Struct, frozen=True):
-    """Who somebody is. `avatar` and the linked GitHub profile are stored as JSON."""
+    """An account's row. `avatar` and the linked GitHub profile are stored as JSON."""
 
     id: AccountId
     first_name: str | None
@@ -61,9 +61,9 @@ class PairingRequest(Struct, frozen=True):
         return bool(self.response) and self.account_id is not None
 
     def expired(self, now: Millis) -> bool:
-        """Whether this request has lost its meaning: never approved in time, or picked up long ago.
+        """Whether the timeout has passed: of the approval, or of issuing tokens after it.
 
-        One of a time to come was made before the clock was set back, and would otherwise last until then.
+        A request with a time in the future counts as expired: the clock was set back since.
         """
         ends = self.updated_at + (PICKUP_LIFETIME if self.answered else UNANSWERED_LIFETIME)
         return not self.updated_at - FUTURE_AFTER <= now <= ends

@@ -48,7 +48,7 @@ class ArtifactSwap(Struct, frozen=True):
 
 
 class AccessKey(Struct, frozen=True, rename="camel"):
-    """What lets one machine read one session; `data` is opaque."""
+    """A key with which one machine reads one session; `data` is opaque."""
 
     data: str
     data_version: int
@@ -76,6 +76,6 @@ ABSENT = -1
 
 
 def stale(mutations: Sequence[KvMutation], stored: Mapping[str, KvEntry]) -> list[KvEntry]:
-    """What is stored where a mutation expected another version, in the order of the mutations."""
+    """The stored entry of each mutation that expected another version, in the order of the mutations."""
     found = [(stored.get(wanted.key, KvEntry(wanted.key, None, ABSENT)), wanted) for wanted in mutations]
     return [entry for entry, wanted in found if entry.version != wanted.version]

@@ -9,7 +9,7 @@ from happy.domain.values import SessionId
 
 MAX_BYTES = 10 * 1024 * 1024
 SUFFIX = ".enc"
-HALF = 8  # bytes of a UUID that are random; the others prove who made it
+HALF = 8  # bytes of a UUID that are random; the others are a MAC
 
 
 class AttachmentNames:
@@ -42,7 +42,7 @@ def folder(session_id: SessionId) -> str:
 
 
 def key(session_id: SessionId, name: str) -> str:
-    """Where an attachment lies. Raises NotFound for a name that would lead somewhere else."""
+    """The file store key of an attachment. Raises NotFound for a name that would leave the folder."""
     if not name or "/" in name or ".." in name:
         raise NotFound("Invalid attachment file")
     return folder(session_id) + name

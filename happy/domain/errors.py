@@ -1,4 +1,4 @@
-"""Everything that can go wrong on purpose, named for the caller who has to react to it."""
+"""Expected errors, one class per way in which a caller has to react."""
 
 
 class HappyError(Exception):

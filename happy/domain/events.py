@@ -1,4 +1,4 @@
-"""Everything the server tells clients by itself: `update` and `ephemeral` bodies.
+"""Events that the server sends to clients: the bodies of `update` and `ephemeral`.
 
 protocol: realtime#events-to-clients
 """
@@ -21,7 +21,7 @@ Scope = Literal["user", "session", "machine"]
 
 
 class Audience(Struct, frozen=True, gc=False):
-    """Who of an account receives an event: its user-scoped connections, and one session's or machine's."""
+    """Connections that receive an event: user-scoped ones, and those of one session or machine."""
 
     scope: Scope = "user"
     target: str = ""
@@ -126,7 +126,7 @@ class NewArtifact(Body, frozen=True, tag="new-artifact", gc=False):
 
 
 class UpdateArtifact(Body, frozen=True, tag="update-artifact", gc=False):
-    """The parts carry the text as the client sent it."""
+    """`header` and `body` are the text as the client sent it."""
 
     artifact_id: ArtifactId
     header: VersionedValue | UnsetType = UNSET
@@ -158,7 +158,7 @@ class NewFeedPost(Body, frozen=True, tag="new-feed-post", gc=False):
 
 
 class RelationshipUpdated(Body, frozen=True, tag="relationship-updated", gc=False):
-    """For the account `from_user_id`, whose row it is; `to_user` is the other one as it sees it now."""
+    """Sent to `from_user_id`, the owner of the row; `to_user` is the other account as that one sees it."""
 
     from_user_id: AccountId
     to_user_id: AccountId
@@ -180,7 +180,7 @@ class Update(Struct, frozen=True, rename="camel", gc=False):
 
 
 class Ephemeral(Struct, frozen=True, rename="camel", tag_field="type", gc=False):
-    """Base of the events that nothing stores."""
+    """Base of the bodies of `ephemeral` events, which are not stored."""
 
     name: ClassVar[str] = "ephemeral"
 
@@ -203,7 +203,7 @@ class Usage(Ephemeral, frozen=True, tag="usage", gc=False):
 
 
 class SessionEvent(Ephemeral, frozen=True, tag="session-event", gc=False):
-    """Something happened that is worth a push notification."""
+    """An occurrence in a session that is worth a push notification."""
 
     session_id: SessionId
     kind: EventKind

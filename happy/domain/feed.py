@@ -1,4 +1,4 @@
-"""The feed: what an account should know about others, the newest first (protocol: http#get-v1feed)."""
+"""The feed: notices to an account about other accounts, the newest first (protocol: http#get-v1feed)."""
 
 import re
 
@@ -14,7 +14,7 @@ MAX_COUNTER = 2**63 - 1
 
 
 class FeedItem(Struct, frozen=True):
-    """A stored post. `counter` orders the posts of one account; `body` is JSON that only passes through."""
+    """A stored post. `counter` orders the posts of one account; `body` is opaque JSON."""
 
     id: str
     body: msgspec.Raw
@@ -28,7 +28,7 @@ class FeedItem(Struct, frozen=True):
 
 
 class FeedDraft(Struct, frozen=True):
-    """A post to be. It takes the place of an earlier one with the same `repeat_key`."""
+    """A post that is not stored yet. It replaces an earlier one with the same `repeat_key`."""
 
     id: str
     body: bytes

@@ -1,4 +1,4 @@
-"""GitHub users: what is taken over from their profile, and how clients get to see it.
+"""GitHub users: what is copied from their profile, and how clients see it.
 
 protocol: http#connected-services
 """
@@ -13,18 +13,18 @@ from happy.domain.values import AccountId
 
 
 class GithubApp(Struct, frozen=True):
-    """How this server is known to GitHub, as far as its operator has said."""
+    """The GitHub app of this server, as far as it is configured."""
 
     client_id: str | None = None
     client_secret: str | None = None
     redirect_url: str | None = None
     webhook_secret: str | None = None
     return_url: str | None = None
-    """The web app that people come back to after they have been to GitHub, where the operator names one."""
+    """The URL of the web app to redirect to after the authorization at GitHub, if configured."""
 
 
 class GithubUser(Struct, frozen=True):
-    """Somebody on GitHub. `profile` is the whole object that GitHub answers, as JSON."""
+    """A user of GitHub. `profile` is the whole response of GitHub, as JSON."""
 
     id: str
     login: str
@@ -49,7 +49,7 @@ class _Profile(Struct, frozen=True):
 
 
 def github_user(profile: bytes) -> GithubUser:
-    """Raises Invalid when this is not the profile of anybody."""
+    """Raises Invalid when this is not a profile."""
     try:
         found = msgspec.json.decode(profile, type=_Profile)
     except (ValueError, RecursionError) as error:

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 
 class Large(Struct, frozen=True):
-    """Stands for a row that has to be read by itself; `key` is what it is found by."""
+    """A placeholder for a row that has to be read by itself; `key` is its key."""
 
     key: str | int
 

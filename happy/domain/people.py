@@ -14,7 +14,7 @@ Size = int | float
 
 
 class Person(Struct, frozen=True):
-    """What is stored about an account; `status` is what the account that looks wants of it."""
+    """The public part of an account; `status` is the relation of the viewing account to it."""
 
     id: AccountId
     first_name: str | None
@@ -60,7 +60,7 @@ class _StoredGithub(Struct, frozen=True):
 
 
 def profile_of(person: Person, public_url: Callable[[str], str]) -> UserProfile:
-    """Stored JSON that other servers have written may lack anything, and nobody's profile fails over it."""
+    """Tolerates stored JSON of other servers, in which any field may be missing."""
     github = _read(person.github, _StoredGithub)
     return UserProfile(
         id=person.id,

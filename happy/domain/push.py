@@ -1,4 +1,4 @@
-"""What became of a push notification that was handed over for delivery (protocol: http#push)."""
+"""Push notifications and their delivery tickets (protocol: http#push)."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -12,7 +12,7 @@ ACTIVE_CLIENT = "active-ui-client"
 
 
 class Notification(Struct, frozen=True):
-    """What a device shows, and in `data` what its app needs to open the right place."""
+    """Title and text that a device shows; `data` is what its app needs to open the right screen."""
 
     title: str
     body: str
@@ -20,11 +20,11 @@ class Notification(Struct, frozen=True):
 
 
 class Ticket(Struct, frozen=True):
-    """What the push service says about one device: accepted, or why not."""
+    """The push service's response for one device: accepted, or the error."""
 
     error: str | None = None
     gone: bool = False
-    """The token is of no use any more."""
+    """The device is not registered any more: drop its token."""
 
 
 class PushOutcome(Struct, frozen=True):
@@ -45,7 +45,7 @@ def failed(reason: str) -> PushOutcome:
 
 
 def outcome_of(tickets: Sequence[Ticket]) -> PushOutcome:
-    """One ticket for every device addressed, so none is `no_tokens`."""
+    """Takes one ticket for every device; no tickets means `no_tokens`."""
     if not tickets:
         return NO_TOKENS
     errors = [ticket.error for ticket in tickets if ticket.error is not None]

@@ -1,4 +1,4 @@
-"""Sessions and the messages in them. Their contents are ciphertext that only passes through."""
+"""Sessions and the messages in them. Their contents are opaque ciphertext."""
 
 import msgspec
 from msgspec import Struct
@@ -26,7 +26,7 @@ class Session(Struct, frozen=True):
 
 
 class MessageDraft(Struct, frozen=True):
-    """A message as a client sends it; `local_id` makes sending it again harmless."""
+    """A message as a client sends it; `local_id` dedupes retries."""
 
     id: MessageId
     local_id: str | None

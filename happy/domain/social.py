@@ -1,9 +1,9 @@
-"""Friendship: what each move does to a pair of accounts, and who is told.
+"""Friendship: the state transitions of a pair of accounts, and the notices they cause.
 
 protocol: http#post-v1friendsadd, http#notices
 
-A pair has two rows, one for each direction, and each account sees only its own. From strangers on, every move
-keeps them in order: both are `friend` or none is, and who is `pending` is asked by one that is `requested`.
+A pair has two rows, one for each direction, and each account sees only its own. Invariant: both are `friend`
+or none is, and the counterpart of `pending` is `requested`.
 """
 
 from typing import Literal
@@ -29,13 +29,13 @@ class Relation(Struct, frozen=True):
 
 
 class Transition(Struct, frozen=True):
-    """The row of `owner` towards `other` gets another status."""
+    """A change of status of the row that `owner` has for `other`."""
 
     owner: AccountId
     other: AccountId
     status: Status
     action: Action
-    """What this is to somebody who keeps no relation that is `none`."""
+    """As the event calls it: `created` from `none`, `deleted` to `none`, otherwise `updated`."""
 
 
 class Notice(Struct, frozen=True):
@@ -55,7 +55,7 @@ Change = Transition | Notice
 
 
 def add(mine: Relation, theirs: Relation, now: Millis) -> list[Change]:
-    """Ask for friendship, or agree to it."""
+    """Request friendship, or accept a request."""
     after = added(mine.status, theirs.status)
     if after == (mine.status, theirs.status):
         return []
@@ -70,7 +70,7 @@ def add(mine: Relation, theirs: Relation, now: Millis) -> list[Change]:
 
 
 def remove(mine: Relation, theirs: Relation) -> list[Change]:
-    """Take back a request, decline one, or end a friendship. Nobody gets a notice."""
+    """Withdraw a request, decline one, or end a friendship. Causes no notice."""
     return [*_transitions(mine, theirs, removed(mine.status, theirs.status))]
 
 
@@ -84,7 +84,7 @@ def added(mine: Status, theirs: Status) -> tuple[Status, Status]:
 
 def removed(mine: Status, theirs: Status) -> tuple[Status, Status]:
     match mine:
-        case "requested":  # what nobody can accept any more must not go on waiting over there
+        case "requested":  # the counterpart of a withdrawn request must not stay pending
             return "rejected", "none" if theirs == "pending" else theirs
         case "friend":
             return "pending", "requested"

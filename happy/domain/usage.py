@@ -1,4 +1,4 @@
-"""What coding sessions cost: reports of tokens and money, and their sums by hour or day."""
+"""Usage reports of coding sessions, tokens and cost, and their sums by hour or day."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ Grouping = Literal["hour", "day"]
 LENGTHS: dict[Grouping, int] = {"hour": HOUR, "day": DAY}
 
 MAX_NAMES = 64
-"""In the tokens, and in the cost, of one report. Clients send five: total, input, output, cache."""
+"""Names in the tokens, and in the cost, of one report. Clients send five: total, input, output, cache."""
 
 MAX_NAME = 64
 """Characters."""
@@ -39,7 +39,7 @@ class SavedReport(Struct, frozen=True):
 
 
 class Place(Struct, frozen=True):
-    """Where a report stands among an account's, by its creation and its id."""
+    """Sort key of a report among those of an account: its creation time and its id."""
 
     created_at: Millis
     id: str
@@ -81,7 +81,7 @@ class UsageBucket(Struct, frozen=True, rename="camel"):
 
 
 class UsageBuckets:
-    """Portions added up. Hours and days are those of UTC, wherever the server stands."""
+    """Adds up portions. Hours and days are those of UTC."""
 
     def __init__(self) -> None:
         self._counts: dict[Millis, int] = defaultdict(int)
@@ -112,5 +112,5 @@ class UsageBuckets:
 
 
 def too_many_names(figures: Mapping[str, object]) -> bool:
-    """Whether one report names more, or longer, than can be summed up for everybody."""
+    """Whether a report has more names, or longer ones, than the limits allow."""
     return len(figures) > MAX_NAMES or any(len(name) > MAX_NAME for name in figures)

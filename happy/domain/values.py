@@ -20,7 +20,7 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 
 FUTURE_AFTER = 1 * HOUR
-"""A time so far ahead was stored before the clock was set back: those of replicas differ by less."""
+"""A stored time further ahead, in ms, dates from before the clock was set back: replicas differ less."""
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class Versioned(Struct, Generic[T], frozen=True):
 
 
 class Swap(Struct, Generic[T], frozen=True):
-    """Outcome of a compare-and-set: what is stored now, and whether we put it there."""
+    """Outcome of a compare-and-set: what is stored now, and whether this write did it."""
 
     won: bool
     current: Versioned[T]

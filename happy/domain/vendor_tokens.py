@@ -1,4 +1,4 @@
-"""Credentials of other companies that an account keeps here (protocol: http#vendor-tokens)."""
+"""Credentials of an account for services of other companies (protocol: http#vendor-tokens)."""
 
 from typing import Literal
 
@@ -8,7 +8,7 @@ Vendor = Literal["openai", "anthropic", "gemini"]
 
 
 class SealedToken(Struct, frozen=True):
-    """A token as it is stored. `vendor` may be one that only another server knows."""
+    """A token as it is stored. `vendor` may be unknown here, if another server stored it."""
 
     vendor: str
     token: bytes

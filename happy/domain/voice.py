@@ -1,4 +1,4 @@
-"""How much an account may speak, and the conversations that count (protocol: http#voice)."""
+"""Limits of voice conversations per account, in seconds and number (protocol: http#voice)."""
 
 import re
 from typing import Any, Literal
@@ -14,7 +14,7 @@ FREE_SECONDS = 1_200
 MAX_SECONDS = 18_000
 MAX_CONVERSATIONS = 100
 WINDOW = Millis(30 * 24 * HOUR)
-"""What is older than this does not count any more, in ms."""
+"""The window in which usage counts, in ms."""
 
 Reason = Literal["voice_conversation_limit_reached", "voice_hard_limit_reached", "subscription_required"]
 
@@ -22,7 +22,7 @@ CONVERSATION = re.compile(r"conv_[a-zA-Z0-9]+")
 
 
 class VoiceUsage(Struct, frozen=True):
-    """What an account has spoken within the window."""
+    """Usage of an account within the window."""
 
     seconds: int | float = 0
     conversations: int = 0
@@ -37,7 +37,7 @@ class _Claims(Struct, frozen=True):
 
 
 def exhausted(usage: VoiceUsage) -> Reason | None:
-    """The limit that no subscription lifts, if it has been reached."""
+    """The hard limit that has been reached, if one has; no subscription lifts it."""
     if usage.conversations >= MAX_CONVERSATIONS:
         return "voice_conversation_limit_reached"
     if usage.seconds >= MAX_SECONDS:
@@ -50,7 +50,7 @@ def beyond_free(usage: VoiceUsage) -> bool:
 
 
 def conversation_id(token: str) -> str | None:
-    """The conversation that a token of the voice provider is for. Raises Invalid for what is no token."""
+    """The id of the conversation that a token of the voice provider is for. Raises Invalid."""
     try:
         payload = decode_lenient(token.split(".")[1])
         claims = msgspec.json.decode(payload, type=_Claims)

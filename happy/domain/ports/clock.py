@@ -1,4 +1,4 @@
-"""Time, the one thing outside that every use case needs."""
+"""Wall-clock time and elapsed time."""
 
 from typing import Protocol
 

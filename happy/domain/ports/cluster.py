@@ -13,21 +13,21 @@ CLOCK_MS: Final = 1_000
 
 
 class Signals(Protocol):
-    """What nodes tell each other about an account, and no client hears."""
+    """Short messages between replicas about an account; they are not sent to clients."""
 
     def signal(self, account_id: AccountId, kind: str, text: str) -> None:
-        """Tell the other nodes that have connections of the account. Returns at once."""
+        """Send to the other replicas that are subscribed to the account. Returns at once."""
         ...
 
     def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
-        """Call `handler` inline for signals of other nodes."""
+        """Call `handler` inline for signals of this kind from other replicas."""
         ...
 
 
 class Origin(NamedTuple):
-    """Who published an event and when, and the publisher's number for it: numbers of one node only grow.
+    """The replica that published an event, its number for it, and when; numbers of a replica only grow.
 
-    The time in ms is that of a clock which all nodes share.
+    `at` is in ms, on a clock that all replicas share.
     """
 
     replica_id: ReplicaId
@@ -36,39 +36,39 @@ class Origin(NamedTuple):
 
 
 class OnEnvelope(Protocol):
-    """Called inline for every frame from another node; it must not block."""
+    """Called inline for every envelope from another replica; it must not block."""
 
     def __call__(self, account_id: AccountId, envelope: bytes, origin: Origin) -> None: ...
 
 
 class OnMessage(Protocol):
-    """Called inline for every message another node sent to this one; it must not block."""
+    """Called inline for every message that another replica sent to this one; it must not block."""
 
     def __call__(self, sender: ReplicaId, payload: bytes) -> None: ...
 
 
 class OnResync(Protocol):
-    """Called when frames for an account were lost on their way here: its connections must start over.
+    """Called when envelopes of an account were lost on their way here: its connections must resync.
 
-    Those that began after a moment on the clock of events lack nothing, if one is given.
+    Connections that began after `before`, if it is given, missed nothing; it is a time as in `Origin.at`.
     """
 
     def __call__(self, account_id: AccountId, before: int | None = None) -> None: ...
 
 
 class EventBus(Protocol):
-    """Carries encoded frames to the other nodes that watch an account.
+    """Carries envelopes to the other replicas that are subscribed to an account.
 
-    In order per publishing node, never back to the publisher.
+    In order per publishing replica, never back to the publisher.
     """
 
     @property
     def has_peers(self) -> bool:
-        """Whether there can be other nodes at all; otherwise nothing needs to be encoded for them."""
+        """Whether there can be other replicas at all; otherwise nothing needs to be encoded for them."""
         ...
 
     def listen(self, on_envelope: OnEnvelope, on_resync: OnResync) -> None:
-        """Call these from now on. Comes before the first `subscribe`."""
+        """Set the handlers. Must precede the first `subscribe`."""
         ...
 
     def publish(self, account_id: AccountId, envelope: bytes) -> None:
@@ -76,23 +76,23 @@ class EventBus(Protocol):
         ...
 
     def begin_commit(self, account_id: AccountId) -> None:
-        """Should this node be killed before it publishes what it commits now, others report a gap."""
+        """Announce a publish intent: if this replica dies before it publishes, others report a resync."""
         ...
 
     def end_commit(self, account_id: AccountId) -> None:
-        """It has published that, or never will. Comes once for every `begin_commit`."""
+        """Withdraw the intent: the events are published, or never will be. Once per `begin_commit`."""
         ...
 
     def resync(self, account_id: AccountId) -> None:
-        """Other nodes that watch the account report a gap. Returns at once."""
+        """Other replicas that are subscribed to the account call `on_resync`. Returns at once."""
         ...
 
     async def subscribe(self, account_id: AccountId) -> None:
-        """Returns when frames published from now on will arrive."""
+        """Returns when envelopes that are published from now on will arrive."""
         ...
 
     def unsubscribe(self, account_id: AccountId) -> None:
-        """Frames need not arrive any more. Returns at once."""
+        """Envelopes need not arrive any more. Returns at once."""
         ...
 
 
@@ -153,7 +153,7 @@ class ReplicaLink(Protocol):
     def replica_id(self) -> ReplicaId: ...
 
     def listen(self, on_message: OnMessage) -> None:
-        """Call this for what other nodes send from now on."""
+        """Set the handler of messages from other replicas."""
         ...
 
     def send(self, to: ReplicaId, payload: bytes) -> None:
@@ -161,7 +161,7 @@ class ReplicaLink(Protocol):
         ...
 
     async def deliver(self, to: ReplicaId, payload: bytes) -> bool:
-        """Send `payload` now; False when no such node listens any more. Raises Unavailable."""
+        """Send `payload` now; False when that replica does not listen any more. Raises Unavailable."""
         ...
 
     async def is_alive(self, replica_id: ReplicaId) -> bool: ...

@@ -17,25 +17,25 @@ class EventSink(Protocol):
         *,
         skip: ConnectionId | None = None,
     ) -> None:
-        """Deliver `event` to every connection of `audience` on every node. Returns at once."""
+        """Deliver `event` to every connection of `audience` on every replica. Returns at once."""
         ...
 
     def begin_commit(self, account_id: AccountId) -> None:
         """Events of the account are about to be committed; comes before every commit. Returns at once.
 
-        Should this node be killed before it publishes them, connections on other nodes start over. Where
-        there are no other nodes, it may be called in any thread.
+        Should this replica be killed before it publishes them, connections on other replicas resync. Where
+        there are no other replicas, it may be called in any thread.
         """
         ...
 
     def end_commit(self, account_id: AccountId) -> None:
-        """What was expected has been published, or will never be. Returns at once."""
+        """The announced events have been published, or never will be. Returns at once."""
         ...
 
     def in_doubt(self, account_id: AccountId) -> None:
-        """Nobody knows whether events were committed, or will be: connections start over, now and later."""
+        """Commit outcome unknown: clients resync now, and again once the database answers."""
         ...
 
     def resync(self, account_id: AccountId) -> None:
-        """Connections of the account are closed on all nodes: clients read again. Returns at once."""
+        """Close the connections of the account on all replicas: clients read again. Returns at once."""
         ...

@@ -1,4 +1,4 @@
-"""Where uploaded bytes live."""
+"""The file store: uploaded bytes by key, on disk or in an object store."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol
@@ -27,7 +27,7 @@ class FileStore(Protocol):
 
     @property
     def direct(self) -> bool:
-        """Whether clients read and write the bytes past this server, so that it offers no way through."""
+        """Whether clients transfer bytes directly to and from the store; then there is no `/files` here."""
         ...
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
@@ -43,16 +43,16 @@ class FileStore(Protocol):
         ...
 
     async def upload_ticket(self, key: str, max_bytes: int, size: int | None = None) -> UploadTicket | None:
-        """Leave to upload `key` past this server, or None when it has to come through us.
+        """A permission to upload `key` directly to the store; None: the upload goes through this server.
 
-        `size` is what the client has announced: where the store knows no limits, it is the only one taken.
+        `size` is what the client has announced: a store that cannot enforce a limit accepts exactly that.
         """
         ...
 
     async def download_url(self, key: str) -> str | None:
-        """A short-lived address outside this server, or None when it has to come through us."""
+        """A short-lived URL of the store; None: the download goes through this server."""
         ...
 
     def public_url(self, key: str) -> str:
-        """The address at which anybody can read a file under `public/`."""
+        """The URL of a file under `public/`, which needs no authentication."""
         ...

@@ -1,4 +1,4 @@
-"""Other companies' services, as far as the core needs them."""
+"""Services of other companies: push, GitHub, avatars, voice, subscriptions."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -13,23 +13,23 @@ from happy.domain.voice import VoiceUsage
 
 class PushSender(Protocol):
     async def send(self, notification: Notification, tokens: Sequence[str], seconds: float) -> list[Ticket]:
-        """Hand over to every token; one ticket each, in order, within `seconds`. Never raises HappyError."""
+        """Send to every token within `seconds`; one ticket each, in order. Never raises HappyError."""
         ...
 
 
 class GithubRefused(Exception):
-    """GitHub did not accept the code; the message is its name for the reason."""
+    """GitHub did not accept the code; the message is GitHub's error code."""
 
 
 class GithubUserUnknown(Exception):
-    """GitHub did not say whose token this is."""
+    """GitHub returned no user for this token."""
 
 
 class Github(Protocol):
-    """Raises HappyError when GitHub cannot be reached or does not make sense."""
+    """Raises HappyError when GitHub cannot be reached or its response is not understood."""
 
     def authorize_url(self, state: str) -> str:
-        """Where a person lets us in."""
+        """The URL of GitHub's authorization page; `state` comes back with the code."""
         ...
 
     async def exchange(self, code: str) -> str:
@@ -37,12 +37,12 @@ class Github(Protocol):
         ...
 
     async def user(self, access_token: str) -> GithubUser:
-        """Whose token this is. Raises GithubUserUnknown."""
+        """The user of this token. Raises GithubUserUnknown."""
         ...
 
 
 class FetchedAvatar(Struct, frozen=True):
-    """A picture as it was found; sizes are pixels."""
+    """A downloaded picture, unchanged; sizes are pixels."""
 
     content: bytes
     extension: Literal["png", "jpg"]
@@ -53,21 +53,21 @@ class FetchedAvatar(Struct, frozen=True):
 
 class AvatarSource(Protocol):
     async def fetch(self, url: str) -> FetchedAvatar:
-        """Raises Invalid or TooLarge for what is not acceptable, Unavailable for what is not there."""
+        """Raises Invalid or TooLarge for a picture that is refused, Unavailable when it cannot be fetched."""
         ...
 
 
 class Voice(Protocol):
     async def usage(self, voice_user: str, since: Millis) -> VoiceUsage:
-        """What somebody has spoken since then. Raises HappyError."""
+        """Seconds and conversations of a user since then. Raises HappyError."""
         ...
 
     async def conversation_token(self, agent_id: str, voice_user: str) -> str:
-        """What a client needs to begin speaking. Raises HappyError."""
+        """A token with which a client starts a conversation. Raises HappyError."""
         ...
 
 
 class Subscriptions(Protocol):
     async def active(self, account_id: AccountId) -> bool:
-        """Whether the account has paid; an account of which nobody can tell has not."""
+        """Whether the account has an active subscription; False when the provider does not respond."""
         ...

@@ -8,7 +8,7 @@ from msgspec import Struct
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 FOREGROUND: Final = "foreground"
-"""What user-scoped connections claim in `Presence` while somebody looks at them."""
+"""What user-scoped connections claim in `Presence` while their app is in the foreground."""
 
 
 class Holder(Struct, frozen=True):
@@ -20,7 +20,7 @@ class Holder(Struct, frozen=True):
 
 
 class Presence(Protocol):
-    """Claims of live connections on names, gone when released or when their node stops renewing them."""
+    """Claims of live connections on names, until released, or until their replica stops renewing them."""
 
     async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
         """Claim `name`, or make an earlier claim of this holder the newest."""
@@ -29,7 +29,7 @@ class Presence(Protocol):
     async def release(self, account_id: AccountId, name: str, holder: Holder) -> None: ...
 
     def claim_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
-        """The same as `claim`, but returns at once: other nodes see it a moment later."""
+        """The same as `claim`, but returns at once: other replicas see it a moment later."""
         ...
 
     def release_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
@@ -37,7 +37,7 @@ class Presence(Protocol):
         ...
 
     async def is_held(self, account_id: AccountId, name: str) -> bool:
-        """Whether anybody holds `name`. Raises Unavailable when other nodes cannot be asked."""
+        """Whether any connection holds `name`. Raises Unavailable when other replicas are unreachable."""
         ...
 
     async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:

@@ -8,10 +8,10 @@ Deletable = Literal["session", "machine"]
 
 
 class DeletionRepository(Protocol):
-    """What was deleted and is hidden already, but still has rows: they go a few at a time."""
+    """Deleted sessions and machines: hidden already, but their rows are removed a few at a time."""
 
     async def claim(self, kind: Deletable, now: Millis) -> str | None:
-        """The id of one that is due by `now`, which until the commit is nobody else's to claim."""
+        """The id of one that is due by `now`; it is locked for this transaction."""
         ...
 
     async def remove(self, kind: Deletable, target: str, limit: int) -> int:
@@ -23,5 +23,5 @@ class DeletionRepository(Protocol):
         ...
 
     async def postpone(self, kind: Deletable, target: str, until: Millis) -> None:
-        """Let others come first: it could not be finished now."""
+        """Try again at `until`: it could not be finished now."""
         ...

@@ -13,15 +13,15 @@ class GithubRepository(Protocol):
     """GitHub users, and the accounts that are linked to one: at most one each."""
 
     async def spend_state(self, state_id: str, expires: Millis, now: Millis) -> bool:
-        """Whether nobody has used this state before. It is remembered until it expires."""
+        """True if this state is used for the first time. It is kept until it expires."""
         ...
 
     async def holders(self, account_id: AccountId, github_id: str, username: str) -> list[Holder]:
-        """The account, and all that have this GitHub user or username; nobody else changes them meanwhile."""
+        """The account, and all that have this GitHub user or username; locked for this transaction."""
         ...
 
     async def linked(self, account_id: AccountId) -> Holder | None:
-        """The account, which nobody else changes meanwhile."""
+        """The account, locked for this transaction."""
         ...
 
     async def save_user(self, github_id: str, profile: msgspec.Raw, token: bytes, now: Millis) -> None: ...

@@ -28,7 +28,7 @@ class PairingRepository(Protocol):
         ...
 
     async def drop_unanswered(self, deadline: Millis, limit: int) -> int:
-        """Delete up to `limit` requests nobody answered that were last touched before `deadline`.
+        """Delete up to `limit` unanswered requests that were last touched before `deadline`.
 
         Return how many; 0 when there are none left.
         """

@@ -8,7 +8,7 @@ from happy.domain.values import AccountId, Millis
 
 class SocialRepository(Protocol):
     async def pair(self, one: AccountId, other: AccountId) -> tuple[Relation, Relation] | None:
-        """Both directions, which nobody else changes meanwhile. None when an account is missing."""
+        """Both directions, locked for this transaction. None when an account does not exist."""
         ...
 
     async def save(self, owner: AccountId, other: AccountId, status: Status, now: Millis) -> None:

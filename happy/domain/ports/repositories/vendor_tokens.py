@@ -7,7 +7,7 @@ from happy.domain.vendor_tokens import SealedToken, Vendor
 
 
 class VendorTokenRepository(Protocol):
-    """Credentials of other companies, sealed by whoever stores them."""
+    """Credentials for services of other companies, sealed by the caller."""
 
     async def save(
         self, account_id: AccountId, token_id: str, vendor: Vendor, token: bytes, now: Millis
