@@ -57,7 +57,7 @@ def test_a_host_in_the_query_wins() -> None:
     address = parse(CLOUD_SQL)
 
     assert (("/cloudsql/project:region:instance", None),) == address.hosts
-    assert "/cloudsql/project:region:instance/db" == address.place
+    assert "/cloudsql/project:region:instance/db" == address.display
     assert [5432] == address.arguments()["port"]
     assert (("a", 1), ("b", 2)) == parse("postgresql://x:9/db?host=a,b&port=1,2").hosts
 

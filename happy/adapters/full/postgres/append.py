@@ -1,4 +1,4 @@
-"""Appending messages on PostgreSQL: one statement for all who wait at a time."""
+"""Appending messages on PostgreSQL: one statement for all appends of a group commit."""
 
 from collections.abc import Sequence
 from itertools import compress
@@ -14,7 +14,7 @@ from happy.domain.values import AccountId, MessageId, Millis, SessionId
 
 
 class Job(Struct, frozen=True):
-    """One append that waits for its turn."""
+    """One append: the drafts of one request."""
 
     account_id: AccountId
     session_id: SessionId
@@ -22,8 +22,8 @@ class Job(Struct, frozen=True):
     now: Millis
 
 
-class Placed(Struct, frozen=True):
-    """A new message's numbers. Without a message, only that the session is the account's."""
+class Inserted(Struct, frozen=True):
+    """The numbers of a new message; without an id the row only says that the session is the account's."""
 
     session_id: SessionId
     account_id: AccountId
@@ -49,40 +49,40 @@ class Stored(Struct, frozen=True):
         return Message(self.id, self.seq, self.content, self.local_id, self.created_at, self.updated_at)
 
 
-APPEND = Statement("append.APPEND", Placed)
+APPEND = Statement("append.APPEND", Inserted)
 STORED = Statement("append.STORED", Stored)
-Placements = dict[MessageId, Placed]
-Known = dict[tuple[SessionId, str | None], Message]
+InsertedById = dict[MessageId, Inserted]
+StoredByLocalId = dict[tuple[SessionId, str | None], Message]
 Outcome = Appended | NotFound
 
 
 async def append_all(executor: Executor, jobs: Sequence[Job]) -> list[Outcome]:
     """Outcomes in the order of the jobs. Drafts that were stored before cost a second round trip to find.
 
-    A unique violation means that another node has just stored the same local id: the next attempt finds it.
+    A unique violation means that another replica has just stored the same local id: a retry finds it.
     """
     rows = await executor.all(APPEND, **_values(jobs))
     owned = {(row.session_id, row.account_id) for row in rows}
-    placed = {row.id: row for row in rows if row.id is not None}
+    inserted = {row.id: row for row in rows if row.id is not None}
     allowed = [(job.session_id, job.account_id) in owned for job in jobs]
-    stored = await _stored(executor, list(compress(jobs, allowed)), placed)
+    stored = await _stored(executor, list(compress(jobs, allowed)), inserted)
     return [
-        _outcome(job, placed, stored) if may else NotFound("Session not found")
-        for job, may in zip(jobs, allowed, strict=True)
+        _outcome(job, inserted, stored) if is_allowed else NotFound("Session not found")
+        for job, is_allowed in zip(jobs, allowed, strict=True)
     ]
 
 
 def _values(jobs: Sequence[Job]) -> dict[str, list[Any]]:
-    """The statement takes a local id once: whoever comes first stores the message."""
-    asked = list({(job.session_id, job.account_id) for job in jobs})
+    """Parameters of the statement, in which each local id occurs once: of duplicates the first is stored."""
+    requested = list({(job.session_id, job.account_id) for job in jobs})
     drafts: dict[Any, tuple[Job, MessageDraft]] = {}
     for job in jobs:
         for draft in job.drafts:
             key = draft.id if draft.local_id is None else (job.account_id, job.session_id, draft.local_id)
             drafts.setdefault(key, (job, draft))
     return {
-        "asked_sessions": [session_id for session_id, _ in asked],
-        "asked_accounts": [account_id for _, account_id in asked],
+        "asked_sessions": [session_id for session_id, _ in requested],
+        "asked_accounts": [account_id for _, account_id in requested],
         "ids": [draft.id for _, draft in drafts.values()],
         "sessions": [job.session_id for job, _ in drafts.values()],
         "accounts": [job.account_id for job, _ in drafts.values()],
@@ -92,22 +92,22 @@ def _values(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     }
 
 
-async def _stored(executor: Executor, jobs: Sequence[Job], placed: Placements) -> Known:
+async def _stored(executor: Executor, jobs: Sequence[Job], inserted: InsertedById) -> StoredByLocalId:
     """The messages that have the local ids of drafts which are not new."""
-    sought = {
-        (job.session_id, draft.local_id) for job in jobs for draft in job.drafts if draft.id not in placed
+    wanted = {
+        (job.session_id, draft.local_id) for job in jobs for draft in job.drafts if draft.id not in inserted
     }
-    if not sought:
+    if not wanted:
         return {}
-    sessions, local_ids = zip(*sought, strict=True)
+    sessions, local_ids = zip(*wanted, strict=True)
     rows = await executor.all(STORED, sessions=list(sessions), local_ids=list(local_ids))
     return {(row.session_id, row.local_id): row.message for row in rows}
 
 
-def _outcome(job: Job, placed: Placements, stored: Known) -> Outcome:
+def _outcome(job: Job, inserted: InsertedById, stored: StoredByLocalId) -> Outcome:
     created, existing, update_seq = [], [], 0
     for draft in job.drafts:
-        row = placed.get(draft.id)
+        row = inserted.get(draft.id)
         if row is not None and row.seq and row.update_seq and row.created_at:
             content, update_seq = msgspec.Raw(draft.content), row.update_seq
             created.append(
@@ -115,6 +115,6 @@ def _outcome(job: Job, placed: Placements, stored: Known) -> Outcome:
             )
         elif (message := stored.get((job.session_id, draft.local_id))) is not None:
             existing.append(message)
-        else:  # it was deleted a moment ago, together with its session
+        else:  # deleted concurrently, together with its session
             return NotFound("Session not found")
     return Appended(created, existing, update_seq)

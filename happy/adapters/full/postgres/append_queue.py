@@ -1,4 +1,4 @@
-"""Appends that share commits: whoever waits while one transaction runs goes into the next, together."""
+"""Group commit of appends: those queued while one transaction runs share the next one."""
 
 import asyncio
 from collections import deque
@@ -10,19 +10,19 @@ from happy.adapters.full.postgres.append import Job, Outcome
 from happy.domain.errors import Unavailable
 from happy.domain.sessions import Appended
 
-LANES = 2
-"""Transactions at a time. One session is always in one of them, so its numbers are announced in order."""
+WORKERS = 2
+"""Concurrent transactions. A session always has the same worker, so its updates are published in order."""
 
 MAX_JOBS = 64
 MAX_MESSAGES = 512
-MAX_WAITING = 1024
-WAIT_SECONDS = 5.0
-"""Who has waited longer when his turn comes is refused: those behind him would wait longer still."""
+MAX_QUEUED = 1024
+QUEUE_SECONDS = 5.0
+"""Timeout in the queue: an append that is older is refused, which keeps the queue short under overload."""
 
 Commit = Callable[[list[Job]], Awaitable[list[Outcome]]]
 
 
-class Waiting(NamedTuple):
+class QueuedAppend(NamedTuple):
     job: Job
     done: "asyncio.Future[Appended]"
     since: float
@@ -30,59 +30,59 @@ class Waiting(NamedTuple):
 
 class AppendQueue:
     def __init__(self, commit: Commit) -> None:
-        self._lanes = [Lane(commit) for _ in range(LANES)]
+        self._tasks = [AppendWorker(commit) for _ in range(WORKERS)]
 
     async def append(self, job: Job) -> Appended:
-        """Raises NotFound, and Unavailable: at once when too many wait already, later after a long wait."""
-        return await self._lanes[crc32(job.session_id.encode()) % LANES].append(job)
+        """Raises NotFound, and Unavailable: at once when the queue is full, later after a timeout in it."""
+        return await self._tasks[crc32(job.session_id.encode()) % WORKERS].append(job)
 
     async def drain(self) -> None:
-        for lane in self._lanes:
-            await lane.drain()
+        for worker in self._tasks:
+            await worker.drain()
 
 
-class Lane:
-    """One transaction after the other."""
+class AppendWorker:
+    """A queue of appends, and a task that commits them in one transaction after the other."""
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
-        self._waiting: deque[Waiting] = deque()
-        self._worker: asyncio.Task[None] | None = None
+        self._queue: deque[QueuedAppend] = deque()
+        self._task: asyncio.Task[None] | None = None
 
     async def append(self, job: Job) -> Appended:
-        if len(self._waiting) >= MAX_WAITING:
+        if len(self._queue) >= MAX_QUEUED:
             raise Unavailable("too many messages are waiting for the database")
         loop = asyncio.get_running_loop()
         done: asyncio.Future[Appended] = loop.create_future()
-        self._waiting.append(Waiting(job, done, loop.time()))
-        if self._worker is None or self._worker.done():
-            self._worker = loop.create_task(self._work())
+        self._queue.append(QueuedAppend(job, done, loop.time()))
+        if self._task is None or self._task.done():
+            self._task = loop.create_task(self._work())
         return await done
 
     async def drain(self) -> None:
-        if self._worker is not None:
-            await self._worker
+        if self._task is not None:
+            await self._task
 
     async def _work(self) -> None:
-        while self._waiting:
+        while self._queue:
             if batch := self._next_batch():
-                await self._run(batch)
+                await self._commit_batch(batch)
 
-    def _next_batch(self) -> list[Waiting]:
-        batch: list[Waiting] = []
+    def _next_batch(self) -> list[QueuedAppend]:
+        batch: list[QueuedAppend] = []
         messages = 0
-        in_time = asyncio.get_running_loop().time() - WAIT_SECONDS
-        while self._waiting and len(batch) < MAX_JOBS and messages < MAX_MESSAGES:
-            waiting = self._waiting.popleft()
-            if waiting.since < in_time:
+        oldest = asyncio.get_running_loop().time() - QUEUE_SECONDS
+        while self._queue and len(batch) < MAX_JOBS and messages < MAX_MESSAGES:
+            waiting = self._queue.popleft()
+            if waiting.since < oldest:
                 _fail([waiting], Unavailable("the database did not answer in time"))
                 continue
             batch.append(waiting)
             messages += len(waiting.job.drafts)
         return batch
 
-    async def _run(self, batch: list[Waiting]) -> None:
-        """Commit a batch; after a conflict each job by itself, so that none takes its neighbours with it."""
+    async def _commit_batch(self, batch: list[QueuedAppend]) -> None:
+        """Commit a batch; after an error each job by itself, so that only the job that caused it fails."""
         try:
             outcomes = await self._commit([waiting.job for waiting in batch])
         except asyncio.CancelledError:
@@ -90,12 +90,12 @@ class Lane:
             raise
         except Unavailable as error:
             _fail(batch, error)
-        except Exception as error:  # noqa: BLE001 - it belongs to whoever appends
+        except Exception as error:  # noqa: BLE001 - it is raised by `append`
             if len(batch) == 1:
                 _fail(batch, error)
                 return
             for waiting in batch:
-                await self._run([waiting])
+                await self._commit_batch([waiting])
         else:
             for waiting, outcome in zip(batch, outcomes, strict=True):
                 _resolve(waiting.done, outcome)
@@ -110,7 +110,7 @@ def _resolve(done: "asyncio.Future[Appended]", outcome: Outcome) -> None:
         done.set_exception(outcome)
 
 
-def _fail(batch: list[Waiting], error: Exception) -> None:
+def _fail(batch: list[QueuedAppend], error: Exception) -> None:
     for waiting in batch:
         if not waiting.done.done():
             waiting.done.set_exception(error)

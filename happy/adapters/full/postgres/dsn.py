@@ -1,4 +1,4 @@
-"""Database addresses as consoles and other clients of PostgreSQL write them, in the terms of the driver."""
+"""Parses DATABASE_URL, as consoles and other clients write it, into arguments of the driver."""
 
 import getpass
 import logging
@@ -65,7 +65,7 @@ log = logging.getLogger(__name__)
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """Where a database is. Behind a shared pooler no server session outlives a transaction."""
+    """Where a database is. Behind a transaction pooler no server session outlives a transaction."""
 
     hosts: Hosts = ()
     user: str | None = None
@@ -75,7 +75,7 @@ class Address(Struct, frozen=True, kw_only=True):
     schema: str | None = None
     behind_pooler: bool = False
     session: dict[str, str] = {}
-    """What the address asks the server for."""
+    """Session settings that the address asks for."""
 
     driver: dict[str, str] = {}
     """Parameters that the driver understands by themselves."""
@@ -84,17 +84,17 @@ class Address(Struct, frozen=True, kw_only=True):
     connect_seconds: float | None = None
     keeps_statements: bool = True
     ignored: str = ""
-    """The parameters that mean nothing here, for a warning."""
+    """Parameters that are ignored, for a warning."""
 
     @property
-    def place(self) -> str:
-        """Hosts and name, without credentials, for messages."""
+    def display(self) -> str:
+        """Hosts and database name, without credentials, for logs and errors."""
         shown = [host if host.startswith("/") else f"{host}:{port or 5432}" for host, port in self.hosts]
         return f"{','.join(shown) or 'localhost:5432'}/{self.database or ''}"
 
     @property
     def server_settings(self) -> dict[str, str]:
-        """What a new connection asks the server for; a pooler would have to be told to let them pass."""
+        """Startup parameters of a connection; poolers reject those that they are not configured to accept."""
         if self.behind_pooler:
             return self.session
         settings = {"application_name": "happy-server", "jit": "off", **self.session}
@@ -103,7 +103,7 @@ class Address(Struct, frozen=True, kw_only=True):
         return settings
 
     def arguments(self) -> dict[str, Any]:
-        """What the driver is called with. Its form of the address holds no secret: errors may repeat it."""
+        """Arguments of the driver. The address among them holds no secret, as errors may repeat it."""
         hosts = [host for host, _ in self.hosts]
         return {
             "dsn": self.tls.dsn(),
@@ -117,7 +117,7 @@ class Address(Struct, frozen=True, kw_only=True):
         }
 
     def warn(self) -> None:
-        """Once in a start."""
+        """Log the parameters that are ignored; called once at the start."""
         if self.ignored:
             log.warning("%s: ignored %s, which mean nothing to this server", VARIABLE, self.ignored)
 
@@ -166,10 +166,10 @@ def _hosts(in_front: str, given: Mapping[str, str]) -> Hosts:
     return tuple(hosts)
 
 
-def _is_behind_pooler(hosts: Hosts, told: str) -> bool:
-    """Supabase's and Neon's consoles give the addresses of theirs without a word."""
-    if told in YES | NO:
-        return told in YES
+def _is_behind_pooler(hosts: Hosts, flag: str) -> bool:
+    """Addresses of Supabase's and Neon's poolers do not say so; hosts and ports do."""
+    if flag in YES | NO:
+        return flag in YES
     return any(
         (host.endswith(".pooler.supabase.com") and port == SUPABASE_TRANSACTIONS)
         or (host.endswith(".neon.tech") and "-pooler." in host)

@@ -1,4 +1,4 @@
-"""What goes wrong on the way to PostgreSQL, in the words of the core, and how it is left behind soon."""
+"""Translates errors of PostgreSQL and its driver into domain errors, and bounds the time of a rollback."""
 
 import asyncio
 import re
@@ -10,11 +10,11 @@ import asyncpg
 
 from happy.domain.errors import CommitInDoubt, Conflict, Invalid, NotFound, Unavailable
 
-GIVE_UP_SECONDS = 0.5
-"""How long the end of what was given up may take, before its connection is given up too."""
+ROLLBACK_SECONDS = 0.5
+"""Timeout of a rollback and of the release of a connection; after it the connection is closed."""
 
 CANNOT_WRITE = (asyncpg.ReadOnlySQLTransactionError, asyncpg.DiskFullError)
-"""After a fail-over or on a full disk: reading goes on, writing does not."""
+"""After a failover or on a full disk: reads work, writes do not."""
 
 OUT_OF_REACH = (
     OSError,
@@ -22,7 +22,7 @@ OUT_OF_REACH = (
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
     asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,  # it stops, starts, has dropped the database, or ended an idle session
+    asyncpg.OperatorInterventionError,  # shutdown, start, dropped database, idle session timeout
     asyncpg.IdleInTransactionSessionTimeoutError,
     asyncpg.PostgresSystemError,
     asyncpg.InsufficientResourcesError,
@@ -37,18 +37,18 @@ WITHOUT_EFFECT = (
     asyncpg.InsufficientResourcesError,
     asyncpg.ReadOnlySQLTransactionError,
 )
-"""PostgreSQL said that it did not do what it was asked."""
+"""Errors after which it is certain that nothing was committed."""
 
 OUT_OF_CONNECTIONS = re.compile(
     r"too many (\w+ )?(clients|connections)|no more connections|remaining connection slots"
     r"|max \w* ?connections reached|max clients reached",
     re.IGNORECASE,
 )
-"""How poolers say it, under codes of their own: Supabase's XX000, PgBouncer's 08P01."""
+"""The messages of poolers, which use codes of their own: XX000 (Supabase), 08P01 (PgBouncer)."""
 
 
 def is_out_of_connections(error: BaseException) -> bool:
-    """Whether there is no connection left for us, though those that are open still work."""
+    """Whether the server or pooler refuses new connections, while open ones still work."""
     if isinstance(error, asyncpg.TooManyConnectionsError):
         return True
     return isinstance(error, asyncpg.PostgresError) and bool(OUT_OF_CONNECTIONS.search(str(error)))
@@ -73,7 +73,7 @@ def map_errors() -> Iterator[None]:
 
 
 def in_doubt(error: Unavailable) -> Unavailable:
-    """What to raise when a commit was asked for, and this came instead of an answer."""
+    """The error to raise when a commit failed with `error`: CommitInDoubt unless nothing was committed."""
     if isinstance(error.__cause__, WITHOUT_EFFECT):
         return error
     return CommitInDoubt(str(error))
@@ -81,14 +81,14 @@ def in_doubt(error: Unavailable) -> Unavailable:
 
 @asynccontextmanager
 async def transaction(connection: Any) -> AsyncIterator[None]:
-    """The driver's, but where nothing is heard any more, it does not wait for the end of what failed."""
+    """A transaction whose rollback has a timeout, after which the connection is closed."""
     running = connection.transaction()
     await running.start()
     try:
         yield
     except BaseException:
         try:
-            async with asyncio.timeout(GIVE_UP_SECONDS):
+            async with asyncio.timeout(ROLLBACK_SECONDS):
                 await running.rollback()
         except (*OUT_OF_REACH, asyncpg.PostgresError):
             connection.terminate()

@@ -1,4 +1,4 @@
-"""The connections to PostgreSQL that one replica keeps open."""
+"""The connection pool of one replica."""
 
 import asyncio
 import math
@@ -12,18 +12,18 @@ from happy.adapters.full.postgres.dsn import Address
 from happy.adapters.full.postgres.tls import hide_unreadable_home
 from happy.domain.errors import Unavailable
 
-MOST = 16
+MAX_CONNECTIONS = 16
 FULL_SECONDS = 10.0
 RENEWAL_SECONDS = 1.0
 
 
 class PoolSettings(Struct, frozen=True, kw_only=True):
-    """Times are seconds."""
+    """Sizes of the pool, and timeouts in s."""
 
     smallest: int = 1
     """A database that has a single connection left is enough for a start."""
 
-    largest: int = MOST
+    largest: int = MAX_CONNECTIONS
     waiting: int = 512
     acquire: float = 5.0
     connect: float = 5.0
@@ -32,10 +32,10 @@ class PoolSettings(Struct, frozen=True, kw_only=True):
 
 
 class Writes:
-    """What refused writes say of the database.
+    """Whether the database accepts writes, by the errors of recent writes.
 
-    That it is read-only can be asked at any time. A full disk shows in writes alone, and a server that is
-    sent no requests meets none that could show its end: it counts as full for some seconds.
+    A read-only database can be detected by a query. A full disk only shows in failing writes, and a replica
+    that is not ready gets no requests that could show that it has space again: full expires after a time.
     """
 
     def __init__(self, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
@@ -44,7 +44,7 @@ class Writes:
         self._full_at = -math.inf
 
     async def refused(self, *, full: bool = False) -> None:
-        """New connections are made, once a second: behind the same name may be another server now."""
+        """Replace the connections, once a second: after a failover the same name is another server."""
         now = time.monotonic()
         if full:
             self._full_at = now
@@ -56,49 +56,49 @@ class Writes:
         self._full_at = -math.inf
 
     def require(self) -> None:
-        """Raises Unavailable."""
+        """Raises Unavailable while the disk counts as full."""
         if time.monotonic() - self._full_at < FULL_SECONDS:
             raise Unavailable("the database takes no writes")
 
 
-def pool_settings(place: Address, connections: int | None = None) -> PoolSettings:
-    """`connections` wins over what the address asks for."""
-    usual = PoolSettings()
+def pool_settings(address: Address, connections: int | None = None) -> PoolSettings:
+    """`connections` overrides the limit in the address."""
+    defaults = PoolSettings()
     return PoolSettings(
-        largest=connections or place.connections or MOST,
-        connect=place.connect_seconds or usual.connect,
-        statement_cache=usual.statement_cache if place.keeps_statements else 0,
+        largest=connections or address.connections or MAX_CONNECTIONS,
+        connect=address.connect_seconds or defaults.connect,
+        statement_cache=defaults.statement_cache if address.keeps_statements else 0,
     )
 
 
-async def open_pool(place: Address, settings: PoolSettings) -> "asyncpg.Pool[asyncpg.Record]":
+async def open_pool(address: Address, settings: PoolSettings) -> "asyncpg.Pool[asyncpg.Record]":
     return await asyncpg.create_pool(
-        **arguments(place),
+        **arguments(address),
         min_size=min(settings.smallest, settings.largest),
         max_size=settings.largest,
         command_timeout=settings.statement,
         timeout=settings.connect,
-        statement_cache_size=0 if place.behind_pooler else settings.statement_cache,
-        server_settings=_session(place, settings),
+        statement_cache_size=0 if address.behind_pooler else settings.statement_cache,
+        server_settings=_session(address, settings),
         reset=_keep,
     )
 
 
-def arguments(place: Address) -> dict[str, Any]:
-    """How the driver reaches the database."""
+def arguments(address: Address) -> dict[str, Any]:
+    """Connection arguments of the driver."""
     hide_unreadable_home()
-    return place.arguments()
+    return address.arguments()
 
 
-def _session(place: Address, settings: PoolSettings) -> dict[str, str]:
-    """PostgreSQL gives up a little sooner than the driver: its refusal leaves no doubt, a silence does."""
-    if place.behind_pooler:
-        return place.server_settings
-    return {**place.server_settings, "statement_timeout": f"{settings.statement * 900:.0f}"}
+def _session(address: Address, settings: PoolSettings) -> dict[str, str]:
+    """The server's statement timeout is below the driver's: after the server's, no commit is in doubt."""
+    if address.behind_pooler:
+        return address.server_settings
+    return {**address.server_settings, "statement_timeout": f"{settings.statement * 900:.0f}"}
 
 
 async def _keep(connection: Any) -> None:
-    """No statement of ours changes its server session, so giving a connection back costs no round trip."""
+    """No reset on release: no statement of ours changes the server session, so it saves a round trip."""
 
 
 async def close_pool(pool: "asyncpg.Pool[asyncpg.Record]") -> None:

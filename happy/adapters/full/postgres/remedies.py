@@ -1,4 +1,4 @@
-"""What to do about a PostgreSQL that cannot be used, for the one line of a start that fails."""
+"""Advice for operators on errors of PostgreSQL, appended to the error of a failed start."""
 
 import socket
 import ssl
@@ -21,7 +21,7 @@ REMEDIES: tuple[tuple[type[BaseException], str], ...] = (
     ),
     (socket.gaierror, "check the host in DATABASE_URL"),
 )
-SAID = (
+REMEDIES_BY_TEXT = (
     ("unsupported startup parameter", "behind a pooler, add pgbouncer=true to DATABASE_URL"),
     ("rejected SSL upgrade", "it has no TLS: take sslmode=disable"),
     ("no encryption", "it wants TLS: take sslmode=require"),
@@ -32,11 +32,11 @@ SAID = (
 
 
 def remedy(error: BaseException) -> str:
-    """Empty where the error says it all."""
+    """Advice for an error, with a leading colon; empty if there is none."""
     if is_out_of_connections(error):
         return ": raise its limit, or let replicas take fewer (HAPPY_POSTGRES_CONNECTIONS)"
     for kind, advice in REMEDIES:
         if isinstance(error, kind):
             return f": {advice}"
     text = str(error)
-    return next((f": {advice}" for said, advice in SAID if said in text), "")
+    return next((f": {advice}" for symptom, advice in REMEDIES_BY_TEXT if symptom in text), "")

@@ -45,7 +45,7 @@ async def ensure_head(connection: Any, address: Address) -> None:
     Raises StartupError, with the command that helps, unless the schema is the one of this version then.
     """
     if await connection.fetchval(OF_ANOTHER_SERVER):
-        log.info("taking over the database of another server", extra={"database": address.place})
+        log.info("taking over the database of another server", extra={"database": address.display})
         await _in_transaction(address, lambda ours: _take_over(ours, address))
     await require_head(connection, address)
 
@@ -60,7 +60,7 @@ async def require_head(connection: Any, address: Address) -> None:
     if revision is not None and revision not in REVISIONS:
         raise _too_new(address, revision)
     state = "no schema of this server yet" if revision is None else f"schema {revision}, not {HEAD}"
-    raise StartupError(f"the database {address.place} has {state}: run `happy-server migrate`")
+    raise StartupError(f"the database {address.display} has {state}: run `happy-server migrate`")
 
 
 async def prepare(url: str) -> None:
@@ -85,7 +85,9 @@ async def verify(url: str) -> None:
         try:
             migrate.check(connection)
         except CommandError as error:
-            raise StartupError(f"the database {address.place} differs from schema {HEAD}: {error}") from error
+            raise StartupError(
+                f"the database {address.display} differs from schema {HEAD}: {error}"
+            ) from error
 
     with explained(address):
         connection = await _connect(address)
@@ -98,7 +100,7 @@ async def verify(url: str) -> None:
 
 def _too_new(address: Address, revision: str) -> StartupError:
     return StartupError(
-        f"the database {address.place} has schema {revision}, and this version knows none after {HEAD}:"
+        f"the database {address.display} has schema {revision}, and this version knows none after {HEAD}:"
         " start the newer happy-server that wrote it"
     )
 
@@ -146,7 +148,7 @@ def _adopt(connection: "Connection", address: Address) -> None:
         adoption.check(found, _expected(connection))
     except adoption.SchemaMismatch as error:
         raise adoption.SchemaMismatch(
-            f"the database {address.place} is none of this protocol ({error}): choose another database"
+            f"the database {address.display} is none of this protocol ({error}): choose another database"
         ) from None
     adoption.complete(connection, schema)
     migrate.stamp(connection, BASE)
@@ -204,7 +206,7 @@ async def _connect(address: Address) -> Any:
 
 @contextmanager
 def explained(address: Address) -> Iterator[None]:
-    """Whatever goes wrong, in one line that says where."""
+    """Turn any error into a StartupError of one line, with the address and a remedy."""
     try:
         yield
     except StartupError:
@@ -221,8 +223,8 @@ def explained(address: Address) -> Iterator[None]:
 def _explanation(error: BaseException, address: Address) -> str:
     if isinstance(error, asyncpg.InsufficientPrivilegeError):
         return (
-            f"no right to change the database {address.place} ({error}):"
+            f"no right to change the database {address.display} ({error}):"
             " run `happy-server migrate` once, with the user that owns the tables in DATABASE_URL"
         )
-    told = str(error) or "no answer"
-    return f"cannot use the database {address.place}: {told}{remedy(error)}"
+    reason = str(error) or "no answer"
+    return f"cannot use the database {address.display}: {reason}{remedy(error)}"

@@ -1,4 +1,4 @@
-"""The store on PostgreSQL: raw asyncpg, serialization retries, one statement for all appends that wait."""
+"""The store on PostgreSQL: raw asyncpg, serialization retries, group commit of appends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Mapping, Sequence
@@ -7,12 +7,12 @@ from typing import Any, Generic, TypeVar
 
 import asyncpg
 
-from happy.adapters.full.postgres import dsn as address
+from happy.adapters.full.postgres import dsn
 from happy.adapters.full.postgres.append import Job, Outcome, append_all
 from happy.adapters.full.postgres.append_queue import AppendQueue
 from happy.adapters.full.postgres.errors import (
     CANNOT_WRITE,
-    GIVE_UP_SECONDS,
+    ROLLBACK_SECONDS,
     in_doubt,
     is_out_of_connections,
     map_errors,
@@ -33,14 +33,14 @@ RETRY_PAUSES = (0.1, 0.2, 0.3)
 
 DRAIN_SECONDS = 2.0
 RETRYABLE = (asyncpg.SerializationError, asyncpg.DeadlockDetectedError)
-REFUSED_PAUSE = 0.02
-"""Seconds until PostgreSQL is asked again for a connection that it did not have."""
+ACQUIRE_RETRY_PAUSE = 0.02
+"""Seconds between attempts when PostgreSQL has no connection left."""
 
 READ_ONLY = """
 SELECT current_setting('transaction_read_only') = 'on' FROM (SELECT 1) AS answer
   LEFT JOIN (SELECT 1 FROM "Account" WHERE id = '') AS nobody ON TRUE
 """
-"""Whether it is a standby, or was made read-only; and our tables can be read."""
+"""Whether it is a standby, or was made read-only. Fails if our tables cannot be read."""
 
 Row = TypeVar("Row")
 T = TypeVar("T")
@@ -49,40 +49,40 @@ T = TypeVar("T")
 class PostgresExecutor:
     def __init__(self, connection: Any) -> None:
         self._connection = connection
-        self.asking = False
+        self.is_running = False
 
     async def one(self, statement: Statement[Row], **values: Any) -> Row | None:
         rows = await self.all(statement, **values)
         return rows[0] if rows else None
 
     async def all(self, statement: Statement[Row], **values: Any) -> list[Row]:
-        return statement.rows(await self._ask(self._connection.fetch, statement, values))
+        return statement.rows(await self._execute(self._connection.fetch, statement, values))
 
     async def listed(self, listing: Listing[Row], **values: Any) -> list[Row | Large]:
-        return listing.rows(await self._ask(self._connection.fetch, listing.statement, values))
+        return listing.rows(await self._execute(self._connection.fetch, listing.statement, values))
 
     async def execute(self, statement: Statement[Any], **values: Any) -> None:
-        await self._ask(self._connection.execute, statement, values)
+        await self._execute(self._connection.execute, statement, values)
 
     async def execute_many(self, statement: Statement[Any], rows: Sequence[Mapping[str, Any]]) -> None:
         compiled = statement.compiled("postgresql")
         values = [[row[name] for name in compiled.parameters] for row in rows]
-        self.asking = True
+        self.is_running = True
         await self._connection.executemany(compiled.sql, values)
-        self.asking = False
+        self.is_running = False
 
-    async def _ask(
+    async def _execute(
         self, how: Callable[..., Awaitable[Any]], statement: Statement[Any], values: Mapping[str, Any]
     ) -> Any:
         compiled = statement.compiled("postgresql")
-        self.asking = True
+        self.is_running = True
         answer = await how(compiled.sql, *[values[name] for name in compiled.parameters])
-        self.asking = False
+        self.is_running = False
         return answer
 
 
 class TransactionGuard(Generic[T]):
-    """Awaits a body that may await nothing but its transaction, or it would keep a connection for long."""
+    """Runs a unit of work that may await only its statements: anything else would occupy a connection."""
 
     def __init__(self, body: Body[T], executor: PostgresExecutor) -> None:
         self._body = body
@@ -92,10 +92,10 @@ class TransactionGuard(Generic[T]):
         work = self._body(SqlTransaction(self._executor)).__await__()
         try:
             waiting_for = next(work)
-            while self._executor.asking:
+            while self._executor.is_running:
                 try:
                     answer = yield waiting_for
-                except BaseException as error:  # noqa: BLE001 - it belongs to the body
+                except BaseException as error:  # noqa: BLE001 - it is thrown into the body
                     waiting_for = work.throw(error)
                 else:
                     waiting_for = work.send(answer)
@@ -108,12 +108,12 @@ class TransactionGuard(Generic[T]):
 
 class PostgresStore:
     batch_seconds = 0.03
-    """Nobody waits for it; short enough to take little time from other statements and to stop soon."""
+    """Time in s of one batch of background work: short, so that other statements are not delayed."""
 
     def __init__(self, pool: asyncpg.Pool, settings: PoolSettings) -> None:
         self._pool = pool
         self._settings = settings
-        self._asking = 0
+        self._borrowed = 0
         self.writes = Writes(pool)
         self.messages = PostgresMessageLog(self)
 
@@ -137,7 +137,7 @@ class PostgresStore:
         return await self.commit(lambda connection: TransactionGuard(body, PostgresExecutor(connection)))
 
     async def commit(self, work: Callable[[Any], Awaitable[T]]) -> T:
-        """Do `work` in a transaction. Raises Uncertain when the end of it was not heard."""
+        """Run `work` in a transaction. Raises CommitInDoubt when the outcome of the commit is unknown."""
         done: list[T] = []
         try:
             async with self.connection() as connection, transaction(connection):
@@ -150,15 +150,15 @@ class PostgresStore:
         return done[0]
 
     async def drain(self) -> None:
-        """Let those finish who asked before the end."""
+        """Wait for queued appends and running work, up to DRAIN_SECONDS."""
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_SECONDS):
                 await self.messages.drain()
-                while self._asking:  # noqa: ASYNC110 - once in a life, and rarely
+                while self._borrowed:  # noqa: ASYNC110 - once in a life, and rarely
                     await asyncio.sleep(DRAIN_SECONDS / 200)
 
     async def ping(self) -> None:
-        """Raises Unavailable for a database that can only be read, too."""
+        """Raises Unavailable, also for a database that is read-only or full."""
         async with self.connection() as connection:
             if await connection.fetchval(READ_ONLY):
                 await self.writes.refused()
@@ -167,10 +167,10 @@ class PostgresStore:
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Any]:
-        """One of the pool. Raises Unavailable at once when too many callers wait already."""
-        if self._asking >= self._settings.largest + self._settings.waiting:
+        """A connection of the pool. Raises Unavailable: at once when too many wait, or after a timeout."""
+        if self._borrowed >= self._settings.largest + self._settings.waiting:
             raise Unavailable("too many requests are waiting for the database")
-        self._asking += 1
+        self._borrowed += 1
         try:
             with map_errors():
                 connection = await self._acquire()
@@ -180,22 +180,22 @@ class PostgresStore:
                     await self.writes.refused(full=isinstance(error, asyncpg.DiskFullError))
                     raise
                 finally:
-                    with suppress(TimeoutError):  # it is closed then
-                        await self._pool.release(connection, timeout=GIVE_UP_SECONDS)
+                    with suppress(TimeoutError):  # after a timeout it is closed
+                        await self._pool.release(connection, timeout=ROLLBACK_SECONDS)
         finally:
-            self._asking -= 1
+            self._borrowed -= 1
 
     async def _acquire(self) -> Any:
-        """While PostgreSQL gives nobody another connection, those that are open go round."""
+        """While PostgreSQL refuses new connections, wait for one of those that are open."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._settings.acquire
         while True:
             try:
                 return await self._pool.acquire(timeout=max(deadline - loop.time(), 0))
             except asyncpg.PostgresError as error:
-                if not is_out_of_connections(error) or loop.time() + REFUSED_PAUSE > deadline:
+                if not is_out_of_connections(error) or loop.time() + ACQUIRE_RETRY_PAUSE > deadline:
                     raise Unavailable("the database gives no connection") from error
-                await asyncio.sleep(REFUSED_PAUSE)
+                await asyncio.sleep(ACQUIRE_RETRY_PAUSE)
 
 
 class PostgresMessageLog:
@@ -220,13 +220,13 @@ class PostgresMessageLog:
     async def _append(self, job: Job) -> list[Outcome]:
         """Without a transaction around it the statement is one round trip."""
         for pause in RETRY_PAUSES:
-            asked = False
+            sent = False
             try:
                 async with self._store.connection() as connection:
-                    asked = True
+                    sent = True
                     outcomes = await append_all(PostgresExecutor(connection), [job])
             except Unavailable as error:
-                if asked:
+                if sent:
                     raise in_doubt(error) from None
                 raise
             except (Conflict, *RETRYABLE):
@@ -265,10 +265,10 @@ class PostgresMessageLog:
 @asynccontextmanager
 async def open_store(url: str, settings: PoolSettings | None = None) -> AsyncIterator[PostgresStore]:
     """The store on a database whose schema is up to date. Raises Unavailable when it cannot be reached."""
-    place = address.parse(url)
-    chosen = settings or pool_settings(place)
+    address = dsn.parse(url)
+    chosen = settings or pool_settings(address)
     with map_errors():
-        pool = await open_pool(place, chosen)
+        pool = await open_pool(address, chosen)
     store = PostgresStore(pool, chosen)
     try:
         yield store

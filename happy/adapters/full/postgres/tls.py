@@ -1,4 +1,4 @@
-"""How a connection to PostgreSQL is encrypted, from the parameters of libpq and of other clients."""
+"""TLS of connections to PostgreSQL, from the parameters of libpq and of other clients."""
 
 import os
 import ssl
@@ -39,7 +39,7 @@ HOME_FILES: Final = (".pgpass", ".postgresql/root.crt", ".postgresql/root.crl", 
 
 
 class Tls(Struct, frozen=True, kw_only=True):
-    """`mode` is one of libpq's, or `no-verify`: encrypted, with whomever. None leaves it to the driver."""
+    """`mode` is one of libpq's, or `no-verify`: encrypted without verification. None: the driver decides."""
 
     mode: str | None = None
     files: dict[str, str] = {}
@@ -160,7 +160,7 @@ def _load_identity(context: ssl.SSLContext, path: str, password: Secret | None) 
 
 
 def hide_unreadable_home() -> None:
-    """A home that cannot be read is none: the driver looks for files there and fails where it may not."""
+    """Hide a home directory that cannot be read: the driver would look for files there and fail."""
     for name in HOME_FILES:
         try:
             with (Path.home() / name).open("rb"):

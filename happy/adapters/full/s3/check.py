@@ -17,10 +17,10 @@ from happy.adapters.full.s3.client import (
     authority_of,
     code_of,
     endpoint_of,
+    one_line,
     open_client,
     public_endpoint_of,
     takes_host_style,
-    told,
 )
 from happy.adapters.full.s3.uploads import delete, form, signed_put
 from happy.domain.errors import StartupError
@@ -60,7 +60,7 @@ class Store(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_checked(settings: S3) -> AsyncIterator[Store]:
-    """A store whose bucket is there for us, and what was found out about it. Raises StartupError."""
+    """A store whose bucket is usable, with the styles and uploads it supports. Raises StartupError."""
     endpoint, public = endpoint_of(settings), public_endpoint_of(settings)
     async with AsyncExitStack() as stack:
         try:
@@ -68,7 +68,9 @@ async def open_checked(settings: S3) -> AsyncIterator[Store]:
                 client, style = await _addressed(stack, settings, endpoint)
                 uploads = await _try(client, settings)
         except (BotoCoreError, ClientError, aiohttp.ClientError, OSError) as error:
-            raise StartupError(f"cannot use the object store {endpoint}: {told(error, settings)}") from None
+            raise StartupError(
+                f"cannot use the object store {endpoint}: {one_line(error, settings)}"
+            ) from None
         log.info(
             "object store checked",
             extra={"endpoint": endpoint, "bucket": settings.bucket, "addressing": style, "uploads": uploads},
@@ -102,19 +104,19 @@ async def _addressed(stack: AsyncExitStack, settings: S3, endpoint: str) -> tupl
 
 
 async def _look(client: Any, settings: S3, endpoint: str) -> Problem | None:
-    """Listing is one of the rights that are needed, and unlike HEAD it is told why it is refused."""
+    """List the bucket: a right that is needed, and unlike HEAD the refusal has a reason."""
     try:
         await client.list_objects_v2(Bucket=settings.bucket, Prefix="sessions/", MaxKeys=1)
     except ClientError as error:
         return _problem(error, settings, endpoint)
     except BotoCoreError as error:
-        line = told(error, settings)
+        line = one_line(error, settings)
         return Problem(f"cannot reach the object store {endpoint} (S3_HOST): {line}{_trust(line)}")
     return None
 
 
 def _problem(error: ClientError, settings: S3, endpoint: str) -> Problem:
-    code, line, bucket = code_of(error), told(error, settings), settings.bucket
+    code, line, bucket = code_of(error), one_line(error, settings), settings.bucket
     denied = f"S3_ACCESS_KEY and S3_SECRET_KEY give no access to the bucket {bucket!r} of {endpoint}: "
     if code in MISSING:
         return Problem(f"S3_BUCKET: the object store {endpoint} has no bucket {bucket!r}: create it")
@@ -180,7 +182,7 @@ async def _upload(http: aiohttp.ClientSession, client: Any, settings: S3, key: s
         return "PUT"
     if status == FORBIDDEN:
         raise _denied(settings, "write")
-    line = told(ValueError(reason[:200]), settings)
+    line = one_line(ValueError(reason[:200]), settings)
     raise StartupError(f"the object store takes uploads neither by POST nor by PUT: {status} {line}")
 
 

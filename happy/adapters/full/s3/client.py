@@ -1,4 +1,4 @@
-"""Connections to an object store, with nothing of the surroundings' AWS configuration."""
+"""Clients of an S3 object store, which ignore AWS configuration of the environment and of files."""
 
 import base64
 import hashlib
@@ -29,12 +29,12 @@ CONNECTIONS = 32
 log = logging.getLogger(__name__)
 Style = Literal["path", "host"]
 
-# Files and profiles that belong to whoever runs other programs here.
-SURROUNDINGS: Final = ("config_file", "credentials_file", "profile", "ca_bundle", "data_path")
+# Files and profiles of other programs on this machine, which must not be read.
+IGNORED_CONFIGURATION: Final = ("config_file", "credentials_file", "profile", "ca_bundle", "data_path")
 
 
 def endpoint_of(settings: S3) -> str:
-    """Where this server reaches the store. Consoles show addresses with a scheme and the bucket in them."""
+    """The endpoint for this server. S3_HOST may contain a scheme and the bucket, as consoles show it."""
     given = settings.host if "://" in settings.host else f"//{settings.host}"
     try:
         parts = urlsplit(given)
@@ -50,7 +50,7 @@ def endpoint_of(settings: S3) -> str:
 
 
 def public_endpoint_of(settings: S3) -> str | None:
-    """Where clients reach it, if that is another address."""
+    """The endpoint for clients, if it is another one. Raises StartupError."""
     for name, address in (
         ("HAPPY_S3_PUBLIC_ENDPOINT", settings.public_endpoint),
         ("S3_PUBLIC_URL", settings.public_url),
@@ -63,7 +63,7 @@ def public_endpoint_of(settings: S3) -> str | None:
 
 
 def warn_of_tokens(settings: S3, server: str | None) -> None:
-    """Clients add their token to whatever begins with the server's address; a store then refuses."""
+    """Warn of an endpoint that begins with PUBLIC_URL: clients send their token there, too."""
     address = settings.public_endpoint or endpoint_of(settings)
     if server is not None and address.startswith(server):
         log.warning(
@@ -81,7 +81,7 @@ def _split(address: str, name: str) -> SplitResult:
 
 
 def takes_host_style(settings: S3, endpoint: str) -> bool:
-    """Whether the bucket can be part of the host: an IP address has no names below it."""
+    """Whether the bucket can be part of the host name: an IP address has no subdomains."""
     try:
         ipaddress.ip_address(urlsplit(endpoint).hostname or "")
     except ValueError:
@@ -91,7 +91,7 @@ def takes_host_style(settings: S3, endpoint: str) -> bool:
 
 @asynccontextmanager
 async def open_client(settings: S3, endpoint: str, style: Style = "path") -> AsyncIterator[Any]:
-    """Checksums are left out where they can be: not every store knows them. Raises StartupError."""
+    """A client without optional checksums, which some stores do not know. Raises StartupError."""
     config = AioConfig(
         signature_version="s3v4",
         s3={"addressing_style": "path" if style == "path" else "virtual"},
@@ -115,7 +115,7 @@ async def open_client(settings: S3, endpoint: str, style: Style = "path") -> Asy
     try:
         client = await opening.__aenter__()
     except (BotoCoreError, ValueError, OSError) as error:
-        raise StartupError(f"cannot use the object store {endpoint}: {told(error, settings)}") from None
+        raise StartupError(f"cannot use the object store {endpoint}: {one_line(error, settings)}") from None
     try:
         client.meta.events.register("before-sign.s3.DeleteObjects", _add_md5)
         yield client
@@ -124,7 +124,7 @@ async def open_client(settings: S3, endpoint: str, style: Style = "path") -> Asy
 
 
 def authority_of(settings: S3) -> str | None:
-    """The file of the certificates that are trusted; None: those of public authorities."""
+    """The CA file to trust; None: public authorities. Raises StartupError."""
     if settings.authority is None:
         return None
     if not is_readable(str(settings.authority)):
@@ -133,10 +133,10 @@ def authority_of(settings: S3) -> str | None:
 
 
 def _own_session() -> AioSession:
-    """Every variable of the library at its default: none from the environment, none from a file."""
+    """A session with every setting at its default: none from the environment, none from a file."""
     session = AioSession()
     defaults = {
-        name: ConstantProvider(None if name in SURROUNDINGS else usual)
+        name: ConstantProvider(None if name in IGNORED_CONFIGURATION else usual)
         for name, (_, _, usual, _) in BOTOCORE_DEFAUT_SESSION_VARIABLES.items()
     }
     session.register_component("config_store", ConfigValueStore(mapping=defaults))
@@ -147,8 +147,8 @@ def code_of(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def told(error: BaseException, settings: S3) -> str:
-    """In one line; a store may repeat the key that it does not know."""
+def one_line(error: BaseException, settings: S3) -> str:
+    """An error as one line, without the keys, which a store may repeat."""
     line = " ".join(str(error).split())
     for secret in (settings.secret_key, settings.access_key):
         line = line.replace(secret, "***")
@@ -156,13 +156,13 @@ def told(error: BaseException, settings: S3) -> str:
 
 
 def _unusable(name: str) -> StartupError:
-    """Nothing of the value is repeated: it may hold a key."""
+    """The value is not repeated: it may hold a key."""
     return StartupError(
         f"{name}: expected the host of an object store, as in s3.example.org or https://host:9000"
     )
 
 
 def _add_md5(request: Any, **_: Any) -> None:
-    """Many stores take a list of deletions only with this older kind of checksum."""
+    """Many stores accept DeleteObjects only with a Content-MD5 header."""
     digest = hashlib.md5(request.body, usedforsecurity=False).digest()
     request.headers["Content-MD5"] = base64.b64encode(digest).decode()

@@ -34,7 +34,7 @@ MISSING = frozenset({"404", "NoSuchKey", "KeyTooLongError"})
 
 @asynccontextmanager
 async def open_files(settings: S3) -> AsyncIterator["S3Files"]:
-    """A store whose bucket is there for us. Raises StartupError."""
+    """A file store on a bucket that was checked. Raises StartupError."""
     async with open_checked(settings) as store:
         yield S3Files(store, settings.bucket, settings.public_url)
 
@@ -84,7 +84,7 @@ class S3Files:
         return StoredFile(size, self._read(key, offset, end))
 
     async def delete_prefix(self, prefix: str) -> None:
-        """Raises Invalid for a prefix that names nothing: everything is never meant."""
+        """Raises Invalid for an empty prefix, which would delete everything."""
         if not prefix.strip("/"):
             raise Invalid("Invalid file key")
         pages = self._client.get_paginator("list_objects_v2").paginate(
@@ -115,7 +115,7 @@ class S3Files:
         return f"{self._base_url}/{key}"
 
     async def _read(self, key: str, offset: int, end: int) -> AsyncIterator[bytes]:
-        """The request is made for the first piece that is asked for: what nobody reads needs no closing."""
+        """Request the object with the first chunk: a file that is never read needs no closing."""
         if offset >= end:
             return
         with map_errors():
