@@ -185,7 +185,7 @@ def test_the_check_knows_every_command_of_the_scripts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "place"),
+    ("url", "display"),
     [
         ("redis://cache", "cache:6379/0"),
         ("redis://:s3cret@cache:7000/4", "cache:7000/4"),
@@ -195,10 +195,10 @@ def test_the_check_knows_every_command_of_the_scripts() -> None:
         ("unix://ada:s3cret@/run/redis.sock", "/run/redis.sock/0"),
     ],
 )
-def test_an_address_names_a_place(url: str, place: str) -> None:
+def test_the_display_of_an_address_has_no_credentials(url: str, display: str) -> None:
     address = parse(url)
 
-    assert place == address.place
+    assert display == address.display
     assert "s3cret" not in repr(address)
 
 

@@ -157,7 +157,7 @@ async def test_a_gap_larger_than_the_history_is_reported_for_exactly_that_accoun
 
 def redis_is_behind(node: Node) -> bool:
     link = node.bus._link  # type: ignore[attr-defined]
-    return bool(link._waiting or link._in_flight)
+    return bool(link._queue or link._in_flight)
 
 
 async def test_a_frame_too_large_to_keep_is_a_gap_for_who_missed_it(redis: OwnRedis, sender: Node) -> None:
@@ -288,7 +288,7 @@ async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender
 async def test_a_redis_that_falls_silent_is_noticed(
     redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_link, "ANSWER_SECONDS", 1.0)
+    monkeypatch.setattr(redis_link, "REPLY_SECONDS", 1.0)
     async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
         await asyncio.sleep(0.5)
         wire.hold()
@@ -354,7 +354,7 @@ async def test_an_event_reaches_who_subscribed_before_it_though_clocks_differ(
 async def test_frames_that_had_to_be_dropped_are_a_gap(
     redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_link, "MAX_WAITING", 3)
+    monkeypatch.setattr(redis_link, "MAX_QUEUED", 3)
     async with listener(redis.url, ACCOUNT) as node:
         redis.stop()
         await until(lambda: not sender.bus._link.up)  # type: ignore[attr-defined]

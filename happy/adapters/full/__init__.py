@@ -68,8 +68,8 @@ async def open_checked_redis(
                 await require_rights(address)
             redis = await stack.enter_async_context(open_redis(url, replica_id, retention, authority))
         except (Unavailable, RedisError, OSError) as error:
-            told = str(error) if isinstance(error, Unavailable) else redis_address.explanation(error)
-            raise StartupError(f"cannot use Redis at {address.place}: {told}") from None
+            reason = str(error) if isinstance(error, Unavailable) else redis_address.explanation(error)
+            raise StartupError(f"cannot use Redis at {address.display}: {reason}") from None
         yield redis
 
 

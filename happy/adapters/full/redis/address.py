@@ -1,4 +1,4 @@
-"""Addresses of Redis as consoles and other clients write them, in the terms of the driver."""
+"""Parses REDIS_URL, as consoles and other clients write it, into arguments of the driver."""
 
 import logging
 import re
@@ -25,7 +25,7 @@ CONNECT_SECONDS: Final = 3.0
 PORT: Final = 6379
 MAX_DATABASE: Final = 99_999
 
-# Parameters of one client or another that mean something here.
+# Query parameters of various clients that have a meaning here.
 FILES: Final = {"ssl_ca_certs": "ssl_ca_certs", "ssl_certfile": "ssl_certfile", "ssl_keyfile": "ssl_keyfile"}
 UNDERSTOOD: Final = frozenset(
     {
@@ -34,7 +34,7 @@ UNDERSTOOD: Final = frozenset(
     }
 )
 
-# The others. Only these are named in a log: an unknown name may be a piece of a password.
+# Known parameters that are ignored. Only these are logged: an unknown name may be part of a password.
 FOREIGN: Final = frozenset(
     {
         *("family", "protocol", "timeout", "socket_timeout", "socket_connect_timeout", "socket_keepalive"),
@@ -71,7 +71,7 @@ log = logging.getLogger(__name__)
 
 
 class RedisAddress(Struct, frozen=True, kw_only=True):
-    """Where Redis is: a host, or the path of a socket."""
+    """A host, or the path of a Unix socket."""
 
     host: str = "localhost"
     port: int = PORT
@@ -80,17 +80,17 @@ class RedisAddress(Struct, frozen=True, kw_only=True):
     user: str | None = None
     password: Secret | None = None
     tls: dict[str, Any] | None = None
-    """What the driver is to be told of encryption; None: there is none."""
+    """TLS arguments of the driver; None: no TLS."""
 
     ignored: str = ""
 
     @property
-    def place(self) -> str:
-        """Without credentials, for messages."""
+    def display(self) -> str:
+        """The address without credentials, for logs and errors."""
         return f"{self.path or f'{self.host}:{self.port}'}/{self.database}"
 
     def pool(self, client_name: str | None = "happy-server") -> ConnectionPool:
-        """Makes connections; none is open."""
+        """A pool that makes connections; none is open yet."""
         kind: type[AbstractConnection]
         where: dict[str, Any]
         if self.path is not None:
@@ -110,13 +110,13 @@ class RedisAddress(Struct, frozen=True, kw_only=True):
         )
 
     def warn(self) -> None:
-        """Once in a start."""
+        """Log the parameters that are ignored; called once at the start."""
         if self.ignored:
             log.warning("%s: ignored %s, which mean nothing to this server", VARIABLE, self.ignored)
 
 
 def parse(url: str, authority: Path | None = None) -> RedisAddress:
-    """`authority` is the file of the certificate that is trusted. Raises StartupError."""
+    """`authority` is the CA file to trust. Raises StartupError."""
     scheme = url.strip().partition("://")[0]
     parts = split(VARIABLE, url)
     given = parts.query
@@ -144,19 +144,19 @@ def parse(url: str, authority: Path | None = None) -> RedisAddress:
 
 
 def _is_encrypted(scheme: str, parts: UrlParts) -> bool:
-    told = (parts.query.get("tls") or parts.query.get("ssl") or "").lower()
-    return scheme == "rediss" if told not in YES | NO else told in YES
+    flag = (parts.query.get("tls") or parts.query.get("ssl") or "").lower()
+    return scheme == "rediss" if flag not in YES | NO else flag in YES
 
 
 def _tls(given: Mapping[str, str], authority: Path | None) -> dict[str, Any]:
-    """As Python's driver words it, and Go's `skip_verify`."""
+    """Accepts the parameters of redis-py, and `skip_verify` of go-redis."""
     found: dict[str, Any] = {name: given[name] for name in FILES if given.get(name)}
     if authority is not None:
         found["ssl_ca_certs"] = str(authority)
     for name, path in found.items():
         if not is_readable(path):
-            told = "HAPPY_REDIS_CA_FILE" if path == str(authority) else f"{VARIABLE}: {name}="
-            raise StartupError(f"{told} names a file that cannot be read: {path}")
+            setting = "HAPPY_REDIS_CA_FILE" if path == str(authority) else f"{VARIABLE}: {name}="
+            raise StartupError(f"{setting} names a file that cannot be read: {path}")
     checks = given.get("ssl_cert_reqs", "").lower().removeprefix("cert_")
     if checks == "none" or given.get("skip_verify", "").lower() in YES:
         return {**found, "ssl_cert_reqs": ssl.CERT_NONE, "ssl_check_hostname": False}
@@ -172,7 +172,7 @@ def _database(text: str) -> int:
 
 
 def explanation(error: BaseException) -> str:
-    """What went wrong, and what to do. Some servers repeat the command they refuse, a password with it."""
+    """The error and its remedy, in one line, without the command (and password) that some servers echo."""
     text = ECHO.sub("", " ".join(str(error).split())).rstrip(".") or "no answer"
     lower = text.lower()
-    return text + next((f": {advice}" for said, advice in REMEDIES if said in lower), "")
+    return text + next((f": {remedy}" for symptom, remedy in REMEDIES if symptom in lower), "")

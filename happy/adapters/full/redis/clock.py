@@ -7,12 +7,12 @@ SAMPLES = 3
 
 
 async def clock_difference(ask: Ask) -> int:
-    """In ms, by the answer that took the least time: it is off by half of that time at most."""
+    """In ms, by the reply with the shortest round trip: the error is half of that at most."""
     samples = []
     for _ in range(SAMPLES):
         before = steady_time()
         seconds, micros = await ask("TIME")
         after = steady_time()
-        told = int(seconds) * 1000 + int(micros) / 1000
-        samples.append((after - before, told - (before + after) * 500))
+        redis_ms = int(seconds) * 1000 + int(micros) / 1000
+        samples.append((after - before, redis_ms - (before + after) * 500))
     return round(min(samples)[1])

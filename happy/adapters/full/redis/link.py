@@ -1,6 +1,6 @@
-"""The two connections to Redis: commands in their order, answers, and what is published to this node.
+"""The two connections to Redis: pipelined commands with their replies, and subscriptions.
 
-Commands that must not be lost wait through an outage and are sent again, in order, when Redis is back.
+Commands that must not be lost are queued through an outage and sent again, in order, after reconnecting.
 """
 
 import asyncio
@@ -22,15 +22,15 @@ from happy.adapters.full.redis.wire import Broken, Entry, Part, fail, pack, put
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
 
-ANSWER_SECONDS = 4.0
-"""How long Redis may be silent before the connections count as broken."""
+REPLY_SECONDS = 4.0
+"""Timeout of a ping, in s: after it both connections are closed and opened again."""
 
 TICK_SECONDS = 1.0
-PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0)
+RECONNECT_PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0)
 RECENT_SECONDS = 5.0
-"""How long what Redis has confirmed may be sent again, should Redis lose its memory just then."""
+"""How long confirmed commands are kept, in s, to be repeated if Redis restarts without them."""
 
-MAX_WAITING = 50_000
+MAX_QUEUED = 50_000
 MAX_BYTES = 64 * 1024 * 1024
 BATCH = 512
 
@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 
 
 class RedisLink:
-    """`restore` runs whenever Redis is there again, before anything that waits is sent.
+    """`restore` runs after every connect, before queued commands are sent.
 
-    It says whether Redis may have forgotten what it confirmed last.
+    It returns whether Redis may have lost what it confirmed last.
     """
 
     def __init__(self, url: str, authority: Path | None = None) -> None:
@@ -54,85 +54,86 @@ class RedisLink:
         self.up = False
         self.broke_at = steady_time()
         self.breaks = 0
-        self._waiting: deque[Entry] = deque()
-        self._waiting_bytes = 0
-        self._first: deque[Entry] = deque()
+        self._queue: deque[Entry] = deque()
+        self._queued_bytes = 0
+        self._priority_queue: deque[Entry] = deque()
         self._in_flight: deque[Entry] = deque()
         self._recent: deque[Entry] = deque()
         self._dropped: set[str] = set()
         self._work = asyncio.Event()
         self._closing = False
 
-    # For everybody
+    # Commands
 
     @property
     def lag(self) -> float:
-        """How long, in s, the oldest command has not been confirmed; while Redis is away, how long it is."""
+        """The age of the oldest unconfirmed command, in s; during an outage, the time since it began."""
         if not self.up:
             return steady_time() - self.broke_at
         now = time.monotonic()
-        return now - min([queue[0].since for queue in (self._in_flight, self._waiting) if queue], default=now)
+        return now - min([queue[0].since for queue in (self._in_flight, self._queue) if queue], default=now)
 
     def send(self, *parts: Part) -> None:
-        """Sent in order, through outages too. Past the bounds of memory the oldest are dropped, and told."""
+        """Queue a command, in order, through outages. Past MAX_QUEUED or MAX_BYTES the oldest are dropped."""
         self.send_packed(pack(parts))
 
     def send_packed(
         self, command: bytes, *, subject: str | None = None, again: Callable[[], bytes] | None = None
     ) -> None:
-        """The same for a command as it travels.
+        """The same for a packed command.
 
-        `again` is what to send instead if Redis may have forgotten the command right after it confirmed it.
+        `again` makes the command to send if Redis may have lost this one right after confirming it;
+        `on_drop` is called with `subject` if the command is dropped.
         """
-        self._waiting.append(entry := Entry(command, subject=subject, again=again))
-        self._waiting_bytes += len(entry.packed)
-        while len(self._waiting) > MAX_WAITING or self._waiting_bytes > MAX_BYTES:
-            self._drop(self._waiting.popleft())
+        self._queue.append(entry := Entry(command, subject=subject, again=again))
+        self._queued_bytes += len(entry.packed)
+        while len(self._queue) > MAX_QUEUED or self._queued_bytes > MAX_BYTES:
+            self._drop(self._queue.popleft())
         self._work.set()
 
     async def ask(self, *parts: Part) -> Any:
-        """The answer, after everything sent before. Raises Unavailable when Redis is or goes away."""
+        """The reply, after everything sent before. Raises Unavailable while Redis is out of reach."""
         if not self.up:
             raise Unavailable("Redis did not answer")
-        return await self._ask(self._waiting, parts)
+        return await self._ask(self._queue, parts)
 
     async def ask_first(self, *parts: Part) -> Any:
-        """The same for `restore`, ahead of everything that waits."""
-        return await self._ask(self._first, parts)
+        """The same for `restore` and `tick`, ahead of all queued commands."""
+        return await self._ask(self._priority_queue, parts)
 
     async def _ask(self, queue: deque[Entry], parts: tuple[Part, ...]) -> Any:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         entry = Entry(pack(parts), done)
         queue.append(entry)
-        if queue is self._waiting:
-            self._waiting_bytes += len(entry.packed)
+        if queue is self._queue:
+            self._queued_bytes += len(entry.packed)
         self._work.set()
         return await done
 
     def _drop(self, entry: Entry) -> None:
-        self._waiting_bytes -= len(entry.packed)
+        self._queued_bytes -= len(entry.packed)
         if entry.done is not None:
             fail(entry.done)
         elif entry.subject is not None:
             self._dropped.add(entry.subject)
 
-    # One life of the connections
+    # Connecting
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
-        """Connect, and stay connected. Raises Unavailable when the first attempt fails."""
+        """Connect, and reconnect after outages. Raises Unavailable when the first attempt fails."""
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
-        living = loop.create_task(self._live(ready))
+        reconnecting = loop.create_task(self._reconnect(ready))
         try:
             await ready
             yield
             await self._flush()
         finally:
             self._closing = True
-            living.cancel()
+            reconnecting.cancel()
             with suppress(asyncio.CancelledError):
-                await living
+                await reconnecting
             await self._pool.disconnect()
 
     async def _flush(self) -> None:
@@ -140,7 +141,7 @@ class RedisLink:
             async with asyncio.timeout(1):
                 await self.ask("PING")
 
-    async def _live(self, ready: "asyncio.Future[None]") -> None:
+    async def _reconnect(self, ready: "asyncio.Future[None]") -> None:
         failures = 0
         while True:
             error: BaseException = Broken()
@@ -158,10 +159,10 @@ class RedisLink:
                 ready.set_exception(Unavailable(explanation(error)))
                 return
             refused = isinstance(error, ResponseError)
-            failures = len(PAUSES) if refused else 0 if was_up else failures + 1
+            failures = len(RECONNECT_PAUSES) if refused else 0 if was_up else failures + 1
             if was_up:
                 log.warning("Redis is out of reach: %s", explanation(error))
-            await asyncio.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+            await asyncio.sleep(RECONNECT_PAUSES[min(failures, len(RECONNECT_PAUSES) - 1)])
 
     async def _session(self, ready: "asyncio.Future[None]") -> None:
         make: Callable[[], AbstractConnection] = self._pool.make_connection
@@ -190,28 +191,28 @@ class RedisLink:
                     await connection.disconnect(nowait=True)
 
     def _down(self) -> bool:
-        """Keep what must be sent again, give up what somebody waits for. True if it was up."""
+        """Queue unconfirmed commands again, and fail those whose caller awaits a reply. True if it was up."""
         was_up, self.up = self.up, False
         if was_up:
             self.broke_at = steady_time()
             self.breaks += 1
         kept = [entry for entry in self._in_flight if entry.done is None]
-        for entry in [*self._in_flight, *self._first, *self._waiting]:
+        for entry in [*self._in_flight, *self._priority_queue, *self._queue]:
             if entry.done is not None:
                 fail(entry.done)
-        kept += [entry for entry in self._waiting if entry.done is None]
+        kept += [entry for entry in self._queue if entry.done is None]
         self.subscriptions.down()
         self._in_flight.clear()
-        self._first.clear()
-        self._waiting = deque(kept)
-        self._waiting_bytes = sum(len(entry.packed) for entry in kept)
+        self._priority_queue.clear()
+        self._queue = deque(kept)
+        self._queued_bytes = sum(len(entry.packed) for entry in kept)
         return was_up
 
     def _send_recent_again(self) -> None:
         for entry in reversed(self._recent):
-            assert entry.again is not None, "only what can be sent again is remembered"
-            self._waiting.appendleft(fresh := Entry(entry.again(), subject=entry.subject, again=entry.again))
-            self._waiting_bytes += len(fresh.packed)
+            assert entry.again is not None, "only commands that can be repeated are remembered"
+            self._queue.appendleft(fresh := Entry(entry.again(), subject=entry.subject, again=entry.again))
+            self._queued_bytes += len(fresh.packed)
         self._recent.clear()
 
     def _report_dropped(self) -> None:
@@ -219,7 +220,7 @@ class RedisLink:
         for subject in dropped:
             self.on_drop(subject)
 
-    # Commands
+    # Pipelining
 
     async def _write(self, connection: AbstractConnection) -> None:
         while True:
@@ -230,55 +231,55 @@ class RedisLink:
                 await put(connection, b"".join([entry.packed for entry in batch]))
 
     def _next_batch(self) -> list[Entry]:
-        if self._first:
-            batch = list(self._first)
-            self._first.clear()
+        if self._priority_queue:
+            batch = list(self._priority_queue)
+            self._priority_queue.clear()
             return batch
         if not self.up:
             return []
-        batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
-        self._waiting_bytes -= sum(len(entry.packed) for entry in batch)
+        batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+        self._queued_bytes -= sum(len(entry.packed) for entry in batch)
         return batch
 
     async def _read(self, connection: AbstractConnection) -> None:
         while True:
             try:
-                answer = await connection.read_response(disable_decoding=True, timeout=math.inf)
+                reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
             except ResponseError as error:
-                answer = error
-            self._settle(self._in_flight[0], answer)
+                reply = error
+            self._complete(self._in_flight[0], reply)
             self._in_flight.popleft()
 
-    def _settle(self, entry: Entry, answer: Any) -> None:
+    def _complete(self, entry: Entry, reply: Any) -> None:
         if entry.done is not None:
             if entry.done.done():
                 return
-            if isinstance(answer, ResponseError):
-                entry.done.set_exception(answer)
+            if isinstance(reply, ResponseError):
+                entry.done.set_exception(reply)
             else:
-                entry.done.set_result(answer)
-        elif isinstance(answer, ResponseError):  # out of memory, read-only after a fail-over: begin anew
-            raise answer
+                entry.done.set_result(reply)
+        elif isinstance(reply, ResponseError):  # out of memory, or read-only after a failover: reconnect
+            raise reply
         elif entry.again is not None:
             self._remember(entry)
 
     def _remember(self, entry: Entry) -> None:
         entry.since = now = time.monotonic()
         self._recent.append(entry)
-        while self._recent[0].since < now - RECENT_SECONDS or len(self._recent) > MAX_WAITING:
+        while self._recent[0].since < now - RECENT_SECONDS or len(self._recent) > MAX_QUEUED:
             self._recent.popleft()
 
     async def _watch(self) -> None:
-        """Ask for a sign of life on both connections; a broken one may not say so by itself."""
+        """Ping on both connections: a broken one may never report an error by itself."""
         self.subscriptions.ponged = time.monotonic()
         while True:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(REPLY_SECONDS):
                 await self.ask_first("PING")
                 if self.up:
                     await self.tick()
             self.subscriptions.ping()
             await asyncio.sleep(TICK_SECONDS)
-            if time.monotonic() - self.subscriptions.ponged > ANSWER_SECONDS + TICK_SECONDS:
+            if time.monotonic() - self.subscriptions.ponged > REPLY_SECONDS + TICK_SECONDS:
                 raise Broken("Redis does not answer")
 
 

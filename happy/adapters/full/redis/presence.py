@@ -1,4 +1,4 @@
-"""Who holds which name, in Redis: claims of connections, valid while their node is alive."""
+"""Presence in Redis: claims of connections on names, valid while the lease of their replica is."""
 
 import time
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from happy.domain.values import AccountId, ConnectionId, ReplicaId
 
 LEASE_SECONDS = 10
 CLAIM_SECONDS = 3600
-"""Claims are renewed much more often; this removes what a dead node left behind."""
+"""Expiry of claims, which are renewed much more often: it removes what a dead replica left behind."""
 
 RENEW_SECONDS = 900
-NODE_LENGTH = 16
+REPLICA_ID_LENGTH = 16
 Claims = dict[str, dict[str, str]]
 
 
 class RedisPresence:
-    """Claims are remembered here as well, and made again when Redis has lost them."""
+    """Implements `Presence`. Claims are kept in memory as well, and made again when Redis has lost them."""
 
     def __init__(self, link: RedisLink, replica_id: ReplicaId) -> None:
-        assert len(replica_id) == NODE_LENGTH, "the script of Redis takes it apart by its length"
+        assert len(replica_id) == REPLICA_ID_LENGTH, "the Lua script splits members by this length"
         self._link = link
-        self._node_id = replica_id
+        self._replica_id = replica_id
         self._prefix = link.prefix
         self._holders = b""
         self._mine: Claims = {}
@@ -36,7 +36,7 @@ class RedisPresence:
 
     async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
         key = self._claim(account_id, name, holder)
-        with suppress(Unavailable):  # it is made as soon as Redis is there again
+        with suppress(Unavailable):  # it is queued, and made as soon as Redis is connected
             await self._link.ask("EXPIRE", key, CLAIM_SECONDS)
 
     def claim_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
@@ -72,12 +72,12 @@ class RedisPresence:
         return key in self._mine or bool(await self._found(key))
 
     async def _found(self, key: str) -> Any:
-        """Claims of live nodes and their values in turns."""
+        """Claims of live replicas, as members and values in turns."""
         prefixes = (f"{self._prefix}node:", f"{self._prefix}m:")
         return await self._link.ask("EVALSHA", self._holders, 1, key, *prefixes)
 
     async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
-        """While Redis is away: those of this node."""
+        """While Redis is out of reach: those of this replica."""
         key = self._key(account_id, name)
         try:
             flat = await self._found(key)
@@ -91,29 +91,29 @@ class RedisPresence:
         return [_holder(member, value) for member, value in newest_first]
 
     async def is_alive(self, replica_id: ReplicaId, channel: str) -> bool:
-        if replica_id == self._node_id:
+        if replica_id == self._replica_id:
             return True
         _, listeners = await self._link.ask("PUBSUB", "NUMSUB", channel)
         return bool(listeners) and bool(await self._link.ask("EXISTS", f"{self._prefix}node:{replica_id}"))
 
     async def restore(self) -> None:
-        """Say that this node is alive, and make its claims again."""
+        """Renew the lease of this replica, and make its claims again."""
         self._holders = await self._link.ask_first("SCRIPT", "LOAD", HOLDERS)
         await self._lease()
         self._claim_all()
 
     async def tick(self) -> None:
-        """Renew what would lapse; a lease that has lapsed may have cost this node its claims."""
+        """Renew the lease; if it had expired, other replicas may have deleted the claims: make them again."""
         if not await self._lease() or time.monotonic() - self._renewed > RENEW_SECONDS:
             self._claim_all()
 
     async def leave(self) -> None:
-        """This node ends; nobody has to wait for its lease to lapse."""
-        self._link.send("DEL", f"{self._prefix}node:{self._node_id}")
+        """End the lease at once instead of letting it expire."""
+        self._link.send("DEL", f"{self._prefix}node:{self._replica_id}")
 
     async def _lease(self) -> bool:
         """Whether the lease was still valid."""
-        key = f"{self._prefix}node:{self._node_id}"
+        key = f"{self._prefix}node:{self._replica_id}"
         return await self._link.ask_first("SET", key, "1", "EX", LEASE_SECONDS, "GET") is not None
 
     def _claim_all(self) -> None:
@@ -132,7 +132,7 @@ def _member(holder: Holder) -> str:
 
 
 def _holder(member: str, value: str) -> Holder:
-    replica_id, connection_id = member[:NODE_LENGTH], member[NODE_LENGTH:]
+    replica_id, connection_id = member[:REPLICA_ID_LENGTH], member[REPLICA_ID_LENGTH:]
     return Holder(ReplicaId(replica_id), ConnectionId(connection_id), int(value.partition(":")[0]))
 
 

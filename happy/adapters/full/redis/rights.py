@@ -1,4 +1,4 @@
-"""What the user of Redis has to be allowed, tried out at the start: a missing right would show much later."""
+"""Checks at the start that the ACL of the Redis user allows every command, key and channel in use."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATTERN: Final = "happy:*"
 
 
 def _commands(prefix: str) -> tuple[tuple[Part, ...], ...]:
-    """Every command that is used, those of the scripts too, on keys that nobody else uses."""
+    """Every command in use, those of the scripts too, on keys of their own."""
     text, table, ranks, stream, channel = (f"{prefix}rights:{kind}" for kind in ("t", "h", "z", "x", "c"))
     return (
         *(("PING",), ("CLIENT", "SETNAME", "happy-server"), ("INFO", "server"), ("TIME",)),
@@ -40,7 +40,7 @@ def _commands(prefix: str) -> tuple[tuple[Part, ...], ...]:
 
 
 async def require_rights(address: RedisAddress) -> None:
-    """Raises StartupError that names all rights that are missing, and what the driver raises."""
+    """Raises StartupError that names all missing rights, and errors of the driver."""
     make: Callable[[], AbstractConnection] = address.pool(client_name=None).make_connection
     connection = make()
     commands = _commands(f"happy:{address.database}:")
@@ -54,13 +54,13 @@ async def require_rights(address: RedisAddress) -> None:
     if missing:
         user = address.user or "default"
         raise StartupError(
-            f"Redis at {address.place} denies its user {user} what this server needs:"
+            f"Redis at {address.display} denies its user {user} what this server needs:"
             f" ACL SETUSER {user} {' '.join(missing)}"
         )
 
 
 async def _refusal(connection: AbstractConnection) -> str:
-    """What Redis says against a command; empty if it has none, or one that is not about rights."""
+    """The error reply to a command if it is about rights, in lower case; otherwise empty."""
     try:
         await connection.read_response(disable_decoding=True)
     except ResponseError as error:
@@ -70,7 +70,7 @@ async def _refusal(connection: AbstractConnection) -> str:
 
 
 def _missing(refused: list[tuple[tuple[Part, ...], str]]) -> list[str]:
-    """Rules of an access list, each once."""
+    """The missing ACL rules, each once."""
     found: dict[str, Any] = {}
     for command, text in refused:
         if "channel" in text:

@@ -1,10 +1,10 @@
-"""What Redis does by itself, in one step that no other command can come between."""
+"""Lua scripts: steps that Redis does atomically. Field names are shared with other versions: keep them."""
 
 from typing import Final
 
 PUBLISH: Final = """
 local state, history, quiet, sizes = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local channel, account, frame = ARGV[1], ARGV[2], ARGV[3]
+local channel, account, envelope = ARGV[1], ARGV[2], ARGV[3]
 local most, limit, total = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6])
 local number, before_this = ARGV[10], redis.call('SET', KEYS[5], ARGV[10], 'PX', ARGV[8], 'GET')
 if before_this and tonumber(before_this) >= tonumber(number) then
@@ -15,18 +15,18 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
-local place, before = redis.call('HINCRBY', state, 'place', 1), 0
-if place == 1 then
-  place = time[1] * 1000000 + time[2]
-  redis.call('HSET', state, 'place', string.format('%.0f', place))
+local offset, before = redis.call('HINCRBY', state, 'place', 1), 0
+if offset == 1 then
+  offset = time[1] * 1000000 + time[2]
+  redis.call('HSET', state, 'place', string.format('%.0f', offset))
   redis.call('DEL', history)
 else
-  before = place - 1
+  before = offset - 1
 end
-local name = string.format('%.0f', place)
+local name = string.format('%.0f', offset)
 before = string.format('%.0f', before)
 
-local kept = frame
+local kept = envelope
 if #kept > limit then kept = '' end
 local size = #kept + 150
 local bytes = redis.call('HINCRBY', state, 'bytes', size)
@@ -56,15 +56,15 @@ while longest[1] ~= account and (sum > total or tonumber(longest[2]) < now - ARG
   redis.call('ZREM', quiet, longest[1])
   longest = redis.call('ZRANGE', quiet, 0, 0, 'WITHSCORES')
 end
-return redis.call('PUBLISH', channel, name .. ' ' .. before .. ' ' .. frame)
+return redis.call('PUBLISH', channel, name .. ' ' .. before .. ' ' .. envelope)
 """
-"""Give a frame its place, keep it for a while unless it is too large, and publish it.
+"""Give an envelope its offset, keep it for a while unless it is too large, and publish it.
 
-Arguments: channel, account, frame; bounds of the history in frames, in bytes, and in bytes of all accounts;
-how long it and the last place live in ms; how keys of histories begin; the number of the frame. One that its
-node published before is not published again. When the total is reached, the history of the account that has
-been quiet for longest goes. The first place, and the one after a long silence, is the time in microseconds:
-higher than all before.
+Arguments: channel, account, envelope; bounds of the history in envelopes, in bytes, and in bytes of all
+accounts; how long it and the last offset live in ms; the prefix of history keys; the publisher's number of
+the envelope. A number that was published before is not published again. When the total is reached, the
+history of the account that has been quiet for longest is deleted. The first offset, and the one after the
+last offset has expired, is the time in microseconds: higher than all before.
 """
 
 RECOVER: Final = """
@@ -75,28 +75,29 @@ if not first[1] or top == ARGV[1] then return {top, '0', '0', {}} end
 local entries = redis.call('XRANGE', KEYS[2], '(' .. ARGV[1] .. '-0', '+')
 return {top, first[1][1], first[1][2][2], entries}
 """
-"""The last place, the first frame still there and the place before it, and all frames after a place."""
+"""The last offset, the first still kept and the one before it, and all envelopes after an offset."""
 
 HOLDERS: Final = """
 local found, all, alive = {}, redis.call('HGETALL', KEYS[1]), {}
 for i = 1, #all, 2 do
-  local node = string.sub(all[i], 1, 16)
-  if alive[node] == nil then
-    alive[node] = redis.call('EXISTS', ARGV[1] .. node)
-    if alive[node] == 1 and redis.call('PUBSUB', 'NUMSUB', ARGV[2] .. node)[2] == 0 then alive[node] = 2 end
+  local replica = string.sub(all[i], 1, 16)
+  if alive[replica] == nil then
+    alive[replica] = redis.call('EXISTS', ARGV[1] .. replica)
+    local subscribers = redis.call('PUBSUB', 'NUMSUB', ARGV[2] .. replica)[2]
+    if alive[replica] == 1 and subscribers == 0 then alive[replica] = 2 end
   end
-  if alive[node] == 1 then
+  if alive[replica] == 1 then
     found[#found + 1] = all[i]
     found[#found + 1] = all[i + 1]
-  elseif alive[node] == 0 then
+  elseif alive[replica] == 0 then
     redis.call('HDEL', KEYS[1], all[i])
   end
 end
 return found
 """
-"""The claims on one name whose nodes are alive and listen; those of nodes whose lease has lapsed are removed.
+"""The claims on one name whose replicas are alive and subscribed; claims without a lease are deleted.
 
-A node that was killed stops listening at once, long before its lease lapses.
+A replica that was killed is unsubscribed at once, long before its lease expires.
 """
 
 ALIVE: Final = """
@@ -105,15 +106,15 @@ redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', ARGV[4])
 redis.call('EXPIRE', KEYS[2], ARGV[5])
 redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', ARGV[3] - ARGV[5])
 local silent = {}
-for _, node in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
-  if node ~= ARGV[1] and redis.call('PUBSUB', 'NUMSUB', ARGV[2] .. node)[2] == 0 then
-    silent[#silent + 1] = node
+for _, replica in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+  if replica ~= ARGV[1] and redis.call('PUBSUB', 'NUMSUB', ARGV[2] .. replica)[2] == 0 then
+    silent[#silent + 1] = replica
   end
 end
 return silent
 """
-"""Say that a node is alive, drop its old marks, and name the nodes that do not listen.
+"""Record that a replica is alive, delete its old publish intents, and return replicas not subscribed.
 
-Arguments: the node, how channels of nodes begin, now and the time before which marks are old, in s, and how
-long a node that is gone is remembered.
+Arguments: the replica, the prefix of replicas' channels, now and the time before which intents are old, in s,
+and for how many s a dead replica is remembered.
 """

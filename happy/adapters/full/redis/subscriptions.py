@@ -1,4 +1,4 @@
-"""What this node subscribes to, and what arrives there."""
+"""Channels that this replica is subscribed to, on a connection of their own."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class Subscriptions:
-    """`ponged` is when Redis last answered a ping here, on the clock of `time.monotonic`."""
+    """`ponged` is when Redis last answered a ping on this connection, by `time.monotonic`."""
 
     def __init__(self) -> None:
         self.on_push: Callable[[bytes, bytes], None] = lambda _channel, _data: None
         self.ponged = 0.0
         self._awaited: dict[bytes, asyncio.Future[None]] = {}
-        self._waiting: deque[bytes] = deque()
+        self._queue: deque[bytes] = deque()
         self._work = asyncio.Event()
 
     async def subscribe(self, *channels: str) -> None:
@@ -35,7 +35,7 @@ class Subscriptions:
             future = self._awaited.get(name)
             if future is None:
                 future = self._awaited[name] = loop.create_future()
-                self._waiting.append(pack(("SUBSCRIBE", name)))
+                self._queue.append(pack(("SUBSCRIBE", name)))
             futures.append(future)
         self._work.set()
         await asyncio.gather(*futures)
@@ -47,23 +47,23 @@ class Subscriptions:
         self._command("PING")
 
     def _command(self, *parts: str) -> None:
-        self._waiting.append(pack(parts))
+        self._queue.append(pack(parts))
         self._work.set()
 
     def down(self) -> None:
-        """The connection is gone, and all that was asked on it."""
+        """The connection is lost: fail what waits for a confirmation."""
         for future in self._awaited.values():
             fail(future)
         self._awaited.clear()
-        self._waiting.clear()
+        self._queue.clear()
 
     async def write(self, connection: AbstractConnection) -> None:
         while True:
             await self._work.wait()
             self._work.clear()
-            while self._waiting:
-                batch = b"".join(self._waiting)
-                self._waiting.clear()
+            while self._queue:
+                batch = b"".join(self._queue)
+                self._queue.clear()
                 await put(connection, batch)
 
     async def read(self, connection: AbstractConnection) -> None:

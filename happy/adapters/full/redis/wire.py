@@ -1,4 +1,4 @@
-"""Commands of Redis as they travel."""
+"""Redis commands in their wire format."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ Part = str | bytes | int
 
 
 class Broken(Exception):
-    """This life of the connections has ended."""
+    """The connections have to be opened again."""
 
 
 class Entry:
-    """One command. Without a future it is sent until Redis has confirmed it."""
+    """One command. Without a future (`done`) it is repeated after outages until Redis has confirmed it."""
 
     __slots__ = ("again", "done", "packed", "since", "subject")
 
@@ -41,12 +41,12 @@ class Entry:
 
 
 def pack(parts: tuple[Part, ...]) -> bytes:
-    """A command on the wire."""
+    """A whole command."""
     return b"*%d\r\n%b" % (len(parts), pack_some(parts))
 
 
 def pack_some(parts: tuple[Part, ...]) -> bytes:
-    """Some of the parts of a command; those that are the same each time are packed once."""
+    """Some parts of a command: those that never change are packed once and reused."""
     out: list[bytes] = []
     for part in parts:
         data = part if isinstance(part, bytes) else str(part).encode()
@@ -55,7 +55,7 @@ def pack_some(parts: tuple[Part, ...]) -> bytes:
 
 
 async def put(connection: AbstractConnection, data: bytes) -> None:
-    """The library's own way reconnects behind our back, and can swallow a cancellation."""
+    """Write without the library's `send_command`, which reconnects by itself and may swallow cancellation."""
     writer = connection._writer  # noqa: SLF001
     if writer is None:
         raise Broken("Redis has closed the connection")
@@ -66,4 +66,4 @@ async def put(connection: AbstractConnection, data: bytes) -> None:
 def fail(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_exception(Unavailable("Redis did not answer"))
-        future.exception()  # whoever waited may have gone
+        future.exception()  # marks it as retrieved: the caller may have been cancelled
