@@ -16,10 +16,10 @@ from typing import NamedTuple
 from tests.client.phone import DataKey, Phone
 from tests.client.releases import Release
 from tests.client.terminal import Terminal
-from tests.client.until import until
 from tests.e2e.server import Server
 from tests.support.socket_client import SocketClient
 from tests.support.tcp_proxy import Proxy
+from tests.support.until import until
 
 PROMPTS = 2
 ARRIVAL_SECONDS = 20.0
@@ -52,7 +52,7 @@ class Conversation:
                     self.id = created["id"]
             await self.is_back(socket)
         await self.say()
-        await until(f"{self} has its first prompt", self.has_all)
+        await until(self.has_all, what=f"{self} has its first prompt")
 
     async def say(self) -> None:
         assert self._key is not None
@@ -196,8 +196,8 @@ async def interrupt(stage: Stage, scene: Scene) -> list[str]:
 async def arrive(stage: Stage) -> None:
     """Wait for what was sent; what does not come is found by `problems`."""
     for conversation in stage.conversations:
-        with suppress(AssertionError):
-            await until("everything", conversation.has_all, timeout=ARRIVAL_SECONDS)
+        with suppress(TimeoutError):
+            await until(conversation.has_all, ARRIVAL_SECONDS, "everything")
 
 
 @asynccontextmanager

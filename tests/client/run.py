@@ -21,7 +21,6 @@ from tests.client.interruptions import WHOLE, Stage, conversations, interrupt, s
 from tests.client.phone import DataKey, Phone
 from tests.client.releases import RELEASES, Release
 from tests.client.terminal import Terminal
-from tests.client.until import until
 from tests.e2e.cluster import cluster
 from tests.e2e.new_server import new_server
 from tests.e2e.server import Server, temporary_home
@@ -29,6 +28,7 @@ from tests.support.api_client import ApiClient
 from tests.support.nodejs import MISSING, node_is_there
 from tests.support.socket_client import Disconnected, SocketClient
 from tests.support.tcp_proxy import Proxy
+from tests.support.until import until
 
 
 class Play:
@@ -73,7 +73,7 @@ async def start_the_daemon(play: Play, socket: SocketClient) -> DataKey:
     await asyncio.to_thread(play.terminal.run, "daemon", "start", expect=(0, 1))
     created = await socket.next_update("new-machine", timeout=30)
     assert created["machineId"] == play.terminal.machine_id
-    await until("the machine is active", lambda: machine_is_active(play))
+    await until(lambda: machine_is_active(play), what="the machine is active")
     machine = await play.machine()
     key = play.phone.data_key(machine["dataEncryptionKey"])
     assert key.decrypt(machine["metadata"])["happyCliVersion"] == play.terminal.release.version
@@ -147,7 +147,7 @@ async def talk(play: Play, session_id: str, key: DataKey, prompt: str, *, when: 
         spoken = await play.phone.transcript(session_id, key)
         return any(re.search(rf"You said: (\[\[)?{prompt}", str(message)) for message in spoken)
 
-    await until(f"the session answers {prompt!r}", answered)
+    await until(answered, what=f"the session answers {prompt!r}")
     play.done(f"the phone sends a prompt and reads the answer {when}")
 
 
@@ -172,7 +172,7 @@ async def end_the_session(
         rows = (await play.phone.api.get("/v1/sessions"))["sessions"]
         return not next(row for row in rows if row["id"] == session_id)["active"]
 
-    await until("the session is inactive", stopped)
+    await until(stopped, what="the session is inactive")
     play.done(f"the phone ends {what}, and it is shown as stopped")
 
 

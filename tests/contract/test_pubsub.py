@@ -1,6 +1,5 @@
 """The event bus, the link between nodes, and presence. Cross-node cases run where a flavor has two nodes."""
 
-import asyncio
 import secrets
 
 import pytest
@@ -8,6 +7,7 @@ import pytest
 from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from tests.contract.flavors import Node
+from tests.support.until import until
 
 Nodes = tuple[Node, Node]
 # Others may be running these tests, on the same Redis, at the same time.
@@ -131,6 +131,7 @@ async def test_what_is_claimed_and_released_without_waiting_is_soon_seen_by_ever
 
 
 async def until_held(node: Node, name: str, *, held: bool) -> None:
-    async with asyncio.timeout(10):
-        while await node.presence.is_held(ACCOUNT, name) is not held:  # noqa: ASYNC110 - it is in Redis
-            await asyncio.sleep(0.01)
+    async def is_as_expected() -> bool:
+        return await node.presence.is_held(ACCOUNT, name) is held
+
+    await until(is_as_expected)

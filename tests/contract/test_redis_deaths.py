@@ -11,6 +11,7 @@ from happy.adapters.full.redis import link as redis_link
 from happy.domain.values import AccountId
 from tests.contract.flavors import Node, open_node
 from tests.support.redis_server import OwnRedis, Wire, own_redis
+from tests.support.until import until
 
 if TYPE_CHECKING:
     from happy.domain.stream_position import StreamPosition
@@ -40,9 +41,7 @@ async def survivor(redis: OwnRedis) -> AsyncIterator[Node]:
 
 
 async def until_gaps(node: Node, *accounts: AccountId) -> None:
-    async with asyncio.timeout(SOON):
-        while node.gaps != list(accounts):  # noqa: ASYNC110 - it looks from outside
-            await asyncio.sleep(0.02)
+    await until(lambda: node.gaps == list(accounts), SOON)
 
 
 async def begin_commit(node: Node, account: AccountId) -> None:
@@ -100,9 +99,7 @@ async def test_marks_come_back_after_redis_forgot_them(redis: OwnRedis, survivor
         await begin_commit(node, ACCOUNT)
         redis.stop()
         redis.start()
-        async with asyncio.timeout(SOON):
-            while not (up(node) and up(survivor)):  # noqa: ASYNC110 - it looks from outside
-                await asyncio.sleep(0.02)
+        await until(lambda: up(node) and up(survivor), SOON)
         await asyncio.sleep(0.3)
         survivor.gaps.clear()  # on a busy machine the node may have seemed dead meanwhile
         await wire.cut()
@@ -159,9 +156,7 @@ async def test_after_a_node_was_killed_nobody_from_before_recovers_on_any_other(
         async with Wire(redis.port) as wire, open_node(wire.url) as node:
             await begin_commit(node, ACCOUNT)
             await wire.cut()
-            async with asyncio.timeout(SOON):
-                while not (survivor.gaps and another.gaps):  # noqa: ASYNC110 - it looks from outside
-                    await asyncio.sleep(0.02)
+            await until(lambda: survivor.gaps and another.gaps, SOON)
             before, untouched = told[ACCOUNT], told[OTHER]
             assert before is not None
             assert untouched is not None

@@ -14,6 +14,7 @@ from happy.domain.errors import Unavailable
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from tests.support.redis_server import OwnRedis, own_redis
+from tests.support.until import until
 
 pytestmark = pytest.mark.services
 ACCOUNT = AccountId("account")
@@ -190,9 +191,7 @@ async def test_positions_of_a_redis_that_forgot_everything_say_nothing(
     told = await position(here)
     redis.stop()
     redis.start()
-    async with asyncio.timeout(10):
-        while here.bus.epoch == told.epoch or not here.link.up:  # noqa: ASYNC110 - it looks from outside
-            await asyncio.sleep(0.02)
+    await until(lambda: here.bus.epoch != told.epoch and here.link.up)
 
     assert await since(here, told) is None
 
@@ -214,9 +213,7 @@ async def test_without_redis_nothing_can_be_said(cluster: Cluster, redis: OwnRed
     here = await cluster.node(HERE)
     told = await position(here)
     redis.stop()
-    async with asyncio.timeout(10):
-        while here.link.up:  # noqa: ASYNC110 - it looks from outside
-            await asyncio.sleep(0.02)
+    await until(lambda: not here.link.up)
 
     with pytest.raises(Unavailable):
         await here.history.since(ACCOUNT, told, unbroken=True)

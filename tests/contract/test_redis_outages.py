@@ -1,7 +1,7 @@
 """What Redis, or the way to it, may do without anybody losing an event."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId
 from tests.contract.flavors import Node, open_node
 from tests.support.redis_server import OwnRedis, Wire, own_redis
+from tests.support.until import until
 
 pytestmark = pytest.mark.services
 ACCOUNT, OTHER = AccountId("account"), AccountId("other")
@@ -43,12 +44,6 @@ async def listener(url: str, *accounts: AccountId) -> AsyncIterator[Node]:
         for account in accounts:
             await node.bus.subscribe(account)
         yield node
-
-
-async def until(condition: Callable[[], bool], seconds: float = 10) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - it looks from outside
-            await asyncio.sleep(0.01)
 
 
 def heard(node: Node, account: AccountId = ACCOUNT) -> list[int]:
@@ -215,9 +210,7 @@ async def test_a_fail_over_costs_nothing(redis: OwnRedis, tmp_path: Path) -> Non
             await replica.command("REPLICAOF", "127.0.0.1", str(redis.port))
             send(one, 1, 2)
             await until(lambda: heard(node) == [1, 2])
-            async with asyncio.timeout(10):
-                while b"master_link_status:up" not in await replica.command("INFO", "replication"):  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
+            await until(lambda: follows(replica))
             await asyncio.sleep(0.3)
             await replica.command("REPLICAOF", "NO", "ONE")
             send(one, 3)
@@ -235,6 +228,10 @@ async def test_a_fail_over_costs_nothing(redis: OwnRedis, tmp_path: Path) -> Non
             await until(lambda: sorted(heard(node)) == [1, 2, 3, 4, 5, 6])
 
             assert [] == node.gaps
+
+
+async def follows(replica: OwnRedis) -> bool:
+    return b"master_link_status:up" in await replica.command("INFO", "replication")
 
 
 def up(node: Node) -> bool:

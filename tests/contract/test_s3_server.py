@@ -11,6 +11,7 @@ from tests.contract.conftest import _empty
 from tests.http.server import serve_in_thread
 from tests.support.api_client import ApiClient
 from tests.support.object_store import ObjectStore, form, full_settings
+from tests.support.until import until
 
 pytestmark = pytest.mark.services
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -117,6 +118,4 @@ async def test_files_go_with_their_session(
 
     await api.delete(f"/v1/sessions/{session}")
 
-    async with asyncio.timeout(30):
-        while offered["ref"] in object_store.keys(bucket):  # noqa: ASYNC110 - it is deleted in the background
-            await asyncio.sleep(0.01)
+    await until(lambda: offered["ref"] not in object_store.keys(bucket))  # it is deleted in the background

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable
 
 from tests.e2e.official import OfficialSocket
 from tests.e2e.shown import View
+from tests.support.until import until
 
 LOOKS = 0.1
 """How often they wait until the phone shows their last signs of life, however often it is cut meanwhile."""
@@ -55,8 +56,6 @@ class Beats:
         expected = {session: (True, thinking) for session, thinking in self._last.items()}
         self.looks += 1
         try:
-            async with asyncio.timeout(SHOWN_SECONDS):
-                while self._view.look().shown.sessions != expected:  # noqa: ASYNC110 - a test, not a server
-                    await asyncio.sleep(0.01)
+            await until(lambda: self._view.look().shown.sessions == expected, SHOWN_SECONDS)
         except TimeoutError:
             self.problems.append(f"a phone shows {self._view.shown.sessions} instead of {expected}")

@@ -27,6 +27,7 @@ from tests.e2e.server import Server, temporary_home
 from tests.e2e.shown import View
 from tests.support.api_client import ApiClient
 from tests.support.tcp_proxy import Proxy
+from tests.support.until import until
 
 WRITERS = 10
 SESSIONS = 3
@@ -114,8 +115,7 @@ async def lose(phone: OfficialSocket, proxy: Proxy, dice: random.Random) -> floa
         while dice.random() < AGAIN:
             await asyncio.sleep(dice.uniform(0, 0.02))
             proxy.cut()
-        while not is_back(phone):  # noqa: ASYNC110 - a test, not a server
-            await asyncio.sleep(0.005)
+        await until(lambda: is_back(phone), END_SECONDS)
     return time.monotonic() - start
 
 
@@ -168,9 +168,7 @@ async def judge(
     written = {session: [str(row["id"]) for row in await api.messages(session)] for session in sessions}
     expected = sum(map(len, written.values()))
     with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(END_SECONDS):
-            while len(phone.updates("new-message")) < expected:  # noqa: ASYNC110 - a test, not a server
-                await asyncio.sleep(0.05)
+        await until(lambda: len(phone.updates("new-message")) >= expected, END_SECONDS)
     await asyncio.sleep(0.3)
     told: dict[str, list[Row]] = {session: [] for session in sessions}
     for body in phone.updates("new-message"):

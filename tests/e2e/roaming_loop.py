@@ -35,6 +35,7 @@ from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.program import options, verdict
 from tests.support.api_client import ApiClient
 from tests.support.tcp_proxy import Proxy
+from tests.support.until import until
 
 REPLICAS = 3
 OPTIONS = {"transports": ["websocket"], "reconnectionDelay": 1, "reconnectionDelayMax": 50}
@@ -83,8 +84,7 @@ async def roam(
         if dies:
             before = lives(phone, "disconnect")
             former.kill()
-            while lives(phone, "disconnect") == before:  # noqa: ASYNC110 - a test, not a server
-                await asyncio.sleep(0.01)
+            await until(lambda before=before: lives(phone, "disconnect") != before)
             await former.start()
         await lose(phone, proxy, dice)
 

@@ -11,6 +11,7 @@ from tests.e2e.cluster import Pair, Replica, cluster
 from tests.support.api_client import ApiClient
 from tests.support.databases import new_database
 from tests.support.redis_server import Wire
+from tests.support.until import until
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 
@@ -151,13 +152,12 @@ async def test_nobody_is_left_without_what_a_killed_replica_had_stored(tmp_path:
         async with other.user_socket() as phone, stranger.user_socket() as bystander:
             await one.post_messages(session, ["the last"])
             first.kill()
-            async with asyncio.timeout(10):
-                while not (phone.closed.is_set() or phone.updates("new-message")):  # noqa: ASYNC110
-                    await asyncio.sleep(0.05)
+            await until(lambda: phone.closed.is_set() or phone.updates("new-message"))
 
             assert not bystander.closed.is_set()
 
 
+@pytest.mark.slow
 async def test_a_machine_goes_offline_though_a_killed_replica_still_claims_it(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, 2) as (first, second),
@@ -174,9 +174,11 @@ async def test_a_machine_goes_offline_though_a_killed_replica_still_claims_it(tm
 
 async def until_listed(api: ApiClient, *, active: bool) -> None:
     """The account's only machine is listed like that."""
-    async with asyncio.timeout(15):
-        while (await api.get("/v1/machines"))[0]["active"] is not active:  # noqa: ASYNC110 - asked over HTTP
-            await asyncio.sleep(0.1)
+
+    async def is_as_expected() -> bool:
+        return (await api.get("/v1/machines"))[0]["active"] is active
+
+    await until(is_as_expected)
 
 
 async def test_a_replica_that_was_starting_kept_connections_waiting(tmp_path: Path) -> None:

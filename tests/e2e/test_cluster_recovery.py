@@ -10,6 +10,7 @@ from tests.e2e.cluster import Pair, cluster
 from tests.support.api_client import ApiClient
 from tests.support.reconnecting_client import Device, contents
 from tests.support.socket_client import SocketClient
+from tests.support.until import until
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 
@@ -21,9 +22,7 @@ async def sid(pair: Pair) -> str:
 
 async def told(socket: SocketClient, *expected: str) -> None:
     """What the socket heard of in this life, once all of it and a little more time has come."""
-    async with asyncio.timeout(5):
-        while len(contents(socket)) < len(expected):  # noqa: ASYNC110 - a test, not a server
-            await asyncio.sleep(0.01)
+    await until(lambda: len(contents(socket)) >= len(expected))
     await asyncio.sleep(0.1)
     assert contents(socket) == list(expected)
 
@@ -77,9 +76,7 @@ async def test_it_may_go_back_and_forth(pair: Pair, sid: str) -> None:
             await there.post_messages(sid, [f"{turn} there"])
             missed = [f"missed {turn - 1}"] if turn else []
             expected = [*missed, f"{turn} here", f"{turn} there"]
-            async with asyncio.timeout(5):
-                while len(contents(current)) < len(expected):  # noqa: ASYNC110 - a test, not a server
-                    await asyncio.sleep(0.01)
+            await until(lambda current=current, expected=expected: len(contents(current)) >= len(expected))
             assert sorted(contents(current)) == sorted(expected)
             await current.drop()
         await there.post_messages(sid, [f"missed {turn}"])
@@ -224,6 +221,7 @@ async def test_the_window_and_the_bound_hold_everywhere(tmp_path: Path) -> None:
             assert back.pid != slow.pid
 
 
+@pytest.mark.slow
 async def test_a_killed_replica_costs_its_clients_nothing(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, 2) as (first, second),

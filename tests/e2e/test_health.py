@@ -12,6 +12,7 @@ from tests.e2e.cluster import Replica, cluster
 from tests.e2e.server import free_port
 from tests.support.api_client import ApiClient
 from tests.support.redis_server import OwnRedis, own_redis
+from tests.support.until import until
 
 pytestmark = pytest.mark.services
 AWAY = {"status": "ok", "service": "happy-server", "redis": "unavailable"}
@@ -38,9 +39,10 @@ class Watched:
         return float(found[1]) if found else None
 
     async def until_health_is(self, expected: dict[str, str]) -> None:
-        async with asyncio.timeout(10):
-            while await self.health() != expected:  # noqa: ASYNC110 - it looks from outside
-                await asyncio.sleep(0.05)
+        async def is_as_expected() -> bool:
+            return await self.health() == expected
+
+        await until(is_as_expected)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.support.api_client import ApiClient
 from tests.support.socket_client import Inbox
+from tests.support.until import until
 
 SECONDS = 12.0
 """Within this time what is listed follows what happened: a grace period, a flush, and a busy machine."""
@@ -27,9 +28,10 @@ async def is_listed_active(api: ApiClient, target: str) -> bool:
 
 
 async def until_listed(api: ApiClient, target: str, *, active: bool, seconds: float = SECONDS) -> None:
-    async with asyncio.timeout(seconds):
-        while await is_listed_active(api, target) is not active:  # noqa: ASYNC110 - asked over HTTP
-            await asyncio.sleep(0.1)
+    async def is_as_expected() -> bool:
+        return await is_listed_active(api, target) is active
+
+    await until(is_as_expected, seconds)
 
 
 async def until_told_active(phone: Inbox, target: str, seconds: float = SECONDS) -> None:
@@ -43,10 +45,7 @@ async def until_told_active(phone: Inbox, target: str, seconds: float = SECONDS)
 
 async def until_told_inactive(phone: Inbox, target: str, seconds: float = SECONDS) -> dict[str, Any]:
     """The first announcement that it is gone."""
-    async with asyncio.timeout(seconds):
-        while not (told := told_inactive(phone, target)):  # noqa: ASYNC110 - the inbox is read by others, too
-            await asyncio.sleep(0.05)
-    return told[0]
+    return (await until(lambda: told_inactive(phone, target), seconds))[0]
 
 
 def told_inactive(phone: Inbox, target: str) -> list[dict[str, Any]]:

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.client.until import until
 from tests.e2e.server import Server, free_port
 from tests.field.test_lost_secret import refused
 from tests.support.api_client import ApiClient
+from tests.support.until import until
 
 BINDFS = shutil.which("bindfs")
 
@@ -79,7 +79,7 @@ async def test_a_deleted_database_is_noticed_while_nobody_writes(tmp_path: Path)
         async def unhealthy() -> bool:
             return await health(server) == 503
 
-        await until("the server is unhealthy", unhealthy, timeout=10)
+        await until(unhealthy, what="the server is unhealthy")
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Deleting what is large: gone at once for everybody, in nobody's way, and finished after a restart."""
 
-import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -12,6 +11,7 @@ from tests.e2e.server import Server
 from tests.support import filling
 from tests.support.api_client import ApiClient
 from tests.support.rows import Rows, open_rows
+from tests.support.until import until
 
 MANY = 40_000
 
@@ -43,9 +43,11 @@ async def left(rows: Rows, table: sa.Table, session_id: str) -> int:
 
 async def until_gone(rows: Rows, session_id: str) -> None:
     """The session's row goes last."""
-    async with asyncio.timeout(60):
-        while await rows(sa.select(sessions.c.id).where(sessions.c.id == session_id)):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def is_gone() -> bool:
+        return not await rows(sa.select(sessions.c.id).where(sessions.c.id == session_id))
+
+    await until(is_gone, 60)
     for table in (session_messages, usage_reports, access_keys):
         assert 0 == await left(rows, table, session_id)
 

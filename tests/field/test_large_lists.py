@@ -27,6 +27,7 @@ from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Place
 from tests.support.rows import Rows, open_rows
+from tests.support.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 MEGABYTE = 2**20
@@ -90,9 +91,7 @@ async def until_dropped(client: socket.socket) -> None:
     """Until the connection is broken off, without reading from it."""
     poll = select.poll()
     poll.register(client, 0)
-    async with asyncio.timeout(30):
-        while not any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0)):  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
+    await until(lambda: any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0)))
 
 
 # -- a server of its own process

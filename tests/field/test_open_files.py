@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.client.until import until
 from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
+from tests.support.until import until
 
 FILES = resource.RLIMIT_NOFILE
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of others are Linux's")
@@ -71,4 +71,4 @@ async def test_new_connections_are_refused_when_files_run_out_and_old_ones_go_on
             except httpx.TransportError:
                 return False
 
-    await until("new connections are let in again", is_let_in)
+    await until(is_let_in, what="new connections are let in again")

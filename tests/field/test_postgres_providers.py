@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -25,6 +25,7 @@ from tests.support.environments import full_place
 from tests.support.pgbouncer_server import own_pgbouncer
 from tests.support.redis_server import Wire
 from tests.support.services import POSTGRES, result_of
+from tests.support.until import until
 
 pytestmark = pytest.mark.services
 SECONDS = 20
@@ -73,12 +74,6 @@ async def end_sessions(connection: "asyncpg.Connection[asyncpg.Record]") -> None
 
 async def new_session(api: ApiClient) -> httpx.Response:
     return await api.request("POST", "/v1/sessions", json={"tag": secrets.token_hex(8), "metadata": "m"})
-
-
-async def until(what: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not await what():  # noqa: ASYNC110 - it is a request that says so
-            await asyncio.sleep(0.05)
 
 
 async def is_healthy(api: ApiClient) -> bool:

@@ -41,6 +41,7 @@ async def test_a_machine_whose_daemon_has_gone_is_listed_offline_within_seconds(
     assert gone["activeAt"] == listed["machine"]["activeAt"]
 
 
+@pytest.mark.slow
 async def test_a_machine_that_reconnects_after_three_seconds_never_looks_offline(account: Account) -> None:
     machine = (await account.api.register_machine())["id"]
     daemon = account.machine(machine).with_options(**RECONNECT)
@@ -90,6 +91,7 @@ async def test_a_session_that_returns_is_active_at_once(account: Account) -> Non
             await until_listed(account.api, session, active=True, seconds=3)
 
 
+@pytest.mark.slow
 async def test_a_session_that_reconnects_after_three_seconds_never_looks_ended(account: Account) -> None:
     session = (await account.api.create_session())["id"]
     process = account.session(session).with_options(**RECONNECT)
@@ -119,6 +121,7 @@ async def test_a_session_that_still_sends_heartbeats_on_another_connection_goes_
         assert [] == told_inactive(phone, session)
 
 
+@pytest.mark.slow
 async def test_who_moves_to_another_replica_never_looks_gone_and_ends_with_its_last_connection(
     pair: Pair,
 ) -> None:
@@ -143,6 +146,7 @@ async def test_who_moves_to_another_replica_never_looks_gone_and_ends_with_its_l
             await until_listed(other, target, active=False, seconds=1)
 
 
+@pytest.mark.slow
 async def test_a_restart_of_the_server_makes_nobody_look_gone_who_comes_back(own_server: Server) -> None:
     async with ApiClient.signed_in(own_server.url) as api:
         machine, session = (await api.register_machine())["id"], (await api.create_session())["id"]
@@ -166,6 +170,7 @@ async def test_a_restart_of_the_server_makes_nobody_look_gone_who_comes_back(own
             assert await is_listed_active(api, session)
 
 
+@pytest.mark.slow
 async def test_clients_of_a_killed_server_that_never_come_back_are_not_listed_active_for_long(
     own_server: Server,
 ) -> None:

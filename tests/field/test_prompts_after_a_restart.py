@@ -129,6 +129,7 @@ async def test_prompts_sent_while_somebody_comes_back_arrive_once(home: Home) ->
         assert sorted(given) == sorted(["one", *prompts, LAST])
 
 
+@pytest.mark.slow
 @pytest.mark.services
 async def test_prompts_sent_while_a_replica_is_killed_reach_its_agent_once(
     tmp_path: Path, client: NodeClient
@@ -155,6 +156,7 @@ async def test_prompts_sent_while_a_replica_is_killed_reach_its_agent_once(
             assert [*expected, LAST] == await home.given(agent)
 
 
+@pytest.mark.slow
 @pytest.mark.services
 async def test_an_agent_that_moved_to_a_replica_before_its_kill_is_given_its_prompts_once(
     tmp_path: Path, client: NodeClient

@@ -1,6 +1,5 @@
 """No message, log or traceback holds a piece of a secret of an address, whatever goes wrong."""
 
-import asyncio
 import secrets
 import socketserver
 import threading
@@ -19,6 +18,7 @@ from tests.support.environments import Place, full_place
 from tests.support.object_store import ObjectStore, run_object_store
 from tests.support.postgres_server import OwnPostgres, own_postgres
 from tests.support.redis_server import OwnRedis, Wire, own_redis
+from tests.support.until import until
 
 pytestmark = pytest.mark.services
 Variables = dict[str, str]
@@ -215,9 +215,11 @@ async def test_a_piece_of_a_secret_was_in_the_log_of_a_running_server(
                 await api.request("POST", "/v1/sessions", json={"tag": "t", "metadata": "m"})
                 assert 503 == (await api.request("GET", "/health")).status_code
                 await to_redis.mend()
-                async with asyncio.timeout(20):
-                    while user.encode() not in await redis.command("AUTH", "right\r\nACL", "LOG"):  # noqa: ASYNC110 - it tells nobody
-                        await asyncio.sleep(0.05)
+
+                async def is_refused() -> bool:
+                    return user.encode() in await redis.command("AUTH", "right\r\nACL", "LOG")
+
+                await until(is_refused)
             log = server.log_text()
     object_store.forget()
     assert "Redis is out of reach" in log

@@ -1,6 +1,5 @@
 """Attachments through the server (protocol: http#attachments)."""
 
-import asyncio
 import uuid
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from happy.domain.attachments import MAX_BYTES
 from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
+from tests.support.until import until
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 SESSION_MISSING = {"error": "Session not found"}
@@ -207,6 +207,4 @@ async def test_files_go_with_their_session(api: ApiClient, session: str, server:
     await api.delete(f"/v1/sessions/{session}")
 
     await api.get(f"/v1/sessions/{session}/attachments/{on_disk.name}", expect=404)
-    async with asyncio.timeout(10):
-        while on_disk.exists():  # noqa: ASYNC110 - the server is in another thread
-            await asyncio.sleep(0.01)
+    await until(lambda: not on_disk.exists())

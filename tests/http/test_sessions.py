@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from schema.tables import session_messages, sessions
 from tests.support.api_client import ApiClient, b64
 from tests.support.rows import Rows, move
+from tests.support.until import until
 
 MINUTE = 60_000
 LISTED = {
@@ -316,9 +317,11 @@ async def test_deleting_removes_the_session_with_everything_in_it(api: ApiClient
         assert session_id == (await socket.next_update("delete-session"))["sid"]
     assert [] == ids(await api.get("/v1/sessions"))
     messages = session_messages.c
-    async with asyncio.timeout(10):
-        while await rows(sa.select(messages.id).where(messages.session_id == session_id)):  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+
+    async def are_gone() -> bool:
+        return not await rows(sa.select(messages.id).where(messages.session_id == session_id))
+
+    await until(are_gone)
     assert session_id != (await api.create_session("tag"))["id"]
 
 

@@ -1,6 +1,5 @@
 """A database file that goes away under a writer: nothing is acknowledged that a restart would not find."""
 
-import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -12,6 +11,7 @@ from happy.adapters.light.file_guard import FileGuard
 from happy.adapters.light.sqlite import connect
 from happy.adapters.light.writer import Writer
 from happy.domain.errors import Unavailable
+from tests.support.until import until
 
 
 class Kept:
@@ -60,9 +60,7 @@ async def test_an_idle_writer_notices_by_itself_and_says_so_once(
     kept: Kept, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept.path.rename(kept.beside(".away"))
-    async with asyncio.timeout(5):
-        while kept.guard.lost is None:  # noqa: ASYNC110 - another thread looks
-            await asyncio.sleep(0.01)
+    await until(lambda: kept.guard.lost is not None)
     with pytest.raises(Unavailable):
         kept.writer.require_file()
     assert 1 == len(caplog.messages)
@@ -76,9 +74,7 @@ async def test_a_file_that_is_put_back_takes_writes_again(kept: Kept) -> None:
     with pytest.raises(Unavailable):
         await kept.insert(2)
     kept.beside(".away").rename(kept.path)
-    async with asyncio.timeout(5):
-        while kept.guard.lost is not None:  # noqa: ASYNC110 - another thread looks
-            await asyncio.sleep(0.01)
+    await until(lambda: kept.guard.lost is None)
 
     await kept.insert(3)
 

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from happy.gateway.engine import Ack, EngineSettings, Refused, Server, Socket, SocketClosed
+from tests.support.until import until
 
 PATH = "/v1/updates/"
 TIMEOUT = 5.0
@@ -237,10 +238,3 @@ class Poller:
 
     async def request(self, method: str, content: str | bytes | None = None, **more: Any) -> httpx.Response:
         return await self.http.request(method, self.url, params=self.query, content=content, **more)
-
-
-async def until(condition: Callable[[], bool], timeout: float = TIMEOUT) -> None:
-    """Wait until something became true."""
-    async with asyncio.timeout(timeout):
-        while not condition():  # noqa: ASYNC110 - a condition on anything has no event
-            await asyncio.sleep(0.005)

@@ -10,8 +10,9 @@ import pytest
 from happy.gateway.engine import Ack, Socket
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.gateway.engine.conftest import Serve
-from tests.gateway.engine.harness import Running, until
+from tests.gateway.engine.harness import Running
 from tests.support.tcp_proxy import Proxy
+from tests.support.until import until
 
 TRANSPORTS = [["websocket"], ["polling"], ["polling", "websocket"]]
 

@@ -9,7 +9,8 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from happy.gateway.engine import Ack, Socket
-from tests.gateway.engine.harness import Poller, RawWebSocket, Running, until
+from tests.gateway.engine.harness import Poller, RawWebSocket, Running
+from tests.support.until import until
 
 BURST = 300
 COST = 0.001  # seconds

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from tests.gateway.engine.conftest import Serve
-from tests.gateway.engine.harness import PATH, Poller, RawWebSocket, Running, until
+from tests.gateway.engine.harness import PATH, Poller, RawWebSocket, Running
+from tests.support.until import until
 
 SID = "sid=nosuchsession"
 

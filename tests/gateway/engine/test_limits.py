@@ -7,7 +7,8 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from tests.gateway.engine.conftest import Serve
-from tests.gateway.engine.harness import Poller, RawWebSocket, Running, until
+from tests.gateway.engine.harness import Poller, RawWebSocket, Running
+from tests.support.until import until
 
 
 async def test_a_client_that_answers_pings_stays(serve: Serve) -> None:

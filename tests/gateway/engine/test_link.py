@@ -11,7 +11,8 @@ from websockets.frames import Frame, Opcode
 
 from happy.gateway.engine import Socket, frames
 from tests.gateway.engine.conftest import Serve
-from tests.gateway.engine.harness import RawWebSocket, Running, until
+from tests.gateway.engine.harness import RawWebSocket, Running
+from tests.support.until import until
 
 TARGET = "/v1/updates/?EIO=4&transport=websocket"
 

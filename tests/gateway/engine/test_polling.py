@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.gateway.engine.conftest import Serve
-from tests.gateway.engine.harness import Poller, Running, until
+from tests.gateway.engine.harness import Poller, Running
+from tests.support.until import until
 
 
 async def test_events_and_acknowledgements_pass(server: Running) -> None:

@@ -6,7 +6,8 @@ import time
 import httpx
 
 from tests.gateway.engine.conftest import Serve
-from tests.gateway.engine.harness import PATH, Poller, RawWebSocket, Recorder, Running, until
+from tests.gateway.engine.harness import PATH, Poller, RawWebSocket, Recorder, Running
+from tests.support.until import until
 
 
 async def test_all_transports_close_without_a_disconnect_packet(server: Running) -> None:

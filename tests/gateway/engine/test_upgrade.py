@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from tests.gateway.engine.conftest import Serve
-from tests.gateway.engine.harness import Poller, RawWebSocket, Running, until
+from tests.gateway.engine.harness import Poller, RawWebSocket, Running
+from tests.support.until import until
 
 
 def probe(poller: Poller) -> RawWebSocket:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from happy.gateway.engine import Ack, Socket, SocketClosed
-from tests.gateway.engine.harness import Poller, RawWebSocket, Running, asking, until
+from tests.gateway.engine.harness import Poller, RawWebSocket, Running, asking
+from tests.support.until import until
 
 
 async def test_events_are_handled_in_order_and_acknowledged(server: Running) -> None:
