@@ -16,10 +16,6 @@ class Refused(Exception):
     """Raised by `Application.connect`: the client gets a connect error with this text, and gives up."""
 
 
-class SocketClosed(Exception):
-    """The socket went away before it answered a request."""
-
-
 class Application(Protocol):
     """The server's side of all sockets. A connection's calls come one by one, in the order of its packets."""
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from happy.gateway.engine import packets
 from happy.gateway.engine.context import logger
 from happy.gateway.engine.packets import MESSAGE, ProtocolError
+from happy.gateway.engine.reasons import OVERFLOW, PARSE_ERROR, PING_TIMEOUT, TRANSPORT_CLOSE
 from happy.gateway.engine.socket_io_session import SocketIoSession
 
 if TYPE_CHECKING:
@@ -19,11 +20,6 @@ if TYPE_CHECKING:
     from happy.gateway.engine.context import EngineContext
     from happy.gateway.engine.settings import EngineSettings
     from happy.gateway.engine.transport import Transport
-
-OVERFLOW = "send queue overflow"
-PARSE_ERROR = "parse error"
-PING_TIMEOUT = "ping timeout"
-TRANSPORT_CLOSE = "transport close"
 
 
 class Connection:

@@ -6,15 +6,14 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from happy.gateway.engine.application import Application
-    from happy.gateway.engine.connection import Connection
     from happy.gateway.engine.settings import EngineSettings
-    from happy.gateway.engine.writer import FrameWriter
+    from happy.gateway.engine.transport import TransportOwner
 
 logger = logging.getLogger("happy.engine")
 
@@ -36,13 +35,20 @@ class TimeSlice:
         return time.perf_counter() > self._end
 
 
+class Pushable(Protocol):
+    """A websocket that has collected frames."""
+
+    def push(self) -> None:
+        """Write them to the TCP connection."""
+
+
 class EngineContext:
     """Settings, the application, the connection table and what is counted."""
 
     def __init__(self, application: Application, settings: EngineSettings) -> None:
         self.application = application
         self.settings = settings
-        self.connections: dict[str, Connection] = {}  # open ones by session id
+        self.connections: dict[str, TransportOwner] = {}  # open ones by session id
         self.unfinished = 0  # opened, and `disconnected` not yet called
         self._idle = asyncio.Event()  # set whenever `unfinished` falls to zero
         self.opened: Counter[str] = Counter()  # by transport
@@ -52,15 +58,15 @@ class EngineContext:
         # How websockets write:
         self.receiving = False  # packets that arrived are processed; `push` is called after them
         self.at_once = False  # the last of them is: what it sends need not wait for more
-        self.to_push: list[FrameWriter] = []
-        self._to_push_at_end: list[FrameWriter] = []
+        self.to_push: list[Pushable] = []
+        self._to_push_at_end: list[Pushable] = []
 
-    def add(self, connection: Connection) -> None:
+    def add(self, connection: TransportOwner) -> None:
         self.connections[connection.sid] = connection
         self.opened[connection.transport.name] += 1
         self.unfinished += 1
 
-    def remove(self, connection: Connection, reason: str) -> None:
+    def remove(self, connection: TransportOwner, reason: str) -> None:
         """The connection closed; its session id is unknown from here on."""
         del self.connections[connection.sid]
         self.closed[reason] += 1
@@ -82,7 +88,7 @@ class EngineContext:
             return False
         return True
 
-    def push_soon(self, link: FrameWriter) -> None:
+    def push_soon(self, link: Pushable) -> None:
         """Let a link write once for all that is sent now: when what was received is processed, or soon."""
         if not self.to_push and not self.receiving:
             asyncio.get_running_loop().call_soon(self.push)
@@ -93,7 +99,7 @@ class EngineContext:
         for link in links:
             link.push()
 
-    def push_at_end(self, link: FrameWriter) -> None:
+    def push_at_end(self, link: Pushable) -> None:
         """Let a link write once for all that is sent until everything that has arrived is processed."""
         if not self._to_push_at_end:
             asyncio.get_running_loop().call_soon(self._push_at_end)

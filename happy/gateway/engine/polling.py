@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
 from happy.gateway.engine.asgi import BAD_REQUEST, ClientDisconnected, TooLarge
-from happy.gateway.engine.connection import TRANSPORT_CLOSE
 from happy.gateway.engine.context import TimeSlice, logger
 from happy.gateway.engine.packets import ProtocolError
+from happy.gateway.engine.reasons import PARSE_ERROR, TRANSPORT_CLOSE, TRANSPORT_ERROR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from happy.gateway.engine.asgi import Receive, Request
-    from happy.gateway.engine.connection import Connection
+    from happy.gateway.engine.transport import TransportOwner
 
-TRANSPORT_ERROR = "transport error"
 RELEASE_SECONDS = 0.1  # seconds that a poll may wait while the client tries the websocket
 
 
@@ -49,7 +48,7 @@ class PollingTransport:
     def __init__(self) -> None:
         self.name = "polling"
         self.ready = False  # packets always wait for the next poll
-        self.connection: Connection | None = None
+        self.connection: TransportOwner | None = None
         self._waiting: asyncio.Future[bool] | None = None
         self._posting = False
         self._body: asyncio.Task[bytes] | None = None  # is being read
@@ -57,7 +56,7 @@ class PollingTransport:
         self._on_poll: Callable[[], None] | None = None
         self._closing: list[bytes] | None = None  # the last payload
 
-    def attach(self, connection: Connection) -> None:
+    def attach(self, connection: TransportOwner) -> None:
         self.connection = connection
 
     # Transport
@@ -92,7 +91,7 @@ class PollingTransport:
 
     # Requests
 
-    async def handle(self, connection: Connection, request: Request) -> None:
+    async def handle(self, connection: TransportOwner, request: Request) -> None:
         """A GET or POST of a known session."""
         connection.reader_started()
         try:
@@ -105,7 +104,7 @@ class PollingTransport:
         finally:
             await connection.reader_ended()
 
-    async def _poll(self, connection: Connection, request: Request) -> None:
+    async def _poll(self, connection: TransportOwner, request: Request) -> None:
         if self._waiting is not None:
             connection.close(TRANSPORT_ERROR)
             await request.refuse(BAD_REQUEST)
@@ -115,12 +114,12 @@ class PollingTransport:
             return
         await request.respond(200, packets.encode_payload(self._closing or self._next(connection)))
 
-    def _must_wait(self, connection: Connection) -> bool:
+    def _must_wait(self, connection: TransportOwner) -> bool:
         if self._phase in {UpgradePhase.HOLD_POLLS, UpgradePhase.RELEASE_POLL}:
             return self._phase is UpgradePhase.HOLD_POLLS
         return not connection.has_queue
 
-    def _next(self, connection: Connection) -> list[bytes]:
+    def _next(self, connection: TransportOwner) -> list[bytes]:
         """What a poll is answered with."""
         if self._phase is UpgradePhase.RELEASE_POLL:
             self._phase = UpgradePhase.RELEASE_SOON
@@ -142,7 +141,7 @@ class PollingTransport:
             self._waiting = None
             watch.cancel()
 
-    async def _post(self, connection: Connection, request: Request) -> None:
+    async def _post(self, connection: TransportOwner, request: Request) -> None:
         if self._posting:
             connection.close(TRANSPORT_ERROR)
             await request.refuse(BAD_REQUEST)
@@ -153,7 +152,7 @@ class PollingTransport:
         finally:
             self._posting = False
 
-    async def _read(self, connection: Connection, request: Request) -> bytes:
+    async def _read(self, connection: TransportOwner, request: Request) -> bytes:
         """The body; a link that died in the middle of one must not keep a closed session from ending."""
         self._body = asyncio.get_running_loop().create_task(request.body(connection.max_payload))
         try:
@@ -165,7 +164,7 @@ class PollingTransport:
         finally:
             self._body = None
 
-    async def _receive(self, connection: Connection, request: Request) -> None:
+    async def _receive(self, connection: TransportOwner, request: Request) -> None:
         try:
             received = packets.decode_payload(await self._read(connection, request))
         except ClientDisconnected:
@@ -178,7 +177,7 @@ class PollingTransport:
             return
         except ProtocolError as error:
             logger.info("connection %s: %s", connection.sid, error)
-            connection.close("parse error")
+            connection.close(PARSE_ERROR)
             await request.refuse(BAD_REQUEST)
             return
         await self._process(connection, received)
@@ -187,7 +186,7 @@ class PollingTransport:
         else:
             await request.respond(200, b"ok")
 
-    async def _process(self, connection: Connection, received: list[str | bytes]) -> None:
+    async def _process(self, connection: TransportOwner, received: list[str | bytes]) -> None:
         time_slice: TimeSlice | None = None
         for packet in received:
             connection.received_since_ping = True

@@ -12,6 +12,7 @@ from happy.gateway.engine.connection import Connection
 from happy.gateway.engine.context import EngineContext
 from happy.gateway.engine.open_packet import OpenPackets
 from happy.gateway.engine.polling import PollingTransport
+from happy.gateway.engine.reasons import SHUTDOWN
 from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.upgrade import Probe
 from happy.gateway.engine.websocket import WebSocketTransport
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from happy.gateway.engine.transport import LinkedTransport
 
 VERSION = "4"
-SERVER_CLOSE = "server shutting down"
 
 
 class Server:
@@ -151,7 +151,7 @@ class Server:
         self._closing = True
         connections = list(self._context.connections.values())
         for connection in connections:
-            connection.close(SERVER_CLOSE)
+            connection.close(SHUTDOWN)
             if spread:
                 await asyncio.sleep(spread / len(connections))
         return await self._context.wait_idle(within)

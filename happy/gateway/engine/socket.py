@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 
-from happy.gateway.engine.application import SocketClosed
+from happy.gateway.engine import reasons
 from happy.gateway.engine.packets import ROOT, encode_ack, encode_connect, encode_event, in_namespace
 
 if TYPE_CHECKING:
@@ -15,9 +15,30 @@ if TYPE_CHECKING:
 
     import msgspec
 
-    from happy.gateway.engine.connection import Connection
+    from happy.gateway.engine.settings import EngineSettings
 
+
+class SocketClosed(Exception):
+    """The socket closed before the client responded to a request."""
+
+
+if TYPE_CHECKING:
     OnResponse = Callable[[msgspec.Raw | SocketClosed | None], None]
+
+
+class SocketConnection(Protocol):
+    """What a socket needs of its connection."""
+
+    last_acknowledged: float  # when the last ping that was answered was sent, by `time.monotonic`
+
+    @property
+    def settings(self) -> EngineSettings: ...
+
+    def send(self, packet: bytes, *, soon: bool = False) -> None:
+        """Send an Engine.IO packet now or queue it; never blocks or raises, does nothing once closed."""
+
+    def close(self, reason: str, *, abort: bool = False) -> None:
+        """Close the transport; does nothing once closed."""
 
 
 class Ack(Struct, eq=False):
@@ -49,7 +70,7 @@ class Socket:
         "private_id",
     )
 
-    def __init__(self, socket_id: str, connection: Connection) -> None:
+    def __init__(self, socket_id: str, connection: SocketConnection) -> None:
         self.id = socket_id  # the application may change it, and the next one, while the socket connects
         self.private_id = ""  # what the client has to show to be known again
         self.connection = connection
@@ -72,7 +93,7 @@ class Socket:
         elif len(self._held) < self.connection.settings.queue_packets:
             self._held.append(packet)
         else:
-            self.connection.close("send queue overflow")
+            self.connection.close(reasons.OVERFLOW)
 
     def emit(self, name: str, payload: bytes) -> None:
         """Send an event with one argument, given as JSON."""
@@ -107,7 +128,7 @@ class Socket:
 
     def close(self) -> None:
         """Close the transport, without a DISCONNECT packet: the client will come back."""
-        self.connection.close("server close")
+        self.connection.close(reasons.SERVER_CLOSE)
 
     def join(self) -> None:
         """Answer the client's CONNECT; called by the engine when the application has accepted."""
@@ -140,7 +161,7 @@ class NamespacedSocket(Socket):
 
     __slots__ = ("namespace",)
 
-    def __init__(self, socket_id: str, connection: Connection, namespace: str) -> None:
+    def __init__(self, socket_id: str, connection: SocketConnection, namespace: str) -> None:
         super().__init__(socket_id, connection)
         self.namespace = namespace
 

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
-from happy.gateway.engine import packets
+from happy.gateway.engine import packets, reasons
 from happy.gateway.engine.application import Refused
 from happy.gateway.engine.context import logger
 from happy.gateway.engine.packets import ACK, CONNECT, DISCONNECT, EVENT, ROOT, Packet, ProtocolError
-from happy.gateway.engine.socket import Ack, NamespacedSocket, Socket
+from happy.gateway.engine.socket import Ack, NamespacedSocket, Socket, SocketConnection
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     import msgspec
 
-    from happy.gateway.engine.connection import Connection
+    from happy.gateway.engine.asgi import Headers
     from happy.gateway.engine.context import EngineContext
 
 
-GOODBYE = "client namespace disconnect"
-"""The reason for the end of a socket whose client wanted it."""
+class SessionConnection(SocketConnection, Protocol):
+    """What a session needs of its connection."""
+
+    sid: str
+    headers: Headers  # of the handshake request
+    closed: bool
+
+    def authenticated(self) -> None:
+        """The application has accepted the client."""
 
 
 class SocketIoSession:
@@ -30,7 +37,7 @@ class SocketIoSession:
 
     __slots__ = ("_attachments", "_connection", "_context", "_incomplete", "_timer", "socket")
 
-    def __init__(self, connection: Connection, context: EngineContext) -> None:
+    def __init__(self, connection: SessionConnection, context: EngineContext) -> None:
         self.socket: Socket | None = None
         self._connection = connection
         self._context = context
@@ -111,7 +118,7 @@ class SocketIoSession:
             self._refuse(socket.namespace, str(refusal))
         except Exception:  # noqa: BLE001 - logged; a passing fault must not reach the client as a refusal
             logger.exception("connection %s: connect handler failed", self._connection.sid)
-            self._connection.close("server error")
+            self._connection.close(reasons.SERVER_ERROR)
         else:
             self._stop_timer()
             self._connection.authenticated()
@@ -122,7 +129,7 @@ class SocketIoSession:
 
     def _expect_connect(self) -> None:
         loop, timeout = asyncio.get_running_loop(), self._context.settings.connect_timeout
-        self._timer = loop.call_later(timeout, self._connection.close, "connect timeout")
+        self._timer = loop.call_later(timeout, self._connection.close, reasons.CONNECT_TIMEOUT)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -156,7 +163,7 @@ class SocketIoSession:
         self.socket = None
         if not self._connection.closed:
             self._expect_connect()
-        return self._context.application.disconnected(socket, GOODBYE)
+        return self._context.application.disconnected(socket, reasons.GOODBYE)
 
     def gone(self) -> None:
         """The connection closed: nothing can be sent any more."""

@@ -1,4 +1,4 @@
-"""What a connection needs of its transport, and what a transport tells those who receive from it."""
+"""Protocols between transports and connections, so that neither needs the other's module."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from happy.gateway.engine.asgi import Target
-    from happy.gateway.engine.connection import Connection
 
 
 class Transport(Protocol):
@@ -21,7 +20,7 @@ class Transport(Protocol):
         """Send one packet at once; many in a row may be given the very same one."""
 
     def write_soon(self, packet: bytes) -> None:
-        """Send one packet at the end of the event loop's turn, with all others of that turn."""
+        """Send one packet at the end of the event loop iteration, together with others."""
 
     def flush(self) -> None:
         """The queue is not empty: send from it as soon as possible."""
@@ -31,38 +30,75 @@ class Transport(Protocol):
 
 
 class LinkedTransport(Transport, Protocol):
-    """A websocket: it can begin as a trial and become the transport of a connection."""
+    """A websocket: it may begin as a probe and become the transport of a connection."""
 
     receiver: Receiver | None
 
     @property
     def address(self) -> str:
-        """Where it comes from: an IP address, of a proxy if there is one."""
+        """IP address of the peer, or of the last proxy."""
 
     def on_received(self, call: Callable[[], None]) -> None:
-        """Call this once when the peer has received everything that was written up to now."""
+        """Call this once when the peer has received all that was written so far."""
 
-    def attach(self, connection: Connection) -> None:
-        """Received packets go to this connection from now on, and its queue is sent here."""
+    def attach(self, connection: TransportOwner) -> None:
+        """From now on, received packets go to this connection, and its queue is sent here."""
 
 
 class Receiver(Protocol):
-    """Takes the packets that a websocket receives: a connection, or a probe before it."""
+    """Takes the packets that a websocket receives: a connection, or a probe before an upgrade."""
 
-    broken: bool  # what else arrives is not worth reading
+    broken: bool  # the peer broke the protocol: do not process further packets
 
     def receive(self, packet: str | bytes) -> Awaitable[None] | None:
-        """Process a packet. An awaitable has to be settled before the next one."""
+        """Process a packet; an awaitable must be awaited with `await_handler` before the next one."""
 
     def lost(self) -> None:
-        """The link is gone."""
+        """The websocket is closed, or its peer is closing it."""
+
+
+class TransportOwner(Receiver, Protocol):
+    """What a transport and the connection table need of a connection."""
+
+    sid: str
+    transport: Transport
+    probe: Transport | None  # a websocket that may replace the polling transport
+    closed: bool
+    reason: str  # why it is closed, one of `reasons`
+    received_since_ping: bool  # to be set when anything arrives
+    max_payload: int  # bytes that the peer may send at once
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether packets wait to be sent."""
+
+    def pop(self) -> bytes | None:
+        """Take the next packet from the queue."""
+
+    def pop_all(self) -> list[bytes]:
+        """Empty the queue."""
+
+    async def await_handler(self, work: Awaitable[None]) -> None:
+        """Await what `receive` returned; logs its exceptions."""
+
+    def upgrade(self, transport: Transport) -> None:
+        """Replace the transport; queued packets follow on the new one."""
+
+    def close(self, reason: str, *, abort: bool = False) -> None:
+        """Close the transport; does nothing once closed."""
+
+    def reader_started(self) -> None:
+        """A reader of the transport begins: the application learns of the end only after `reader_ended`."""
+
+    async def reader_ended(self) -> None:
+        """To be awaited by each reader at its end."""
 
 
 class Acceptor(Protocol):
-    """Where websockets come in."""
+    """Accepts websocket handshakes."""
 
     def refuse(self, target: Target) -> tuple[int, object] | None:
-        """Status and JSON body with which a websocket handshake is to be refused, None if it is welcome."""
+        """Status and JSON body with which a websocket handshake is to be refused, None if it is accepted."""
 
     def open_websocket(self, target: Target, link: LinkedTransport) -> None:
-        """The handshake is done: open a session, or try the websocket for the session it names."""
+        """The handshake is complete: open a connection, or begin the upgrade of the one it names."""

@@ -10,9 +10,8 @@ from happy.gateway.engine.packets import PING, PROBE, PROBE_PONG, UPGRADE
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from happy.gateway.engine.connection import Connection
     from happy.gateway.engine.polling import PollingTransport
-    from happy.gateway.engine.transport import LinkedTransport
+    from happy.gateway.engine.transport import LinkedTransport, TransportOwner
 
 POLL_SECONDS = 0.3
 """How long the answer to the probe waits for the client's poll to be here."""
@@ -44,7 +43,11 @@ class Probe:
     )
 
     def __init__(
-        self, connection: Connection, polling: PollingTransport, transport: LinkedTransport, timeout: float
+        self,
+        connection: TransportOwner,
+        polling: PollingTransport,
+        transport: LinkedTransport,
+        timeout: float,
     ) -> None:
         self.broken = False
         self._connection = connection

@@ -10,7 +10,7 @@ import asyncio
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
-from happy.gateway.engine import frames
+from happy.gateway.engine import frames, reasons
 from happy.gateway.engine.context import TimeSlice
 from happy.gateway.engine.frames import TEXT, FrameError, FrameReader
 from happy.gateway.engine.websocket_handshake import accept_handshake
@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from happy.gateway.engine.asgi import Target
-    from happy.gateway.engine.connection import Connection
     from happy.gateway.engine.context import EngineContext
-    from happy.gateway.engine.transport import Acceptor, Receiver
+    from happy.gateway.engine.transport import Acceptor, Receiver, TransportOwner
 
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
@@ -69,7 +68,7 @@ class WebSocketTransport(FrameWriter):
         self.name = "websocket"
         self.ready = False
         self.receiver: Receiver | None = None
-        self.connection: Connection | None = None
+        self.connection: TransportOwner | None = None
         self._acceptor = acceptor
         self._connections = connections  # uvicorn's, which it closes when it stops
         self._reader: FrameReader | None = None
@@ -133,7 +132,7 @@ class WebSocketTransport(FrameWriter):
     def shutdown(self) -> None:
         """Uvicorn stops, and waits a moment for its connections; a peer that has gone will not answer."""
         if self.connection is not None:
-            self.connection.close("server shutting down")
+            self.connection.close(reasons.SHUTDOWN)
         else:
             self.close()
         if self._timer is not None:
@@ -162,7 +161,7 @@ class WebSocketTransport(FrameWriter):
         peer = self._tcp.get_extra_info("peername")
         return str(peer[0]) if isinstance(peer, tuple) else ""
 
-    def attach(self, connection: Connection) -> None:
+    def attach(self, connection: TransportOwner) -> None:
         self.receiver = self.connection = connection
 
     # Reading
@@ -236,7 +235,7 @@ class WebSocketTransport(FrameWriter):
         connection.reader_started()
         self._context.spawn(self._run(connection, work))
 
-    async def _run(self, connection: Connection, work: Awaitable[None] | None) -> None:
+    async def _run(self, connection: TransportOwner, work: Awaitable[None] | None) -> None:
         """Wait for a handler, then process what had arrived in the meantime."""
         try:
             time_slice: TimeSlice | None = None
