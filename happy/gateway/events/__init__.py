@@ -1,1 +1,1 @@
-"""What the events of clients do: one file per noun."""
+"""Handlers of the events that clients send: one file per noun."""

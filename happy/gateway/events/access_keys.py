@@ -24,17 +24,17 @@ class AccessKeyEvents:
         return {"access-key-get": self.get}
 
     def get(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
-        asked = parse(payload, AccessKeyGet)
-        if asked is None or not asked.session_id or not asked.machine_id:
+        request = parse(payload, AccessKeyGet)
+        if request is None or not request.session_id or not request.machine_id:
             answer(ack, ok=False, error="Invalid parameters: sessionId and machineId are required")
             return None
-        key = ("access key", asked.session_id)
-        return connection.in_flight.follow(key, self._get(connection, asked, ack))
+        key = ("access key", request.session_id)
+        return connection.in_flight.follow(key, self._get(connection, request, ack))
 
-    async def _get(self, connection: Connection, asked: AccessKeyGet, ack: Ack | None) -> None:
+    async def _get(self, connection: Connection, request: AccessKeyGet, ack: Ack | None) -> None:
         try:
             key = await self._access_keys.get(
-                connection.account_id, SessionId(asked.session_id), MachineId(asked.machine_id)
+                connection.account_id, SessionId(request.session_id), MachineId(request.machine_id)
             )
         except NotFound as missing:
             return answer(ack, ok=False, error=str(missing))

@@ -1,4 +1,4 @@
-"""How acknowledgements are written."""
+"""Acknowledgements: the responses to events of clients."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -11,11 +11,11 @@ from happy.gateway.engine import Ack
 
 T = TypeVar("T")
 Answer = Callable[[bytes], None]
-"""An `Ack`, or one that keeps its place among others."""
+"""An `Ack`, or one that waits until those of earlier events are sent (`InFlight.in_order`)."""
 
 
 def answer(ack: Answer | None, **fields: object) -> None:
-    """Acknowledge with an object, if the client asked for it."""
+    """Acknowledge an event with a JSON object, if the client gave a callback."""
     if ack is not None:
         ack(msgspec.json.encode(fields))
 
@@ -28,9 +28,10 @@ async def answer_swap(
     missing: Mapping[str, object],
     failed: Mapping[str, object],
 ) -> None:
-    """Acknowledge a compare-and-set with what is stored now under the name `part`.
+    """Acknowledge a compare-and-set with the version and value stored now, the latter under the name `part`.
 
-    A client waits for this answer without a time-out and holds a lock meanwhile: there is always one.
+    Clients wait for it without a timeout and hold a lock meanwhile, so it is sent for errors too: `missing`
+    for NotFound; `failed` for any other, which is raised again.
     """
     try:
         outcome = await swap

@@ -28,7 +28,7 @@ INVALID = "Invalid parameters"
 
 
 class RtArtifact(Struct, frozen=True, rename="camel"):
-    """An artifact as this channel shows it: without its key."""
+    """An artifact as sent over realtime: without its data encryption key."""
 
     id: ArtifactId
     header: bytes
@@ -54,35 +54,35 @@ class ArtifactEvents:
         }
 
     def read(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
-        asked = parse(payload, ArtifactRead)
-        if asked is None or not asked.artifact_id:
+        request = parse(payload, ArtifactRead)
+        if request is None or not request.artifact_id:
             _refuse(ack, INVALID)
             return None
-        artifact = self._artifacts.get(connection.account_id, ArtifactId(asked.artifact_id))
-        return _follow(connection, asked.artifact_id, _answer(ack, artifact, _shown))
+        artifact = self._artifacts.get(connection.account_id, ArtifactId(request.artifact_id))
+        return _follow(connection, request.artifact_id, _answer(ack, artifact, _shown))
 
     def create(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
-        asked = parse(payload, ArtifactCreate)
-        if asked is None or not asked.id:
+        request = parse(payload, ArtifactCreate)
+        if request is None or not request.id:
             _refuse(ack, INVALID)
             return None
-        contents = NewArtifactContents(asked.header, asked.body, asked.data_encryption_key)
-        artifact = self._artifacts.load_or_create(connection.account_id, ArtifactId(asked.id), contents)
+        contents = NewArtifactContents(request.header, request.body, request.data_encryption_key)
+        artifact = self._artifacts.load_or_create(connection.account_id, ArtifactId(request.id), contents)
         return _follow(
-            connection, asked.id, _answer(ack, artifact, _shown), len(asked.header) + len(asked.body)
+            connection, request.id, _answer(ack, artifact, _shown), len(request.header) + len(request.body)
         )
 
     def update(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
-        """Write the header, the body or both, whichever is given; all of it or nothing."""
-        asked = parse(payload, ArtifactUpdate)
-        if asked is None or not asked.artifact_id:
+        """Compare-and-set of the header, the body or both: all of it or nothing."""
+        request = parse(payload, ArtifactUpdate)
+        if request is None or not request.artifact_id:
             _refuse(ack, INVALID)
             return None
-        if not asked.header and not asked.body:
+        if not request.header and not request.body:
             _refuse(ack, "No updates provided")
             return None
         parts: dict[str, Part] = {}
-        for name, given in (("header", asked.header), ("body", asked.body)):
+        for name, given in (("header", request.header), ("body", request.body)):
             part = _part(given)
             if given and part is None:
                 _refuse(ack, f"Invalid {name} parameters")
@@ -90,26 +90,26 @@ class ArtifactEvents:
             if part is not None:
                 parts[name] = part
         outcome = self._artifacts.edit(
-            connection.account_id, ArtifactId(asked.artifact_id), parts.get("header"), parts.get("body")
+            connection.account_id, ArtifactId(request.artifact_id), parts.get("header"), parts.get("body")
         )
         work = _answer(ack, outcome, lambda outcome: _written(outcome, parts))
         size = sum(len(part.value) for part in parts.values())
-        return _follow(connection, asked.artifact_id, work, size)
+        return _follow(connection, request.artifact_id, work, size)
 
     def delete(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
-        asked = parse(payload, ArtifactRead)
-        if asked is None or not asked.artifact_id:
+        request = parse(payload, ArtifactRead)
+        if request is None or not request.artifact_id:
             _refuse(ack, INVALID)
             return None
-        deletion = self._artifacts.delete(connection.account_id, ArtifactId(asked.artifact_id))
+        deletion = self._artifacts.delete(connection.account_id, ArtifactId(request.artifact_id))
         work = _answer(ack, deletion, lambda _: {"result": "success"})
-        return _follow(connection, asked.artifact_id, work)
+        return _follow(connection, request.artifact_id, work)
 
 
 def _follow(
     connection: Connection, artifact_id: str, work: Coroutine[Any, Any, None], size: int = 0
 ) -> Awaitable[None] | None:
-    """What one connection sends about one artifact keeps its order."""
+    """Run `work` after the earlier events of this connection about the same artifact."""
     return connection.in_flight.follow(("artifact", artifact_id), work, size)
 
 
@@ -145,7 +145,7 @@ def _part(given: Any) -> Part | None:
 
 
 def _written(outcome: ArtifactSwap, parts: Mapping[str, Part]) -> dict[str, object]:
-    """What the client sees of an edit: its texts with their new versions, or what it did not know."""
+    """What the client sees of an edit: its new versions, or the stored parts whose version differs."""
     if outcome.won:
         written = {name: {"version": part.version + 1, "data": part.value} for name, part in parts.items()}
         return {"result": "success", **written}

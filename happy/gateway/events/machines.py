@@ -58,29 +58,29 @@ class MachineEvents:
     def update_metadata(
         self, connection: Connection, payload: Payload, ack: Ack | None
     ) -> Awaitable[None] | None:
-        asked = parse(payload, MachineUpdateMetadata)
-        if asked is None or not asked.machine_id:
+        request = parse(payload, MachineUpdateMetadata)
+        if request is None or not request.machine_id:
             answer(ack, **_refusal(payload))
             return None
-        machine_id, expected = MachineId(asked.machine_id), version(asked.expected_version)
-        swap = self._machines.update_metadata(connection.account_id, machine_id, expected, asked.metadata)
+        machine_id, expected = MachineId(request.machine_id), version(request.expected_version)
+        swap = self._machines.update_metadata(connection.account_id, machine_id, expected, request.metadata)
         work = answer_swap(ack, "metadata", swap, missing=NOT_FOUND, failed=FAILED)
-        return connection.in_flight.follow(("machine", machine_id), work, len(asked.metadata))
+        return connection.in_flight.follow(("machine", machine_id), work, len(request.metadata))
 
     def update_state(
         self, connection: Connection, payload: Payload, ack: Ack | None
     ) -> Awaitable[None] | None:
-        asked = parse(payload, MachineUpdateState)
-        if asked is None or not asked.machine_id:
+        request = parse(payload, MachineUpdateState)
+        if request is None or not request.machine_id:
             answer(ack, **_refusal(payload))
             return None
-        machine_id, expected = MachineId(asked.machine_id), version(asked.expected_version)
-        state = asked.daemon_state
+        machine_id, expected = MachineId(request.machine_id), version(request.expected_version)
+        state = request.daemon_state
         swap = self._machines.update_daemon_state(connection.account_id, machine_id, expected, state)
         work = answer_swap(ack, "daemonState", swap, missing=NOT_FOUND, failed=FAILED)
         return connection.in_flight.follow(("machine", machine_id), work, len(state))
 
 
 def _refusal(payload: Payload) -> dict[str, str]:
-    """A missing or null payload has always been answered like a failure."""
+    """A missing or null payload is answered like an internal error, for compatibility."""
     return FAILED if payload is None or bytes(payload) == b"null" else INVALID

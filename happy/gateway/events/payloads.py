@@ -1,4 +1,4 @@
-"""What clients send with their events (protocol: realtime#events-from-clients)."""
+"""Payloads of the events that clients send (protocol: realtime#events-from-clients)."""
 
 from functools import cache
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ Number = int | float
 
 MAX_VERSION = 2**31 - 1
 NEVER = -1
-"""A version that no row has."""
+"""A version that is never stored: a compare-and-set with it always fails."""
 
 
 class UpdateMetadata(Struct, frozen=True, rename="camel"):
@@ -111,7 +111,7 @@ class Call(Struct, frozen=True):
 
 
 def parse(payload: msgspec.Raw | None, kind: type[P]) -> P | None:
-    """The payload as `kind`, or None when it is anything else."""
+    """Decode and validate a payload; None if it is not a valid `kind`."""
     if payload is None:
         return None
     try:
@@ -119,7 +119,7 @@ def parse(payload: msgspec.Raw | None, kind: type[P]) -> P | None:
     except (msgspec.DecodeError, RecursionError):
         return None
     for value in astuple(parsed):
-        # PostgreSQL cannot store U+0000 in text, so no flavor takes it.
+        # PostgreSQL cannot store U+0000 in text, so both flavors refuse it.
         if isinstance(value, str) and "\0" in value:
             return None
     return parsed
@@ -127,12 +127,12 @@ def parse(payload: msgspec.Raw | None, kind: type[P]) -> P | None:
 
 @cache
 def _decoder(kind: type[P]) -> msgspec.json.Decoder[P]:
-    """Made once: looking up a type costs as much as decoding a small payload."""
+    """Cached: building a decoder costs as much as decoding a small payload."""
     return msgspec.json.Decoder(kind)
 
 
 def version(expected: Number) -> int:
-    """The version a client expects, as one that can be compared with a stored one."""
+    """The expected version as an integer; `NEVER` for one that cannot be stored."""
     return int(expected) if expected == int(expected) and 0 <= expected <= MAX_VERSION else NEVER
 
 

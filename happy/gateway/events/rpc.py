@@ -20,7 +20,7 @@ from happy.services.rpc import RpcFailed, RpcService
 Payload = msgspec.Raw | None
 MAX_METHODS = 1_000
 MAX_CALLS = 2_000
-"""What one connection may have under way; clients register some twenty methods and call one at a time."""
+"""Limits per connection, far above use: clients register some twenty methods and make one call at a time."""
 
 REGISTERED = "registered"
 INTERNAL_ERROR = "Internal error"
@@ -52,26 +52,26 @@ class RpcEvents:
         payload: Payload,
         ack: Ack | None,  # noqa: ARG002
     ) -> Awaitable[None] | None:
-        asked = parse(payload, Method)
-        if asked is None or not asked.method:
+        request = parse(payload, Method)
+        if request is None or not request.method:
             _refuse(connection, "register")
             return None
-        if len(connection.methods) >= MAX_METHODS and asked.method not in connection.methods:
+        if len(connection.methods) >= MAX_METHODS and request.method not in connection.methods:
             _refuse(connection, "register", "Too many methods")
             return None
-        self._hub.register(connection, asked.method)
-        self._rpc.registered(connection.account_id, asked.method)
+        self._hub.register(connection, request.method)
+        self._rpc.registered(connection.account_id, request.method)
         if self._remote is not None:
-            return self._claim(self._remote, connection, asked)
-        connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
+            return self._claim(self._remote, connection, request)
+        connection.socket.emit("rpc-registered", msgspec.json.encode(request))
         return None
 
-    async def _claim(self, remote: ClusterRpc, connection: Connection, asked: Method) -> None:
-        """Tell the client when every node can find it, and wake the calls that wait on other nodes."""
+    async def _claim(self, remote: ClusterRpc, connection: Connection, request: Method) -> None:
+        """Claim the method in the cluster, confirm, and wake calls on other replicas that wait for it."""
         holder = Holder(remote.replica_id, connection.id, RANKS[connection.scope])
-        await remote.claim(connection.account_id, asked.method, holder)
-        connection.socket.emit("rpc-registered", msgspec.json.encode(asked))
-        self._hub.signal(connection.account_id, REGISTERED, asked.method)
+        await remote.claim(connection.account_id, request.method, holder)
+        connection.socket.emit("rpc-registered", msgspec.json.encode(request))
+        self._hub.signal(connection.account_id, REGISTERED, request.method)
 
     def unregister(
         self,
@@ -79,16 +79,16 @@ class RpcEvents:
         payload: Payload,
         ack: Ack | None,  # noqa: ARG002
     ) -> Awaitable[None] | None:
-        asked = parse(payload, Method)
-        if asked is None or not asked.method:
+        request = parse(payload, Method)
+        if request is None or not request.method:
             _refuse(connection, "unregister")
             return None
-        self._hub.unregister(connection, asked.method)
-        connection.socket.emit("rpc-unregistered", msgspec.json.encode(asked))
-        return self.released(connection, [asked.method])
+        self._hub.unregister(connection, request.method)
+        connection.socket.emit("rpc-unregistered", msgspec.json.encode(request))
+        return self.released(connection, [request.method])
 
     def released(self, connection: Connection, methods: Iterable[str]) -> Awaitable[None] | None:
-        """The connection does not serve these any more."""
+        """The connection has unregistered these methods, or has closed."""
         if not self._hub.has_connections(connection.account_id):
             self._rpc.forget(connection.account_id)
         return None if self._remote is None else self._release(self._remote, connection, methods)
@@ -99,34 +99,34 @@ class RpcEvents:
             await remote.release(connection.account_id, method, holder)
 
     def call(self, connection: Connection, payload: Payload, ack: Ack | None) -> None:
-        """The caller's other events do not wait for somebody else's answer."""
-        asked = parse(payload, Call)
-        if asked is None or not asked.method:
+        """Route a call; returns at once, so that the caller's other events do not wait for the response."""
+        request = parse(payload, Call)
+        if request is None or not request.method:
             self._rpc.refused("invalid_params")
             return answer(ack, ok=False, error=METHOD_REQUIRED)
         if connection.calls >= MAX_CALLS:
             return answer(ack, ok=False, error="Too many calls")
         connection.calls += 1
         on_response = partial(_respond, connection, ack)
-        account_id, caller, params = connection.account_id, connection.id, asked.params or None
+        account_id, caller, params = connection.account_id, connection.id, request.params or None
         try:
-            if not self._rpc.call_here(account_id, caller, asked.method, params, on_response):
-                self._spawn(self._call(connection, asked, on_response))
+            if not self._rpc.call_here(account_id, caller, request.method, params, on_response):
+                self._spawn(self._call(connection, request, on_response))
         except Exception:
-            log.exception("a remote call failed")
-            self._rpc.refused("internal_error", asked.method)
+            log.exception("RPC call failed")
+            self._rpc.refused("internal_error", request.method)
             on_response(RpcFailed(INTERNAL_ERROR))
         return None
 
-    async def _call(self, connection: Connection, asked: Call, on_response: OnResponse) -> None:
-        """Look for whoever serves the method, here and elsewhere, and wait for somebody to do so."""
-        account_id, caller, params = connection.account_id, connection.id, asked.params or None
+    async def _call(self, connection: Connection, request: Call, on_response: OnResponse) -> None:
+        """Find the connection that serves the method, on any replica, or wait for its registration."""
+        account_id, caller, params = connection.account_id, connection.id, request.params or None
         try:
-            response: Response = await self._rpc.call(account_id, caller, asked.method, params)
+            response: Response = await self._rpc.call(account_id, caller, request.method, params)
         except RpcFailed as failure:
             response = failure
         except Exception:
-            log.exception("a remote call failed")
+            log.exception("RPC call failed")
             response = RpcFailed(INTERNAL_ERROR)
         on_response(response)
 
@@ -136,7 +136,7 @@ class RpcEvents:
         task.add_done_callback(self._calls.discard)
 
     async def close(self) -> None:
-        """Give up on calls whose answers nobody waits for any more."""
+        """Cancel all pending calls and requests."""
         for task in self._calls:
             task.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)

@@ -51,9 +51,9 @@ class SessionEvents:
         }
 
     def message(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
-        """Store a message and announce it to everybody but its sender; acknowledge it if asked to.
+        """Append a message to the log, publish it to all connections but its sender, acknowledge it.
 
-        The next one does not wait for its commit. Both keep their order, and so do their acknowledgements.
+        The next message does not wait for this commit. Messages and acknowledgements keep their order.
         """
         sent, ordered = parse(payload, SendMessage), connection.in_flight.in_order(ack)
         if sent is None:
@@ -73,7 +73,7 @@ class SessionEvents:
             )
         except NotFound:
             return answer(ack, ok=False, error="Session not found")
-        except Invalid:  # a local id that no database takes
+        except Invalid:  # a local id that cannot be stored
             return answer(ack, ok=False, error="Invalid parameters")
         except BaseException:
             answer(ack, ok=False, error="Internal error")
@@ -83,28 +83,31 @@ class SessionEvents:
     def update_metadata(
         self, connection: Connection, payload: Payload, ack: Ack | None
     ) -> Awaitable[None] | None:
-        asked = parse(payload, UpdateMetadata)
-        if asked is None or not asked.sid:
+        request = parse(payload, UpdateMetadata)
+        if request is None or not request.sid:
             answer(ack, **ERROR)
             return None
         swap = self._sessions.update_metadata(
-            connection.account_id, SessionId(asked.sid), version(asked.expected_version), asked.metadata
+            connection.account_id, SessionId(request.sid), version(request.expected_version), request.metadata
         )
         work = answer_swap(ack, "metadata", swap, missing=ERROR, failed=ERROR)
-        return connection.in_flight.follow(key(asked.sid), work, len(asked.metadata))
+        return connection.in_flight.follow(key(request.sid), work, len(request.metadata))
 
     def update_state(
         self, connection: Connection, payload: Payload, ack: Ack | None
     ) -> Awaitable[None] | None:
-        asked = parse(payload, UpdateState)
-        if asked is None or not asked.sid:
+        request = parse(payload, UpdateState)
+        if request is None or not request.sid:
             answer(ack, **ERROR)
             return None
         swap = self._sessions.update_agent_state(
-            connection.account_id, SessionId(asked.sid), version(asked.expected_version), asked.agent_state
+            connection.account_id,
+            SessionId(request.sid),
+            version(request.expected_version),
+            request.agent_state,
         )
         work = answer_swap(ack, "agentState", swap, missing=ERROR, failed=ERROR)
-        return connection.in_flight.follow(key(asked.sid), work, len(asked.agent_state or ""))
+        return connection.in_flight.follow(key(request.sid), work, len(request.agent_state or ""))
 
     def alive(
         self,
@@ -143,5 +146,5 @@ class SessionEvents:
 
 
 def key(session_id: str) -> Key:
-    """What one connection sends about one session keeps its order."""
+    """Events of one connection with the same key are processed in order."""
     return ("session", session_id)

@@ -27,25 +27,29 @@ class UsageEvents:
         return {"usage-report": self.report}
 
     def report(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
-        """Store a report in place of the one before it under the same key, in the order of arrival."""
-        asked = parse(payload, ReportUsage)
-        refusal = "Internal error" if asked is None else _refusal(asked)
-        if asked is None or refusal:
+        """Store a report in the order of arrival; it replaces the earlier one with the same key."""
+        request = parse(payload, ReportUsage)
+        refusal = "Internal error" if request is None else _refusal(request)
+        if request is None or refusal:
             answer(ack, success=False, error=refusal)
             return None
         return connection.in_flight.follow(
-            ("usage", ""), self._report(connection, asked, ack), len(payload or b"")
+            ("usage", ""), self._report(connection, request, ack), len(payload or b"")
         )
 
-    async def _report(self, connection: Connection, asked: ReportUsage, ack: Ack | None) -> None:
-        session_id = SessionId(asked.session_id) if asked.session_id else None
+    async def _report(self, connection: Connection, request: ReportUsage, ack: Ack | None) -> None:
+        session_id = SessionId(request.session_id) if request.session_id else None
         try:
             saved = await self._usage.report(
-                connection.account_id, session_id, asked.key, _figures(asked.tokens), _figures(asked.cost)
+                connection.account_id,
+                session_id,
+                request.key,
+                _figures(request.tokens),
+                _figures(request.cost),
             )
         except NotFound:
             return answer(ack, success=False, error="Session not found")
-        except Invalid:  # a key that no database takes
+        except Invalid:  # a key that cannot be stored
             return answer(ack, success=False, error="Invalid key")
         except BaseException:
             answer(ack, success=False, error="Failed to save usage report")
@@ -55,21 +59,21 @@ class UsageEvents:
         )
 
 
-def _refusal(asked: ReportUsage) -> str | None:
-    """What is wrong with a report, in the contract's order of checks."""
-    if not isinstance(asked.key, str) or not asked.key:
+def _refusal(request: ReportUsage) -> str | None:
+    """The error text for an invalid report, checked in the documented order; None for a valid one."""
+    if not isinstance(request.key, str) or not request.key:
         return "Invalid key"
-    if not _has_total(asked.tokens):
+    if not _has_total(request.tokens):
         return "Invalid tokens object - must include total"
-    if not _has_total(asked.cost):
+    if not _has_total(request.cost):
         return "Invalid cost object - must include total"
-    if asked.session_id and not isinstance(asked.session_id, str):
+    if request.session_id and not isinstance(request.session_id, str):
         return "Invalid sessionId"
-    return _too_many_names(asked)
+    return _too_many_names(request)
 
 
-def _too_many_names(asked: ReportUsage) -> str | None:
-    for part, figures in (("tokens", asked.tokens), ("cost", asked.cost)):
+def _too_many_names(request: ReportUsage) -> str | None:
+    for part, figures in (("tokens", request.tokens), ("cost", request.cost)):
         if too_many_names(figures):
             return f"Invalid {part} object - at most {MAX_NAMES} names of {MAX_NAME} characters"
     return None
@@ -80,7 +84,7 @@ def _has_total(figures: Any) -> bool:
 
 
 def _figures(given: dict[str, Any]) -> Figures:
-    """The numbers of a report; whatever else a client adds could be summed up by nobody."""
+    """The numeric entries of a report; anything else could not be added up."""
     return {name: value for name, value in given.items() if _is_number(value) and "\0" not in name}
 
 
