@@ -42,4 +42,4 @@ async def test_clients_behind_a_small_proxy_never_connected(own_server: Server, 
             async with client.socket(url, token=api.token, clientType="user-scoped") as phone:
                 assert {} == await phone.call("ping")
 
-    assert 1 == own_server.log_text().count("loses what comes with the answer to a websocket handshake")
+    assert 1 == own_server.log_text().count("drops what is sent with a websocket handshake response")

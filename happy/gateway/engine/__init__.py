@@ -1,7 +1,7 @@
-"""Our own Engine.IO 4 and Socket.IO 5 server: polling as an ASGI application, websockets below ASGI.
+"""An Engine.IO 4 and Socket.IO 5 server: polling as an ASGI application, websockets below ASGI.
 
-`Server` speaks the protocol, an `Application` decides who may connect and what events do, a `Socket` is
-one client.
+`Server` implements the protocol, an `Application` authenticates clients and handles their events, a `Socket`
+is one client.
 """
 
 from happy.gateway.engine.application import Application, Refused

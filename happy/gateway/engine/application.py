@@ -1,4 +1,4 @@
-"""What the engine expects of the application above it, and what it tells it."""
+"""The interface between the engine and the application: connect, event, disconnect."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 
 class Refused(Exception):
-    """Raised by `Application.connect`: the client gets a connect error with this text, and gives up."""
+    """Raised by `Application.connect`: the client gets this text as a connect error, and gives up."""
 
 
 class Application(Protocol):
-    """The server's side of all sockets. A connection's calls come one by one, in the order of its packets."""
+    """Handles all sockets. Calls for one connection are sequential, in the order of its packets."""
 
     async def connect(self, socket: Socket, auth: msgspec.Raw | None, headers: Mapping[str, str]) -> None:
-        """Called before the client's CONNECT is answered; what is sent meanwhile follows the answer.
+        """Called before the client's CONNECT is answered; packets sent meanwhile follow that answer.
 
-        `Refused` answers a connect error and leaves the transport open. Any other exception is logged and
-        closes the transport only, so that the client comes back: a connect error would stop its reconnection.
+        `Refused` sends a connect error and leaves the transport open. Any other exception is logged and
+        only closes the transport, so that the client reconnects: after a connect error it would not.
         `headers` are those of the handshake request, names in lower case.
         """
 
@@ -33,7 +33,7 @@ class Application(Protocol):
         """An event arrived. An awaitable is awaited before the next packet; slow work needs a task.
 
         Also called for packets that arrived before their connection closed; `socket.closed` is true then.
-        Exceptions are logged and change nothing else.
+        Exceptions are logged; the connection stays open.
         """
 
     def disconnected(self, socket: Socket, reason: str) -> Awaitable[None] | None:

@@ -1,4 +1,4 @@
-"""The little of ASGI and HTTP that the engine needs: requests, answers and CORS."""
+"""The parts of ASGI and HTTP that the engine needs: requests, responses and CORS."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ class TooLarge(Exception):
 
 
 class ClientDisconnected(Exception):
-    """The client left before its request was complete."""
+    """The client disconnected before its request was complete."""
 
 
 @lru_cache(maxsize=64)
 def _parse_query(query: str) -> Mapping[str, list[str]]:
-    """Nearly all handshakes have the same one."""
+    """Cached, since nearly all handshakes have the same query."""
     return parse_qs(query)
 
 
 class Target:
-    """What is asked for: by an HTTP request or a websocket handshake."""
+    """Method, path, query and headers of an HTTP request or a websocket handshake."""
 
     __slots__ = ("_query", "headers", "is_websocket", "method", "path")
 
@@ -64,7 +64,7 @@ class Target:
 
 
 class Request(Target):
-    """A request that can be read and answered."""
+    """An HTTP request whose body can be read, and that can be responded to."""
 
     __slots__ = ("receive", "send")
 
@@ -75,7 +75,7 @@ class Request(Target):
         self.send = send
 
     async def body(self, limit: int) -> bytes:
-        """The whole body, read no further than the limit."""
+        """The whole body. Raises TooLarge beyond `limit` bytes, and ClientDisconnected."""
         declared = self.header(b"content-length")
         if declared.isdigit() and int(declared) > limit:
             raise TooLarge
@@ -103,12 +103,12 @@ class Request(Target):
         await self.send({"type": "http.response.body", "body": body})
 
     async def refuse(self, error: tuple[int, str], status: int = 400) -> None:
-        """Answer one of the errors that Engine.IO defines."""
+        """Respond with one of the errors that Engine.IO defines."""
         code, message = error
         await self.respond(status, msgspec.json.encode({"code": code, "message": message}), JSON)
 
     async def preflight(self) -> None:
-        """Answer a CORS preflight: any origin may use this path, since it takes a token and no cookie."""
+        """Respond to a CORS preflight: all origins are allowed: clients send a token, not a cookie."""
         headers = [*self._cors(), *self._allowed()]
         await self.send({"type": "http.response.start", "status": 204, "headers": headers})
         await self.send({"type": "http.response.body", "body": b""})

@@ -1,4 +1,4 @@
-"""One Engine.IO session: heartbeat, bounded send queue, transport upgrade and orderly end."""
+"""One Engine.IO session: heartbeat, bounded send queue, transport upgrade and close."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """Belongs to the readers of its transport: they feed it packets, and the last of them ends it."""
+    """Receives packets from the readers of its transport; finished when closed and without readers."""
 
     __slots__ = (
         "_busy",
@@ -54,10 +54,10 @@ class Connection:
         self.transport = transport
         self.probe: Transport | None = None  # a websocket that may replace the polling transport
         self.closed = False
-        self.broken = False  # closed because of what the peer sent: the rest is not worth reading
+        self.broken = False  # the peer broke the protocol: its other packets are not processed
         self.reason = ""
-        self.received_since_ping = False  # anything since the last ping
-        # How much the peer may send at once: a stranger cannot make us hold as much as a client.
+        self.received_since_ping = False
+        # Bytes that the peer may send at once: less before it is authenticated, to bound memory.
         self.max_payload = context.settings.max_payload_untrusted
         self.last_acknowledged = 0.0  # when the last ping that was answered was sent
         self._pinged = 0.0
@@ -73,7 +73,7 @@ class Connection:
         context.add(self)
 
     def open_packet(self) -> bytes:
-        """The answer to the handshake."""
+        """The Engine.IO open packet, with the session id and the intervals."""
         settings = self._context.settings
         fields = {
             "sid": self.sid,
@@ -89,7 +89,7 @@ class Connection:
         return self._context.settings
 
     def authenticated(self) -> None:
-        """The application has let this client in."""
+        """The application has accepted the client: it may send larger payloads."""
         self.max_payload = self._context.settings.max_payload
 
     @property
@@ -101,7 +101,7 @@ class Connection:
     def send(self, packet: bytes, *, soon: bool = False) -> None:
         """Send an Engine.IO packet now or queue it; never blocks, never raises, does nothing once closed.
 
-        With `soon`, it may wait for others that are sent in the same turn of the event loop.
+        With `soon`, it is sent at the end of the event loop iteration, in one write with others.
         """
         if self.transport.ready and not self._queue:
             if soon:
@@ -123,7 +123,7 @@ class Connection:
         self.transport.flush()
 
     def pop(self) -> bytes | None:
-        """The next packet of the queue."""
+        """Take the next packet from the queue."""
         if not self._queue:
             return None
         packet = self._queue.popleft()
@@ -153,12 +153,12 @@ class Connection:
             logger.info("connection %s: %s", self.sid, error)
             self.broken = True
             self.close(PARSE_ERROR)
-        except Exception:  # noqa: BLE001 - the application's fault, logged and contained
+        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection stays
             logger.exception("connection %s: event handler failed", self.sid)
         return None
 
     async def await_handler(self, work: Awaitable[None]) -> None:
-        """Wait for what a packet started."""
+        """Await the handler of a packet; exceptions are logged."""
         self._busy = True
         try:
             await work
@@ -166,7 +166,7 @@ class Connection:
             if (task := asyncio.current_task()) is None or task.cancelling():
                 raise
             logger.exception("connection %s: event handler was cancelled", self.sid)
-        except Exception:  # noqa: BLE001 - the application's fault, logged and contained
+        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection stays
             logger.exception("connection %s: event handler failed", self.sid)
         finally:
             self._busy = False
@@ -199,7 +199,7 @@ class Connection:
     # Upgrade
 
     def upgrade(self, transport: Transport) -> None:
-        """Replace the transport; what is queued follows on the new one."""
+        """Replace the transport; queued packets follow on the new one."""
         previous, self.transport, self.probe = self.transport, transport, None
         self._context.opened["upgrade"] += 1
         previous.close()
@@ -209,14 +209,14 @@ class Connection:
     # End
 
     def close(self, reason: str, *, abort: bool = False) -> None:
-        """Close the transport. The application learns it after the packets received so far."""
+        """Close the transport. `disconnected` is called after the packets received so far are processed."""
         if self.closed:
             return
         self.closed = True
         self.reason = reason
         self._timer.cancel()
         if reason == OVERFLOW:
-            logger.warning("connection %s: closed, its client reads too slowly", self.sid)
+            logger.warning("connection %s: send queue overflow, the client reads too slowly", self.sid)
         self._context.remove(self, reason)
         self._session.gone()
         self.transport.close(abort=abort)
@@ -227,14 +227,14 @@ class Connection:
             self._context.spawn(self._finish())
 
     def lost(self) -> None:
-        """The link is gone, or its peer is leaving."""
+        """The transport is closed, or its peer is closing it."""
         self.close(TRANSPORT_CLOSE)
 
     def reader_started(self) -> None:
         self._readers += 1
 
     async def reader_ended(self) -> None:
-        """Every reader awaits this at its end; the last one of a closed connection tells the application."""
+        """Every reader awaits this at its end; the last one of a closed connection calls `disconnected`."""
         self._readers -= 1
         if self.closed and self._readers == 0:
             await self._finish()
@@ -245,7 +245,7 @@ class Connection:
         self._finished = True
         try:
             await self._session.finish(self.reason)
-        except Exception:  # noqa: BLE001 - the application's fault, logged and contained
+        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection stays
             logger.exception("connection %s: disconnect handler failed", self.sid)
         finally:
             self._context.finished()

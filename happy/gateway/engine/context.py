@@ -1,4 +1,4 @@
-"""What all connections of one server share."""
+"""State shared by all connections of one server: connection table, counters, tasks, batched writes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ logger = logging.getLogger("happy.engine")
 
 
 TIME_SLICE_SECONDS = 0.002
-"""How long the packets of one connection may keep the others waiting."""
+"""How long packets of one connection are processed before other connections get their turn."""
 
 
 class TimeSlice:
-    """A connection's turn of the event loop: it begins when its first packet has been processed."""
+    """The time for packets of one connection; it begins when the first one has been processed."""
 
     __slots__ = ("_end",)
 
@@ -31,7 +31,7 @@ class TimeSlice:
         self._end = time.perf_counter() + TIME_SLICE_SECONDS
 
     def is_over(self) -> bool:
-        """Asked before each further packet."""
+        """To be checked before each further packet."""
         return time.perf_counter() > self._end
 
 
@@ -43,7 +43,7 @@ class Pushable(Protocol):
 
 
 class EngineContext:
-    """Settings, the application, the connection table and what is counted."""
+    """Settings, the application, the connection table and counters."""
 
     def __init__(self, application: Application, settings: EngineSettings) -> None:
         self.application = application
@@ -56,8 +56,8 @@ class EngineContext:
         self._tasks: set[asyncio.Task[Any]] = set()
         self.framed = (b"", b"")  # the last packet that was sent, and its frame
         # How websockets write:
-        self.receiving = False  # packets that arrived are processed; `push` is called after them
-        self.at_once = False  # the last of them is: what it sends need not wait for more
+        self.receiving = False  # received packets are being processed; `push` is called after them
+        self.at_once = False  # the last of them is being processed: what it sends is written at once
         self.to_push: list[Pushable] = []
         self._to_push_at_end: list[Pushable] = []
 
@@ -72,13 +72,13 @@ class EngineContext:
         self.closed[reason] += 1
 
     def finished(self) -> None:
-        """The application knows that a connection is gone."""
+        """`disconnected` has been called for a connection."""
         self.unfinished -= 1
         if self.unfinished == 0:
             self._idle.set()
 
     async def wait_idle(self, timeout: float) -> bool:  # noqa: ASYNC109 - it says whether, it does not raise
-        """Wait until the application knows that every connection is gone."""
+        """Wait until `disconnected` has been called for every connection; False after `timeout` seconds."""
         self._idle.clear()
         if self.unfinished == 0:
             return True
@@ -88,27 +88,27 @@ class EngineContext:
             return False
         return True
 
-    def push_soon(self, link: Pushable) -> None:
-        """Let a link write once for all that is sent now: when what was received is processed, or soon."""
+    def push_soon(self, websocket: Pushable) -> None:
+        """Call `push` after the received packets are processed, else at the end of the iteration."""
         if not self.to_push and not self.receiving:
             asyncio.get_running_loop().call_soon(self.push)
-        self.to_push.append(link)
+        self.to_push.append(websocket)
 
     def push(self) -> None:
-        links, self.to_push = self.to_push, []
-        for link in links:
-            link.push()
+        websockets, self.to_push = self.to_push, []
+        for websocket in websockets:
+            websocket.push()
 
-    def push_at_end(self, link: Pushable) -> None:
-        """Let a link write once for all that is sent until everything that has arrived is processed."""
+    def push_at_end(self, websocket: Pushable) -> None:
+        """Call `push` at the end of the event loop iteration."""
         if not self._to_push_at_end:
             asyncio.get_running_loop().call_soon(self._push_at_end)
-        self._to_push_at_end.append(link)
+        self._to_push_at_end.append(websocket)
 
     def _push_at_end(self) -> None:
-        links, self._to_push_at_end = self._to_push_at_end, []
-        for link in links:
-            link.push()
+        websockets, self._to_push_at_end = self._to_push_at_end, []
+        for websocket in websockets:
+            websocket.push()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task and keep it alive; its failure is logged."""

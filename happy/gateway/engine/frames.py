@@ -20,11 +20,11 @@ _MEDIUM_MAX = 0xFFFF
 _MAX_FRAGMENTS = 65_536  # of one message: empty ones cost memory too
 _CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})  # that may be sent
 _FREE_CODES = (3000, 4999)  # of libraries and applications
-# How a frame begins that is a whole text, by the size of all of it:
+# The first bytes of an unfragmented text frame, by its whole size:
 _SHORT_FRAME, _MEDIUM_FRAME = 6 + _SHORT, 8 + _MEDIUM_MAX
 _SHORT_TEXTS = {size: bytes((_FIN | TEXT, _MASKED | size - 6)) for size in range(6, _SHORT_FRAME + 1)}
 _MEDIUM_TEXT = partial(Struct("!BBH").pack, _FIN | TEXT, _MASKED | _MEDIUM)
-_LEGAL = frozenset(  # first bytes of a frame: control frames are not fragmented, extensions are not spoken
+_LEGAL = frozenset(  # first bytes of a frame: control frames are not fragmented, there are no extensions
     {CONTINUATION, TEXT, BINARY, *(_FIN | kind for kind in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))}
 )
 
@@ -32,7 +32,7 @@ Message = tuple[int, bytes]
 
 
 class FrameError(Exception):
-    """The peer broke the websocket protocol or a limit; `code` says how when closing."""
+    """The peer broke the websocket protocol or a limit; `code` is for the close frame."""
 
     def __init__(self, code: int) -> None:
         super().__init__(code)
@@ -40,22 +40,22 @@ class FrameError(Exception):
 
 
 class FrameReader:
-    """Cuts received bytes into messages: text and binary ones whole, control frames as they come."""
+    """Parses received bytes into messages: text and binary ones reassembled, control frames as they come."""
 
     __slots__ = ("_fragments", "_fragments_size", "_kind", "_position", "limit", "rest")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit  # of a message; may be changed at any time
-        self.rest: bytes | bytearray = b""  # empty when all that was received is cut
+        self.rest: bytes | bytearray = b""  # received and not parsed yet
         self._position = 0  # in the rest, of the next frame
         self._kind = CONTINUATION  # of the message whose first fragments have arrived
         self._fragments: list[bytes] | None = None
         self._fragments_size = 0
 
     def whole_text(self, data: bytes) -> bytes | None:
-        """The payload of what was received, if that is one text frame; otherwise, give it to `feed`.
+        """The payload, if `data` is exactly one text frame; else None, and `data` is for `feed`.
 
-        It nearly always is one, and then its size alone says how it begins.
+        The fast path: it nearly always is, and then its size alone determines its first bytes.
         """
         size = len(data)
         if self.rest or self._fragments is not None or size > self.limit:
@@ -67,7 +67,7 @@ class FrameReader:
         return None
 
     def feed(self, data: bytes) -> None:
-        """Add what was received."""
+        """Buffer received bytes."""
         if not self.rest:
             self.rest = data
             return
@@ -144,7 +144,7 @@ def close_frame(code: int) -> bytes:
 
 
 def close_response(payload: bytes) -> bytes:
-    """The frame that answers a close frame with this payload: its own code, if that is one."""
+    """The response to a close frame: with the same code if that is valid, else with an error code."""
     if not payload:
         return frame(CLOSE, b"")
     code = int.from_bytes(payload[:2]) if len(payload) > 1 else 0

@@ -1,9 +1,9 @@
-"""When a websocket's open packet leaves: with the answer to its handshake, unless a proxy loses it.
+"""Sends a websocket's open packet in one write with the handshake response, unless a proxy drops it there.
 
-Both orders fail somewhere. The official client waits for its connect time-out of 20 s when its link breaks
-between the answer and the open packet, so they leave in one write. Some proxies drop what comes in the same
-read as the answer; their clients wait for a packet that never comes. A client that got it answers at once, so
-one that stays silent is sent it once more, and later handshakes from that address are answered in two steps.
+Both orders fail somewhere. The official client waits for its connect timeout of 20 s if its connection breaks
+between the response and the open packet, so both are sent in one write. Some proxies drop what they read
+together with the response, and their clients wait for the open packet forever. A client that has the packet
+answers at once; so a silent one is sent it again, and its address gets it separately from then on.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
     from happy.gateway.engine.connection import Connection
 
 RESEND_SECONDS = 2.0
-"""A client that says nothing for so long has not got the packet."""
+"""A client that sends nothing for so long is sent the packet again."""
 
 DELAY_SECONDS = 0.05
-"""Between the answer and the packet, where the two must not arrive together."""
+"""Between response and packet, for addresses where the two must not arrive together."""
 
 REMEMBER_SECONDS = 3600.0
 MAX_ADDRESSES = 1000
 
 
 class OpenPackets:
-    """Sends each connection's open packet and remembers the addresses that lose it."""
+    """Sends open packets, and remembers addresses whose proxy drops them."""
 
     def __init__(self) -> None:
         self._dropping: OrderedDict[str, float] = OrderedDict()  # until when, the oldest first
 
     def send(self, connection: Connection, address: str) -> None:
-        """Called in the turn of the event loop in which the handshake is answered."""
+        """To be called in the event loop iteration that writes the handshake response."""
         loop = asyncio.get_running_loop()
         if self._dropping.get(address, 0.0) > loop.time():
             loop.call_later(DELAY_SECONDS, connection.send, connection.open_packet())
@@ -46,7 +46,10 @@ class OpenPackets:
         if connection.closed or connection.received_since_ping:
             return
         if address not in self._dropping:
-            logger.warning("%s loses what comes with the answer to a websocket handshake", address)
+            logger.warning(
+                "%s drops what is sent with a websocket handshake response",
+                address,
+            )
         self._remember(address)
         connection.send(connection.open_packet())
 

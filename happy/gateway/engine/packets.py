@@ -1,9 +1,9 @@
 """Engine.IO 4 and Socket.IO 5 packets: pure and strict, with one kind of error.
 
 An Engine.IO packet is a digit and its data; a polling payload is several of them with 0x1E between. A
-Socket.IO packet travels as the data of an Engine.IO message. What is received is text, which is checked to be
-some; what is sent is made as the bytes that travel. Arguments stay slices of the received text: their values
-are never built, except for the rare packet with binary attachments.
+Socket.IO packet travels as the data of an Engine.IO message. What is received is text, and validated
+as JSON; what is sent is encoded to bytes directly. Arguments stay slices of the received text and are not
+decoded, except for the rare packet with binary attachments.
 """
 
 import base64
@@ -23,7 +23,7 @@ SEPARATOR = "\x1e"
 CLOSE_PACKET, PING_PACKET, NOOP_PACKET, PROBE_PONG = b"1", b"2", b"6", b"3probe"
 MAX_PACKETS = 16_384  # in one polling payload: a body of separators must not become millions of objects
 
-MAX_LENIENT = 256_000  # characters of a packet that takes more work than others
+MAX_LENIENT = 256_000  # characters of a packet that needs the slower, lenient decoding
 
 # Socket.IO
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0", "1", "2", "3", "4", "5", "6"
@@ -118,11 +118,11 @@ def decode_binary(part: str) -> bytes:
 
 
 def decode_common(message: str) -> CommonPacket | None:
-    """What `decode` would tell of an event or ack in the namespace `/`, if its head is as short as usual."""
+    """Fast path of `decode`: an event or ack in the namespace `/` with a short head, else None."""
     kind, start = message[1:2], message.find("[", 2, 19)
     if start < 0 or kind not in _COMMON_KINDS:
         return None
-    if start == 2:  # noqa: PLR2004 - right behind the kind
+    if start == 2:  # noqa: PLR2004 - directly after the kind
         return kind, None, message[2:]
     digits = message[2:start]
     return (kind, int(digits), message[start:]) if digits.isdecimal() and digits.isascii() else None
@@ -149,7 +149,7 @@ def decode(text: str) -> Packet:
 
 
 def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
-    """Name and uninterpreted arguments of an event. A number for a name, which nobody awaits, is None."""
+    """Name and undecoded arguments of an event. A number as the name, which no event has, is None."""
     try:
         event = _EVENT_BODY.decode(body)
     except _MALFORMED:
@@ -164,7 +164,7 @@ def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
 
 
 def decode_ack(body: str) -> msgspec.Raw | None:
-    """The first argument of an ack, uninterpreted."""
+    """The first argument of an ack, undecoded."""
     try:
         return _ACK_BODY.decode(body or "[]").first or None
     except _MALFORMED:
@@ -172,7 +172,7 @@ def decode_ack(body: str) -> msgspec.Raw | None:
 
 
 def _decode_leniently(decoder: msgspec.json.Decoder[Body], body: str) -> Body:
-    """What is no JSON as it is. Raises ProtocolError if it cannot be read as any."""
+    """Decode JSON with lone surrogates. Raises ProtocolError if it is not JSON even then."""
     if len(body) > MAX_LENIENT:
         raise ProtocolError("malformed arguments") from None
     try:
@@ -222,12 +222,12 @@ def _fill(value: Any, texts: list[str]) -> Any:
 
 
 def encode_open(settings: object) -> bytes:
-    """The answer to an Engine.IO handshake."""
+    """The Engine.IO open packet: the response to a handshake."""
     return b"0" + _ENCODER.encode(settings)
 
 
 def encode_event(name: str, payload: bytes, ack: int | None = None) -> bytes:
-    """An event with one argument that is already JSON. The name is one of ours: it needs no escapes."""
+    """An event with one argument, given as JSON. The name must not need escapes in JSON."""
     if ack is None:
         return b'42["%b",%b]' % (name.encode(), payload)
     return b'42%d["%b",%b]' % (ack, name.encode(), payload)
@@ -244,7 +244,7 @@ def in_namespace(packet: bytes, namespace: str) -> bytes:
 
 
 def encode_ack(ack: int, args: bytes) -> bytes:
-    """The answer to an event; `args` are its arguments as JSON, with commas between."""
+    """The acknowledgement of an event; `args` are its arguments as JSON, with commas between."""
     return b"43%d[%b]" % (ack, args)
 
 

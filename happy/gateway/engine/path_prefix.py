@@ -1,4 +1,4 @@
-"""The path of a request as the routes know it: one leading slash, no prefix of the public address."""
+"""Normalizes request paths: one leading slash, without the path prefix of the public address."""
 
 from __future__ import annotations
 

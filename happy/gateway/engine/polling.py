@@ -1,4 +1,4 @@
-"""The long-polling transport: packets out as the answer of a waiting GET, in as the body of a POST."""
+"""The long-polling transport: packets are sent as responses to GET, and received as bodies of POST."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class UpgradePhase(Enum):
 
 
 class PollingTransport:
-    """At most one GET waits and one POST is processed at a time; a second one closes the session."""
+    """At most one GET waits and one POST is processed at a time; a second one closes the connection."""
 
     __slots__ = (
         "_body",
@@ -62,18 +62,19 @@ class PollingTransport:
     # Transport
 
     def write(self, packet: bytes) -> None:  # noqa: ARG002 - never ready, so never written to
-        raise AssertionError("a polling client fetches its packets")
+        raise AssertionError("polling sends packets as responses to polls only")
 
     write_soon = write
 
     def flush(self) -> None:
-        """Let the waiting poll go with what is queued when it gets its turn."""
+        """Answer the waiting poll with the queue, unless polls are held."""
         held = self._phase is UpgradePhase.HOLD_POLLS
         if not held and self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(True)
 
     def close(self, *, abort: bool = False) -> None:  # noqa: ARG002 - there is no link to cut
-        """Release the waiting poll: after an upgrade or a goodbye with nothing, else with queue or close.
+        """Answer the waiting poll: with a noop after an upgrade or a close by the client, else with the
+        queue, or a close packet if that is empty.
 
         Never with both: the official client closes before it hands out the messages of the same payload, and
         then hands them out after its next connect, when recovery has sent them once more.
@@ -120,14 +121,14 @@ class PollingTransport:
         return not connection.has_queue
 
     def _next(self, connection: TransportOwner) -> list[bytes]:
-        """What a poll is answered with."""
+        """The packets that answer a poll."""
         if self._phase is UpgradePhase.RELEASE_POLL:
             self._phase = UpgradePhase.RELEASE_SOON
             return [packets.NOOP_PACKET]
         return connection.pop_all() or [packets.NOOP_PACKET]
 
     async def _wait(self, receive: Receive) -> bool:
-        """Wait for something to send; False when the client hangs up."""
+        """Wait for something to send; False if the client disconnects."""
         loop = asyncio.get_running_loop()
         waiting: asyncio.Future[bool] = loop.create_future()
         self._waiting = waiting
@@ -153,7 +154,7 @@ class PollingTransport:
             self._posting = False
 
     async def _read(self, connection: TransportOwner, request: Request) -> bytes:
-        """The body; a link that died in the middle of one must not keep a closed session from ending."""
+        """The body. Closing the connection cancels the read, which a broken link might never end."""
         self._body = asyncio.get_running_loop().create_task(request.body(connection.max_payload))
         try:
             return await self._body
@@ -215,12 +216,12 @@ class PollingTransport:
             call()
 
     def release_poll(self) -> None:
-        """The client waits for the answer of its poll before it switches over."""
+        """Answer the held poll, for which the client waits before it switches over."""
         self._phase = UpgradePhase.RELEASE_POLL
         self.flush()
 
     def end_upgrade(self) -> None:
-        """The trial is over."""
+        """The upgrade is complete or has failed: answer polls as usual."""
         self._phase = UpgradePhase.NONE
         self._on_poll = None
         if self.connection is not None and self.connection.has_queue:
@@ -233,7 +234,7 @@ class PollingTransport:
 
 
 async def _watch_disconnect(receive: Receive, waiting: asyncio.Future[bool]) -> None:
-    """Wake the poll when its client has gone."""
+    """Wake the poll when its client has disconnected."""
     message = await receive()
     while message["type"] == "http.request":
         message = await receive()

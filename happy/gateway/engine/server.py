@@ -30,7 +30,7 @@ VERSION = "4"
 
 
 class Server:
-    """An ASGI application for the HTTP requests of its one path, and a protocol class for websockets."""
+    """An ASGI application for the HTTP requests of its path, and a protocol class for websockets."""
 
     def __init__(self, application: Application, settings: EngineSettings | None = None) -> None:
         self._context = EngineContext(application, settings or EngineSettings())
@@ -63,7 +63,7 @@ class Server:
             await self._polling(request)
 
     def _error(self, target: Target) -> tuple[int, str] | None:
-        """What is wrong with a request, checked in the order of the official server."""
+        """The Engine.IO error of an invalid request, by the checks of the official server in their order."""
         transport, sid = target.query("transport"), target.query("sid")
         if transport not in {"polling", "websocket"}:
             return asgi.UNKNOWN_TRANSPORT
@@ -71,7 +71,7 @@ class Server:
             return self._session_error(target, sid, transport)
         if target.method != "GET":
             return asgi.BAD_HANDSHAKE_METHOD
-        is_jsonp = bool(target.query("j"))  # it would read a script
+        is_jsonp = bool(target.query("j"))  # needs a script as the response
         if is_jsonp or target.is_websocket != (transport == "websocket"):
             return asgi.BAD_REQUEST
         return None if target.query("EIO") == VERSION else asgi.UNSUPPORTED_PROTOCOL
@@ -108,7 +108,7 @@ class Server:
     # Websocket
 
     def websocket_protocol(self) -> type[asyncio.Protocol]:
-        """What to give uvicorn as `ws`: websockets reach this server without ASGI between."""
+        """The protocol class for uvicorn's `ws` setting: websockets bypass ASGI."""
         acceptor, context = self, self._context
 
         class Link(WebSocketTransport):
@@ -137,16 +137,16 @@ class Server:
         elif polled is not None and isinstance(polled.transport, PollingTransport):
             polled.probe = link
             link.receiver = Probe(polled, polled.transport, link, self._context.settings.upgrade_timeout)
-        else:  # it ended during the handshake
+        else:  # it closed during the handshake
             link.close()
 
     # Shutdown
 
     async def shutdown(self, *, within: float = 5.0, spread: float = 0.0) -> bool:
-        """Close all transports, evenly over `spread` seconds, without telling the clients to stay away.
+        """Close all transports, evenly over `spread` seconds. Without DISCONNECT packets: clients reconnect.
 
-        New handshakes are refused from the first moment. True when the application has seen all sockets leave
-        `within` so many seconds after the last was closed.
+        New handshakes are refused from the start. True if `disconnected` was called for all sockets `within`
+        so many seconds after the last was closed.
         """
         self._closing = True
         connections = list(self._context.connections.values())

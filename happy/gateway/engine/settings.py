@@ -1,4 +1,4 @@
-"""The limits and time-outs of the engine."""
+"""The limits and timeouts of the engine."""
 
 import msgspec
 
@@ -15,7 +15,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     upgrade_timeout: float = 10.0
     connect_timeout: float = 20.0
     max_payload: int = 16_000_000
-    max_payload_untrusted: int = 100_000  # until the application has let the client in
+    max_payload_untrusted: int = 100_000  # until the client is authenticated
     max_attachments: int = 10
     queue_bytes: int = 4_000_000  # a single larger packet may still wait behind smaller ones
     queue_packets: int = 4_096

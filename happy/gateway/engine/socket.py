@@ -42,7 +42,7 @@ class SocketConnection(Protocol):
 
 
 class Ack(Struct, eq=False):
-    """Answers one event, once. Further calls, and calls after the socket closed, do nothing."""
+    """Acknowledges one event, once. Further calls, and calls after the socket closed, do nothing."""
 
     socket: Socket | None
     number: int
@@ -72,19 +72,19 @@ class Socket:
 
     def __init__(self, socket_id: str, connection: SocketConnection) -> None:
         self.id = socket_id  # the application may change it, and the next one, while the socket connects
-        self.private_id = ""  # what the client has to show to be known again
+        self.private_id = ""  # recovery token (`pid`) for the client
         self.connection = connection
         self.data: Any = None  # belongs to the application
         self.closed = False
         self.joined = False
-        self._held: list[bytes] | None = []  # what was sent before the CONNECT answer
+        self._held: list[bytes] | None = []  # packets sent before the response to CONNECT
         self._pending: dict[int, OnResponse] | None = None
         self._last_request = 0
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
         """Send an encoded packet, such as `42["update",{}]`.
 
-        With `soon`, together with whatever else is sent in this turn of the event loop.
+        With `soon`, at the end of this event loop iteration, in one write with other packets.
         """
         if self.closed:
             return
@@ -104,7 +104,7 @@ class Socket:
         """Send an event and expect a response; `on_response` is called once, later, and must not raise.
 
         It gets the JSON of the response's first argument, None if that has none, or `SocketClosed` as soon as
-        the socket goes. Returns a number for `cancel_request`.
+        the socket closes. Returns a number for `cancel_request`.
         """
         if self._pending is None:
             self._pending = {}
@@ -123,11 +123,11 @@ class Socket:
 
     @property
     def last_acknowledged(self) -> float:
-        """What was sent before this moment (of `time.monotonic`) has reached the client."""
+        """Packets sent before this time (`time.monotonic`) have arrived: a later ping was answered."""
         return self.connection.last_acknowledged
 
     def close(self) -> None:
-        """Close the transport, without a DISCONNECT packet: the client will come back."""
+        """Close the transport, without a DISCONNECT packet: the client reconnects."""
         self.connection.close(reasons.SERVER_CLOSE)
 
     def join(self) -> None:
@@ -145,7 +145,7 @@ class Socket:
             on_response(response)
 
     def gone(self) -> None:
-        """Nothing can be sent any more: fail its pending requests."""
+        """The connection closed, or the client left the namespace: fail pending requests."""
         self.closed = True
         self._held = None
         for number in self._pending or ():
@@ -166,6 +166,6 @@ class NamespacedSocket(Socket):
         self.namespace = namespace
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
-        """Send an encoded packet of the namespace `/` in this one; what waits for `join` comes here again."""
+        """Send an encoded packet of the namespace `/` in this one; held packets pass here again."""
         named = packet if self._held is not None else in_namespace(packet, self.namespace)
         super().send(named, soon=soon)

@@ -49,7 +49,7 @@ class SocketIoSession:
     def message(self, message: str) -> Awaitable[None] | None:
         """Process a text message of Engine.IO: a Socket.IO packet."""
         if self._incomplete is not None:
-            raise ProtocolError("text where an attachment was due")
+            raise ProtocolError("text instead of an attachment")
         common, socket = packets.decode_common(message), self.socket
         if common is None or socket is None:
             return self._dispatch(packets.decode(message[1:]))
@@ -116,7 +116,7 @@ class SocketIoSession:
             socket.gone()
             self.socket = None
             self._refuse(socket.namespace, str(refusal))
-        except Exception:  # noqa: BLE001 - logged; a passing fault must not reach the client as a refusal
+        except Exception:  # noqa: BLE001 - logged; a temporary error must not be sent as a connect error, which is final
             logger.exception("connection %s: connect handler failed", self._connection.sid)
             self._connection.close(reasons.SERVER_ERROR)
         else:
@@ -136,7 +136,7 @@ class SocketIoSession:
             self._timer.cancel()
             self._timer = None
 
-    # Events and answers
+    # Events and acks
 
     def _event(self, socket: Socket, number: int | None, body: str) -> Awaitable[None] | None:
         name, args = packets.decode_event(body)
@@ -166,13 +166,13 @@ class SocketIoSession:
         return self._context.application.disconnected(socket, reasons.GOODBYE)
 
     def gone(self) -> None:
-        """The connection closed: nothing can be sent any more."""
+        """The connection closed: fail pending requests."""
         self._stop_timer()
         if self.socket is not None:
             self.socket.gone()
 
     async def finish(self, reason: str) -> None:
-        """Nothing more will be received: tell the application."""
+        """All packets have been processed: call `disconnected`."""
         socket, self.socket = self.socket, None
         if socket is None or not socket.joined:
             return

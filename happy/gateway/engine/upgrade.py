@@ -1,4 +1,4 @@
-"""The way of a session from polling to the websocket."""
+"""The upgrade of a connection from polling to a websocket."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from happy.gateway.engine.transport import LinkedTransport, TransportOwner
 
 POLL_SECONDS = 0.3
-"""How long the answer to the probe waits for the client's poll to be here."""
+"""How long the probe response is delayed until a poll of the client waits."""
 
 PROBE_PONG_SECONDS = 1.0
-"""How long the answer to the poll waits for that to the probe to arrive."""
+"""How long the poll is held until the probe response has reached the client."""
 
 
 class Probe:
-    """Receives the packets of a websocket that a polling client tries, until it switches over to it.
+    """Receives the packets of a websocket until a polling client has switched over to it.
 
-    The session stays on polling if anything else than the two packets of the protocol arrives.
+    The connection stays on polling if any packet but the two of the protocol arrives.
 
     The official client switches over when its probe and then its last poll are answered. If the websocket
-    breaks between the two and the poll does not, it neither switches nor polls, and is deaf and mute until
-    its time-out of a minute. So the probe is answered while a poll is here, which breaks with the link; and
-    that poll is answered, with next to nothing, when the probe's answer has arrived.
+    breaks between the two and the poll does not, it neither switches nor polls until its timeout of a minute.
+    So the probe is answered while a poll waits, which breaks together with the websocket; and that poll is
+    answered with a noop once the probe response has reached the client.
     """
 
     __slots__ = (
@@ -85,7 +85,7 @@ class Probe:
             self._polling.release_poll()
 
     def lost(self) -> None:
-        """The websocket closed, or the session did."""
+        """The websocket or the connection closed."""
         self._stop()
 
     def _give_up(self) -> None:

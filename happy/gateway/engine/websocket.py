@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 CLOSE_SECONDS = 5.0
-"""How long the peer may take to answer a closing handshake."""
+"""Timeout for the peer's response to a close frame."""
 
 SHUTDOWN_SECONDS = 1.0
-"""The same, when the server stops."""
+"""The same, when the server shuts down."""
 
 
 class LinkState(Enum):
@@ -130,7 +130,7 @@ class WebSocketTransport(FrameWriter):
             self.receiver.lost()
 
     def shutdown(self) -> None:
-        """Uvicorn stops, and waits a moment for its connections; a peer that has gone will not answer."""
+        """Called when uvicorn stops. A peer that does not respond to the close frame is cut off."""
         if self.connection is not None:
             self.connection.close(reasons.SHUTDOWN)
         else:
@@ -150,7 +150,7 @@ class WebSocketTransport(FrameWriter):
         self._tcp.close()
 
     def _open(self, target: Target, response: bytes) -> None:
-        """Answer the handshake and open the session; the two are put, so that they leave with one write."""
+        """Respond to the handshake and send the open packet; both are collected into one write."""
         self.ready = True
         self._reader = FrameReader(self._context.settings.max_payload_untrusted)
         self._put(response)
@@ -167,12 +167,12 @@ class WebSocketTransport(FrameWriter):
     # Reading
 
     def _collect(self, reader: FrameReader, data: bytes) -> Awaitable[None] | None:
-        """Keep what is not one whole text; process what it completes, unless that is being done already."""
+        """Buffer what is not exactly one text frame; process what it completes, unless a task does that."""
         reader.feed(data)
         return None if self._has_task else self._advance(reader)
 
     def _advance(self, reader: FrameReader) -> Awaitable[None] | None:
-        """Process what has arrived, up to a packet that has to be waited for, or until it is others' turn."""
+        """Process buffered messages, up to a handler that must be awaited or the end of the time slice."""
         context, time_slice = self._context, None
         try:
             while (message := reader.next()) is not None:
@@ -198,14 +198,14 @@ class WebSocketTransport(FrameWriter):
     def _control(self, opcode: int, payload: bytes) -> None:
         if opcode == frames.CLOSE:
             self._close_by_peer(frames.close_response(payload), CLOSING)
-        elif opcode == frames.PING and self.ready:  # who does not read gets no answers to pile up
+        elif opcode == frames.PING and self.ready:  # no pongs pile up for a peer that does not read
             self._put(frames.frame(frames.PONG, payload))
         elif opcode == frames.PONG and self._on_pong is not None:
             call, self._on_pong = self._on_pong, None
             call()
 
     def _close_by_peer(self, response: bytes, state: LinkState) -> None:
-        """Say goodbye and close; the connection ends now, however long the peer takes to read that."""
+        """The peer closes: respond and close. The connection ends now, even if the peer does not read."""
         if self._state is OPEN:
             self.push()
             self._tcp.write(response)
@@ -218,11 +218,11 @@ class WebSocketTransport(FrameWriter):
             self.receiver.lost()
 
     def _fail(self, code: int) -> None:
-        """The peer broke the websocket protocol: tell it, and read no further."""
+        """The peer broke the websocket protocol: send a close frame and read no further."""
         self._close(code)
         self._reader = FrameReader(0)
         if not self._tcp.is_closing() and self._tcp.can_write_eof():
-            self._tcp.write_eof()  # an answer would not be understood, so do not wait for one
+            self._tcp.write_eof()  # its response could not be parsed, so do not wait for it
         if self.receiver is not None:
             self.receiver.lost()
 
@@ -236,13 +236,13 @@ class WebSocketTransport(FrameWriter):
         self._context.spawn(self._run(connection, work))
 
     async def _run(self, connection: TransportOwner, work: Awaitable[None] | None) -> None:
-        """Wait for a handler, then process what had arrived in the meantime."""
+        """Await a handler, then process what arrived in the meantime."""
         try:
             time_slice: TimeSlice | None = None
             while work is not None and self._reader is not None:
                 await connection.await_handler(work)
                 time_slice = time_slice or TimeSlice()
-                if time_slice.is_over():  # handlers that need not wait for anything do not let others in
+                if time_slice.is_over():  # handlers that never suspend would starve other connections
                     await asyncio.sleep(0)
                     time_slice = None
                 connection.received_since_ping = True  # the pong may wait behind what is processed now
@@ -257,12 +257,12 @@ class WebSocketTransport(FrameWriter):
     # Writing
 
     def on_received(self, call: Callable[[], None]) -> None:
-        """Ask with a ping of the websocket protocol, which all clients answer by themselves."""
+        """Sends a websocket ping, which all clients answer by themselves; `call` is called at the pong."""
         self._on_pong = call
         self._put(frames.frame(frames.PING, b""))
 
     def flush(self) -> None:
-        self._context.at_once = False  # all of it leaves together
+        self._context.at_once = False  # the whole queue is sent in one write
         while self.ready and self.connection is not None and (packet := self.connection.pop()) is not None:
             self.write(packet)
 

@@ -1,9 +1,9 @@
-"""What a websocket sends: frames that are sent together leave in one system call.
+"""Batches the writes of a websocket: frames sent together are one system call.
 
-Nothing waits for what is not there yet. While packets that came together are processed, what they send is
-collected, until the last one: what that sends leaves at once, for whoever gets it is the next to work. What
-is sent at any other time leaves at the end of the event loop's turn, and so does what is not urgent: signs of
-life of a hundred sessions that arrive together are one write to the phone.
+While packets that arrived together are processed, frames are collected; those of the last packet are written
+at once, so that its receiver can go on. Frames sent at any other time are written at the end of the event
+loop iteration, and so are those that are not urgent: the heartbeats of a hundred sessions that arrive
+together are one write to the phone.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from happy.gateway.engine.context import EngineContext
 
 PUSH_BYTES = 4_096
-"""How much is collected at most: the peer can work on what it has meanwhile."""
+"""Collected bytes that are written without waiting for more, so that the peer can begin."""
 
 
 class FrameWriter(asyncio.Protocol):
-    """The writing half of a websocket link."""
+    """The writing half of a websocket."""
 
     __slots__ = ("_context", "_outgoing", "_outgoing_size", "_tcp")
 
     def __init__(self, context: EngineContext) -> None:
         self._context = context
         self._tcp: asyncio.Transport = cast("asyncio.Transport", None)
-        self._outgoing: list[bytes] | None = None  # what is collected
+        self._outgoing: list[bytes] | None = None  # collected frames
         self._outgoing_size = 0
 
     def write(self, packet: bytes) -> None:
@@ -66,7 +66,7 @@ class FrameWriter(asyncio.Protocol):
             self.push()
 
     def push(self) -> None:
-        """Write what is collected; if the peer reads slowly, this may end the readiness for more."""
+        """Write the collected frames; may make the transport not `ready` (backpressure of a slow peer)."""
         outgoing, self._outgoing = self._outgoing, None
         if outgoing is None or self._tcp.is_closing():
             return
