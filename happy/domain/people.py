@@ -36,7 +36,7 @@ class Picture(Struct, frozen=True):
 
 
 class UserProfile(Struct, frozen=True, rename="camel"):
-    """Contract 01 section 13.1."""
+    """An account as other accounts see it; protocol: http#users-friends-feed."""
 
     id: AccountId
     first_name: str

@@ -16,7 +16,7 @@ from happy.services.unit_of_work import Changes, UnitOfWork
 
 
 class AvatarView(Struct, frozen=True):
-    """A profile picture as clients see it: the address is made when it is asked for."""
+    """A profile picture as clients see it; `url` is built at each request."""
 
     path: str
     url: str
@@ -26,7 +26,7 @@ class AvatarView(Struct, frozen=True):
 
 
 class Profile(Struct, frozen=True, rename="camel"):
-    """Contract 01 section 11.1. `timestamp` is the server's time in ms."""
+    """protocol: http#get-v1accountprofile. `timestamp` is the server's time in ms."""
 
     id: AccountId
     timestamp: Millis
@@ -66,7 +66,7 @@ class AccountService:
         )
 
     def _avatar(self, stored: msgspec.Raw | None) -> AvatarView | None:
-        """What other servers have stored may lack a field; the app would refuse the whole profile over it."""
+        """None if a field is missing, as other servers store it: the app would refuse the whole profile."""
         try:
             avatar = msgspec.json.decode(stored or b"null", type=Avatar | None)
         except msgspec.DecodeError:
@@ -107,7 +107,7 @@ class AccountService:
         return await self._store.read(lambda tx: tx.accounts.push_tokens(account_id))
 
     async def add_push_token(self, account_id: AccountId, token: str) -> None:
-        """Push to this device from now on; whoever else did so has handed it over."""
+        """Register the device; the token is taken from any other account that had it."""
         now = self._clock()
         token_id = new_id(now)
 

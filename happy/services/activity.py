@@ -1,4 +1,4 @@
-"""Who is alive: heartbeats, what is written down of them, and who fell silent.
+"""Activity of sessions and machines: heartbeats, how they are stored, and the timeout of silent ones.
 
 protocol: realtime#presence
 """
@@ -91,14 +91,14 @@ class Activity:
     def session_connected(
         self, account_id: AccountId, session_id: SessionId, connection_id: ConnectionId
     ) -> None:
-        """The session is known to run, and ends some seconds after its last connection."""
+        """The session is running; it ends after a grace period once its last connection has closed."""
         self.resume(account_id, session_id)
         self.attend(Target(account_id, "session", session_id), connection_id)
 
     async def machine_connected(
         self, account_id: AccountId, machine_id: MachineId, connection_id: ConnectionId
     ) -> None:
-        """Announce the machine online, if it is the account's. It ends as a session does."""
+        """Announce the machine as online, if it is the account's. It ends as a session does."""
         await self._attendance.arrive(Target(account_id, "machine", machine_id), connection_id)
         await self.machine_alive(account_id, machine_id, self._clock())
 
@@ -107,11 +107,11 @@ class Activity:
         self._attendance.attend(target, connection_id)
 
     def disconnected(self, connection_id: ConnectionId, *, goodbye: bool = False) -> None:
-        """What no other connection attends ends some seconds later."""
+        """Its targets end after a grace period, unless another connection attends them."""
         self._attendance.leave(connection_id, goodbye=goodbye)
 
     async def stop(self) -> None:
-        """The server ends, and closes its connections: that is no sign of anybody's end."""
+        """The server stops: connections that it closes from now on end no session or machine."""
         await self._attendance.stop()
 
     def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
@@ -121,7 +121,7 @@ class Activity:
             self._signals.signal(account_id, STOPPED, session_id)
 
     def resume(self, account_id: AccountId, session_id: SessionId) -> None:
-        """The session is known to run again."""
+        """The session runs again: stop ignoring its heartbeats."""
         self.on_resumed(account_id, session_id)
         if self._signals is not None:
             self._signals.signal(account_id, RESUMED, session_id)
@@ -134,37 +134,37 @@ class Activity:
         self._suppressed.pop((account_id, session_id), None)
 
     def forget_machine(self, account_id: AccountId, machine_id: MachineId) -> None:
-        """A deleted machine sends nothing that anybody should hear."""
+        """Drop cached state and queued heartbeats of a deleted machine."""
         self._machines.forget(account_id, machine_id)
 
-    def distrust(self, target: Target) -> None:
-        """Another replica, or the end of its connections, has changed what is stored."""
+    def invalidate(self, target: Target) -> None:
+        """Invalidate the cache: the stored row was changed by another replica, or when it was ended."""
         heartbeats = self._sessions if target.kind == "session" else self._machines
-        heartbeats.distrust(target.account_id, target.id)
+        heartbeats.invalidate(target.account_id, target.id)
 
-    async def write_down(self, targets: Sequence[Target]) -> None:
-        """Write down the last heartbeats of these, however new."""
+    async def store_last(self, targets: Sequence[Target]) -> None:
+        """Store the last heartbeats of these targets, even if they are hardly newer than the stored ones."""
         for target in targets:
             heartbeats = self._sessions if target.kind == "session" else self._machines
-            heartbeats.keep_last(target.account_id, target.id)
+            heartbeats.queue_last(target.account_id, target.id)
         await self.flush()
 
     async def returned(self, target: Target) -> None:
-        """It came back while it was ended. A session's next heartbeat says so, a machine's is far away."""
+        """The target reconnected while it was being ended. A machine is announced now, as it beats rarely."""
         if target.kind == "machine":
             await self.machine_alive(target.account_id, MachineId(target.id), self._clock())
 
     async def flush_when_due(self) -> None:
-        """Wait until it is time to flush: soon after somebody has come back, else after some seconds."""
+        """Flush after 5 s, or 0.2 s after an inactive row has sent a heartbeat; for a background job."""
         with suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_SECONDS):
                 await self._revived.wait()
-                await asyncio.sleep(REVIVAL_SECONDS)  # those who come back with it share the transaction
+                await asyncio.sleep(REVIVAL_SECONDS)  # so that several share one transaction
         self._revived.clear()
         await self.flush()
 
     async def flush(self) -> None:
-        """Write down the collected heartbeats; what cannot be written now is kept for the next time."""
+        """Store the queued heartbeats; those that cannot be stored now stay queued."""
         await self._write(
             self._sessions,
             lambda beats: self._store.write(
@@ -187,7 +187,7 @@ class Activity:
         heartbeats: Heartbeats,
         write: Callable[[list[Beat]], Awaitable[None]],
     ) -> None:
-        """In transactions of a bounded size, between which other writers have their turn."""
+        """In transactions of a bounded size, so that other writers are not blocked for long."""
         beats = heartbeats.take()
         for first in range(0, len(beats), MAX_ROWS):
             part = beats[first : first + MAX_ROWS]
@@ -199,23 +199,23 @@ class Activity:
             heartbeats.written(part)
 
     async def purge(self) -> None:
-        """Forget what nobody has spoken of for a while."""
+        """Evict expired cache entries and suppressions."""
         now = self._clock()
         self._sessions.purge()
         self._machines.purge()
         self._suppressed = {key: until for key, until in self._suppressed.items() if _is_muted(until, now)}
 
     async def expire(self) -> None:
-        """Deactivate and announce whoever has been silent for ten minutes."""
-        await self.flush()  # whoever spoke just now is not silent
+        """Deactivate and announce sessions and machines whose last heartbeat is ten minutes old."""
+        await self.flush()  # so that queued heartbeats count
         deadline = Millis(self._clock() - IDLE_AFTER)
         while idle := await self._store.write(lambda tx: tx.sessions.mark_idle(deadline, IDLE_BATCH)):
             for account_id, session_id, at in idle:
-                self._sessions.distrust(account_id, session_id)
+                self._sessions.invalidate(account_id, session_id)
                 self._publish(account_id, SessionActivity(session_id, active=False, active_at=at))
         while gone := await self._store.write(lambda tx: tx.machines.mark_idle(deadline, IDLE_BATCH)):
             for account_id, machine_id, at in gone:
-                self._machines.distrust(account_id, machine_id)
+                self._machines.invalidate(account_id, machine_id)
                 self._announce_machine(account_id, machine_id, at, active=False)
 
     def _is_suppressed(self, account_id: AccountId, session_id: SessionId) -> bool:
@@ -245,5 +245,5 @@ class Activity:
 
 
 def _is_muted(until: Millis, now: Millis) -> bool:
-    """A clock that is set back ends it, rather than muting a session until that time comes once more."""
+    """False after the clock was set back: otherwise the session would be muted until that time."""
     return until - SUPPRESSION <= now < until

@@ -1,4 +1,4 @@
-"""Encrypted files of a session: leave to move them, and their bytes (protocol: http#attachments)."""
+"""Encrypted files of a session: upload tickets, URLs, and their bytes (protocol: http#attachments)."""
 
 from collections.abc import AsyncIterator
 
@@ -20,7 +20,7 @@ TOO_MANY = "Too many upload requests. Try again in a minute."
 
 
 class Upload(Struct, frozen=True):
-    """Where a client may put one file. Without a ticket it comes through this server, under `name`."""
+    """Where a client may put one file. Without a ticket it is uploaded through this server, under `name`."""
 
     ref: str
     name: str
@@ -47,7 +47,7 @@ class AttachmentService:
         return Upload(ref, name, await self._files.upload_ticket(ref, MAX_BYTES, whole))
 
     def require_uploads_here(self) -> None:
-        """Raises NotFound when files go past this server."""
+        """Raises NotFound when clients upload to the store directly."""
         if self._files.direct:
             raise NotFound(NOT_HERE)
 
@@ -66,7 +66,7 @@ class AttachmentService:
             raise TooLarge(TOO_LARGE) from None
 
     async def request_download(self, account_id: AccountId, session_id: SessionId, ref: str) -> str | None:
-        """The address of a file outside this server, None when it comes through us. Existence is not checked.
+        """URL of a file in the store, None when it is downloaded through this server. May not exist.
 
         Raises NotFound for a foreign session, Invalid for a reference that does not belong to it.
         """

@@ -16,7 +16,7 @@ BATCH = 256
 """Rows of one transaction."""
 
 MAX_DEPARTURES = 10_000
-"""Targets that are waited for at a time; the sweep of unattended ones finds those beyond."""
+"""Grace periods at a time; targets beyond are ended by the sweep for unattended ones."""
 
 MAX_TARGETS = 1_000
 """Targets of one connection."""
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Target(NamedTuple):
-    """A session or a machine. Whether it exists, and is the account's, is for the store to say."""
+    """A session or a machine. Whether it exists and belongs to the account is not checked here."""
 
     account_id: AccountId
     kind: Literal["session", "machine"]
@@ -37,7 +37,7 @@ class Target(NamedTuple):
 
 
 class Departure(NamedTuple):
-    """When the grace period of a target ends, and whether its last client meant to leave."""
+    """End of a target's grace period, in loop time; `goodbye`: its client disconnected on purpose."""
 
     ends: float
     goodbye: bool
@@ -50,12 +50,12 @@ class Attendance:
     """Connections attend the session or machine of their scope, and those that they send heartbeats of.
 
     When the last connection of a target has gone, and none has come within the grace period, `on_gone` is
-    called with it. A reconnect within that time is seen by nobody.
+    called with it. A reconnect within that time has no effect.
     """
 
     def __init__(self, presence: Presence, replica_id: ReplicaId, grace: float = DEPARTURE_SECONDS) -> None:
         self._presence = presence
-        self._node_id = replica_id
+        self._replica_id = replica_id
         self._grace = grace
         self._here: dict[Target, set[ConnectionId]] = {}
         self._targets: dict[ConnectionId, list[Target]] = {}
@@ -68,17 +68,17 @@ class Attendance:
         self._on_gone = handler
 
     async def arrive(self, target: Target, connection_id: ConnectionId) -> None:
-        """Returns when every replica can know of it."""
+        """Like `attend`, but returns when other replicas can see the claim."""
         if self._note(target, connection_id):
             await self._presence.claim(target.account_id, target.claim, self._holder(connection_id))
 
     def attend(self, target: Target, connection_id: ConnectionId) -> None:
-        """The same without waiting for it. Repeating it costs next to nothing."""
+        """The connection keeps the target alive. Returns at once; idempotent and cheap."""
         if connection_id not in self._here.get(target, ()) and self._note(target, connection_id):
             self._presence.claim_soon(target.account_id, target.claim, self._holder(connection_id))
 
     def leave(self, connection_id: ConnectionId, *, goodbye: bool = False) -> None:
-        """The connection has closed, because its client wanted that if `goodbye`. Returns at once."""
+        """The connection has closed; `goodbye`: its client disconnected on purpose. Returns at once."""
         for target in self._targets.pop(connection_id, ()):
             self._presence.release_soon(target.account_id, target.claim, self._holder(connection_id))
             attending = self._here[target]
@@ -92,7 +92,7 @@ class Attendance:
         return target in self._here
 
     async def unattended(self, targets: Sequence[Target]) -> list[Target]:
-        """Those that no connection of any replica attends; none while that cannot be said."""
+        """Those that no connection of any replica attends; empty while other replicas are unreachable."""
         try:
             held = await asyncio.gather(*(self._is_held(target) for target in targets))
         except Unavailable:
@@ -100,10 +100,10 @@ class Attendance:
         return [target for target, attended in zip(targets, held, strict=True) if not attended]
 
     async def stop(self) -> None:
-        """This server ends: the clients of the connections that it closes now go on elsewhere or later.
+        """The server stops: clients of connections that it closes now reconnect to another replica, or later.
 
-        Machines that said goodbye before do not, so their grace period ends here. A session that ends on
-        purpose has said more than that.
+        Machines that disconnected on purpose before do not, so their grace period ends now. Sessions
+        do not end this way: a session that ends on purpose sends `session-end`.
         """
         self._stopped = True
         left, self._left = self._left, {}
@@ -116,12 +116,12 @@ class Attendance:
             await self._report(gone[first : first + BATCH])
 
     async def drain(self) -> None:
-        """Returns when nobody is waited for."""
+        """Returns when no grace period is running."""
         if self._worker is not None:
             await self._worker
 
     def _holder(self, connection_id: ConnectionId) -> Holder:
-        return Holder(self._node_id, connection_id)
+        return Holder(self._replica_id, connection_id)
 
     def _note(self, target: Target, connection_id: ConnectionId) -> bool:
         targets = self._targets.setdefault(connection_id, [])
@@ -151,7 +151,7 @@ class Attendance:
             await self._report(due)
 
     async def _report(self, due: Sequence[Target]) -> None:
-        assert self._on_gone is not None, "nobody is waited for without a handler"
+        assert self._on_gone is not None, "there are no grace periods without a handler"
         try:
             if gone := await self.unattended(due):
                 await self._on_gone(gone)

@@ -1,4 +1,4 @@
-"""Copies of profile pictures that live elsewhere (protocol: operations#avatar-processing)."""
+"""Copies profile pictures into the file store (protocol: operations#avatar-processing)."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -31,7 +31,7 @@ class AvatarService:
         self._files = files
 
     async def copy(self, account_id: AccountId, url: str) -> Copy:
-        """The picture at `url`, fetched unless somebody has fetched it before. Raises HappyError."""
+        """The picture at `url`, downloaded unless there is a stored copy. Raises HappyError."""
         reuse_key = f"image-url:{url}"
         known = await self._store.read(lambda tx: tx.uploads.reusable(reuse_key))
         if known is not None:
@@ -42,12 +42,12 @@ class AvatarService:
         return Copy(Avatar(path, found.width, found.height, found.thumbhash), reuse_key, new=True)
 
     async def keep(self, tx: Transaction, account_id: AccountId, copy: Copy, now: Millis) -> None:
-        """Remember a new copy, as part of a larger change."""
+        """Add the row of a new copy, within the caller's transaction."""
         if copy.new:
             await tx.uploads.add(account_id, new_id(now), copy.avatar, copy.reuse_key, now)
 
     async def discard(self, copy: Copy) -> None:
-        """Remove a new copy that nobody will remember."""
+        """Delete the file of a new copy whose row was not added."""
         if not copy.new:
             return
         try:

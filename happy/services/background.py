@@ -49,6 +49,6 @@ async def running(*jobs: Job) -> AsyncIterator[None]:
 
 
 def _pause(failures: int) -> float:
-    """Exponential up to 10 s, a little of it at random, so that several nodes do not try in step."""
+    """Exponential up to 10 s, with jitter, so that several replicas do not retry in step."""
     pause = FIRST_PAUSE * 2.0 ** min(failures - 1, DOUBLINGS)
     return pause * random.uniform(1.0, 1.25)  # noqa: S311 - not a secret

@@ -1,4 +1,4 @@
-"""Changes of any length, in transactions so short that other writers hardly notice them."""
+"""Long changes, split into short transactions so that other writers are not blocked."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -9,7 +9,7 @@ from happy.domain.ports.store import Store, Transaction
 FIRST_ROWS = 1
 MAX_ROWS = 256
 STEP_SHARE = 0.25
-"""A step that takes less of its transaction's time lets the next one take more rows."""
+"""Below this share of the transaction's time a step doubles the rows of the next one."""
 
 PAUSE_SECONDS = 0.01
 
@@ -18,7 +18,7 @@ Step = Callable[[Transaction, int], Awaitable[int]]
 
 
 async def in_batches(store: Store, step: Step) -> None:
-    """Repeat `step` until nothing is left to do, with pauses for those who wait to write."""
+    """Repeat `step` until nothing is left to do, with pauses for other writers."""
     while True:
         began = perf_counter()
         if await store.write(lambda tx: batch(tx, step, store.batch_seconds)):
@@ -27,9 +27,9 @@ async def in_batches(store: Store, step: Step) -> None:
 
 
 async def batch(tx: Transaction, step: Step, seconds: float) -> bool:
-    """As much as fits in a transaction of so many seconds; whether nothing is left to do.
+    """Repeat `step` for about `seconds`; True when nothing is left to do.
 
-    Rows may be of any size, so they are taken a few at a time, and more while that is quick.
+    Rows may be of any size, so steps begin with few rows and double while they are quick.
     """
     rows = FIRST_ROWS
     began = now = perf_counter()
@@ -42,5 +42,5 @@ async def batch(tx: Transaction, step: Step, seconds: float) -> bool:
 
 
 async def pause(taken: float) -> None:
-    """At least as long as the batch has taken: others have half of the time, however slow the disk is."""
+    """Pause for as long as the batch took: other writers have half of the time, however slow the disk."""
     await asyncio.sleep(max(taken, PAUSE_SECONDS))

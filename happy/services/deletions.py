@@ -1,7 +1,7 @@
 """Removes, in the background, the rows and files of deleted sessions and machines.
 
-A deletion itself only hides, in one short transaction; see `schema.queries.deletions` for how. What is hidden
-is found again after a restart. Replicas may work at the same time: each batch locks what it is about.
+A deletion itself only hides, in one short transaction; see `schema.queries.deletions` for how. Unfinished
+deletions go on after a restart. Replicas may work concurrently: each batch locks its session or machine.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from happy.domain.values import HOUR, MachineId, Millis, SessionId
 from happy.services.batches import Step, batch, in_batches, pause
 
 LOOK_SECONDS = 60.0
-"""How often a replica looks for what another one has left behind."""
+"""Interval at which a replica looks for unfinished deletions of others."""
 
 RETRY_AFTER = 1 * HOUR
 
@@ -36,11 +36,11 @@ class Deletions:
         self._waiting.set()
 
     def wake(self) -> None:
-        """Something was deleted."""
+        """Start `run` now: something was deleted."""
         self._waiting.set()
 
     async def run(self) -> None:
-        """Wait until something was deleted, or for a minute, and remove all that there is to remove."""
+        """Wait for `wake` or for a minute, then remove everything that is due."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LOOK_SECONDS):
                 await self._waiting.wait()
@@ -58,7 +58,7 @@ class Deletions:
                 pass
 
     async def finish_machine(self, machine_id: MachineId) -> None:
-        """Remove this machine now, because its id is wanted again."""
+        """Remove this machine now, because its id is being registered again."""
         while not await self._finish("machine", machine_id):
             await in_batches(self._store, lambda tx, limit: tx.deletions.remove("machine", machine_id, limit))
 
@@ -81,7 +81,7 @@ class Deletions:
         return target, await batch(tx, step, self._store.batch_seconds)
 
     async def _remove_files(self, kind: Deletable, target: str) -> None:
-        """What has no rows left ends with its files; while they cannot be removed, it is tried again."""
+        """Last come the files; when they cannot be removed, the deletion is postponed."""
         try:
             if kind == "session":
                 await self._files.delete_prefix(attachments.folder(SessionId(target)))
@@ -90,7 +90,7 @@ class Deletions:
             until = Millis(self._clock() + RETRY_AFTER)
             await self._store.write(lambda tx: tx.deletions.postpone(kind, target, until))
             return
-        except HappyError:  # what is left is ciphertext that nobody can name
+        except HappyError:  # leftover ciphertext whose names are unknown to everybody
             log.warning("attachments of a deleted session were left behind", exc_info=True)
         await self._finish(kind, target)
 

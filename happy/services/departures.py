@@ -16,10 +16,10 @@ from happy.services.activity import Activity
 from happy.services.attendance import BATCH, Attendance, Target
 
 SILENT_AFTER = 1 * MINUTE
-"""Heartbeats that are worth it are stored within 45 s; what is older was seen by no replica since."""
+"""Heartbeats are stored within 45 s, so no replica has received a later one of an older row."""
 
 RETURN_SECONDS = 30.0
-"""After a start clients have this long to come back before anybody is missed."""
+"""After a start clients have this long to reconnect before their targets are ended."""
 
 ANY_TIME = Millis(8_640_000_000_000_000)
 GONE = "gone"
@@ -57,9 +57,9 @@ class Departures:
     async def end(self, targets: Sequence[Target], seen_by: Millis = ANY_TIME) -> None:
         """Deactivate and announce those that are active and were last seen by that time.
 
-        Their last heartbeats are stored first. One that comes back meanwhile is active again at once.
+        Their last heartbeats are stored first. A target that reconnects meanwhile is active again at once.
         """
-        await self._activity.write_down(targets)
+        await self._activity.store_last(targets)
 
         async def mark(tx: Transaction) -> list[Ended]:
             return [ended for group in _by_account(targets) for ended in await _mark(tx, group, seen_by)]
@@ -70,7 +70,7 @@ class Departures:
                 await self._activity.returned(target)
 
     async def sweep(self) -> None:
-        """End those that are stored as active, but were silent for a minute and are attended by nobody."""
+        """End those that are stored as active, but silent for a minute and without any connection."""
         if monotonic() - self._started < RETURN_SECONDS:
             return
         await self._activity.flush()
@@ -91,21 +91,21 @@ class Departures:
         return [(Target(account, "machine", machine), at) for account, machine, at in machines]
 
     def _announce(self, target: Target, at: Millis) -> None:
-        self._activity.distrust(target)
+        self._activity.invalidate(target)
         if target.kind == "session":
             session = SessionActivity(SessionId(target.id), active=False, active_at=at)
             self._sink.publish(target.account_id, session, TO_USER)
         else:
             machine = MachineActivity(MachineId(target.id), active=False, active_at=at)
             self._sink.publish(target.account_id, machine, TO_USER)
-        if self._signals is not None:  # behind the announcement, which a return then corrects
+        if self._signals is not None:  # after the announcement, which a reconnect then corrects
             self._signals.signal(target.account_id, GONE, target.claim)
 
     def on_ended_by_another(self, account_id: AccountId, claim: str) -> None:
-        """Another replica ended it just when it came back to this one, or this one knew it as active."""
+        """Another replica ended the target; it may just have reconnected here, or be cached as active."""
         kind, _, name = claim.partition(":")
         target = Target(account_id, "session" if kind == "session" else "machine", name)
-        self._activity.distrust(target)
+        self._activity.invalidate(target)
         if self._attendance.is_here(target):
             task = asyncio.get_running_loop().create_task(self._activity.returned(target))
             self._returning.add(task)

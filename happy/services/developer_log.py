@@ -1,4 +1,4 @@
-"""What clients write into this server's log file while somebody develops them.
+"""Log entries of clients under development, written to this server's log file.
 
 protocol: http#developer-log-endpoint
 """
@@ -16,7 +16,7 @@ LONGEST = 8_000
 """How much of one message is kept, in characters."""
 
 MOST = 64 * 1024 * 1024
-"""How much is written from start to end, in characters: nobody who calls is known, and the disk is finite."""
+"""How much is written from start to end, in characters: callers are not authenticated, the disk is finite."""
 
 Source = Literal["mobile", "cli"]
 LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "warning": logging.WARNING, "debug": logging.DEBUG}
@@ -30,7 +30,7 @@ class DeveloperLog:
         self._left = MOST
 
     def write(self, level: str, message: str, source: Source, platform: str | None, timestamp: str) -> None:
-        """Write one entry. Raises TooMany beyond what this log is meant for."""
+        """Write one entry. Raises TooMany beyond the rate and size limits."""
         text, about = message[:LONGEST], {"source": source, "sent": timestamp[:100]}
         if platform is not None:
             about["platform"] = platform[:100]

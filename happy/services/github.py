@@ -26,11 +26,11 @@ log = logging.getLogger(__name__)
 
 
 class LinkFailed(Exception):
-    """Nobody was linked; the message is what the contract calls the reason."""
+    """No account was linked; the message is the reason of protocol: http#connected-services."""
 
 
 class GithubStates:
-    """What carries an account to GitHub and back: within five minutes, and once."""
+    """State tokens of the OAuth flow: valid for five minutes, and once."""
 
     def __init__(self, store: Store, keys: Keyring, clock: Clock) -> None:
         self._store = store
@@ -43,12 +43,12 @@ class GithubStates:
         )
 
     async def redeem(self, state: str) -> AccountId | None:
-        """The account this state was issued to, unless it is too late, or not for the first time."""
+        """The account of this state; None if it is invalid, expired or used before."""
         now = self._clock()
         claims: Claims | None = await asyncio.to_thread(lambda: self._keys.github_states.verify(state, now))
         if claims is None or claims.expires_at is None:
             return None
-        # What is signed, not the signature: that can be written in several ways.
+        # The signed part alone: the same signature has several encodings.
         state_id = hashlib.sha256(state.rpartition(".")[0].encode()).hexdigest()
         expires = Millis(int(claims.expires_at * SECOND))
         first = await self._store.write(lambda tx: tx.github.spend_state(state_id, expires, now))
@@ -77,7 +77,7 @@ class GithubService:
         return self._app.return_url
 
     async def authorize_url(self, account_id: AccountId) -> str:
-        """Where the owner of this account lets us in. Raises Invalid."""
+        """URL of GitHub's authorization page for this account. Raises Invalid if GitHub is not configured."""
         if not self._app.client_id or not self._app.redirect_url:
             raise Invalid("GitHub OAuth not configured")
         return self._github.authorize_url(await self._states.issue(account_id))
@@ -117,7 +117,7 @@ class GithubService:
     async def _link(
         self, changes: Changes, account_id: AccountId, user: GithubUser, token: bytes, copy: Copy | None
     ) -> None:
-        """Link in one transaction, together with everything this takes from others."""
+        """Link in one transaction, and unlink other accounts from this GitHub user and username."""
         repository, now = changes.tx.github, changes.now
         holders = await repository.holders(account_id, user.id, user.login)
         own = next((holder for holder in holders if holder.account_id == account_id), None)
@@ -164,7 +164,7 @@ class GithubService:
 
 
 class GithubWebhook:
-    """What GitHub tells about repositories; nothing follows from it yet but a line in the log."""
+    """GitHub's webhook about repositories; it is verified and logged, and has no other effect yet."""
 
     def __init__(self, secret: str | None) -> None:
         self._secret = secret
@@ -174,7 +174,7 @@ class GithubWebhook:
         return self._secret is not None
 
     def receive(self, event: str, signature: str, body: bytes) -> None:
-        """Raises Unauthenticated for what GitHub has not signed."""
+        """Raises Unauthenticated when the signature is not GitHub's."""
         expected = hmac.new((self._secret or "").encode(), body, "sha256").hexdigest()
         genuine = hmac.compare_digest(f"sha256={expected}".encode(), signature.encode())
         if self._secret is None or not genuine:
@@ -183,7 +183,7 @@ class GithubWebhook:
 
 
 async def _take_from(changes: Changes, holder: Holder, user: GithubUser) -> None:
-    """Whoever signs in at GitHub is that user: a link or a name that another account still has is stale."""
+    """Remove the GitHub user and username from other accounts: their links are stale."""
     if holder.github_id == user.id:
         await _unlink(changes, holder.account_id)
         return
@@ -203,7 +203,7 @@ def _path(account_id: AccountId) -> tuple[str, ...]:
 
 
 def _described(body: bytes) -> dict[str, Any]:
-    """What happened, and where, as far as the event says."""
+    """Event, action and repository, as far as the payload has them."""
     try:
         fields = msgspec.json.decode(body)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""What is known in memory about the last sign of life of many sessions or machines."""
+"""A cache of sessions or machines in front of the store, and the queue of heartbeats to store."""
 
 from asyncio import Event
 from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ class Beat(NamedTuple):
 
 
 class Known(Struct):
-    """A row that is known to be the account's, as stored, until `expires`; and its last heartbeat."""
+    """Cache entry of a row of the account, valid until `expires`, and the row's last heartbeat."""
 
     last_active_at: Millis
     active: bool
@@ -37,14 +37,14 @@ class Known(Struct):
     last: Beat | None = None
 
     def is_fresh(self, now: Millis) -> bool:
-        """After the clock was set back it is looked up again at once, not when that time comes once more."""
+        """False also after the clock was set back, so that the entry does not stay valid for long."""
         return self.expires - VALID <= now < self.expires
 
 
 class Heartbeats:
-    """Checks heartbeats against the store at most every 30 s and collects those worth writing down.
+    """Checks heartbeats against the store every 30 s at most, and queues those worth storing.
 
-    A heartbeat is worth it when it is more than 30 s newer than what is stored, or when the row is inactive.
+    One is worth storing when it is more than 30 s newer than what is stored, or when the row is inactive.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Heartbeats:
         metrics: Metrics | None = None,
         revived: Event | None = None,
     ) -> None:
-        """`revived` is set when a row that is stored as inactive sends a heartbeat, as clients are told."""
+        """`revived` is set at the first heartbeat of a row that is stored as inactive."""
         self._kind = kind
         self._operation = f"{kind}_validation"
         self._metrics = metrics or Metrics()
@@ -63,11 +63,11 @@ class Heartbeats:
         self._clock = clock
         self._known: dict[Key, Known] = {}
         self._pending: dict[Key, Beat] = {}
-        self._distrusted = 0
+        self._invalidations = 0
         self._revived = revived or Event()
 
     def beat_known(self, account_id: AccountId, target: str, at: Millis) -> Millis | None:
-        """Note a sign of life of a row that was looked up lately; None if the store has to be asked."""
+        """Accept a heartbeat of a cached row; None on a cache miss."""
         now = self._clock()
         key = (account_id, target)
         known = self._known.get(key)
@@ -77,7 +77,7 @@ class Heartbeats:
         return self._note(known, Beat(account_id, target, clamp(at, now), now))
 
     async def beat(self, account_id: AccountId, target: str, at: Millis) -> Millis | None:
-        """Note a sign of life; return its time as clients may see it, or None when there is no such row."""
+        """Accept a heartbeat; return its time as announced to clients, or None when there is no such row."""
         seen = self.beat_known(account_id, target, at)
         if seen is not None:
             return seen
@@ -94,34 +94,34 @@ class Heartbeats:
             self._revived.set()
         late = beat.at - known.last_active_at
         if not known.active or late > PERSIST_AFTER or late < -FUTURE_AFTER:
-            self._keep(beat)
+            self._queue(beat)
         else:
             self._metrics.skipped.add(self._kind)
         return beat.at
 
-    def _keep(self, beat: Beat) -> None:
+    def _queue(self, beat: Beat) -> None:
         waiting = self._pending.get((beat.account_id, beat.target))
         at = beat.at if waiting is None else max(beat.at, waiting.at)
         self._pending[beat.account_id, beat.target] = beat._replace(at=at)
 
-    def keep_last(self, account_id: AccountId, target: str) -> None:
-        """Write down the last heartbeat, even if it is hardly newer than what is stored."""
+    def queue_last(self, account_id: AccountId, target: str) -> None:
+        """Queue the last heartbeat, even if it is hardly newer than what is stored."""
         known = self._known.get((account_id, target))
         if known is not None and known.last is not None and known.last.at > known.last_active_at:
-            self._keep(known.last)
+            self._queue(known.last)
 
-    def distrust(self, account_id: AccountId, target: str) -> None:
-        """What is stored has changed: look again at the next heartbeat. What waits is still to be written."""
+    def invalidate(self, account_id: AccountId, target: str) -> None:
+        """Invalidate the cache entry: the stored row has changed. Queued heartbeats stay queued."""
         self._known.pop((account_id, target), None)
-        self._distrusted += 1
+        self._invalidations += 1
 
     def forget(self, account_id: AccountId, target: str) -> None:
-        """Drop what is known and what waits to be written."""
+        """Drop the cache entry and the queued heartbeat."""
         self._known.pop((account_id, target), None)
         self._pending.pop((account_id, target), None)
 
     def take(self) -> list[Beat]:
-        """All heartbeats that wait to be written. `written` or `restore` must follow."""
+        """Take all queued heartbeats. `written` or `restore` must follow."""
         pending, self._pending = self._pending, {}
         return list(pending.values())
 
@@ -134,27 +134,27 @@ class Heartbeats:
                 known.active = True
 
     def restore(self, beats: list[Beat]) -> None:
-        """Put back what could not be written, unless something newer waits already."""
+        """Queue again what could not be stored, unless something newer is queued."""
         for beat in beats:
             self._pending.setdefault((beat.account_id, beat.target), beat)
 
     def purge(self) -> None:
-        """Forget rows nobody has spoken of for a while."""
+        """Evict expired cache entries."""
         now = self._clock()
         self._known = {key: known for key, known in self._known.items() if known.is_fresh(now)}
 
     async def _refresh(self, key: Key, now: Millis) -> Known | None:
-        distrusted = self._distrusted
+        invalidations = self._invalidations
         stored = await self._load(*key)
         if stored is None:
             self._known.pop(key, None)
             return None
-        # What another replica has changed meanwhile may not be in it.
-        valid = VALID if distrusted == self._distrusted else 0
+        # A row that another replica changed during the lookup may have been read before the change.
+        valid = VALID if invalidations == self._invalidations else 0
         known = self._known[key] = Known(*stored, expires=Millis(now + valid))
         return known
 
 
 def clamp(at: Millis, now: Millis) -> Millis:
-    """A client's clock may be wrong: no heartbeat comes from the future or from the distant past."""
+    """Replace times in the future or more than 10 minutes ago by now: the client's clock is wrong."""
     return now if at > now or at < now - OLDEST else at

@@ -1,4 +1,4 @@
-"""Who sends a request: the account behind a bearer token (protocol: http#authentication)."""
+"""Authentication: the account of a bearer token (protocol: http#authentication)."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ KNOWN_ACCOUNTS = 100_000
 
 
 class AccountLookup:
-    """One question to the store for all who came while the one before was answered."""
+    """One query for all tokens that arrived while the previous query was running."""
 
     def __init__(self) -> None:
         self.accounts: set[AccountId] = set()
@@ -29,9 +29,9 @@ class IdentityService:
         self._looking = asyncio.Lock()
 
     async def authenticate(self, token: str) -> AccountId:
-        """The account that `token` speaks for. Raises Unauthenticated, or Unavailable when nobody can tell.
+        """The account of `token`. Raises Unauthenticated, or Unavailable when the database does not answer.
 
-        Accounts are never deleted, so an account that was found once needs no second look.
+        Accounts are never deleted, so an account that was found once is not looked up again.
         """
         claims = self._tokens.verify(token, self._clock())
         if claims is None:
@@ -42,11 +42,11 @@ class IdentityService:
         return account_id
 
     async def purge(self) -> None:
-        """Forget tokens that were checked a day ago; they are checked again when they come."""
+        """Evict tokens that were verified a day ago; they are verified again at their next use."""
         self._tokens.purge(self._clock())
 
     async def _look_for(self, account_id: AccountId) -> set[AccountId]:
-        """When a thousand clients come at once, as after a restart, two or three questions do for all."""
+        """Batches lookups: a thousand clients at once, as after a restart, cost two or three queries."""
         look = self._next
         look.accounts.add(account_id)
         async with self._looking:
@@ -58,7 +58,7 @@ class IdentityService:
         return look.found
 
     async def _look(self, look: AccountLookup) -> None:
-        """Those who wait for the same answer learn of a failure by its absence."""
+        """On failure the lookup stays without a result; its waiters then raise Unavailable."""
         look.found = set(await self._store.read(lambda tx: tx.accounts.existing(look.accounts)))
         if len(self._known) + len(look.found) > KNOWN_ACCOUNTS:
             self._known.clear()

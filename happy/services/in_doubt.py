@@ -1,4 +1,4 @@
-"""Commits that were given up may be made all the same, as soon as the way to the database is free again."""
+"""In-doubt commits: the connection broke, but the database may still commit once it is reachable again."""
 
 from collections.abc import Awaitable, Callable, MutableSet
 
@@ -8,7 +8,7 @@ from happy.domain.values import AccountId
 
 
 class InDoubtCommits:
-    """Connections started over when the doubt arose; they do so once more, for commits that came late."""
+    """Clients resynced when the commit became in-doubt; they do so once more, for a commit that came late."""
 
     def __init__(
         self, doubted: MutableSet[AccountId], sink: EventSink, ping: Callable[[], Awaitable[None]]
@@ -19,7 +19,7 @@ class InDoubtCommits:
         self._older: set[AccountId] = set()
 
     async def settle(self) -> None:
-        """For a background job: what was in doubt when the database answered the last time is settled now."""
+        """For a background job: resync accounts that were in doubt at the last successful ping."""
         if not (self._doubted or self._older):
             return
         try:

@@ -23,7 +23,7 @@ class StaleMutations(Conflict):
 
 
 class LostRace(Exception):
-    """Somebody wrote between our look at the versions and our write."""
+    """Another transaction wrote a key after this one had read its version."""
 
 
 class KvService:
@@ -43,7 +43,7 @@ class KvService:
         return next((entry for entry in stored.values() if entry.value is not None), None)
 
     async def get_many(self, account_id: AccountId, keys: Sequence[str]) -> list[KvEntry | Large]:
-        """The entries there are, each once."""
+        """Entries that exist, each once."""
         return await self._store.read(lambda tx: tx.kv.given(account_id, keys))
 
     async def page(self, account_id: AccountId, prefix: str, limit: int) -> list[KvEntry | Large]:
@@ -81,7 +81,7 @@ async def _write(changes: Changes, account_id: AccountId, mutations: Sequence[Kv
     if outdated:
         raise StaleMutations(outdated)
     versions: dict[str, int] = {}
-    for mutation in sorted(mutations, key=lambda mutation: mutation.key):  # so that no two lock crosswise
+    for mutation in sorted(mutations, key=lambda mutation: mutation.key):  # a fixed order avoids deadlocks
         version = await changes.tx.kv.put(account_id, new_id(changes.now), mutation, changes.now)
         if version is None:
             raise LostRace

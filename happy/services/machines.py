@@ -59,7 +59,7 @@ class MachineService:
         return machine
 
     async def _free_id(self, machine_id: MachineId) -> None:
-        """The id of a machine that was deleted a moment ago can be registered anew."""
+        """Finish the deletion of a machine with this id, so that it can be registered again."""
         if await self._store.read(lambda tx: tx.machines.hidden(machine_id)):
             await self._deletions.finish_machine(machine_id)
 

@@ -1,4 +1,4 @@
-"""The master secret stays the one that the stored data was made with, at every replica."""
+"""Checks that the master secret is the one that the stored data was made with, at every replica."""
 
 from happy.domain.errors import StartupError
 from happy.domain.ports.repositories.master_secret import SecretUse
@@ -13,7 +13,7 @@ async def require_same_secret(
 ) -> None:
     """Raises StartupError when the database has been used with another master secret than this one.
 
-    A database that does not know its secret yet, such as one of an earlier version, learns this one. `place`
+    A database without a fingerprint, such as one of an earlier version, stores that of this one. `place`
     is where the secret came from; `alone` says that there cannot be replicas.
     """
     use = await store.read(lambda tx: tx.master_secret.use())
@@ -27,7 +27,7 @@ async def require_same_secret(
 
 
 async def _claim(tx: Transaction, fingerprint: str, now: Millis, *, alone: bool) -> SecretUse:
-    """While nobody has an account, nothing depends on the secret before; but a replica may be using it."""
+    """Without accounts nothing depends on the former secret; but another replica may be using it."""
     use = await tx.master_secret.use()
     if alone and use.some_account is None:
         await tx.master_secret.replace(fingerprint, now)

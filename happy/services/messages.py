@@ -32,8 +32,8 @@ class MessageService:
     ) -> list[Message]:
         """Store `(local id, ciphertext)` pairs and announce the new ones; return all rows in ascending `seq`.
 
-        Safe to repeat: a local id that is stored already is answered with its row and announced to nobody.
-        `skip` is the connection that must not hear its own message. Raises NotFound.
+        Idempotent: a local id that is stored already returns its row and is not announced again.
+        `skip` is the sender's connection, which does not receive its own message. Raises NotFound.
         """
         now = self._clock()
         self._sink.begin_commit(account_id)

@@ -22,7 +22,7 @@ KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 FORGET_AFTER = 24 * HOUR
 LINES_A_MINUTE = 20
-"""How many pairings a minute are logged one by one: anybody may ask to be linked."""
+"""Rate limit of log lines about pairings, per minute: requests need no authentication."""
 
 DEVICES: dict[PairingKind, str] = {"terminal": "a terminal", "account": "a phone or browser"}
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Linked(Struct, frozen=True):
-    """What a device picks up once somebody has approved it."""
+    """What an approved device receives: a token and the encrypted response."""
 
     token: str
     response: str
@@ -73,7 +73,7 @@ class PairingService:
     async def request(
         self, kind: PairingKind, public_key: bytes, *, supports_v2: bool = False
     ) -> Linked | None:
-        """Ask to be linked; None until somebody approves. Raises Unauthenticated for a key of wrong size."""
+        """Request to be linked; None until approved. Raises Unauthenticated for a key of wrong size."""
         if len(public_key) != KEY_BYTES:
             raise Unauthenticated("Invalid public key")
         stored_key = public_key.hex().upper()
@@ -90,7 +90,7 @@ class PairingService:
         return Linked(self._tokens.issue(found.account_id, now, extras), found.response)
 
     async def status(self, public_key: bytes) -> LinkingStatus:
-        """How far a terminal's request has come; an unknown or expired one is not found."""
+        """Status of a terminal's request; `not_found` for an unknown or expired one."""
         if len(public_key) != KEY_BYTES:
             return LinkingStatus("not_found")
         found = await self._store.read(lambda tx: tx.pairings.get("terminal", public_key.hex().upper()))
@@ -129,13 +129,13 @@ class PairingService:
         self._log_approval(f"{DEVICES[kind]}, by account {account_id}")
 
     async def sweep(self) -> None:
-        """Delete requests that nobody has answered for a day."""
+        """Delete requests that stayed unanswered for a day."""
         deadline = Millis(self._clock() - FORGET_AFTER)
         await in_batches(self._store, lambda tx, limit: tx.pairings.drop_unanswered(deadline, limit))
 
 
 def _limited(text: str) -> LimitedLog:
-    """A line for each step of a pairing. Anybody may ask, so there are not more than `LINES_A_MINUTE`."""
+    """Log a step of a pairing. Rate limited to `LINES_A_MINUTE`, as requests need no authentication."""
     return LimitedLog(log, text, level=logging.INFO, burst=LINES_A_MINUTE)
 
 

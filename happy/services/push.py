@@ -1,4 +1,4 @@
-"""Tell an account's devices that something happened in a session.
+"""Push notifications about a session to an account's devices.
 
 protocol: http#push, realtime#push-suppression
 """
@@ -28,7 +28,7 @@ from happy.domain.values import AccountId, SessionId
 
 PRESENCE_SECONDS = 2.0
 SEND_SECONDS = 8.0
-"""For all devices together: callers wait 15 s for the answer."""
+"""Timeout for all devices together: clients wait 15 s for the response."""
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class PushService:
         kind: EventKind,
         notification: Notification,
     ) -> PushOutcome:
-        """Announce the event and push it, unless somebody is looking. Raises NotFound, and nothing later."""
+        """Announce the event and push it, unless the app is in the foreground. Raises only NotFound."""
         if await self._store.read(lambda tx: tx.sessions.get(account_id, session_id)) is None:
             raise NotFound("Session not found")
         event = SessionEvent(session_id, kind, notification.title, notification.body, self._clock())
@@ -66,7 +66,7 @@ class PushService:
             return failed("Internal error")
 
     async def _push(self, account_id: AccountId, notification: Notification) -> PushOutcome:
-        if await self._somebody_looks(account_id):
+        if await self._is_foreground(account_id):
             return SUPPRESSED
         stored = await self._store.read(lambda tx: tx.accounts.push_tokens(account_id))
         if not stored:
@@ -76,8 +76,8 @@ class PushService:
         await self._forget_dead(account_id, tokens, tickets)
         return outcome_of(tickets)
 
-    async def _somebody_looks(self, account_id: AccountId) -> bool:
-        """When nobody can tell in time, nobody looks: one notification too many is better than none."""
+    async def _is_foreground(self, account_id: AccountId) -> bool:
+        """Whether an app is in the foreground; False on a timeout: better one notification too many."""
         try:
             async with asyncio.timeout(PRESENCE_SECONDS):
                 return bool(await self._presence.holders(account_id, FOREGROUND))
@@ -96,5 +96,5 @@ class PushService:
 
         try:
             await self._store.write(drop)
-        except HappyError as error:  # the next notification finds them again
+        except HappyError as error:  # the next notification tries again
             log.warning("dead push tokens were left behind", exc_info=error)

@@ -6,7 +6,7 @@ from happy.domain.ports.clock import Elapsed
 from happy.domain.values import Millis
 
 LARGEST = 10_000
-"""How many callers are counted before those whose window has passed are forgotten."""
+"""Callers that are kept before those whose window has passed are evicted."""
 
 
 class Window:

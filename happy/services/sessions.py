@@ -119,7 +119,7 @@ class SessionService:
         return self._resumed(account_id, session_id, await self._unit_of_work.run(swap))
 
     async def archive(self, account_id: AccountId, session_id: SessionId) -> None:
-        """Stop the session now. Repeating it repeats the announcement. Raises NotFound."""
+        """Stop the session now. A repeated call announces it again. Raises NotFound."""
         await self.stop(account_id, session_id, self._clock())
 
     async def stop(self, account_id: AccountId, session_id: SessionId, at: Millis) -> None:
@@ -132,7 +132,7 @@ class SessionService:
         self._sink.publish(account_id, SessionActivity(session_id, active=False, active_at=at), TO_USER)
 
     async def delete(self, account_id: AccountId, session_id: SessionId) -> None:
-        """The session is gone for everybody at once; what it held is removed later. Raises NotFound."""
+        """Hide the session at once; its rows and files are removed in the background. Raises NotFound."""
 
         async def remove(changes: Changes) -> None:
             if not await changes.tx.sessions.delete(account_id, session_id, changes.now):
@@ -144,7 +144,7 @@ class SessionService:
         self._deletions.wake()
 
     def _resumed(self, account_id: AccountId, session_id: SessionId, outcome: Swap[T]) -> Swap[T]:
-        """A session that writes is alive again: a resumed one does not ask to be created first."""
+        """A session that writes is running: an agent resumes it without creating it first."""
         if outcome.won:
             self._activity.resume(account_id, session_id)
         return outcome

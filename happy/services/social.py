@@ -19,7 +19,7 @@ from happy.services.unit_of_work import Changes, UnitOfWork
 
 SEARCH_LIMIT = 10
 SEARCHES_PER_MINUTE = 120
-"""More than anybody types; searching is the only way to find out who is here."""
+"""Rate limit of searches per minute: more than people type, too few to enumerate accounts."""
 
 TOO_MANY = "Too many searches. Try again in a minute."
 MAX_USERNAME = 1_000
@@ -57,13 +57,13 @@ class SocialService:
         return [self._profile(person) for person in people]
 
     async def add(self, account_id: AccountId, other: AccountId) -> UserProfile | None:
-        """Ask `other` for friendship or agree to it. None when that is nobody, or oneself."""
+        """Request friendship of `other`, or accept. None for an unknown account and for oneself."""
         if other == account_id:
             return None
         return await self._move(account_id, other, rules.add)
 
     async def remove(self, account_id: AccountId, other: AccountId) -> UserProfile | None:
-        """Take back, decline or end a friendship with `other`. None when that is nobody."""
+        """Take back, decline or end a friendship with `other`. None when there is no such account."""
         return await self._move(account_id, other, lambda mine, theirs, _now: rules.remove(mine, theirs))
 
     async def _move(self, account_id: AccountId, other: AccountId, move: Move) -> UserProfile | None:

@@ -1,10 +1,10 @@
-"""Times for lists that clients sort: they do not step back with the clock."""
+"""A monotonic clock for times that clients sort by."""
 
 from happy.domain.ports.clock import Clock
 from happy.domain.values import MINUTE, Millis
 
 LARGEST_STEP = 60 * MINUTE
-"""A clock that was ahead by more was plainly wrong: what follows has its own time again."""
+"""After a larger step back, in ms, the clock is followed: it was wrong before."""
 
 
 class SteadyClock:

@@ -26,15 +26,15 @@ class Changes:
 
     @property
     def accounts(self) -> Set[AccountId]:
-        """Those that something is announced to."""
+        """Accounts with a recorded update."""
         return self._recorded.keys()
 
     def record(self, account_id: AccountId, audience: Audience, body: Body) -> None:
-        """Announce `body` once the transaction has committed."""
+        """Publish `body` as an update once the transaction has committed."""
         self._recorded.setdefault(account_id, []).append((audience, body))
 
     async def stamp(self) -> list[Announcement]:
-        """Number the recorded updates: one statement per account, in a fixed order so that none deadlock."""
+        """Number the recorded updates: one statement per account, in a fixed order to avoid deadlocks."""
         stamped: list[Announcement] = []
         for account_id, updates in sorted(self._recorded.items()):
             last = await self.tx.accounts.next_seq(account_id, len(updates), self.now)
@@ -56,14 +56,14 @@ class UnitOfWork:
     ) -> T:
         """The use case awaits nothing but `changes.tx`: it may run in another thread, or twice."""
         now = self._clock()
-        expected: set[AccountId] = set()
+        announced: set[AccountId] = set()
 
         async def body(tx: Transaction) -> tuple[T, list[Announcement]]:
             changes = Changes(tx, now)
             result = await use_case(changes)
-            for account_id in changes.accounts - expected:
+            for account_id in changes.accounts - announced:
                 self._sink.begin_commit(account_id)
-            expected.update(changes.accounts)
+            announced.update(changes.accounts)
             return result, await changes.stamp()
 
         try:
@@ -71,10 +71,10 @@ class UnitOfWork:
             for account_id, audience, update in announcements:
                 self._sink.publish(account_id, update, audience, skip=skip)
         except (CommitInDoubt, CancelledError):
-            for account_id in expected:
+            for account_id in announced:
                 self._sink.in_doubt(account_id)
             raise
         finally:
-            for account_id in expected:
+            for account_id in announced:
                 self._sink.end_commit(account_id)
         return result

@@ -1,4 +1,4 @@
-"""Keep and sum up what sessions report of their cost.
+"""Stores usage reports of sessions, and sums them up.
 
 protocol: http#post-v1usagequery, realtime#usage-reports
 """

@@ -1,4 +1,4 @@
-"""Keep credentials of other companies, sealed, and hand them back (protocol: http#vendor-tokens)."""
+"""Stores credentials for other companies' services, sealed (protocol: http#vendor-tokens)."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ class VendorToken(Struct, frozen=True):
 
 
 class VendorTokenService:
-    """The key that seals takes a moment to derive, so sealing runs in a thread."""
+    """Sealing runs in a thread, because deriving the key takes 0.1 s."""
 
     def __init__(self, store: Store, keys: Keyring, clock: Clock) -> None:
         self._store = store
@@ -29,14 +29,14 @@ class VendorTokenService:
         self._clock = clock
 
     async def register(self, account_id: AccountId, vendor: Vendor, token: str) -> None:
-        """Keep the token in place of an earlier one; any text will do."""
+        """Store the token in place of an earlier one; its text is not checked."""
         sealed = await asyncio.to_thread(self._seal, account_id, vendor, token)
         now = self._clock()
         token_id = new_id(now)
         await self._store.write(lambda tx: tx.vendor_tokens.save(account_id, token_id, vendor, sealed, now))
 
     async def token(self, account_id: AccountId, vendor: Vendor) -> str | None:
-        """None also for one that was sealed with a master secret that has gone."""
+        """None also for one that was sealed with another master secret."""
         sealed = await self._store.read(lambda tx: tx.vendor_tokens.get(account_id, vendor))
         return None if sealed is None else await asyncio.to_thread(self._unseal, account_id, vendor, sealed)
 
@@ -50,7 +50,7 @@ class VendorTokenService:
         return [VendorToken(vendor, token) for vendor, token in tokens if token is not None]
 
     async def delete(self, account_id: AccountId, vendor: Vendor) -> None:
-        """Deleting what is not there is fine."""
+        """Idempotent."""
         await self._store.write(lambda tx: tx.vendor_tokens.delete(account_id, vendor))
 
     def _seal(self, account_id: AccountId, vendor: str, token: str) -> bytes:

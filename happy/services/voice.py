@@ -1,4 +1,4 @@
-"""Let accounts speak with an assistant within their limits (protocol: http#voice)."""
+"""Voice conversations of accounts, within their limits (protocol: http#voice)."""
 
 import logging
 from typing import Literal
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class VoiceFailed(Exception):
-    """There is no answer; the message is what the contract says to the caller."""
+    """The request failed; the message is for the client (protocol: http#voice)."""
 
 
 class Denied(Struct, frozen=True, rename="camel"):
@@ -56,7 +56,7 @@ class VoiceReport(Struct, frozen=True, rename="camel"):
 
 
 class VoiceService:
-    """Without `voice` there is none. Without `subscriptions` nobody needs one, unless they are required."""
+    """`voice` None: not configured. `subscriptions` None: none is needed, unless `require_subscription`."""
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class VoiceService:
         return Allowed(token, conversation, agent_id, voice_user, usage.seconds, limit)
 
     async def report(self, account_id: AccountId) -> VoiceReport:
-        """What the account has used, and of how much. Raises VoiceFailed."""
+        """Usage and limit of the account. Raises VoiceFailed."""
         voice = self._configured()
         voice_user = self._keys.voice_user_id(account_id)
         try:
@@ -110,7 +110,7 @@ class VoiceService:
         return Millis(self._clock() - WINDOW)
 
     async def _usage(self, voice: Voice, voice_user: str) -> VoiceUsage:
-        """When nobody can tell, nothing has been used: whatever the reason, speaking is not denied for it."""
+        """Zero when the provider does not respond, so that a failure denies no conversation."""
         try:
             return await voice.usage(voice_user, self._window())
         except HappyError as error:
@@ -121,7 +121,7 @@ class VoiceService:
         return self._subscriptions is None or await self._subscriptions.active(account_id)
 
     async def _unlocked(self, account_id: AccountId, usage: VoiceUsage) -> bool:
-        """Whether the higher limit applies. Where nobody sells subscriptions it does when it is needed."""
+        """Whether the higher limit applies. Without a subscription provider it does when needed."""
         if self._subscriptions is None:
             return not self._required and beyond_free(usage)
         return await self._subscriptions.active(account_id)

@@ -150,7 +150,7 @@ async def test_a_forgotten_row_is_looked_at_again_and_writes_nothing(clock: Cloc
 async def test_a_row_that_changed_is_looked_at_again_and_still_written(clock: Clock) -> None:
     heartbeats, rows = make(clock, active=False)
     await heartbeats.beat(OWNER, "x", clock.now)
-    heartbeats.distrust(OWNER, "x")
+    heartbeats.invalidate(OWNER, "x")
     await heartbeats.beat(OWNER, "x", clock.now)
 
     assert 2 == rows.loads
@@ -163,7 +163,7 @@ async def test_what_changes_while_it_is_looked_at_is_looked_at_again(clock: Cloc
     async def load(account_id: AccountId, target: str) -> LastSeen | None:
         stored = await rows.load(account_id, target)
         if rows.loads == 1:
-            heartbeats.distrust(account_id, target)
+            heartbeats.invalidate(account_id, target)
         return stored
 
     heartbeats = Heartbeats(load, clock)
@@ -180,7 +180,7 @@ async def test_the_last_heartbeat_can_be_kept_however_new_it_is(clock: Clock) ->
         await heartbeats.beat(OWNER, target, clock.now)
     usually = taken(heartbeats)
     for target in ("x", "unknown", "never looked at"):
-        heartbeats.keep_last(OWNER, target)
+        heartbeats.queue_last(OWNER, target)
 
     assert [] == usually
     assert [(OWNER, "x", NOW + 2_000)] == taken(heartbeats)
