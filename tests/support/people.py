@@ -27,7 +27,7 @@ class Adhoc(Statement[None]):
 
 
 async def execute(store: Store, query: sa.Executable) -> None:
-    await store.write(lambda tx: tx.people._run.run(Adhoc(query)))  # type: ignore[attr-defined]
+    await store.write(lambda tx: tx.people._executor.execute(Adhoc(query)))  # type: ignore[attr-defined]
 
 
 async def person(store: Store, github: str | None = None, **columns: Any) -> AccountId:
