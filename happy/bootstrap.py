@@ -18,6 +18,7 @@ from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.attachments import AttachmentNames
 from happy.domain.ports.store import Store
 from happy.domain.values import Millis, ReplicaId
+from happy.gateway.delivery import DeliveryReport
 from happy.gateway.dispatch import ASGIApp, dispatch
 from happy.gateway.engine import EngineSettings, PathPrefix
 from happy.gateway.engine import Server as Engine
@@ -101,8 +102,9 @@ async def open_application(
         adapters = await stack.enter_async_context(open_adapters(settings, replica_id, system_clock))
         keys = await open_keys(settings, adapters.store, system_clock())
         store, metrics = adapters.store, Metrics()
-        recovery = build_recovery(settings.recovery, metrics, cluster_recovery(adapters, keys, settings))
-        hub = Hub(recovery, adapters.bus)
+        report = DeliveryReport(metrics, replica_id)
+        cluster = cluster_recovery(adapters, keys, settings, replica_id)
+        hub = Hub(build_recovery(settings.recovery, report, cluster), adapters.bus, report)
         attendance = Attendance(adapters.presence, replica_id, departure_seconds)
         activity = Activity(store, hub, attendance, system_clock, metrics, signals=hub)
         departures = Departures(store, hub, activity, attendance, system_clock, signals=hub)
@@ -130,12 +132,13 @@ async def open_application(
 
 
 def cluster_recovery(
-    adapters: Adapters, keys: crypto.Keyring, settings: Light | Full
+    adapters: Adapters, keys: crypto.Keyring, settings: Light | Full, replica_id: ReplicaId
 ) -> ClusterRecovery | None:
     """Recovery of clients that were connected to another replica; None where there is only one replica."""
     if adapters.history is None:
         return None
-    return ClusterRecovery(adapters.history, keys.proof("private ids"), settings.recovery.seconds)
+    key, window = keys.proof("private ids"), settings.recovery.seconds
+    return ClusterRecovery(adapters.history, key, window, replica_id=replica_id)
 
 
 def build_rpc(adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: float) -> RpcEvents:

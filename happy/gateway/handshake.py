@@ -1,4 +1,4 @@
-"""What a client says of itself when it connects (protocol: realtime#handshake)."""
+"""Reads what a client sends in its CONNECT packet (protocol: realtime#handshake)."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,11 +18,12 @@ MAX_CLIENT = 100
 
 
 class Handshake(Struct, frozen=True):
-    """`explicit_user` is whether the client called itself user-scoped: only such clients suppress pushes.
+    """A client's handshake. Only clients with `explicit_user` ("user-scoped") suppress push notifications.
 
-    `pid` and `offset` are what a client sends that was here before, or empty; as it sent the former, it is
-    `private_id`. `read_up_to` is the last message of its session that it was sent, if they say so, and
-    `given_up_to` the same if it was read from the store, so that the offset says nothing else.
+    A reconnecting client sends its recovery token and the offset of its last event: `pid` and `offset`
+    without the cursor at their end, else empty; `private_id` is the token with it. The cursor says up to
+    which message of its session the client was sent: `read_up_to`, and `given_up_to` if that came from the
+    store alone.
     """
 
     token: str
@@ -39,27 +40,27 @@ class Handshake(Struct, frozen=True):
 
     @property
     def reads_messages(self) -> bool:
-        """Whether the client reads messages by itself when it connects, and is to be replayed none."""
+        """Whether the client reads messages over HTTP whenever it connects, so that none are replayed."""
         return replay.reads_messages(self.client)
 
     @property
     def needs_messages(self) -> bool:
-        """Whether the client is a session's and never reads messages: it lives on those that it is sent."""
+        """Whether the client is session-scoped and never reads messages over HTTP, so that all are sent."""
         return self.scope == "session" and not self.reads_messages
 
     def was_given(self, packet: bytes) -> bool:
-        """Whether the client was sent this message from the store, before the event came that is replayed."""
+        """Whether this replayed message was sent from the store before."""
         if self.given_up_to is None or not self.needs_messages:
             return False
         return replay.is_message(packet) and seq_of(packet) <= self.given_up_to
 
 
 class Refusal(Exception):
-    """The handshake is not acceptable; the message goes to the client."""
+    """The handshake is invalid; the message is sent to the client."""
 
 
 def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
-    """Raises Refusal, in the contract's order of checks."""
+    """Raises Refusal, for the first check that fails in the order of the protocol."""
     fields = _fields(auth)
     token, kind = fields.get("token"), fields.get("clientType")
     if _is_falsy(token):
@@ -94,7 +95,7 @@ def _fields(auth: msgspec.Raw | None) -> dict[str, Any]:
 
 
 def _scope(kind: object, fields: dict[str, Any]) -> tuple[Scope, str]:
-    """The effective scope; whoever names no known type hears what a user hears."""
+    """The effective scope and target; an unknown client type is user-scoped."""
     if kind == "session-scoped":
         return "session", _target(fields.get("sessionId"), MISSING_SESSION)
     if kind == "machine-scoped":
@@ -105,7 +106,7 @@ def _scope(kind: object, fields: dict[str, Any]) -> tuple[Scope, str]:
 def _target(value: object, refusal: str) -> str:
     if _is_falsy(value):
         raise Refusal(refusal)
-    return str(value).replace("\0", "\ufffd")  # no database could even look for the former
+    return str(value).replace("\0", "\ufffd")  # PostgreSQL rejects NUL in text
 
 
 def _text(value: object) -> str:
@@ -113,7 +114,7 @@ def _text(value: object) -> str:
 
 
 def _is_falsy(value: object) -> bool:
-    """As clients and the contract understand it: an empty object or list is something."""
+    """As in JavaScript: an empty object or list is not falsy."""
     return not value and not isinstance(value, dict | list)
 
 

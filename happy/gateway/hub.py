@@ -1,4 +1,4 @@
-"""The connections of this node, and who of them receives what: encode once, send to the audience."""
+"""The connections of this replica: an event is encoded once and sent to its audience."""
 
 import asyncio
 from collections import Counter
@@ -13,6 +13,7 @@ from happy.domain.ports.rpc import OnResponse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import envelope as envelopes
 from happy.gateway.connections import AccountConnections
+from happy.gateway.delivery import DeliveryReport, NotDelivered
 from happy.gateway.engine import Ack, Socket, encode_event
 from happy.gateway.envelope import Envelope
 from happy.gateway.handshake import Handshake
@@ -26,16 +27,16 @@ if TYPE_CHECKING:
 
 NO_LABELS = ("", "")
 REFUSAL_SECONDS = 0.2
-"""Who waits for the answer to a commit that is in doubt is refused before the connection is closed."""
+"""After an in-doubt commit: errors are sent to those who wait for it before their connections are closed."""
 
 RANKS: dict[Scope, int] = {"machine": 2, "session": 1, "user": 0}
-
+"""Of connections that registered the same RPC method the highest is called."""
 
 _encode = msgspec.json.Encoder().encode
 
 
 class Connection:
-    """One authenticated socket: whose it is, what it may hear, and which calls it serves."""
+    """One authenticated socket: its account, scope and target, and the RPC methods it registered."""
 
     __slots__ = (
         "_in_flight",
@@ -44,12 +45,12 @@ class Connection:
         "calls",
         "client",
         "foreground",
-        "heard",
         "id",
         "is_user",
         "labels",
         "methods",
-        "past",
+        "received",
+        "recoverable",
         "scope",
         "since",
         "socket",
@@ -60,45 +61,49 @@ class Connection:
         self,
         socket: Socket,
         account_id: AccountId,
-        asked: Handshake,
+        handshake: Handshake,
         labels: tuple[str, str] = NO_LABELS,
         shared: SharedBounds | None = None,
     ) -> None:
         self.id = ConnectionId(socket.id)
         self.socket = socket
         self.account_id = account_id
-        self.scope = asked.scope
-        self.target = asked.target
-        self.client = asked.client
-        self.labels = labels  # of its client, for metrics
-        self.is_user = asked.explicit_user
-        self.foreground = asked.explicit_user and asked.foreground
+        self.scope = handshake.scope
+        self.target = handshake.target
+        self.client = handshake.client
+        self.labels = labels  # `client` and `client_type`, for metrics
+        self.is_user = handshake.explicit_user
+        self.foreground = handshake.explicit_user and handshake.foreground
         self.methods: set[str] = set()
         self.calls = 0
-        self.past: RecoverableSession | None = None
-        self.since = 0  # what was published before that, its client has read
-        self.heard: StreamPosition | None = None  # on another node; it must not hear that again
+        self.recoverable: RecoverableSession | None = None
+        self.since = 0  # ms on the shared clock: events published before this were read over HTTP
+        self.received: StreamPosition | None = None  # from another replica; not to be sent again
 
         self._shared = shared
         self._in_flight: InFlight | None = None  # most connections never need it
 
     @property
     def in_flight(self) -> InFlight:
-        """What it sent that waits for the store."""
+        """Its events that wait for the store."""
         if self._in_flight is None:
             self._in_flight = InFlight(self._shared or SharedBounds())
         return self._in_flight
 
     @property
     def busy(self) -> bool:
-        """Whether something it sent is still in flight."""
+        """Whether any of its events is still in flight."""
         return self._in_flight is not None and self._in_flight.busy
 
-    def lacks(self, event: Event) -> bool:
-        """Whether an event for its audience is to be sent: not to its sender, nor to who has read it."""
+    def withheld(self, event: Event) -> NotDelivered | None:
+        """Why an event is not to be sent though the connection is in its audience; None if it is."""
         if self.id == event.skip:
-            return False
-        return event.origin is None or not already_delivered(event.origin, self.since, self.heard)
+            return NotDelivered.SENDER
+        if self.socket.closed:
+            return NotDelivered.CLOSING
+        if event.origin is not None and already_delivered(event.origin, self.since, self.received):
+            return NotDelivered.ALREADY_DELIVERED
+        return None
 
     def request(self, method: str, params: msgspec.Raw | None, on_response: OnResponse) -> int:
         with_params = b"" if params is None else b',"params":%b' % params
@@ -110,14 +115,20 @@ class Connection:
 
 
 Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None] | None]
-"""What one event does: it gets the first argument, and a callback if the client wants an answer."""
+"""Handles one event: gets its first argument, and the acknowledgement if the client wants one."""
 
 
 class Hub:
-    """Implements the domain's `EventSink` and `LocalConnections`. Nothing but `subscribe` ever waits."""
+    """Implements the domain's `EventSink` and `LocalConnections`. Only `subscribe` waits."""
 
-    def __init__(self, recovery: Recovery | None = None, bus: EventBus | None = None) -> None:
+    def __init__(
+        self,
+        recovery: Recovery | None = None,
+        bus: EventBus | None = None,
+        report: DeliveryReport | None = None,
+    ) -> None:
         self.recovery = recovery
+        self.report = report or DeliveryReport()
         self.doubted: set[AccountId] = set()
         self._accounts: dict[AccountId, AccountConnections] = {}
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
@@ -125,12 +136,12 @@ class Hub:
         self._bus = bus if bus is not None and bus.has_peers else None
 
     async def subscribe(self, account_id: AccountId) -> None:
-        """Returns when this node hears what other nodes publish for the account."""
+        """Returns when this replica receives the account's envelopes of other replicas."""
         if self._bus is not None:
             await self._bus.subscribe(account_id)
 
     def unsubscribe(self, account_id: AccountId) -> None:
-        """This node has no connection of the account any more."""
+        """This replica has no connection of the account any more."""
         if self._bus is not None:
             self._bus.unsubscribe(account_id)
 
@@ -141,7 +152,7 @@ class Hub:
         connections.add(connection)
 
     def remove(self, connection: Connection) -> None:
-        """Forget a connection and what it serves."""
+        """Forget a connection and its RPC registrations."""
         for method in list(connection.methods):
             self.unregister(connection, method)
         connections = self._accounts.get(connection.account_id)
@@ -155,7 +166,7 @@ class Hub:
         return account_id in self._accounts
 
     def count_connections(self) -> Counter[tuple[Scope, str]]:
-        """Connections by scope and by what their clients call themselves."""
+        """Connections by scope and by the client named in the handshake."""
         return Counter(
             (connection.scope, connection.client)
             for connections in self._accounts.values()
@@ -187,7 +198,7 @@ class Hub:
             self._bus.end_commit(account_id)
 
     def in_doubt(self, account_id: AccountId) -> None:
-        if account_id not in self.doubted:  # else it happens once more anyway
+        if account_id not in self.doubted:  # those are resynced once more anyway
             self.doubted.add(account_id)
             loop = asyncio.get_running_loop()
             loop.call_later(REFUSAL_SECONDS, self.resync, account_id)
@@ -198,7 +209,7 @@ class Hub:
         self.on_resync(account_id)
 
     def signal(self, account_id: AccountId, kind: str, text: str) -> None:
-        """Tell the other nodes that have connections of the account something that no client hears."""
+        """Publish to the other replicas subscribed to the account; signals are not sent to clients."""
         if self._bus is not None:
             self._bus.publish(account_id, envelopes.encode_signal(kind, text))
 
@@ -206,18 +217,19 @@ class Hub:
         self._signals[kind] = handler
 
     def on_resync(self, account_id: AccountId, before: int | None = None) -> None:
-        """Events were lost on their way here: who may lack them comes back and reads what there is.
+        """Envelopes were lost on their way here: close the connections that may have missed them.
 
-        Connections that began after `before`, if it is given, lack nothing.
+        Those that began after `before` (ms on the shared clock), if it is given, have missed nothing.
         """
         if self.recovery is not None:
-            self.recovery.interrupt(account_id)
+            self.recovery.resync(account_id)
         for connection in list(self._accounts.get(account_id, ())):
             if before is None or connection.since < before:
+                self.report.add(NotDelivered.RESYNC, account_id, connection.id, "lost events")
                 connection.socket.close()
 
     def on_envelope(self, account_id: AccountId, envelope: bytes, origin: Origin) -> None:
-        """Deliver what another node published; its payload is not looked at."""
+        """Deliver what another replica published, without decoding the payload."""
         if envelope.startswith(envelopes.SIGNAL):
             kind, text = envelopes.decode_signal(envelope)
             if (handler := self._signals.get(kind)) is not None:
@@ -228,16 +240,31 @@ class Hub:
     def _deliver(self, account_id: AccountId, event: Event) -> None:
         connections, recovery = self._accounts.get(account_id), self.recovery
         receivers = connections.receivers(event.audience) if connections else ()
+        if not receivers:
+            reason = NotDelivered.NOT_IN_AUDIENCE if connections else NotDelivered.NO_CONNECTION
+            self.report.add(reason, account_id, None, event.name)
         if recovery is not None and (receivers or recovery.awaits(account_id)):
-            packet = recovery.note(account_id, event)
+            packet = recovery.record(account_id, event)
         elif not receivers:
             return
         else:
             packet = encode_event(event.name, event.payload)
         soon = event.name == Ephemeral.name
         for connection in receivers:
-            if connection.lacks(event):
+            withheld = connection.withheld(event)
+            if withheld is None:
                 connection.socket.send(packet, soon=soon)
+            else:
+                self.report.add(withheld, account_id, connection.id, event.name)
+        if connections and receivers and self.report.verbose:
+            self._explain_audience(account_id, event, connections)
+
+    def _explain_audience(self, account_id: AccountId, event: Event, connections: AccountConnections) -> None:
+        """Log the connections outside of the audience, at debug level alone: an account may have many."""
+        reason = NotDelivered.NOT_IN_AUDIENCE
+        for connection in connections:
+            if not event.audience.includes(connection.scope, connection.target):
+                self.report.explain(reason, account_id, connection.id, event.name)
 
     # Remote procedure calls
 
@@ -258,7 +285,7 @@ class Hub:
     def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> Connection | None:
         best: Connection | None = None
         for connection in reversed(self._serving.get((account_id, method), {}).values()):
-            if connection.id == besides or connection.socket.closed:  # a closed one may still be served
+            if connection.id == besides or connection.socket.closed:  # it is removed after its last event
                 continue
             if best is None or RANKS[connection.scope] > RANKS[best.scope]:
                 best = connection

@@ -3,7 +3,6 @@
 protocol: realtime#transport-settings
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 
@@ -12,28 +11,29 @@ import msgspec
 from happy.domain.errors import Unauthenticated
 from happy.domain.ports.presence import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, MachineId, ReplicaId, SessionId
-from happy.gateway import handshake
-from happy.gateway.engine import GOODBYE, Ack, Refused, Socket
+from happy.gateway.delivery import DeliveryReport, NotDelivered, Reconnect, RecoveryRefused
+from happy.gateway.engine import GOODBYE, OVERFLOW, Ack, Refused, Socket
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import AppState, parse
-from happy.gateway.handshake import Handshake
+from happy.gateway.handshake import INVALID_TOKEN, Handshake, Refusal
+from happy.gateway.handshake import read as read_handshake
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.in_flight import OVERLAPPING, SharedBounds
 from happy.gateway.recovery.catch_up import CatchingUp, CatchUp
-from happy.gateway.recovery.session import RecoverableSession
+from happy.gateway.recovery.session import RecoverableSession, SessionState
+from happy.gateway.subscriptions import Subscriptions
 from happy.metrics import Metrics
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
 from happy.services.messages import MessageService
 
-LINGER_SECONDS = 30.0
 COUNTED = frozenset(["message", "session-alive", "machine-alive"]) | {
     f"artifact-{what}" for what in ("read", "update", "create", "delete")
 }
-"""Events that operators watch."""
+"""Events that are counted in `websocket_events_total`."""
 
 RETURNED = "returned"
-"""The signal that a client of another node has come to this one."""
+"""The signal to the replica that a client has left: the client is connected to this one."""
 
 Released = Callable[[Connection, list[str]], Awaitable[None] | None]
 
@@ -52,26 +52,27 @@ class Gateway:
         activity: Activity,
         metrics: Metrics | None = None,
     ) -> None:
-        self._node_id = replica_id
+        self._replica_id = replica_id
         self._hub = hub
         self._presence = presence
         self._identity = identity
         self._activity = activity
         self._metrics = metrics or Metrics()
+        self._report: DeliveryReport = hub.report
         self._recovery = hub.recovery
         self._catch_up: CatchUp | None = None
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
         self._shared = SharedBounds()
         self._released: list[Released] = []
-        self._leaving: dict[AccountId, asyncio.TimerHandle] = {}
+        self._subscriptions = Subscriptions(hub)
 
     def read_messages_from(self, messages: MessageService) -> None:
-        """Give them to clients that cannot be replayed what they missed, and read nothing by themselves."""
+        """Send messages from the store to clients that are not recovered and never read them over HTTP."""
         if self._recovery is not None:
             self._catch_up = CatchUp(messages, self._recovery.cursors)
 
     def on_release(self, released: Released) -> None:
-        """Call this for what a connection that has gone served."""
+        """Call `released` with the RPC methods of each connection that ends."""
         self._released.append(released)
 
     def listen(self, handlers: Mapping[str, Handler]) -> None:
@@ -81,72 +82,85 @@ class Gateway:
     # Connections
 
     async def connect(self, socket: Socket, auth: msgspec.Raw | None, headers: Mapping[str, str]) -> None:
-        """Raises Refused for a handshake that will never do; any other error closes the transport only."""
+        """Raises Refused for an invalid handshake; any other error closes the transport: clients retry."""
         try:
-            asked = handshake.read(auth, headers)
-            account_id = await self._identity.authenticate(asked.token)
-        except handshake.Refusal as refusal:
+            handshake = read_handshake(auth, headers)
+            account_id = await self._identity.authenticate(handshake.token)
+        except Refusal as refusal:
             raise Refused(str(refusal)) from None
         except Unauthenticated:
-            raise Refused(handshake.INVALID_TOKEN) from None
-        past = await self._come_back(socket, account_id, asked)
-        labels = self._metrics.client(asked.client)
-        kind = CatchingUp if asked.needs_messages else Connection
-        connection = kind(socket, account_id, asked, labels, self._shared)
-        connection.past = past
+            raise Refused(INVALID_TOKEN) from None
+        reconnect = Reconnect(handshake.client)
+        session = await self._claim(socket, account_id, handshake, reconnect)
+        labels = self._metrics.client(handshake.client)
+        kind = CatchingUp if handshake.needs_messages else Connection
+        connection = kind(socket, account_id, handshake, labels, self._shared)
+        connection.recoverable = session
         try:
-            await self._arrived(connection)
+            await self._attend(connection)
         except BaseException:
             self._lost(connection)
             await self._departed(connection)
             raise
-        replayed = self._take_up(connection, asked)
+        replayed = self._replay(connection, handshake, reconnect)
         socket.data = connection
         if not socket.closed:
             self._hub.add(connection)
-            await self._give_messages(connection, asked, replayed)
+            await self._give_messages(connection, handshake, replayed)
 
-    async def _come_back(
-        self, socket: Socket, account_id: AccountId, asked: Handshake
+    async def _claim(
+        self, socket: Socket, account_id: AccountId, handshake: Handshake, reconnect: Reconnect
     ) -> RecoverableSession | None:
-        """Hear the account. A client that was lost a moment ago is the connection that it was."""
-        self._stay(account_id)
+        """Subscribe to the account; the lost session of a client that is recovered."""
+        self._subscriptions.keep(account_id)
         try:
             await self._hub.subscribe(account_id)
-            if self._recovery is None:
+            if self._recovery is None or not handshake.pid:
                 return None
-            past = await self._recovery.claim(account_id, asked, socket.close)
+            session = await self._recovery.claim(account_id, handshake, socket.close)
+        except RecoveryRefused as refused:
+            reconnect.refused, reconnect.left = refused.reason, refused.left
+            return None
         except BaseException:
-            self._leave_if_quiet(account_id)
+            self._subscriptions.end_if_quiet(account_id)
             raise
-        if past is not None:
-            socket.id = past.connection_id
-        if past is not None and past.visit is not None:
-            self._hub.signal(account_id, RETURNED, past.connection_id)
-        return past
+        socket.id, reconnect.left = session.connection_id, session.left
+        if session.restored is not None:
+            self._hub.signal(account_id, RETURNED, session.connection_id)
+        return session
 
-    def _take_up(self, connection: Connection, asked: Handshake) -> list[bytes]:
-        """Send what was missed. Nothing else happens between this and being reached by events."""
-        recovery, socket, replayed = self._recovery, connection.socket, list[bytes]()
+    def _replay(self, connection: Connection, handshake: Handshake, reconnect: Reconnect) -> list[bytes]:
+        """Send what was missed. The caller adds the connection to the hub without waiting in between."""
+        recovery, socket, packets = self._recovery, connection.socket, list[bytes]()
         if recovery is None:
-            return replayed
-        if connection.past is None:
-            connection.past = recovery.begin(connection.account_id, connection.id, asked, socket.close)
+            return packets
+        session = connection.recoverable
+        if session is None:
+            begun = recovery.begin(connection.account_id, connection.id, handshake, socket.close)
+            session = connection.recoverable = begun
         else:
-            missed = recovery.resume(connection.past, asked)
-            replayed = [packet for packet in missed if not asked.was_given(packet)]
-            for packet in replayed:
+            missed = recovery.resume(session, handshake)
+            packets = [packet for packet in missed if not handshake.was_given(packet)]
+            for packet in packets:
                 socket.send(packet)
-        past = connection.past
-        connection.since, connection.heard, socket.private_id = past.since, past.heard, past.pid
-        return replayed
+            for _ in range(len(missed) - len(packets)):
+                self._not_delivered(NotDelivered.ANNOUNCED_TWICE, connection, "message")
+            reconnect.refused = _refused(session, handshake)
+        connection.since, connection.received = session.since, session.received
+        socket.private_id = session.pid
+        if handshake.pid:
+            reconnect.replayed = len(packets)
+            self._report.reconnected(connection.account_id, connection.id, reconnect)
+        return packets
 
-    async def _give_messages(self, connection: Connection, asked: Handshake, replayed: list[bytes]) -> None:
-        """What no replay has told a client that reads nothing by itself."""
+    async def _give_messages(
+        self, connection: Connection, handshake: Handshake, replayed: list[bytes]
+    ) -> None:
+        """Send missed messages that were not replayed to a client that never reads them over HTTP."""
         if self._catch_up is None or not isinstance(connection, CatchingUp):
             return
         try:
-            await self._catch_up.run(connection, asked, replayed)
+            await self._catch_up.run(connection, handshake, replayed)
         except BaseException:
             self._hub.remove(connection)
             self._lost(connection)
@@ -154,24 +168,29 @@ class Gateway:
             raise
 
     def on_returned(self, account_id: AccountId, connection_id: str) -> None:
-        """A client that was connected here is connected to another node."""
+        """A client that was connected here is connected to another replica."""
         if self._recovery is not None:
             self._recovery.moved(account_id, ConnectionId(connection_id))
 
     def _lost(self, connection: Connection, *, reason: str = "") -> None:
-        if self._recovery is None or connection.past is None:
+        if reason == OVERFLOW:
+            self._not_delivered(NotDelivered.QUEUE_OVERFLOW, connection, "packet")
+        if self._recovery is None or connection.recoverable is None:
             return
         if reason == GOODBYE:
-            self._recovery.left(connection.past)
+            self._recovery.goodbye(connection.recoverable)
         else:
-            self._recovery.lost(connection.past, connection.socket.last_acknowledged)
+            self._recovery.lost(connection.recoverable, connection.socket.last_acknowledged)
+
+    def _not_delivered(self, reason: NotDelivered, connection: Connection, what: str) -> None:
+        self._report.add(reason, connection.account_id, connection.id, what)
 
     async def disconnected(self, socket: Socket, reason: str) -> None:
         """Called once per connected socket, after its last event."""
         connection: Connection = socket.data
         if connection.busy:
             await connection.in_flight.ended()
-        log.debug("%s connection closed: %s", connection.scope, reason)
+        self._log_end(connection, reason)
         self._metrics.events.add("disconnect", *connection.labels)
         methods = list(connection.methods)
         self._hub.remove(connection)
@@ -184,7 +203,12 @@ class Gateway:
         finally:
             await self._departed(connection, goodbye=reason == GOODBYE)
 
-    async def _arrived(self, connection: Connection) -> None:
+    def _log_end(self, connection: Connection, reason: str) -> None:
+        fields = {"account": connection.account_id, "connection": connection.id, "replica": self._replica_id}
+        log.debug("%s connection closed: %s", connection.scope, reason, extra=fields)
+
+    async def _attend(self, connection: Connection) -> None:
+        """Its machine or session is attended from now on, or its account looked at."""
         account_id, target = connection.account_id, connection.target
         if connection.scope == "machine":
             await self._activity.machine_connected(account_id, MachineId(target), connection.id)
@@ -195,56 +219,28 @@ class Gateway:
 
     async def _departed(self, connection: Connection, *, goodbye: bool = False) -> None:
         account_id, holder = connection.account_id, self._holder(connection)
-        self._leave_if_quiet(account_id)
+        self._subscriptions.end_if_quiet(account_id)
         try:
             self._activity.disconnected(connection.id, goodbye=goodbye)
             if connection.foreground:
                 await self._presence.release(account_id, FOREGROUND, holder)
-        finally:  # whoever comes back as this connection waits for its end
-            if self._recovery is not None and connection.past is not None:
-                self._recovery.release(connection.past)
+        finally:  # a claim of its session may be waiting for this
+            if connection.recoverable is not None:
+                connection.recoverable.release()
 
     def _holder(self, connection: Connection) -> Holder:
-        return Holder(self._node_id, connection.id)
-
-    def _stay(self, account_id: AccountId) -> None:
-        leaving = self._leaving.pop(account_id, None)
-        if leaving is not None:
-            leaving.cancel()
-
-    def _leave_if_quiet(self, account_id: AccountId) -> None:
-        if not self._hub.has_connections(account_id):
-            self._leave_later(account_id)
-
-    def _leave_later(self, account_id: AccountId) -> None:
-        """A phone that flaps should not make the bus subscribe again and again, and wants what it missed."""
-        self._stay(account_id)
-        loop = asyncio.get_running_loop()
-        self._leaving[account_id] = loop.call_later(LINGER_SECONDS, self._leave, account_id)
-
-    def _leave(self, account_id: AccountId) -> None:
-        del self._leaving[account_id]
-        if self._hub.has_connections(account_id):
-            return
-        if self._recovery is not None and self._recovery.awaits(account_id):
-            self._leave_later(account_id)
-            return
-        self._hub.unsubscribe(account_id)
-        if self._recovery is not None:
-            self._recovery.forget(account_id)
+        return Holder(self._replica_id, connection.id)
 
     def close(self) -> None:
-        """Forget the accounts that were to be left; the bus closes by itself."""
-        for timer in self._leaving.values():
-            timer.cancel()
-        self._leaving.clear()
+        """Cancel the timers of accounts to unsubscribe; the bus is closed by its owner."""
+        self._subscriptions.close()
 
     # Events
 
     def event(
         self, socket: Socket, name: str, args: list[msgspec.Raw], ack: Ack | None
     ) -> Awaitable[None] | None:
-        """Unknown events are ignored, and so is everything behind the first argument."""
+        """Unknown events and all arguments behind the first are ignored."""
         connection: Connection = socket.data
         if connection.busy and name not in OVERLAPPING:
             return self._in_turn(connection, name, args, ack)
@@ -253,7 +249,7 @@ class Gateway:
     async def _in_turn(
         self, connection: Connection, name: str, args: list[msgspec.Raw], ack: Ack | None
     ) -> None:
-        """Clients ask for a `ping` before they leave: its answer says that all before it is stored."""
+        """Wait for events in flight: the acknowledgement of a `ping` says that all before it are stored."""
         await connection.in_flight.ended()
         work = self._handle(connection, name, args, ack)
         if work is not None:
@@ -284,11 +280,18 @@ class Gateway:
         payload: msgspec.Raw | None,
         ack: Ack | None,  # noqa: ARG002
     ) -> None:
-        """Remember whether somebody looks at this client; only explicitly user-scoped ones count."""
-        told = parse(payload, AppState)
-        active = told is not None and told.state == "active"
+        """Record whether the app is in the foreground; only explicitly user-scoped clients count."""
+        change = parse(payload, AppState)
+        active = change is not None and change.state == "active"
         if not connection.is_user or active == connection.foreground:
             return
         connection.foreground = active
-        change = self._presence.claim if active else self._presence.release
-        await change(connection.account_id, FOREGROUND, self._holder(connection))
+        apply = self._presence.claim if active else self._presence.release
+        await apply(connection.account_id, FOREGROUND, self._holder(connection))
+
+
+def _refused(session: RecoverableSession, handshake: Handshake) -> NotDelivered | None:
+    """Why a session that was claimed was not resumed; None if it was."""
+    if session.state is SessionState.MOVED:  # to another replica, while its client was let in here
+        return NotDelivered.CLOSING
+    return None if session.pid == handshake.pid else NotDelivered.HISTORY_GAP

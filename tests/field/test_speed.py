@@ -8,6 +8,7 @@ import pytest
 
 from happy.domain.events import TO_USER, Scope, SessionActivity, to_machine, to_session
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
+from happy.gateway.delivery import NotDelivered
 from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Hub
@@ -27,6 +28,7 @@ class SilentSocket:
 
     def __init__(self, name: str) -> None:
         self.id = name
+        self.closed = False
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
         pass
@@ -37,9 +39,9 @@ class CountedConnection(Connection):
 
     asked: list[str]
 
-    def lacks(self, event: Event) -> bool:
+    def withheld(self, event: Event) -> NotDelivered | None:
         self.asked.append(self.id)
-        return super().lacks(event)
+        return super().withheld(event)
 
 
 @pytest.mark.parametrize(

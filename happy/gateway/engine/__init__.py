@@ -7,13 +7,14 @@ is one client.
 from happy.gateway.engine.application import Application, Refused
 from happy.gateway.engine.packets import encode_event, encode_event_at
 from happy.gateway.engine.path_prefix import PathPrefix
-from happy.gateway.engine.reasons import GOODBYE
+from happy.gateway.engine.reasons import GOODBYE, OVERFLOW
 from happy.gateway.engine.server import Server
 from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.socket import Ack, Socket, SocketClosed
 
 __all__ = [
     "GOODBYE",
+    "OVERFLOW",
     "Ack",
     "Application",
     "EngineSettings",

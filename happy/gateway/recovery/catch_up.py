@@ -1,4 +1,4 @@
-"""Messages from the store for clients that never read them, when no replay tells what they missed."""
+"""Sends messages from the store to clients that never read them over HTTP and are not recovered."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +11,7 @@ from happy.domain.ids import update_id
 from happy.domain.listing import Large
 from happy.domain.sessions import Message
 from happy.domain.values import AccountId, SessionId
+from happy.gateway.delivery import NotDelivered
 from happy.gateway.engine import encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection
@@ -20,7 +21,7 @@ from happy.gateway.recovery.replay import is_message
 from happy.services.messages import MessageService
 
 MAX_MESSAGES = 100
-"""The newest of a session that are looked at: its agent writes none while its client is away."""
+"""How many of the newest messages of a session are read: while an agent is away, it adds none itself."""
 
 NEWEST = 2**31 - 1
 
@@ -28,7 +29,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CatchingUp(Connection):
-    """Is sent a message once, though it is read from the store and announced at the same time."""
+    """Dedupes messages that are read from the store while their events are delivered."""
 
     __slots__ = ("_announced", "_given")
 
@@ -38,21 +39,22 @@ class CatchingUp(Connection):
         self._given: frozenset[int] = frozenset()
 
     def begin(self) -> None:
-        """From now on it is reached by events, and messages are being read for it."""
+        """It is in the hub from now on, and messages are being read for it."""
         self._announced = set()
 
-    def lacks(self, event: Event) -> bool:
-        if not super().lacks(event):
-            return False
+    def withheld(self, event: Event) -> NotDelivered | None:
+        withheld = super().withheld(event)
+        if withheld is not None:
+            return withheld
         if (self._announced is None and not self._given) or not is_message(event.payload):
-            return True
+            return None
         seq = seq_of(event.payload)
         if self._announced is not None:
             self._announced.add(seq)
-        return seq not in self._given
+        return NotDelivered.ANNOUNCED_TWICE if seq in self._given else None
 
     def give(self, messages: Iterable[Message]) -> None:
-        """Send what was read, except what was announced meanwhile."""
+        """Send these messages, but for those whose events were delivered meanwhile."""
         announced, self._announced = self._announced or set(), None
         missed = [message for message in messages if message.seq not in announced]
         self._given = frozenset(message.seq for message in missed)
@@ -64,25 +66,25 @@ class CatchingUp(Connection):
 
 
 class CatchUp:
-    """Gives a client that comes back without a replay the prompts behind the last message it was sent.
+    """Sends a client that is not recovered the prompts after the last message it was sent.
 
-    That number is in its offset, or its private id. Messages without a local id are left out: a client of
-    this kind writes its own ones so, and would take them for prompts.
+    The cursor at the end of its offset or recovery token names that message. Messages without a local id are
+    left out: these are the client's own, and it would take them for prompts.
     """
 
     def __init__(self, messages: MessageService, cursors: Cursors) -> None:
         self._messages = messages
         self._cursors = cursors
 
-    async def run(self, connection: CatchingUp, asked: Handshake, replayed: Iterable[bytes]) -> None:
-        """The connection is reached by events already, and not yet answered."""
-        if asked.pid and connection.socket.private_id == asked.pid:  # recovered: nothing is missing
-            connection.socket.private_id = asked.private_id
-            self._follow(connection, asked, replayed)
+    async def run(self, connection: CatchingUp, handshake: Handshake, replayed: Iterable[bytes]) -> None:
+        """The connection is in the hub already, and its CONNECT is not answered yet."""
+        if handshake.pid and connection.socket.private_id == handshake.pid:  # recovered
+            connection.socket.private_id = handshake.private_id
+            self._follow(connection, handshake, replayed)
             return
         connection.begin()
         account_id, session_id = connection.account_id, SessionId(connection.target)
-        limit = 1 if asked.read_up_to is None else MAX_MESSAGES
+        limit = 1 if handshake.read_up_to is None else MAX_MESSAGES
         try:
             page = await self._messages.before(account_id, session_id, NEWEST, limit)
         except NotFound:
@@ -91,16 +93,16 @@ class CatchUp:
         newest = _number(page.messages[0]) if page.messages else 0
         self._cursors.follow(account_id, session_id, newest)
         connection.socket.private_id += cursor_text(newest)
-        read_up_to = newest if asked.read_up_to is None else asked.read_up_to
+        read_up_to = newest if handshake.read_up_to is None else handshake.read_up_to
         rows = [row for row in reversed(page.messages) if _number(row) > read_up_to]
         read = [await self._whole(account_id, session_id, row) for row in rows]
         connection.give(message for message in read if message is not None and message.local_id is not None)
 
-    def _follow(self, connection: CatchingUp, asked: Handshake, replayed: Iterable[bytes]) -> None:
-        """It may come from another replica: its offsets here, too, say how far it was sent messages."""
-        if asked.read_up_to is not None:
+    def _follow(self, connection: CatchingUp, handshake: Handshake, replayed: Iterable[bytes]) -> None:
+        """It may have been on another replica: offsets that are sent here need the session's cursor too."""
+        if handshake.read_up_to is not None:
             cursors = (split_cursor(last_argument(packet))[1] for packet in replayed)
-            cursor = max(seq for seq in (asked.read_up_to, *cursors) if seq is not None)
+            cursor = max(seq for seq in (handshake.read_up_to, *cursors) if seq is not None)
             self._cursors.follow(connection.account_id, connection.target, cursor)
 
     async def _whole(

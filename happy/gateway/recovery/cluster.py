@@ -1,4 +1,7 @@
-"""Clients that were connected to another node: who they were, and what they missed since."""
+"""Recovery of clients that were connected to another replica: tokens, disconnect records, shared history.
+
+protocol: realtime#recovery
+"""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,21 +16,22 @@ from happy.domain.errors import Unavailable
 from happy.domain.events import Scope
 from happy.domain.ports.cluster import SharedHistory, StoredEnvelope
 from happy.domain.stream_position import StreamPosition, parse
-from happy.domain.values import AccountId, ConnectionId
+from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from happy.gateway import envelope
+from happy.gateway.delivery import NotDelivered, RecoveryRefused
 from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery.cursors import advanced, cursor_text
-from happy.gateway.recovery.history import History, heard_with, shared_part
+from happy.gateway.recovery.history import History, received_with, shared_part
 from happy.gateway.recovery.replay import State, is_message, state_of
 
-PROOF_BYTES = 16
+SIGNATURE_BYTES = 16
 FRESH_SECONDS = 3000
-"""So long after its first connection, nothing that a client missed can have been forgotten unnoticed."""
+"""For so long after its first connection, a gap in the shared history is certain to be noticed."""
 
 
 class Identity(Struct, frozen=True, array_like=True):
-    """What a private id says. Every node of the cluster can read it, nobody else can make one."""
+    """The content of a recovery token. Every replica can read it; it is signed with the cluster's key."""
 
     connection_id: ConnectionId
     scope: Scope
@@ -37,138 +41,176 @@ class Identity(Struct, frozen=True, array_like=True):
 
 
 class DisconnectRecord(Struct, frozen=True, array_like=True):
-    """How a connection ended. `lost_at` is on that clock in s, None after a goodbye."""
+    """How a connection ended: `lost_at` in s on the shared clock, None after a goodbye.
+
+    The client has received everything up to `position`, if that is known. Another release may leave out the
+    later fields, or add some.
+    """
 
     lost_at: float | None
-    told: str = ""
+    position: str = ""
+    replica_id: ReplicaId = ReplicaId("")
 
 
 class RestoredSession(Struct, frozen=True):
-    """A client that may take up where it was: its packets up to `start`, and what it heard without them."""
+    """A client to be recovered: missed packets up to local event `start`, and its position before them.
+
+    `left` is the replica it was connected to, empty if that did not notice the loss.
+    """
 
     connection_id: ConnectionId
     packets: list[bytes]
     start: int
-    heard: StreamPosition
-
-
-class HistoryGap(Exception):
-    """Some of what the client missed may be gone."""
+    received: StreamPosition
+    left: str
 
 
 class ClusterRecovery:
-    """`window` is how long a client may have been away, in s, on the clock that all replicas share."""
+    """`window` is how long a client may have been away, in s, on the clock that all replicas share.
+
+    `key` signs recovery tokens, and is the same on all replicas.
+    """
 
     def __init__(
-        self, history: SharedHistory, key: bytes, window: float, now: Callable[[], float] | None = None
+        self,
+        history: SharedHistory,
+        key: bytes,
+        window: float,
+        now: Callable[[], float] | None = None,
+        replica_id: ReplicaId | None = None,
     ) -> None:
-        self.mark = history.position_text
-        self.clock = history.now
-        self.returned = history.delete_disconnect
         self._history = history
         self._key = key
         self._window = window
         self._now = now or (lambda: history.now() / 1000)
+        self._replica_id = replica_id or ReplicaId("")
 
-    # Private ids
+    def position_text(self, account_id: AccountId) -> str:
+        """The text of the account's stream position, empty while that is unknown."""
+        return self._history.position_text(account_id)
+
+    def clock(self) -> int:
+        """ms on the shared clock."""
+        return self._history.now()
+
+    # Recovery tokens
 
     def private_id(
         self, account_id: AccountId, connection_id: ConnectionId, scope: Scope, target: str
     ) -> str:
-        """The id by which any node knows the client again; it holds how far the account was heard now."""
+        """A recovery token that every replica accepts. It contains the stream position of now."""
         began = self._history.position_text(account_id)
         identity = Identity(connection_id, scope, target, began, int(self._now()))
         body = msgspec.json.encode(identity)
-        return f"{_text(body)}.{_text(self._proof(account_id, body))}"
+        return f"{_text(body)}.{_text(self._signature(account_id, body))}"
 
-    def _identity(self, account_id: AccountId, asked: Handshake) -> Identity | None:
-        """Whoever comes back must be who left."""
-        encoded, _, proof = asked.pid.partition(".")
+    def _identity(self, account_id: AccountId, handshake: Handshake) -> Identity:
+        """Raises RecoveryRefused unless account, scope and target match those of the lost session."""
+        encoded, _, signature = handshake.pid.partition(".")
         try:
             body = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
         except (Base64Error, ValueError):
-            return None
-        if not hmac.compare_digest(_text(self._proof(account_id, body)).encode(), proof.encode()):
-            return None
+            raise RecoveryRefused(NotDelivered.UNKNOWN_TOKEN) from None
+        if not hmac.compare_digest(_text(self._signature(account_id, body)).encode(), signature.encode()):
+            raise RecoveryRefused(NotDelivered.UNKNOWN_TOKEN)
         try:
             identity = msgspec.json.decode(body, type=Identity)
-        except msgspec.ValidationError:  # of another version
-            return None
-        same = (identity.scope, identity.target) == (asked.scope, asked.target)
-        return identity if same else None
+        except msgspec.ValidationError:  # of another release
+            raise RecoveryRefused(NotDelivered.UNKNOWN_TOKEN) from None
+        if (identity.scope, identity.target) != (handshake.scope, handshake.target):
+            raise RecoveryRefused(NotDelivered.OTHER_TARGET)
+        return identity
 
-    def _proof(self, account_id: AccountId, body: bytes) -> bytes:
-        return hmac.digest(self._key, account_id.encode() + b"\0" + body, "sha256")[:PROOF_BYTES]
+    def _signature(self, account_id: AccountId, body: bytes) -> bytes:
+        return hmac.digest(self._key, account_id.encode() + b"\0" + body, "sha256")[:SIGNATURE_BYTES]
 
-    # Endings
+    # Disconnect records
 
-    def left(self, connection_id: ConnectionId) -> None:
-        """The client said goodbye."""
-        self._history.save_disconnect(connection_id, msgspec.json.encode(DisconnectRecord(None)))
+    def goodbye(self, connection_id: ConnectionId) -> None:
+        """The client disconnected by itself: it is not to be recovered."""
+        record = DisconnectRecord(None, "", self._replica_id)
+        self._history.save_disconnect(connection_id, msgspec.json.encode(record))
 
-    def lost(self, connection_id: ConnectionId, told: str) -> None:
-        """The link broke; the client has heard at least what came before `told`."""
-        self._history.save_disconnect(connection_id, msgspec.json.encode(DisconnectRecord(self._now(), told)))
+    def lost(self, connection_id: ConnectionId, position: str) -> None:
+        """The connection broke; the client has received at least everything up to `position`."""
+        record = DisconnectRecord(self._now(), position, self._replica_id)
+        self._history.save_disconnect(connection_id, msgspec.json.encode(record))
 
-    # Coming
+    def returned(self, connection_id: ConnectionId) -> None:
+        """The client is connected again: forget its disconnect record."""
+        self._history.delete_disconnect(connection_id)
 
-    async def find(
-        self, account_id: AccountId, asked: Handshake, kept_here: History
-    ) -> RestoredSession | None:
-        """What a client missed, up to some event here; None if it is a stranger or was away for too long.
+    # Restoring
 
-        The account is watched, and what is heard is being kept already. Raises Lost.
+    async def find(self, account_id: AccountId, handshake: Handshake, local: History) -> RestoredSession:
+        """What a client missed, up to the newest event of the `local` history.
+
+        The replica is subscribed to the account, and keeps its events from now on. Raises RecoveryRefused.
         """
-        identity = self._identity(account_id, asked)
-        if identity is None:
-            return None
+        identity = self._identity(account_id, handshake)
+        left = ""
         try:
-            ending = await self._ending(identity)
-            if ending is not None and self._is_over(ending):
-                return None
-            heard = self._heard(account_id, identity, asked, ending)
-            unbroken = ending is not None or self._now() - identity.issued < FRESH_SECONDS
-            start = kept_here.position  # nothing happens between this and the question
-            kept = await self._history.since(account_id, heard, unbroken=unbroken)
-        except (Unavailable, msgspec.ValidationError):
-            raise HistoryGap from None
+            record = await self._record(identity)
+            if record is not None:
+                left = record.replica_id
+                self._check_window(record)
+            received = self._received(account_id, identity, handshake, record)
+            unbroken = record is not None or self._now() - identity.issued < FRESH_SECONDS
+            start = local.position  # of the same moment as the start of the request to Redis
+            kept = await self._history.since(account_id, received, unbroken=unbroken)
+        except Unavailable:
+            raise RecoveryRefused(NotDelivered.REDIS_UNAVAILABLE, left) from None
+        except msgspec.ValidationError:  # a record of another release
+            raise RecoveryRefused(NotDelivered.POSITION_UNKNOWN) from None
         if kept is None:
-            raise HistoryGap
-        packets = _packets(kept, heard, identity, asked)
-        return RestoredSession(identity.connection_id, list(packets), start, heard)
+            raise RecoveryRefused(NotDelivered.HISTORY_GAP, left)
+        packets = list(_packets(kept, received, identity, handshake))
+        return RestoredSession(identity.connection_id, packets, start, received, left)
 
-    async def _ending(self, identity: Identity) -> DisconnectRecord | None:
-        note = await self._history.load_disconnect(identity.connection_id)
-        return None if note is None else msgspec.json.decode(note, type=DisconnectRecord)
+    async def _record(self, identity: Identity) -> DisconnectRecord | None:
+        record = await self._history.load_disconnect(identity.connection_id)
+        return None if record is None else msgspec.json.decode(record, type=DisconnectRecord)
 
-    def _is_over(self, ending: DisconnectRecord) -> bool:
-        return ending.lost_at is None or self._now() - ending.lost_at > self._window
+    def _check_window(self, record: DisconnectRecord) -> None:
+        """Raises RecoveryRefused."""
+        if record.lost_at is None:
+            raise RecoveryRefused(NotDelivered.GOODBYE, record.replica_id)
+        if self._now() - record.lost_at > self._window:
+            raise RecoveryRefused(NotDelivered.WINDOW_OVER, record.replica_id)
 
-    def _heard(
-        self, account_id: AccountId, identity: Identity, asked: Handshake, ending: DisconnectRecord | None
+    def _received(
+        self,
+        account_id: AccountId,
+        identity: Identity,
+        handshake: Handshake,
+        record: DisconnectRecord | None,
     ) -> StreamPosition:
-        """How far the client heard: before its first connection, by its offset, by pings it answered."""
-        here = self._history.position(account_id)
-        if here is None or (asked.offset and not shared_part(asked.offset)):
-            raise HistoryGap
-        told = [heard_with(asked.offset), parse(identity.began), parse(ending.told if ending else "")]
-        current = [position for position in told if position is not None and position.epoch == here.epoch]
+        """How far the client has received: by its token, its offset, and the pongs it sent, joined.
+
+        Raises RecoveryRefused if none of them is a position in the current epoch.
+        """
+        now = self._history.position(account_id)
+        if now is None or (handshake.offset and not shared_part(handshake.offset)):
+            raise RecoveryRefused(NotDelivered.POSITION_UNKNOWN, record.replica_id if record else "")
+        by_pong = parse(record.position) if record else None
+        known = [received_with(handshake.offset), parse(identity.began), by_pong]
+        current = [position for position in known if position is not None and position.epoch == now.epoch]
         if not current:
-            raise HistoryGap
+            raise RecoveryRefused(NotDelivered.POSITION_UNKNOWN, record.replica_id if record else "")
         return reduce(StreamPosition.joined, current)
 
 
 def _packets(
-    kept: list[StoredEnvelope], heard: StreamPosition, identity: Identity, asked: Handshake
+    kept: list[StoredEnvelope], received: StreamPosition, identity: Identity, handshake: Handshake
 ) -> Iterator[bytes]:
-    """The packets that the client missed. Each says how far it has heard with it, but for states."""
-    cursor = asked.read_up_to if asked.needs_messages else None
-    offset, replica_offsets, last = heard.offset, dict(heard.replica_offsets), _last_states(kept)
+    """The packets that the client missed. Each but those of states has the stream position after it."""
+    cursor = handshake.read_up_to if handshake.needs_messages else None
+    offset, replica_offsets, last = received.offset, dict(received.replica_offsets), _last_states(kept)
     for event in kept:
         offset = max(offset, event.offset)
         if event.ahead:
             replica_offsets[event.origin.replica_id] = event.origin.number
-        if heard.covers(event.origin.replica_id, event.origin.number) or event.envelope.startswith(
+        if received.covers(event.origin.replica_id, event.origin.number) or event.envelope.startswith(
             envelope.SIGNAL
         ):
             continue
@@ -179,14 +221,14 @@ def _packets(
         if state is not None:
             if last[state] is event:
                 yield encode_event(name, payload)
-        elif not (asked.reads_messages and is_message(payload)):
+        elif not (handshake.reads_messages and is_message(payload)):
             cursor = advanced(cursor, payload)
-            position = StreamPosition(heard.epoch, offset, replica_offsets).text()
+            position = StreamPosition(received.epoch, offset, replica_offsets).text()
             yield encode_event_at(f"-{position}{cursor_text(cursor)}", name, payload)
 
 
 def _last_states(kept: list[StoredEnvelope]) -> dict[State, StoredEnvelope]:
-    """The last event that tells of each state, whether the client has heard it or not."""
+    """The last event of each state, including events that the client has received."""
     last: dict[State, StoredEnvelope] = {}
     for event in kept:
         if not event.envelope.startswith(envelope.SIGNAL):

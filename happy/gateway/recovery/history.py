@@ -1,4 +1,4 @@
-"""The events of the last minutes, kept in memory for clients that lost their connection."""
+"""The updates of the last minutes, in memory, to be replayed to clients that lost their connection."""
 
 import secrets
 import sys
@@ -19,29 +19,29 @@ from happy.gateway.recovery.replay import State, is_message, state_of
 
 MAX_EVENTS = 2_048
 MAX_STATES = 1_024
-"""Of one account: a replay of both must fit into the send queue of a connection."""
+"""Of one account. A replay of both fits into the send queue of a connection."""
 
 ENTRY_BYTES = 200
 """What an event costs besides its packet."""
 
 MAX_NUMBER = 18
-MARK_SECONDS = 5.0
-"""How often the position is noted while nothing but states is published."""
+POSITION_SECONDS = 5.0
+"""How often, in s, the stream position is recorded while only states are published."""
 
 
 class HistoryLimits(Struct, frozen=True, kw_only=True):
-    """`keep_seconds` covers the time until a loss is noticed, too."""
+    """`keep_seconds` is the recovery window and the time until a loss is noticed."""
 
     keep_seconds: float = 240.0
     account_bytes: int = 1_000_000
     total_bytes: int = 64_000_000
 
 
-class Reader(NamedTuple):
-    """Who missed something. It has all up to `position` for certain, and all sent before `last_acknowledged`.
+class RecoveryCursor(NamedTuple):
+    """How far a client has received: at least up to `position`, and what was sent before `last_acknowledged`.
 
-    It has read what was published before `since`; `heard` is what it heard elsewhere, or None. Messages are
-    left out for one that reads them by itself.
+    It read over HTTP what was published before `since`; `received` is what it was sent by other replicas, or
+    None. Messages are left out of its replay if it reads them over HTTP itself.
     """
 
     account_id: AccountId
@@ -51,7 +51,7 @@ class Reader(NamedTuple):
     position: int
     last_acknowledged: float
     since: int = 0
-    heard: StreamPosition | None = None
+    received: StreamPosition | None = None
     reads_messages: bool = False
 
 
@@ -74,33 +74,33 @@ class _Entry(NamedTuple):
     packet: bytes
     size: int
 
-    def is_for(self, reader: Reader) -> bool:
+    def is_missed_by(self, cursor: RecoveryCursor) -> bool:
         return (
-            self.number > reader.position
-            and self.at >= reader.last_acknowledged
-            and self.skip != reader.connection_id
-            and self.audience.includes(reader.scope, reader.target)
-            and not (self.origin and already_delivered(self.origin, reader.since, reader.heard))
-            and not (reader.reads_messages and is_message(self.packet))
+            self.number > cursor.position
+            and self.at >= cursor.last_acknowledged
+            and self.skip != cursor.connection_id
+            and self.audience.includes(cursor.scope, cursor.target)
+            and not (self.origin and already_delivered(self.origin, cursor.since, cursor.received))
+            and not (cursor.reads_messages and is_message(self.packet))
         )
 
 
 class _Account:
-    """The events of one account, and up to where older ones are gone.
+    """The kept events of one account. Those up to number `dropped`, sent up to `dropped_at`, may be gone.
 
-    Of events that tell of the same state only the last one is kept, in `states`, the oldest first. `marks`
-    say how far the account was heard at some moments.
+    Of events of the same state only the last one is kept, in `states`, the oldest first. `positions` are
+    stream positions of some moments.
     """
 
-    __slots__ = ("entries", "gone", "gone_at", "marks", "newest_at", "size", "states")
+    __slots__ = ("dropped", "dropped_at", "entries", "newest_at", "positions", "size", "states")
 
     def __init__(self) -> None:
         self.entries: deque[_Entry] = deque()
         self.states: OrderedDict[State, _Entry] = OrderedDict()
-        self.marks: deque[tuple[float, str]] = deque()
+        self.positions: deque[tuple[float, str]] = deque()
         self.size = 0
-        self.gone = 0
-        self.gone_at = self.newest_at = 0.0
+        self.dropped = 0
+        self.dropped_at = self.newest_at = 0.0
 
     def add(self, entry: _Entry, state: State | None) -> None:
         self.newest_at = entry.at
@@ -114,16 +114,16 @@ class _Account:
             self.size -= former.size
             self.states.move_to_end(state)
 
-    def note(self, at: float, mark: str, oldest: float) -> None:
-        """Remember how far the account was heard now, unless that was done a moment ago."""
-        if not self.marks or at - self.marks[-1][0] >= MARK_SECONDS:
-            self.marks.append((at, mark))
-            while self.marks[0][0] < oldest:
-                self.marks.popleft()
+    def record_position(self, at: float, position: str, oldest: float) -> None:
+        """Remember the stream position of now, unless that was done less than `POSITION_SECONDS` ago."""
+        if not self.positions or at - self.positions[-1][0] >= POSITION_SECONDS:
+            self.positions.append((at, position))
+            while self.positions[0][0] < oldest:
+                self.positions.popleft()
 
-    def missed(self, reader: Reader) -> list[bytes]:
-        found = [entry for entry in self.entries if entry.is_for(reader)]
-        found += [entry for entry in self.states.values() if entry.is_for(reader)]
+    def missed(self, cursor: RecoveryCursor) -> list[bytes]:
+        found = [entry for entry in self.entries if entry.is_missed_by(cursor)]
+        found += [entry for entry in self.states.values() if entry.is_missed_by(cursor)]
         return [entry.packet for entry in sorted(found, key=lambda entry: entry.number)]
 
     def exceeds(self, limits: HistoryLimits, oldest: float) -> bool:
@@ -147,28 +147,29 @@ class _Account:
         else:
             return False
         self.size -= dropped.size
-        self.gone, self.gone_at = max(self.gone, dropped.number), max(self.gone_at, dropped.at)
+        self.dropped = max(self.dropped, dropped.number)
+        self.dropped_at = max(self.dropped_at, dropped.at)
         return True
 
-    def mark_before(self, moment: float) -> str:
-        """How far the account was heard at the last moment before this one of which that is known."""
+    def position_before(self, moment: float) -> str:
+        """The last known stream position from before `moment`, empty if there is none."""
         entry = next((entry for entry in reversed(self.entries) if entry.at < moment), None)
-        at, mark = next((noted for noted in reversed(self.marks) if noted[0] < moment), (0.0, ""))
-        return mark if entry is None or at > entry.at else shared_part(offset_of(entry.packet))
+        at, position = next((known for known in reversed(self.positions) if known[0] < moment), (0.0, ""))
+        return position if entry is None or at > entry.at else shared_part(offset_of(entry.packet))
 
 
 class History:
-    """What was sent to accounts. When the total is reached, the quietest account is dropped."""
+    """Kept events by account. Beyond the total size, those of the account without events for longest go."""
 
     def __init__(self, limits: HistoryLimits, now: Callable[[], float] = time.monotonic) -> None:
         self.size = 0
         self._limits = limits
         self._now = now
         self._number = 0
-        # Clients may come with an offset of another node, or of the time before a restart.
+        # Tells offsets of this history from those of other replicas, and from before a restart.
         self._tag = secrets.token_hex(4)
         self._accounts: dict[AccountId, _Account] = {}
-        self._filled: OrderedDict[AccountId, _Account] = OrderedDict()  # the quietest first
+        self._filled: OrderedDict[AccountId, _Account] = OrderedDict()  # least recently published to first
 
     @property
     def position(self) -> int:
@@ -176,19 +177,20 @@ class History:
         return self._number
 
     def number(self, offset: str) -> int | None:
-        """The number of an event, from what its packet says; None if this history did not write that."""
+        """The number of the event with this offset; None if the offset is not one of this history."""
         tag, _, digits = offset.partition("-")[0].partition(".")
         fits = tag == self._tag and digits.isascii() and digits.isdecimal() and len(digits) <= MAX_NUMBER
         return int(digits) if fits else None
 
-    def append(self, account_id: AccountId, event: Event, mark: str = "", cursor: str = "") -> bytes:
-        """Keep an event; the packet to be sent now, which names its offset unless it tells of a state.
+    def append(self, account_id: AccountId, event: Event, position: str = "", cursor: str = "") -> bytes:
+        """Keep an event. Returns the packet to be sent, which has an offset unless the event is a state.
 
-        `mark` is how far the account was heard with it, for other nodes, and `cursor` how far its session.
+        `position` (in the stream, after this event) and `cursor` (of messages) end the offset.
         """
         self._number += 1
         state = state_of(event.name, event.payload)
-        packet = encode_event(event.name, event.payload) if state else self._with_offset(event, mark, cursor)
+        offset = f"-{position}{cursor}" if position else cursor
+        packet = self._encode(event, None if state else offset)
         account = self._accounts.get(account_id)
         if account is None:
             account = self._accounts[account_id] = _Account()
@@ -196,47 +198,47 @@ class History:
         size = sys.getsizeof(packet) + ENTRY_BYTES
         entry = _Entry(self._number, now, event.audience, event.skip, event.origin, packet, size)
         account.add(entry, state)
-        if state and mark:
-            account.note(now, mark, now - self._limits.keep_seconds)
+        if state and position:
+            account.record_position(now, position, now - self._limits.keep_seconds)
         self._filled[account_id] = account
         self._filled.move_to_end(account_id)
         self.size += account.size - former
-        if account.size > former:  # not for a sign of life like the one before
+        if account.size > former:  # not if it only replaced a state of the same size
             self._trim(account_id, account, now)
         return packet
 
-    def _with_offset(self, event: Event, mark: str, cursor: str) -> bytes:
-        offset = f"{self._tag}.{self._number}"
-        offset = f"{offset}-{mark}{cursor}" if mark else offset + cursor
-        return encode_event_at(offset, event.name, event.payload)
+    def _encode(self, event: Event, end_of_offset: str | None) -> bytes:
+        if end_of_offset is None:
+            return encode_event(event.name, event.payload)
+        return encode_event_at(f"{self._tag}.{self._number}{end_of_offset}", event.name, event.payload)
 
-    def missed(self, reader: Reader) -> list[bytes] | None:
-        """The packets for this reader in order, None if some of them may be gone."""
-        account = self._accounts.get(reader.account_id)
+    def missed(self, cursor: RecoveryCursor) -> list[bytes] | None:
+        """The packets that this client missed in order, None after a history gap."""
+        account = self._accounts.get(cursor.account_id)
         if account is None:
             return []
-        if reader.position < account.gone and reader.last_acknowledged <= account.gone_at:
+        if cursor.position < account.dropped and cursor.last_acknowledged <= account.dropped_at:
             return None
-        return account.missed(reader)
+        return account.missed(cursor)
 
-    def mark_before(self, account_id: AccountId, moment: float) -> str | None:
-        """How far the account was heard before `moment`: empty if unknown, None for all up to now."""
+    def position_before(self, account_id: AccountId, moment: float) -> str | None:
+        """The stream position before `moment`: empty if unknown, None if nothing was published since."""
         account = self._accounts.get(account_id)
         if account is None or account.newest_at < moment:
             return None
-        return account.mark_before(moment)
+        return account.position_before(moment)
 
-    def interrupt(self, account_id: AccountId) -> None:
-        """Events of the account were lost before they came here: nobody can be given everything."""
+    def resync(self, account_id: AccountId) -> None:
+        """Events of the account were lost on their way here: a history gap for all clients up to now."""
         self._number += 1
         account = self._accounts.setdefault(account_id, _Account())
         self._drop_all(account_id, account)
-        account.gone, account.gone_at = self._number, self._now()
-        account.newest_at = account.gone_at
-        account.marks.clear()
+        account.dropped, account.dropped_at = self._number, self._now()
+        account.newest_at = account.dropped_at
+        account.positions.clear()
 
     def forget(self, account_id: AccountId) -> None:
-        """Nobody can ask for this account's events any more."""
+        """No client of the account can be recovered here any more."""
         account = self._accounts.pop(account_id, None)
         if account is not None:
             self._drop_all(account_id, account)
@@ -248,10 +250,10 @@ class History:
         if not account.size:
             self._filled.pop(account_id, None)
         while self._filled:
-            quietest, other = next(iter(self._filled.items()))
+            oldest_id, other = next(iter(self._filled.items()))
             if self.size <= limits.total_bytes and other.newest_at >= oldest:
                 break
-            self._drop_all(quietest, other)
+            self._drop_all(oldest_id, other)
 
     def _drop_oldest(self, account: _Account) -> bool:
         former = account.size
@@ -265,28 +267,32 @@ class History:
         self._filled.pop(account_id, None)
 
 
-def already_delivered(origin: Origin, since: int, heard: StreamPosition | None) -> bool:
-    """Whether somebody has read or heard an event that comes late, as it does when Redis was away."""
+def already_delivered(origin: Origin, since: int, received: StreamPosition | None) -> bool:
+    """Whether a client has an event that arrives late, as it does after an outage of Redis.
+
+    It was published before the client read everything over HTTP (`since`), or the client `received` it from
+    another replica.
+    """
     return origin.at < since - CLOCK_MS or (
-        heard is not None and heard.covers(origin.replica_id, origin.number)
+        received is not None and received.covers(origin.replica_id, origin.number)
     )
 
 
 def offset_of(packet: bytes) -> str:
-    """What a client sends back of a packet: its last argument, without how far its session was sent."""
+    """The offset in a packet, its last argument, without the cursor of the session's messages."""
     return split_cursor(last_argument(packet))[0]
 
 
 def last_argument(packet: bytes) -> str:
-    """The text at the end of a packet's arguments; that of an event without an offset is something else."""
+    """The text at the end of a packet's arguments; without an offset in the packet, any other text."""
     return packet[:-2].rpartition(b'"')[2].decode(errors="replace")
 
 
 def shared_part(offset: str) -> str:
-    """What an offset says to all nodes."""
+    """The part of an offset that every replica understands: a stream position."""
     return offset.partition("-")[2]
 
 
-def heard_with(offset: str) -> StreamPosition | None:
-    """How far a client that sends this offset has heard, if it says so to all nodes."""
+def received_with(offset: str) -> StreamPosition | None:
+    """The stream position in an offset, None if there is none."""
     return parse(shared_part(offset))

@@ -1,7 +1,7 @@
-"""What a client that is back is sent of the events it missed.
+"""Which missed events are replayed.
 
-Updates are replayed all, in order. So are ephemerals that tell of something that happened (`session-event`).
-Of those that tell of a state, as `activity` does, only the last one of each session or machine is true.
+Updates are, all and in order; so are ephemerals that are occurrences (`session-event`). Of ephemerals that
+are states (`activity`), only the last one of each session or machine is, for it replaces those before.
 """
 
 import msgspec
@@ -10,17 +10,17 @@ from msgspec import Struct
 from happy.domain.events import Ephemeral
 
 READS_MESSAGES = "cli-coding-session/"
-"""How clients call themselves that read messages over HTTP at every connect, recovered or not."""
+"""How the names of clients begin that read messages over HTTP whenever they connect, recovered or not."""
 
 NEW_MESSAGE = b'"body":{"t":"new-message"'
 HEAD = 160
-"""The kind of an update follows its id and number, which are short."""
+"""How far into an encoded `update` its kind is looked for: it follows a short id and number."""
 
 STATES = frozenset({"activity", "machine-activity", "usage"})
 
 
 State = tuple[str, str, str]
-"""The type, the session or machine, and of usage the key of the report."""
+"""What a later event replaces: type, session or machine, and the key of a usage report."""
 
 
 class _Ephemeral(Struct, frozen=True, gc=False):
@@ -33,18 +33,18 @@ _ephemeral = msgspec.json.Decoder(_Ephemeral).decode
 
 
 def state_of(name: str, payload: bytes) -> State | None:
-    """Which state an event tells of, in place of every earlier event; None if it does not tell of any."""
+    """The state that an event replaces; None if it is not a state."""
     if name != Ephemeral.name:
         return None
-    read = _ephemeral(payload)
-    return (read.type, read.id, read.key) if read.type in STATES else None
+    event = _ephemeral(payload)
+    return (event.type, event.id, event.key) if event.type in STATES else None
 
 
 def reads_messages(client: str) -> bool:
-    """Whether a client reads the messages it missed by itself: replayed too, it would have them twice."""
+    """Whether a client reads missed messages over HTTP: a replay would give it duplicates."""
     return client.startswith(READS_MESSAGES)
 
 
 def is_message(event: bytes) -> bool:
-    """Whether an encoded `update`, or the packet around it, announces a message."""
+    """Whether an encoded `update`, or a packet of one, is a new message."""
     return event.find(NEW_MESSAGE, 0, HEAD) >= 0

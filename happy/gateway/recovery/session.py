@@ -1,6 +1,26 @@
-"""What a client keeps when it loses its connection."""
+"""A connection that can be recovered: the state of one client, connected or lost.
+
+    stateDiagram-v2
+        [*] --> connected: begin
+        [*] --> restoring: claim, the client was connected to another replica
+        connected --> lost: connection lost
+        lost --> restoring: claim
+        restoring --> connected: resume, the replay is sent
+        restoring --> lost: connection lost before the replay
+        connected --> moved: the client is connected to another replica
+        lost --> moved
+        restoring --> moved
+        connected --> ended: goodbye
+        lost --> ended: window over, too many lost, history gap
+        restoring --> ended: history gap
+        moved --> [*]
+        ended --> [*]
+
+After a history gap in `resume` the session begins anew, with a new recovery token (ended --> connected).
+"""
 
 import asyncio
+from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from happy.domain.events import Scope
@@ -14,26 +34,44 @@ if TYPE_CHECKING:
     from happy.gateway.recovery.cluster import RestoredSession
 
 
+class SessionState(Enum):
+    """Where a recoverable session is in its life; changed by `SessionRegistry.enter` alone."""
+
+    CONNECTED = auto()
+    LOST = auto()
+    """Its connection is gone: events are kept for it until the window is over."""
+    RESTORING = auto()
+    """Its client is being let in again: events are kept until the replay is sent."""
+    MOVED = auto()
+    """Its client is connected to another replica."""
+    ENDED = auto()
+    """Its token recovers nothing any more."""
+
+
+AWAITED = frozenset({SessionState.LOST, SessionState.RESTORING})
+"""States in which the client is to be replayed what is published now."""
+
+
 class RecoverableSession:
-    """`pid` is the client's secret, the connection's id is not."""
+    """`pid` is the recovery token, which only the client knows; the connection's id is no secret."""
 
     __slots__ = (
         "account_id",
         "close",
         "connection_id",
         "freed",
-        "heard",
+        "from_cluster",
         "last_acknowledged",
+        "left",
         "lost_at",
-        "moved",
         "pid",
-        "returning",
+        "received",
+        "restored",
         "scope",
         "since",
         "start",
+        "state",
         "target",
-        "visit",
-        "visitor",
     )
 
     def __init__(
@@ -44,31 +82,31 @@ class RecoverableSession:
         self.connection_id = connection_id
         self.scope = scope
         self.target = target
-        self.start = 0  # what was published before is not its business
-        self.since = 0  # what was published before that, on the shared clock, it has read
-        self.heard: StreamPosition | None = None  # on other nodes, from where it may still be on its way here
-        self.last_acknowledged = 0.0  # what was sent before this moment has arrived
-        self.lost_at: float | None = None
-        self.close: Callable[[], None] | None = None  # ends the connection that has this past now
-        self.freed: asyncio.Event | None = None  # set when no connection has it
-        self.visitor = False  # it began on another node, and `start` is not where
-        self.visit: RestoredSession | None = None  # what it missed there, until it is told
-        self.returning = False  # its client is being let in: what is published now is kept for it
-        self.moved = False  # another node has it now
+        self.state = SessionState.CONNECTED
+        self.left = ""  # the replica it was connected to before, if that is known
+        self.start = 0  # number in the local history of the last event from before this session
+        self.since = 0  # ms on the shared clock: events published before this were read over HTTP
+        self.received: StreamPosition | None = None  # from other replicas; may arrive here once more
+        self.last_acknowledged = 0.0  # `time.monotonic`: packets sent before this were received
+        self.lost_at = 0.0  # when it became lost, on the clock of `Recovery`
+        self.close: Callable[[], None] | None = None  # closes its connection, until that was cleaned up
+        self.freed: asyncio.Event | None = None  # set when its connection was cleaned up
+        self.from_cluster = False  # began on another replica: offsets up to `start` are no help here
+        self.restored: RestoredSession | None = None  # what it missed there, until that is replayed
 
-    def belongs_to(self, account_id: AccountId, asked: Handshake) -> bool:
-        """Whoever comes back must be who left."""
-        return (self.account_id, self.scope, self.target) == (account_id, asked.scope, asked.target)
+    def belongs_to(self, account_id: AccountId, handshake: Handshake) -> bool:
+        """Account, scope and target must match those of the lost session."""
+        return (self.account_id, self.scope, self.target) == (account_id, handshake.scope, handshake.target)
 
     async def until_free(self) -> None:
-        """End the connection that has this past, if there is one still."""
+        """Close the former connection, if there is one still, and wait until it was cleaned up."""
         while self.close is not None:
             self.close()
             self.freed = self.freed or asyncio.Event()
             await self.freed.wait()
 
     def release(self) -> None:
-        """The connection that had this past is over in every respect."""
+        """Its connection was cleaned up: the client may take the session over."""
         self.close = None
         if self.freed is not None:
             self.freed.set()

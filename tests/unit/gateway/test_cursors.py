@@ -5,7 +5,7 @@ import pytest
 
 from happy.domain.values import AccountId
 from happy.gateway import handshake
-from happy.gateway.recovery.cursors import MOST_SESSIONS, Cursors, cursor_text, seq_of, split_cursor
+from happy.gateway.recovery.cursors import MAX_SESSIONS, Cursors, cursor_text, seq_of, split_cursor
 
 OWNER = AccountId("owner")
 
@@ -47,7 +47,7 @@ def test_one_that_comes_late_does_not_turn_back_the_cursor() -> None:
 
 def test_what_an_account_can_make_us_follow_is_bounded() -> None:
     cursors = Cursors()
-    for number in range(MOST_SESSIONS + 1):
+    for number in range(MAX_SESSIONS + 1):
         cursors.follow(OWNER, str(number), 1)
 
     assert cursors.after(OWNER, "0", message(2)) == ""

@@ -6,7 +6,14 @@ import pytest
 
 from happy.domain.events import TO_USER, Audience, Scope, to_machine, to_session
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
-from happy.gateway.recovery.history import MAX_EVENTS, Event, History, HistoryLimits, Reader, offset_of
+from happy.gateway.recovery.history import (
+    MAX_EVENTS,
+    Event,
+    History,
+    HistoryLimits,
+    RecoveryCursor,
+    offset_of,
+)
 
 OWNER, OTHER = AccountId("owner"), AccountId("other")
 PHONE = ConnectionId("phone")
@@ -45,8 +52,8 @@ RENAMED = b'{"id":"u","seq":2,"body":{"t":"update-session","id":"\\"body\\":{\\"
 
 def reader(
     position: int = 0, last_acknowledged: float = 0.0, scope: Scope = "user", target: str = ""
-) -> Reader:
-    return Reader(OWNER, PHONE, scope, target, position, last_acknowledged)
+) -> RecoveryCursor:
+    return RecoveryCursor(OWNER, PHONE, scope, target, position, last_acknowledged)
 
 
 def test_a_packet_ends_with_its_offset(clock: Clock) -> None:
@@ -183,7 +190,7 @@ def test_what_is_confirmed_is_not_missed_however_old_the_last_offset_is(clock: C
 def test_after_an_interruption_nobody_from_before_is_given_anything(clock: Clock) -> None:
     history = history_of(clock)
     add(history, "a")
-    history.interrupt(OWNER)
+    history.resync(OWNER)
     position = history.position
     packets = add(history, "b")
 

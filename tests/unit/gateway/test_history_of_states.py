@@ -14,7 +14,14 @@ from happy.domain.events import (
 )
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
 from happy.gateway.recovery import replay
-from happy.gateway.recovery.history import MAX_STATES, Event, History, HistoryLimits, Reader, offset_of
+from happy.gateway.recovery.history import (
+    MAX_STATES,
+    Event,
+    History,
+    HistoryLimits,
+    RecoveryCursor,
+    offset_of,
+)
 from tests.support.factories import NOW
 from tests.unit.gateway.test_history import OWNER, Clock, add, clock, history_of, reader
 
@@ -161,13 +168,13 @@ def test_an_account_with_states_alone_makes_room_for_others(clock: Clock) -> Non
         assert history.size <= 2_000
 
     assert history.missed(reader(0)) is None
-    assert history.missed(Reader(AccountId("nobody"), ConnectionId("c"), "user", "", 0, 0.0)) == []
+    assert history.missed(RecoveryCursor(AccountId("nobody"), ConnectionId("c"), "user", "", 0, 0.0)) == []
 
 
 def test_after_an_interruption_no_state_is_left(clock: Clock) -> None:
     history = history_of(clock)
     beat(history, "a")
-    history.interrupt(OWNER)
+    history.resync(OWNER)
 
     assert history.missed(reader(1)) is None
     assert history.missed(reader(history.position)) == []
@@ -177,7 +184,7 @@ class TestHowFarAnAccountWasHeard:
     def test_all_of_it_if_nothing_came_since(self, clock: Clock) -> None:
         history = history_of(clock)
         tell(history, activity("a"), "e.1")
-        assert history.mark_before(OWNER, clock.now + 1) is None
+        assert history.position_before(OWNER, clock.now + 1) is None
 
     def test_not_the_states_that_came_since(self, clock: Clock) -> None:
         """Otherwise another replica would leave them out."""
@@ -185,8 +192,8 @@ class TestHowFarAnAccountWasHeard:
         tell(history, activity("a"), "e.1")
         clock.now += 10
         tell(history, activity("a"), "e.2")
-        assert history.mark_before(OWNER, clock.now - 5) == "e.1"
-        assert history.mark_before(OWNER, clock.now - 50) == ""
+        assert history.position_before(OWNER, clock.now - 5) == "e.1"
+        assert history.position_before(OWNER, clock.now - 50) == ""
 
     def test_as_the_last_update_or_state_says(self, clock: Clock) -> None:
         history = History(HistoryLimits(), clock)
@@ -197,11 +204,11 @@ class TestHowFarAnAccountWasHeard:
         tell(history, activity("a"), "e.3")
         moment = clock.now
 
-        assert history.mark_before(OWNER, moment - 5) == "e.2"
-        assert history.mark_before(OWNER, moment - 10.5) == "e.1"
+        assert history.position_before(OWNER, moment - 5) == "e.2"
+        assert history.position_before(OWNER, moment - 10.5) == "e.1"
         clock.now += 1
         tell(history, activity("a"), "e.4")
-        assert history.mark_before(OWNER, moment + 0.5) == "e.3"
+        assert history.position_before(OWNER, moment + 0.5) == "e.3"
 
     def test_is_noted_now_and_then_and_for_a_while(self, clock: Clock) -> None:
         history = history_of(clock, keep_seconds=60)
@@ -210,5 +217,7 @@ class TestHowFarAnAccountWasHeard:
             tell(history, activity("a"), f"e.{number:x}")
             clock.now += 1
 
-        assert history.mark_before(OWNER, began + 10) == ""
-        assert history.mark_before(OWNER, clock.now - 30) in {f"e.{number:x}" for number in range(464, 471)}
+        assert history.position_before(OWNER, began + 10) == ""
+        assert history.position_before(OWNER, clock.now - 30) in {
+            f"e.{number:x}" for number in range(464, 471)
+        }

@@ -16,7 +16,7 @@ from happy.gateway.recovery.history import History, HistoryLimits
 from happy.gateway.recovery.recovery import Recovery
 from happy.gateway.server import Gateway
 from tests.support.factories import NOW
-from tests.unit.gateway.test_elsewhere import HERE, OWNER, THERE, World
+from tests.unit.gateway.test_cluster_recovery import HERE, OWNER, THERE, World
 
 
 class Nobody:

@@ -12,9 +12,10 @@ from happy.domain.ports.cluster import Origin, StoredEnvelope
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope
+from happy.gateway.delivery import RecoveryRefused
 from happy.gateway.envelope import Envelope
 from happy.gateway.handshake import Handshake
-from happy.gateway.recovery import cluster as elsewhere
+from happy.gateway.recovery import cluster as cluster_recovery
 from happy.gateway.recovery.cluster import ClusterRecovery, DisconnectRecord
 from happy.gateway.recovery.history import Event, History, HistoryLimits, offset_of
 from happy.gateway.recovery.recovery import Recovery
@@ -27,7 +28,7 @@ NOTHING: Callable[[], None] = lambda: None  # noqa: E731 - what is done by defau
 
 
 class FakeShared:
-    """Implements `SharedHistory`; things may happen while it is asked."""
+    """Implements `SharedHistory`; things may happen while it is handshake."""
 
     def __init__(self) -> None:
         self.offset = 0
@@ -75,20 +76,21 @@ class World:
         self.shared = FakeShared()
         self.now = 1_000.0
         self.at = 0
+        self.refused: RecoveryRefused | None = None
         self.before = self._recovery()
         self.after = self._recovery()
 
     def _recovery(self) -> Recovery:
         others = ClusterRecovery(self.shared, b"key", 120, lambda: self.now)
-        return Recovery(History(HistoryLimits()), 120, elsewhere=others)
+        return Recovery(History(HistoryLimits()), 120, cluster=others)
 
-    def asked(self, pid: str = "", offset: str = "") -> Handshake:
+    def handshake(self, pid: str = "", offset: str = "") -> Handshake:
         return Handshake(
             "token", "user", "", explicit_user=True, foreground=False, client="", pid=pid, offset=offset
         )
 
     def begin(self) -> RecoverableSession:
-        return self.before.begin(OWNER, PHONE, self.asked(), NOTHING)
+        return self.before.begin(OWNER, PHONE, self.handshake(), NOTHING)
 
     def publish(self, name: str, number: int, audience: Audience = TO_USER) -> None:
         """By the first node; the second one hears it."""
@@ -106,13 +108,15 @@ class World:
         raw = envelope.encode(Envelope(audience, None, kind, payload))
         self.shared.kept.append(StoredEnvelope(self.shared.offset, origin, raw, ahead=False))
         if self.after.awaits(OWNER):
-            self.after.note(OWNER, Event(audience, None, kind, payload, origin))
+            self.after.record(OWNER, Event(audience, None, kind, payload, origin))
 
     async def come(self, pid: str, offset: str = "") -> list[str] | None:
-        past = await self.after.claim(OWNER, self.asked(pid, offset), NOTHING)
-        if past is None:
+        try:
+            session = await self.after.claim(OWNER, self.handshake(pid, offset), NOTHING)
+        except RecoveryRefused as refused:
+            self.refused = refused
             return None
-        packets = self.after.resume(past, self.asked(pid, offset))
+        packets = self.after.resume(session, self.handshake(pid, offset))
         return [_name(msgspec.json.decode(packet[2:])[1]) for packet in packets]
 
 
@@ -157,36 +161,34 @@ async def test_what_the_other_node_had_told_already_is_not_told_when_it_arrives_
 
 
 async def test_nor_when_it_arrives_while_the_client_is_away_once_more(world: World) -> None:
-    asked = world.asked(world.begin().pid, f"aa.1-1f.0.{THERE}.2")
-    past = await world.after.claim(OWNER, asked, NOTHING)
-    assert past is not None
-    assert [] == world.after.resume(past, asked)
-    packet = world.after.note(OWNER, Event(TO_USER, None, "update", b'"own"'))
-    world.after.lost(past, 0.0)
-    world.after.release(past)
+    handshake = world.handshake(world.begin().pid, f"aa.1-1f.0.{THERE}.2")
+    session = await world.after.claim(OWNER, handshake, NOTHING)
+    assert [] == world.after.resume(session, handshake)
+    packet = world.after.record(OWNER, Event(TO_USER, None, "update", b'"own"'))
+    world.after.lost(session, 0.0)
+    session.release()
     world.publish("2", 2)
     world.publish("3", 3)
 
-    assert ["3"] == await world.come(past.pid, offset_of(packet))
+    assert ["3"] == await world.come(session.pid, offset_of(packet))
 
 
 async def test_an_offset_from_before_a_visit_does_not_stand_for_what_the_visit_told(world: World) -> None:
     """It was here, went elsewhere and came back, and the link broke before it had read anything."""
     world.shared.before_answer = NOTHING
     pid = world.begin().pid
-    here = world.after.begin(OWNER, ConnectionId("another"), world.asked(), NOTHING)
+    here = world.after.begin(OWNER, ConnectionId("another"), world.handshake(), NOTHING)
     world.after.lost(here, 0.0)  # somebody is waited for, so events are kept here
     world.publish("1", 1)
-    old = offset_of(world.after.note(OWNER, Event(TO_USER, None, "update", b'"own"')))
+    old = offset_of(world.after.record(OWNER, Event(TO_USER, None, "update", b'"own"')))
     world.publish("2", 2)
     world.publish("3", 3)
     for _ in range(3):
-        past = await world.after.claim(OWNER, world.asked(pid, old), NOTHING)
-        assert past is not None
-        packets = world.after.resume(past, world.asked(pid, old))
+        session = await world.after.claim(OWNER, world.handshake(pid, old), NOTHING)
+        packets = world.after.resume(session, world.handshake(pid, old))
         assert ["2", "3"] == [packet.decode().split('"')[3] for packet in packets]
-        world.after.lost(past, 0.0)
-        world.after.release(past)
+        world.after.lost(session, 0.0)
+        session.release()
 
 
 async def test_an_offset_without_a_position_is_not_guessed_at(world: World) -> None:
@@ -242,31 +244,30 @@ async def test_what_happened_is_told_once(world: World, read: int, missed: int) 
     pid = world.begin().pid
     for number in (1, 2):
         world.tell(SessionEvent(SessionId("s"), "done", "title", "body", NOW), number)
-    past = await world.after.claim(OWNER, world.asked(pid), NOTHING)
-    assert past is not None
-    packets = world.after.resume(past, world.asked(pid))
+    session = await world.after.claim(OWNER, world.handshake(pid), NOTHING)
+    packets = world.after.resume(session, world.handshake(pid))
     assert len(packets) == 2
-    world.after.lost(past, 0.0)
-    world.after.release(past)
+    world.after.lost(session, 0.0)
+    session.release()
 
     assert len(await world.come(pid, offset_of(packets[read])) or ()) == missed
 
 
 async def test_a_note_of_how_it_ended_is_believed(world: World) -> None:
-    past = world.begin()
-    world.before.lost(past, 0.0)
+    session = world.begin()
+    world.before.lost(session, 0.0)
     world.now += 121
-    assert await world.come(past.pid) is None
+    assert await world.come(session.pid) is None
     world.now -= 2
-    assert [] == await world.come(past.pid)
+    assert [] == await world.come(session.pid)
     assert world.shared.notes == {}
 
 
 async def test_who_said_goodbye_is_a_stranger(world: World) -> None:
-    past = world.begin()
-    world.before.left(past)
+    session = world.begin()
+    world.before.goodbye(session)
 
-    assert await world.come(past.pid) is None
+    assert await world.come(session.pid) is None
 
 
 async def test_without_the_history_of_all_nothing_is_guessed(world: World) -> None:
@@ -284,19 +285,19 @@ async def test_an_id_or_a_note_of_another_version_is_not_understood(
     pid = world.begin().pid
     world.shared.notes[PHONE] = b'["?"]'
     assert await world.come(pid) is None
-    monkeypatch.setattr(elsewhere, "Identity", DisconnectRecord)
+    monkeypatch.setattr(cluster_recovery, "Identity", DisconnectRecord)
     assert await world.come(pid) is None
     assert not world.after.awaits(OWNER)
 
 
 async def test_one_who_moved_away_leaves_nothing_behind(world: World) -> None:
-    past = world.begin()
+    session = world.begin()
     closed: list[str] = []
-    past.close = lambda: closed.append("closed")
+    session.close = lambda: closed.append("closed")
     world.before.moved(AccountId("another"), PHONE)
     assert closed == []
     world.before.moved(OWNER, PHONE)
-    world.before.lost(past, 0.0)
+    world.before.lost(session, 0.0)
 
     assert closed == ["closed"]
     assert world.shared.notes == {}
@@ -304,12 +305,12 @@ async def test_one_who_moved_away_leaves_nothing_behind(world: World) -> None:
 
 
 async def test_a_client_that_comes_back_to_where_it_was_needs_nobody_else(world: World) -> None:
-    past = world.begin()
-    world.before.lost(past, 0.0)
-    world.before.note(OWNER, Event(TO_USER, None, "update", b'"1"'))
-    world.before.release(past)
+    session = world.begin()
+    world.before.lost(session, 0.0)
+    world.before.record(OWNER, Event(TO_USER, None, "update", b'"1"'))
+    session.release()
     world.shared.up = False
-    again = await world.before.claim(OWNER, world.asked(past.pid), NOTHING)
+    again = await world.before.claim(OWNER, world.handshake(session.pid), NOTHING)
 
-    assert again is past
-    assert len(world.before.resume(past, world.asked(past.pid))) == 1
+    assert again is session
+    assert len(world.before.resume(session, world.handshake(session.pid))) == 1
