@@ -1,4 +1,4 @@
-"""The connections of one account, kept by who they are: an event costs what its receivers cost."""
+"""The connections of one account by scope and target: an event costs time per receiver alone."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class AccountConnections:
             group[connection.id] = connection
 
     def remove(self, connection: Connection) -> None:
-        """Does nothing if the connection is not here."""
+        """No-op if the connection was not added."""
         if connection.scope == "user":
             self._users.pop(connection.id, None)
             return
@@ -49,7 +49,7 @@ class AccountConnections:
             del self._others[key]
 
     def receivers(self, audience: Audience) -> list[Connection]:
-        """Those of the audience, each once; as of now, whoever comes or goes meanwhile."""
+        """The connections in the audience, each once: a snapshot that later changes do not affect."""
         receivers = list(self._users.values())
         if audience.scope != "user" and (group := self._others.get((audience.scope, audience.target))):
             receivers += group.values()

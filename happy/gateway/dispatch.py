@@ -1,4 +1,4 @@
-"""One port for both: the realtime path goes to the engine, every other request to HTTP."""
+"""One port: requests of the realtime path go to the engine, all others to the HTTP application."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -16,7 +16,7 @@ NORMAL_CLOSURE = 1000
 
 
 def dispatch(engine: Engine, http: ASGIApp, prefix: PathPrefix) -> ASGIApp:
-    """The realtime path goes to the engine, every other request to HTTP; both without the path prefix."""
+    """The ASGI application of the port; both parts get paths without the prefix."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if prefix.value or scope["path"].startswith("//"):

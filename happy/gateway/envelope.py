@@ -1,4 +1,4 @@
-"""Events on their way between nodes: a header that says for whom, a name, and the encoded payload."""
+"""Envelopes, which carry events between replicas: a header with the audience, a name, an encoded payload."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from happy.domain.events import Audience
 from happy.domain.values import ConnectionId
 
 SIGNAL = b"!"
-"""How frames begin that are for nodes alone."""
+"""The first byte of signals, which replicas send to each other and never to clients."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -23,7 +23,7 @@ _header = msgspec.json.Decoder(Header).decode
 
 
 class Envelope(NamedTuple):
-    """What nodes need to deliver an event. The payload is not looked at."""
+    """What a replica needs to deliver an event; the payload is not decoded. `skip` is not sent it."""
 
     audience: Audience
     skip: ConnectionId | None

@@ -1,8 +1,8 @@
-"""Events of one connection that wait for the store: they share commits, and keep their order.
+"""Backpressure and order for events of one connection that wait for the store, so that they share commits.
 
-A connection sends `m1 m2 m3 u1` for one session, three messages and an update of its state. The messages are
-given to the log one behind the other, without waiting for each other's commit; the update starts when they
-have ended, and a message behind it when the update has. Work for another session waits for none of them.
+A connection sends `m1 m2 m3 u1` for one session: three messages and an update of its state. The messages are
+appended to the log in order, without waiting for each other's commit. The update starts after their commits,
+and a later message after the update. Events of another session wait for none of them.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 MAX_WORKS = 32
 MAX_BYTES = 4_000_000
-"""Of one connection. What it sends beyond that is not read until something has ended."""
+"""Of one connection. Beyond that no more of it is read until one has ended (backpressure)."""
 
 MAX_SHARED_WORKS = 512
 MAX_SHARED_BYTES = 64_000_000
-"""Of all connections, besides the first of each: beyond that every connection waits for its own."""
+"""Of all connections, the first of each not counted. Beyond that each may have one in flight."""
 
 OVERLAPPING = frozenset(
     {
@@ -43,16 +43,16 @@ OVERLAPPING = frozenset(
         "access-key-get",
     }
 )
-"""Events whose handlers use `InFlight`. Any other one is handled when all of these have ended."""
+"""Events whose handlers use `InFlight`. Any other event is handled after all of these have ended."""
 
 Key = tuple[str, str]
-"""What an event is about: its kind and id."""
+"""What an event changes: a kind and an id."""
 
 log = logging.getLogger(__name__)
 
 
 class SharedBounds:
-    """How much all connections have in flight together, the first work of each not counted."""
+    """Number and bytes of the works in flight of all connections, the first of each not counted."""
 
     __slots__ = ("size", "works")
 
@@ -66,7 +66,7 @@ class SharedBounds:
 
 
 class OrderedAck:
-    """An acknowledgement that is sent when those before it have been."""
+    """An acknowledgement that is sent after those before it."""
 
     __slots__ = ("_ack", "_queue", "args")
 
@@ -92,7 +92,7 @@ class _Last(NamedTuple):
 
 
 class InFlight:
-    """What one connection has in flight. To start something returns what to wait for before more is read."""
+    """The works of one connection in flight. To start one returns what to await before reading more."""
 
     __slots__ = ("_acks", "_last", "_shared", "_size", "_tasks", "_waiters")
 
