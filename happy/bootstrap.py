@@ -102,9 +102,7 @@ async def open_application(
         adapters = await stack.enter_async_context(open_adapters(settings, replica_id, system_clock))
         keys = await open_keys(settings, adapters.store, system_clock())
         store, metrics = adapters.store, Metrics()
-        report = DeliveryReport(metrics, replica_id)
-        cluster = cluster_recovery(adapters, keys, settings, replica_id)
-        hub = Hub(build_recovery(settings.recovery, report, cluster), adapters.bus, report)
+        hub = build_hub(settings, adapters, keys, DeliveryReport(metrics, replica_id))
         attendance = Attendance(adapters.presence, replica_id, departure_seconds)
         activity = Activity(store, hub, attendance, system_clock, metrics, signals=hub)
         departures = Departures(store, hub, activity, attendance, system_clock, signals=hub)
@@ -131,14 +129,15 @@ async def open_application(
         yield Application(asgi, metrics_app, engine, activity, services.readiness)
 
 
-def cluster_recovery(
-    adapters: Adapters, keys: crypto.Keyring, settings: Light | Full, replica_id: ReplicaId
-) -> ClusterRecovery | None:
-    """Recovery of clients that were connected to another replica; None where there is only one replica."""
-    if adapters.history is None:
-        return None
-    key, window = keys.proof("private ids"), settings.recovery.seconds
-    return ClusterRecovery(adapters.history, key, window, replica_id=replica_id)
+def build_hub(
+    settings: Light | Full, adapters: Adapters, keys: crypto.Keyring, report: DeliveryReport
+) -> Hub:
+    """The hub, with recovery of clients that were connected to another replica where there can be any."""
+    cluster = None
+    if adapters.history is not None:
+        key, window = keys.proof("private ids"), settings.recovery.seconds
+        cluster = ClusterRecovery(adapters.history, key, window, replica_id=report.replica_id)
+    return Hub(build_recovery(settings.recovery, report, cluster), adapters.bus, report)
 
 
 def build_rpc(adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: float) -> RpcEvents:

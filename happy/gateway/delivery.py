@@ -119,13 +119,8 @@ class DeliveryReport:
 
     def reconnected(self, account_id: AccountId, connection_id: ConnectionId, reconnect: Reconnect) -> None:
         """One info line for a client that asked to be recovered."""
-        fields = {
-            "account": account_id,
-            "connection": connection_id,
-            "client": reconnect.client,
-            "replica": self.replica_id,
-            "left": reconnect.left or "unknown",
-            "result": reconnect.refused or "recovered",
-            "replayed": reconnect.replayed,
-        }
+        fields = {"account": account_id, "connection": connection_id, "replica": self.replica_id}
+        result = reconnect.refused or "recovered"
+        outcome = {"client": reconnect.client, "left": reconnect.left or "unknown", "result": result}
+        fields |= {**outcome, "replayed": str(reconnect.replayed)}
         log.info("client reconnected", extra=fields)

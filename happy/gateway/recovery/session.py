@@ -1,22 +1,6 @@
 """A connection that can be recovered: the state of one client, connected or lost.
 
-    stateDiagram-v2
-        [*] --> connected: begin
-        [*] --> restoring: claim, the client was connected to another replica
-        connected --> lost: connection lost
-        lost --> restoring: claim
-        restoring --> connected: resume, the replay is sent
-        restoring --> lost: connection lost before the replay
-        connected --> moved: the client is connected to another replica
-        lost --> moved
-        restoring --> moved
-        connected --> ended: goodbye
-        lost --> ended: window over, too many lost, history gap
-        restoring --> ended: history gap
-        moved --> [*]
-        ended --> [*]
-
-After a history gap in `resume` the session begins anew, with a new recovery token (ended --> connected).
+The states and their transitions are drawn in docs/architecture.md.
 """
 
 import asyncio
