@@ -40,7 +40,7 @@ class ApiClient:
         # The server is always on this machine: no proxy from the environment, and no certificates, whose
         # loading would take longer than most tests.
         self.http = httpx.AsyncClient(
-            base_url=url, transport=transport, trust_env=False, verify=False, timeout=10
+            base_url=url, transport=transport, trust_env=False, verify=False, timeout=30
         )
 
     @classmethod

@@ -60,7 +60,7 @@ def _connection(server: str) -> str:
 
 
 def _wait(port: int) -> None:
-    for _ in range(200):
+    for _ in range(1500):
         with suppress(OSError), create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(0.02)

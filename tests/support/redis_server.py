@@ -34,7 +34,7 @@ class OwnRedis:
         options += ["--unixsocket", str(self.socket), *self._more]
         command = [binary, *options, "--dir", str(self._folder)]
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        for _ in range(200):
+        for _ in range(1500):
             with suppress(OSError), create_connection(("127.0.0.1", self.port), timeout=1):
                 return
             time.sleep(0.02)
