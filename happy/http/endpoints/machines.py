@@ -1,6 +1,7 @@
 """Machines: register, list and delete (protocol: http#machines)."""
 
 from functools import partial
+from typing import TypeVar
 
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, Struct, UnsetType
@@ -43,6 +44,9 @@ class ListedMachine(RegisteredMachine, rename="camel", kw_only=True):
     """A machine as the account's other clients get it."""
 
     seq: int
+
+
+Item = TypeVar("Item", bound=RegisteredMachine)
 
 
 class Registered(Struct):
@@ -94,27 +98,26 @@ class MachineEndpoints:
         return Done()
 
 
-def _fields(
-    machine: Machine,
-) -> tuple[MachineId, str, int, str | None, int, bytes | None, bool, Millis, Millis, Millis]:
-    """In the order of RegisteredMachine."""
-    return (
-        machine.id,
-        machine.metadata,
-        machine.metadata_version,
-        machine.daemon_state,
-        machine.daemon_state_version,
-        machine.data_encryption_key,
-        machine.active,
-        machine.last_active_at,
-        machine.created_at,
-        machine.updated_at,
-    )
-
-
 def _registered(machine: Machine) -> RegisteredMachine:
-    return RegisteredMachine(*_fields(machine))
+    return _shown_as(RegisteredMachine, machine)
 
 
 def _listed(machine: Machine) -> ListedMachine:
-    return ListedMachine(*_fields(machine), seq=machine.seq)
+    return _shown_as(ListedMachine, machine, seq=machine.seq)
+
+
+def _shown_as(shape: type[Item], machine: Machine, **more: int) -> Item:
+    """The only place that maps a machine's fields to those of its responses."""
+    return shape(
+        id=machine.id,
+        metadata=machine.metadata,
+        metadata_version=machine.metadata_version,
+        daemon_state=machine.daemon_state,
+        daemon_state_version=machine.daemon_state_version,
+        data_encryption_key=machine.data_encryption_key,
+        active=machine.active,
+        active_at=machine.last_active_at,
+        created_at=machine.created_at,
+        updated_at=machine.updated_at,
+        **more,
+    )

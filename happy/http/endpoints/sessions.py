@@ -1,7 +1,7 @@
 """Sessions: list, create, archive and delete (protocol: http#sessions)."""
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
@@ -41,6 +41,9 @@ class SessionWithLastMessage(SessionItem, rename="camel"):
     """The older shape: clients want the property, no server fills it."""
 
     last_message: None = None
+
+
+Item = TypeVar("Item", bound=SessionItem)
 
 
 class RecentSessions(Struct):
@@ -146,27 +149,25 @@ def _id(row: Session | Large) -> str | int:
 
 
 def _item(session: Session) -> SessionItem:
-    return SessionItem(*_fields(session))
+    return _shown_as(SessionItem, session)
 
 
 def _with_last_message(session: Session) -> SessionWithLastMessage:
-    return SessionWithLastMessage(*_fields(session))
+    return _shown_as(SessionWithLastMessage, session)
 
 
-def _fields(
-    session: Session,
-) -> tuple[SessionId, int, Millis, Millis, bool, Millis, str, int, str | None, int, bytes | None]:
-    """In the order of SessionItem."""
-    return (
-        session.id,
-        session.seq,
-        session.created_at,
-        session.updated_at,
-        session.active,
-        session.last_active_at,
-        session.metadata,
-        session.metadata_version,
-        session.agent_state,
-        session.agent_state_version,
-        session.data_encryption_key,
+def _shown_as(shape: type[Item], session: Session) -> Item:
+    """The only place that maps a session's fields to those of its responses."""
+    return shape(
+        id=session.id,
+        seq=session.seq,
+        created_at=session.created_at,
+        updated_at=session.updated_at,
+        active=session.active,
+        active_at=session.last_active_at,
+        metadata=session.metadata,
+        metadata_version=session.metadata_version,
+        agent_state=session.agent_state,
+        agent_state_version=session.agent_state_version,
+        data_encryption_key=session.data_encryption_key,
     )
