@@ -1,4 +1,4 @@
-"""What a person reads when the server is ready: where the data is, and how clients reach it."""
+"""The startup banner: where the data is, and the URLs by which clients reach the server."""
 
 import socket
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from happy import __version__
 from happy.settings import Light
 
-EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
+ALL_INTERFACES = ("0.0.0.0", "::")  # noqa: S104 - compared with, not bound to
 LOOPBACK = ("127.0.0.1", "::1")
 
 # One address of each kind of network a phone may share with this machine: the internet's documentation block,
@@ -37,7 +37,7 @@ def startup_banner(settings: Light, lan_addresses: Iterable[str]) -> str:
 
 
 def lan_addresses(destinations: Sequence[str] = DESTINATIONS) -> list[str]:
-    """This machine's own addresses, as the routing table would choose them; nothing is sent."""
+    """Source addresses that the routing table would choose for `destinations`; no packet is sent."""
     return list(dict.fromkeys(_sources(destinations)))
 
 
@@ -54,8 +54,8 @@ def _sources(destinations: Sequence[str]) -> Iterator[str]:
 
 
 def _addresses(settings: Light, lan_addresses: Iterable[str]) -> list[str]:
-    """On this machine first, then as others see it."""
-    if settings.host in EVERYWHERE:
+    """The URLs of the server: for this machine first, then for others."""
+    if settings.host in ALL_INTERFACES:
         return [
             _url("localhost", settings.port),
             *(_url(address, settings.port) for address in lan_addresses),

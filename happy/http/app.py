@@ -58,10 +58,10 @@ from happy.services.voice import VoiceService
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What the endpoints call, and the jobs in the background.
+    """What the endpoints call, and the background jobs.
 
-    `link_state` is None where there is one node, `files` when clients read them from somewhere else,
-    `developer_log` when they may not write one.
+    `link_state` is None without a cluster, `files` when an object store serves them to clients,
+    `developer_log` when clients may not write one.
     """
 
     identity: IdentityService
@@ -100,7 +100,7 @@ def build_app(
 ) -> ASGIApp:
     """The application for `http` scopes. `public_url` is where clients reach it, if that is known.
 
-    While `leaving` says so, connections are not kept.
+    While `leaving()` is true (shutdown), responses carry `Connection: close`.
     """
     declared = endpoints(services, public_url, ui)
     handlers = [*declared, *(DocsEndpoints(declared).endpoints() if docs else ())]

@@ -1,4 +1,4 @@
-"""The metrics port: Prometheus text and a sign of life.
+"""The metrics port: Prometheus text and a liveness check.
 
 protocol: http#infrastructure-endpoints, operations#metrics
 """
@@ -11,7 +11,7 @@ from msgspec import Struct
 from happy.http.endpoints.health import now
 from happy.http.framework.asgi import ASGIApp, Receive, Scope, Send
 from happy.http.framework.errors import RefusalBody
-from happy.http.framework.responses import Answer, json_answer
+from happy.http.framework.responses import Response, json_response
 from happy.metrics import Counter, Histogram, Metrics, Total
 
 if TYPE_CHECKING:
@@ -28,24 +28,24 @@ class Alive(Struct):
 
 
 def build_metrics_app(metrics: Metrics) -> ASGIApp:
-    """The application of the metrics port; it wants no credentials, so the port is not for everybody."""
+    """The application of the metrics port; it requires no credentials, so the port must not be public."""
     collector = Collector(metrics)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in {"GET", "HEAD"} and scope["path"] == "/metrics":
-            answer = Answer(200, render(collector), PROMETHEUS_TEXT)
+            response = Response(200, render(collector), PROMETHEUS_TEXT)
         elif scope["method"] in {"GET", "HEAD"} and scope["path"] == "/health":
-            answer = json_answer(200, Alive(now()))
+            response = json_response(200, Alive(now()))
         else:
             text = f"Route {scope['method']}:{scope['path']} not found"
-            answer = json_answer(404, RefusalBody("Not Found", text, 404))
-        await answer(scope, receive, send)
+            response = json_response(404, RefusalBody("Not Found", text, 404))
+        await response(scope, receive, send)
 
     return app
 
 
 def render(collector: "Collector") -> bytes:
-    """The library is loaded by the first scrape: most small servers never see one."""
+    """The library is imported on the first scrape: most small servers are never scraped."""
     from prometheus_client import CollectorRegistry, generate_latest
 
     registry = CollectorRegistry(auto_describe=False)
@@ -89,7 +89,7 @@ class Collector:
         gauges = self._metrics.gauges
         for name, text, value in (
             ("realtime_transports_open", "Open transports of realtime connections", gauges.engine_open()),
-            ("realtime_history_bytes", "Updates kept for clients that come back", gauges.history_bytes()),
+            ("realtime_history_bytes", "Updates kept for connection state recovery", gauges.history_bytes()),
         ):
             family = GaugeMetricFamily(name, text, labels=("app",))
             family.add_metric((APP,), value)
@@ -112,7 +112,7 @@ class Collector:
         for name, text, value in (
             (
                 "redis_stream_lag_ms",
-                "Age of the oldest command Redis has not confirmed; while it is away, for how long",
+                "Age of the oldest command Redis has not confirmed; during an outage, its duration",
                 state.lag_seconds * 1000,
             ),
             ("redis_link_up", "Whether events cross replicas", float(state.up)),
@@ -120,7 +120,7 @@ class Collector:
             gauge = GaugeMetricFamily(name, text, labels=("app",))
             gauge.add_metric((APP,), value)
             yield gauge
-        breaks = CounterMetricFamily("redis_link_breaks", "How often Redis was lost", labels=("app",))
+        breaks = CounterMetricFamily("redis_link_breaks", "Connection losses to Redis", labels=("app",))
         breaks.add_metric((APP,), state.breaks)
         yield breaks
 

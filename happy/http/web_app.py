@@ -17,21 +17,21 @@ from happy.http.framework.asgi import Scope
 from happy.http.framework.compression import CompressedFiles, accepts_gzip
 from happy.http.framework.errors import Failure
 from happy.http.framework.origin import origin
-from happy.http.framework.responses import Answer, FileAnswer, json_answer
+from happy.http.framework.responses import FileResponse, Response, json_response
 
 CHUNK = 256 * 1024
 SIGNATURE = b"\n<!-- Welcome to Happy Server! -->\n"
 HEAD = re.compile(rb"<head\b[^>]*>", re.IGNORECASE)
 HTML = "text/html; charset=utf-8"
-NOT_FOUND = json_answer(404, Failure("Not found"))
+NOT_FOUND = json_response(404, Failure("Not found"))
 
 API = re.compile(r"/(v1|v2|v3|files|health|metrics|socket|logs-combined[^/]*)(/|$)|/socket|/metrics")
-"""Paths that belong to the server even where it has no such route: a client there wants no page."""
+"""Paths of the API: unknown ones are a 404, not the index page."""
 
 FROM_ROOT = re.compile(
     r"/(_expo|assets|\.well-known)/|/(favicon\.ico|favicon-active\.ico|canvaskit\.wasm|metadata\.json)$"
 )
-"""What pages ask for from the site root, wherever they are mounted."""
+"""Files that pages request from the root of the host, whatever the prefix."""
 
 ASSET = re.compile(r"/(_expo|assets)/.*\.[^./]+$")
 
@@ -88,8 +88,8 @@ class WebApp:
         """Where the web app is for the client of this request."""
         return origin(scope, headers, self._public_url) + self._prefix.removesuffix("/") + "/"
 
-    async def answer(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | FileAnswer | None:
-        """What to answer a GET or HEAD request that no endpoint takes; None when it is not ours."""
+    async def response(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response | FileResponse | None:
+        """The response to a GET or HEAD request without an endpoint; None for paths outside the web app."""
         path: str = unquote(scope["raw_path"].decode("latin-1"), errors="replace")
         if self._prefix == "/":
             return await self._at_root(path, scope, headers)
@@ -101,7 +101,7 @@ class WebApp:
             return await self._file(path, headers) or NOT_FOUND
         return None
 
-    async def home(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer | None:
+    async def home(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response | None:
         """The page at `/`, unless the client asks for plain text: that is how it recognises a server."""
         accepted = headers.get(b"accept", b"").lower()
         if self._prefix != "/" or (b"text/plain" in accepted and b"text/html" not in accepted):
@@ -110,7 +110,7 @@ class WebApp:
 
     async def _at_root(
         self, path: str, scope: Scope, headers: Mapping[bytes, bytes]
-    ) -> Answer | FileAnswer | None:
+    ) -> Response | FileResponse | None:
         if path == "/ui" or path.startswith("/ui/"):
             rest = path.removeprefix("/ui").replace("\\", "/").lstrip("/")
             return _redirect(f"{self._base}/{rest}")
@@ -120,7 +120,7 @@ class WebApp:
 
     async def _file_or_index(
         self, path: str, scope: Scope, headers: Mapping[bytes, bytes]
-    ) -> Answer | FileAnswer:
+    ) -> Response | FileResponse:
         if _escapes(path):
             return NOT_FOUND
         if path.rsplit("/", 1)[-1] in ("", "index.html"):
@@ -130,7 +130,7 @@ class WebApp:
             return found
         return NOT_FOUND if ASSET.match(path) or FROM_ROOT.match(path) else await self._index(scope, headers)
 
-    async def _file(self, path: str, headers: Mapping[bytes, bytes]) -> Answer | FileAnswer | None:
+    async def _file(self, path: str, headers: Mapping[bytes, bytes]) -> Response | FileResponse | None:
         if _escapes(path) or _hidden(path):
             return None
         found = await asyncio.to_thread(_find, self._folder, path)
@@ -150,12 +150,12 @@ class WebApp:
             *(((b"vary", b"accept-encoding"),) if suffix in COMPRESSIBLE else ()),
         )
         if _unchanged(headers, tag):
-            return Answer(304, b"", media_type, common)
+            return Response(304, b"", media_type, common)
         if copy is not None:
-            return Answer(200, copy, media_type, (*common, (b"content-encoding", b"gzip")))
-        return FileAnswer(StoredFile(status.st_size, _read(file)), media_type, common)
+            return Response(200, copy, media_type, (*common, (b"content-encoding", b"gzip")))
+        return FileResponse(StoredFile(status.st_size, _read(file)), media_type, common)
 
-    async def _index(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Answer:
+    async def _index(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response:
         """The page with its configuration; the tag is that of the result, not of the file."""
         try:
             page = await asyncio.to_thread((self._folder / "index.html").read_bytes)
@@ -169,8 +169,8 @@ class WebApp:
             (b"vary", b"host, x-forwarded-host, accept"),
         )
         if _unchanged(headers, tag):
-            return Answer(304, b"", HTML, common)
-        return Answer(200, page, HTML, common)
+            return Response(304, b"", HTML, common)
+        return Response(200, page, HTML, common)
 
     def _inject(self, page: bytes, server_url: str) -> bytes:
         config = msgspec.json.encode({"serverUrl": server_url, **self._config})
@@ -182,8 +182,8 @@ class WebApp:
         return page if head is None else page[: head.end()] + script + page[head.end() :]
 
 
-def _redirect(location: str) -> Answer:
-    return Answer(
+def _redirect(location: str) -> Response:
+    return Response(
         302, b"", "text/plain; charset=utf-8", ((b"location", quote(location, safe="/~").encode()),)
     )
 

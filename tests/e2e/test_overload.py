@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.cluster import Replica, cluster
-from tests.http.raw import RawAnswer, exchange
+from tests.http.raw import RawResponse, exchange
 from tests.support.api_client import ApiClient
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="module")]
@@ -37,14 +37,14 @@ async def stuck(replica: Replica) -> AsyncIterator[None]:
         await connection.close()
 
 
-Answers = list[tuple[float, RawAnswer]]
+Answers = list[tuple[float, RawResponse]]
 
 
 async def at_once(api: ApiClient, port: int, requests: list[tuple[str, str, bytes | None]]) -> Answers:
     """All of them on connections of their own: the answers, and after how many seconds they came."""
     headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
 
-    async def timed(method: str, path: str, body: bytes | None) -> tuple[float, RawAnswer]:
+    async def timed(method: str, path: str, body: bytes | None) -> tuple[float, RawResponse]:
         start = time.monotonic()
         answer = await exchange(port, method, path, headers, body)
         return time.monotonic() - start, answer

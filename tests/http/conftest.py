@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.http.raw import RawAnswer, exchange
+from tests.http.raw import RawResponse, exchange
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import OpenPlace
@@ -48,7 +48,7 @@ class Raw:
 
     async def __call__(
         self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes | None = None
-    ) -> RawAnswer:
+    ) -> RawResponse:
         sent = {"Authorization": f"Bearer {self.token}", **(headers or {})}
         return await exchange(self.port, method, target, sent, body)
 

@@ -5,7 +5,7 @@ import json
 from typing import Any, NamedTuple, Self
 
 
-class RawAnswer(NamedTuple):
+class RawResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
@@ -33,7 +33,7 @@ class RawConnection:
 
     async def request(
         self, method: str, target: str, headers: dict[str, str] | None = None, body: bytes | None = None
-    ) -> RawAnswer:
+    ) -> RawResponse:
         """A request with exactly these headers, plus `Host` and the length of a body."""
         self.send(method, target, headers, body)
         return await self.answer(method)
@@ -47,16 +47,16 @@ class RawConnection:
         head = "".join(f"{name}: {value}\r\n" for name, value in lines.items())
         self.writer.write(f"{method} {target} HTTP/1.1\r\n{head}\r\n".encode() + (body or b""))
 
-    async def answer(self, method: str) -> RawAnswer:
+    async def answer(self, method: str) -> RawResponse:
         head = (await self.reader.readuntil(b"\r\n\r\n")).decode()
         status, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
         number = int(status.split()[1])
         if method == "HEAD" or number == 204:
-            return RawAnswer(number, headers, b"")
+            return RawResponse(number, headers, b"")
         if headers.get("transfer-encoding") == "chunked":
-            return RawAnswer(number, headers, await self._chunks())
-        return RawAnswer(number, headers, await self.reader.readexactly(int(headers["content-length"])))
+            return RawResponse(number, headers, await self._chunks())
+        return RawResponse(number, headers, await self.reader.readexactly(int(headers["content-length"])))
 
     async def _chunks(self) -> bytes:
         body = b""
@@ -69,7 +69,7 @@ class RawConnection:
 
 async def exchange(
     port: int, method: str, target: str, headers: dict[str, str] | None = None, body: bytes | None = None
-) -> RawAnswer:
+) -> RawResponse:
     """One request on a connection of its own."""
     async with await RawConnection.open(port) as connection:
         return await connection.request(method, target, headers, body)

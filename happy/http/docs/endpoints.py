@@ -1,10 +1,10 @@
-"""The documentation of these endpoints, for programs and for people; made when somebody asks."""
+"""The documentation of these endpoints, for programs and for people; built on the first request."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 from happy.http.framework.endpoint import Endpoint
-from happy.http.framework.responses import JSON, Answer, encode
+from happy.http.framework.responses import JSON, Response, encode
 
 HTML = "text/html; charset=utf-8"
 HEADERS = (
@@ -26,11 +26,11 @@ class DocsEndpoints:
             Endpoint("GET", "/docs/openapi.json", self.document, public=True),
         ]
 
-    async def document(self) -> Answer:
-        return Answer(200, await self._once("document", self._document), JSON, HEADERS)
+    async def document(self) -> Response:
+        return Response(200, await self._once("document", self._document), JSON, HEADERS)
 
-    async def page(self) -> Answer:
-        return Answer(200, await self._once("page", self._page), HTML, HEADERS)
+    async def page(self) -> Response:
+        return Response(200, await self._once("page", self._page), HTML, HEADERS)
 
     async def _once(self, name: str, make: Callable[[], bytes]) -> bytes:
         if name not in self._made:

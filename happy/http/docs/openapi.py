@@ -1,4 +1,4 @@
-"""The OpenAPI document of the endpoints, from what they declare. Imported when somebody asks for it."""
+"""The OpenAPI document of the endpoints, from what they declare. Imported on the first request for it."""
 
 import inspect
 import re
@@ -16,8 +16,8 @@ from happy.http.docs.tags import TAGS, Tag
 from happy.http.framework import body
 from happy.http.framework.endpoint import BEARER, PARAMETER, Endpoint
 from happy.http.framework.errors import Failure, RefusalBody, UnknownRoute
-from happy.http.framework.listing import ListAnswer
-from happy.http.framework.responses import Answer, FileAnswer
+from happy.http.framework.listing import ListResponse
+from happy.http.framework.responses import FileResponse, Response
 from happy.http.framework.routing import MAX_PARAMETER
 
 Json = dict[str, Any]
@@ -25,29 +25,29 @@ Json = dict[str, Any]
 JSON = "application/json"
 OCTETS = "application/octet-stream"
 ABOUT = (
-    "Everything a Happy client asks for over HTTP. Contents are encrypted by the clients; bytes travel as "
+    "Every HTTP endpoint that Happy clients use. Contents are encrypted by the clients; bytes travel as "
     "base64, times as ms since 1970. The realtime channel, Socket.IO at `/v1/updates/`, is not part of it."
 )
 REASONS = {
-    200: "It worked",
-    206: "The part that was asked for",
-    302: "It is somewhere else",
-    400: "The request is not acceptable",
-    401: "Nobody is signed in with this token",
-    404: "There is no such thing for this caller",
-    409: "The stored state does not allow it",
-    413: "Too large",
-    415: "The body is of another type",
-    416: "There is no such part",
-    429: "Too often",
-    500: "It failed here",
-    503: "Not now; again in a moment",
+    200: "Success",
+    206: "The requested range",
+    302: "Redirect",
+    400: "Invalid request",
+    401: "Missing or invalid bearer token",
+    404: "Not found, or not owned by the caller",
+    409: "Conflict with the stored state",
+    413: "Request body too large",
+    415: "Unsupported media type",
+    416: "Range not satisfiable",
+    429: "Rate limit exceeded",
+    500: "Internal server error",
+    503: "Temporarily unavailable; retry",
 }
 STREAMED = {"required": True, "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}
 
 
 def document(endpoints: Iterable[Endpoint]) -> Json:
-    """The whole document. It describes what is checked, and every answer with its status."""
+    """The whole document. It describes what is validated, and every response with its status."""
     declared = sorted(endpoints, key=lambda endpoint: endpoint.template)
     shapes = _Shapes()
     paths: dict[str, Json] = {}
@@ -73,13 +73,13 @@ class _Shapes:
 
     def __init__(self) -> None:
         self._sent: list[tuple[Any, Json]] = []
-        self._answered: list[tuple[Any, Json]] = []
+        self._returned: list[tuple[Any, Json]] = []
 
     def sent(self, kind: Any) -> Json:
         return self._later(self._sent, kind)
 
-    def answered(self, kind: Any) -> Json:
-        return self._later(self._answered, kind)
+    def returned(self, kind: Any) -> Json:
+        return self._later(self._returned, kind)
 
     @staticmethod
     def _later(asked: list[tuple[Any, Json]], kind: Any) -> Json:
@@ -89,11 +89,11 @@ class _Shapes:
 
     def components(self) -> Json:
         """Fill in every schema that was handed out; returns what they refer to."""
-        answered = _resolve(self._answered)
-        for schema in answered.values():
+        returned = _resolve(self._returned)
+        for schema in returned.values():
             defaults = [name for name, value in schema.get("properties", {}).items() if "default" in value]
             schema["required"] = [*schema.get("required", ()), *defaults]  # what has one is always sent
-        return {**_resolve(self._sent), **answered}
+        return {**_resolve(self._sent), **returned}
 
 
 def _resolve(asked: list[tuple[Any, Json]]) -> Json:
@@ -127,7 +127,9 @@ def _operation(endpoint: Endpoint, shapes: _Shapes) -> Json:
         "operationId": f"{_tag(endpoint).name.replace(' ', '_')}_{name}",
         "security": endpoint.security,
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint), *_headers(endpoint)],
-        "responses": {str(status): answer for status, answer in sorted(_answers(endpoint, shapes).items())},
+        "responses": {
+            str(status): response for status, response in sorted(_responses(endpoint, shapes).items())
+        },
     }
     if endpoint.streams:
         operation["requestBody"] = STREAMED
@@ -164,9 +166,9 @@ def _headers(endpoint: Endpoint) -> Iterator[Json]:
         yield {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
 
 
-def _answers(endpoint: Endpoint, shapes: _Shapes) -> dict[int, Json]:
+def _responses(endpoint: Endpoint, shapes: _Shapes) -> dict[int, Json]:
     found: dict[int, list[Any]] = {}
-    for status, content in (*_common(endpoint), *endpoint.answers.items()):
+    for status, content in (*_common(endpoint), *endpoint.other_responses.items()):
         found.setdefault(status, []).append(content)
     for success in _returned(endpoint.parsed_return_field.annotation):
         found.setdefault(200, []).append(success)
@@ -191,23 +193,27 @@ def _common(endpoint: Endpoint) -> Iterator[tuple[int, Any]]:
 
 
 def _returned(annotation: Any) -> list[Any]:
-    """The types of the JSON that a handler returns; none when it builds its answers itself."""
+    """The types of the JSON that a handler returns; none when it builds its responses itself."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    return [part for part in parts if part not in (Answer, FileAnswer) and get_origin(part) is not ListAnswer]
+    return [
+        part
+        for part in parts
+        if part not in (Response, FileResponse) and get_origin(part) is not ListResponse
+    ]
 
 
 def _answer(status: int, contents: list[Any], shapes: _Shapes) -> Json:
     """Contents are types, values of them to serve as examples, media types, or None for no content."""
-    answer: Json = {"description": REASONS[status]}
+    response: Json = {"description": REASONS[status]}
     media = [content for content in contents if isinstance(content, str)]
     kinds = [content for content in contents if content is not None and not isinstance(content, str)]
     if kinds:
         types = dict.fromkeys(type(kind) if isinstance(kind, Struct) else kind for kind in kinds)
         examples = [to_builtins(kind) for kind in kinds if isinstance(kind, Struct)]
-        schemas = [shapes.answered(kind) for kind in types]
+        schemas = [shapes.returned(kind) for kind in types]
         schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
         named = {str(number): {"value": value} for number, value in enumerate(examples, 1)}
-        answer["content"] = {JSON: {"schema": schema, **({"examples": named} if named else {})}}
+        response["content"] = {JSON: {"schema": schema, **({"examples": named} if named else {})}}
     for media_type in media:
-        answer.setdefault("content", {})[media_type] = {"schema": {"type": "string"}}
-    return answer
+        response.setdefault("content", {})[media_type] = {"schema": {"type": "string"}}
+    return response

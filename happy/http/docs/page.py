@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page: one file without scripts, which needs nothing from elsewhere."""
+"""The OpenAPI document as a page: one file without scripts or external resources."""
 
 import json
 from collections.abc import Iterator
@@ -59,11 +59,11 @@ def _operation(path: str, method: str, operation: Json) -> Iterator[str]:
         yield _row(parameter["name"], f"{parameter['in']} {needed}", _shape(parameter["schema"]))
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
         yield _row("body", media_type, _shape(content["schema"]))
-    for status, answer in operation["responses"].items():
-        contents = answer.get("content", {"": {"schema": {}}})
+    for status, response in operation["responses"].items():
+        contents = response.get("content", {"": {"schema": {}}})
         for media_type, content in contents.items():
             shape = _shape(content["schema"]) or escape(media_type)
-            yield _row(status, " · ".join([answer["description"], *_texts(content)]), shape)
+            yield _row(status, " · ".join([response["description"], *_texts(content)]), shape)
     yield "</table></details>\n"
 
 

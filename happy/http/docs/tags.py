@@ -13,11 +13,11 @@ TAGS = {
     "accounts": Tag("accounts", "The caller's own account: profile and settings."),
     "artifacts": Tag("artifacts", "Artifacts: list, read, create, edit and delete."),
     "attachments": Tag("attachments", "Encrypted files of a session: upload and download."),
-    "developer_log": Tag("developer log", "What clients under development write into a log here."),
+    "developer_log": Tag("developer log", "Clients under development write into a log of the server."),
     "feed": Tag("feed", "The caller's feed."),
     "files": Tag("files", "Public files, such as profile pictures, from local storage."),
-    "github": Tag("github", "Link an account to a GitHub user, and hear from GitHub."),
-    "health": Tag("system", "Is the server there, and is it well?"),
+    "github": Tag("github", "Link an account to a GitHub user, and receive webhooks of GitHub."),
+    "health": Tag("system", "The banner by which clients recognise a server, and its health."),
     "kv": Tag("kv", "The key-value store."),
     "machines": Tag("machines", "Machines: register, list and delete."),
     "messages": Tag("messages", "Messages of a session: append and page."),
@@ -26,9 +26,11 @@ TAGS = {
     "push_tokens": Tag("push tokens", "The devices that receive an account's push notifications."),
     "sessions": Tag("sessions", "Sessions: list, create, archive and delete."),
     "social": Tag("social", "Other people: find them, and be friends with them."),
-    "usage": Tag("usage", "Sums of reported usage."),
-    "vendor_tokens": Tag("connect", "Credentials of other companies that an account keeps here."),
-    "version": Tag("version", "Is the app up to date?"),
+    "usage": Tag("usage", "Usage reports, summed up."),
+    "vendor_tokens": Tag(
+        "connect", "Vendor tokens: credentials of other services, stored sealed for an account."
+    ),
+    "version": Tag("version", "Whether the app is up to date."),
     "voice": Tag("voice", "Voice conversations."),
 }
 """By the module of `happy/http/endpoints` that declares them."""

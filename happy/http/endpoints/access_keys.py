@@ -60,7 +60,7 @@ class AccessKeyEndpoints:
                 self.create,
                 missing=missing,
                 failure=Failure("Failed to create access key"),
-                answers={409: Failure("Access key already exists")},
+                other_responses={409: Failure("Access key already exists")},
             ),
             Endpoint("PUT", path, self.update, missing="Access key not found", failure=unwritable),
         ]

@@ -12,7 +12,7 @@ from happy.domain.values import ArtifactId, Versioned
 from happy.http.endpoints.common import Done, Version
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
-from happy.http.framework.listing import ListAnswer
+from happy.http.framework.listing import ListResponse
 from happy.http.framework.requests import ApiRequest
 from happy.services.artifacts import FOREIGN, ArtifactService, NewArtifactContents, Part
 
@@ -32,7 +32,7 @@ class CreateArtifact(Struct, rename="camel"):
 
 
 class EditArtifact(Struct, rename="camel"):
-    """A part takes part only with both its value and the version it replaces."""
+    """Header and body are edited independently: each needs both its value and the version it replaces."""
 
     header: str | UnsetType = UNSET
     expected_header_version: Version | UnsetType = UNSET
@@ -47,7 +47,7 @@ class ArtifactEdited(Struct, rename="camel"):
 
 
 class ArtifactMismatch(Struct, rename="camel"):
-    """Only the parts whose version was another one."""
+    """Only the parts whose version did not match."""
 
     current_header_version: int | UnsetType = UNSET
     current_header: bytes | UnsetType = UNSET
@@ -68,19 +68,25 @@ class ArtifactEndpoints:
         return [
             Endpoint("GET", every, self.owned, failure=Failure("Failed to get artifacts")),
             Endpoint("GET", one, self.get, missing=missing, failure=Failure("Failed to get artifact")),
-            Endpoint("POST", every, self.create, failure=Failure("Failed to create artifact"), answers=taken),
+            Endpoint(
+                "POST",
+                every,
+                self.create,
+                failure=Failure("Failed to create artifact"),
+                other_responses=taken,
+            ),
             Endpoint("POST", one, self.edit, missing=missing, failure=Failure("Failed to update artifact")),
             Endpoint(
                 "DELETE", one, self.delete, missing=missing, failure=Failure("Failed to delete artifact")
             ),
         ]
 
-    async def owned(self, request: ApiRequest) -> list[ArtifactSummary] | ListAnswer[ArtifactSummary]:
+    async def owned(self, request: ApiRequest) -> list[ArtifactSummary] | ListResponse[ArtifactSummary]:
         rows = await self._artifacts.owned(request.account_id)
         if is_whole(rows):
             return rows
         load = partial(self._artifacts.summary, request.account_id)
-        return ListAnswer([], rows, lambda summary: summary, load)
+        return ListResponse([], rows, lambda summary: summary, load)
 
     async def get(self, request: ApiRequest, artifact_id: FromPath[ArtifactId]) -> Artifact:
         return await self._artifacts.get(request.account_id, artifact_id)

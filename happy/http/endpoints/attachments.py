@@ -15,7 +15,7 @@ from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
 from happy.http.framework.origin import origin
 from happy.http.framework.requests import ApiRequest
-from happy.http.framework.responses import Answer, FileAnswer, json_answer
+from happy.http.framework.responses import FileResponse, Response, json_response
 from happy.services.attachments import TOO_LARGE, TOO_MANY, AttachmentService
 
 OCTETS = "application/octet-stream"
@@ -68,10 +68,12 @@ class AttachmentEndpoints:
             416: UNSATISFIABLE,
         }
         return [
-            Endpoint("POST", f"{every}/request-upload", self.request_upload, answers=offered),
-            Endpoint("POST", f"{every}/request-download", self.request_download, answers={404: foreign}),
-            Endpoint("PUT", one, self.upload, streams=True, answers=stored),
-            Endpoint("GET", one, self.download, answers=found),
+            Endpoint("POST", f"{every}/request-upload", self.request_upload, other_responses=offered),
+            Endpoint(
+                "POST", f"{every}/request-download", self.request_download, other_responses={404: foreign}
+            ),
+            Endpoint("PUT", one, self.upload, streams=True, other_responses=stored),
+            Endpoint("GET", one, self.download, other_responses=found),
         ]
 
     async def request_upload(
@@ -102,27 +104,27 @@ class AttachmentEndpoints:
 
     async def download(
         self, request: ApiRequest, session_id: FromPath[SessionId], name: FromPath[str]
-    ) -> Answer | FileAnswer:
+    ) -> Response | FileResponse:
         key = await self._attachments.locate(request.account_id, session_id, name)
         url = await self._attachments.download_url(key)
         if url is not None:
-            return Answer(302, b"", headers=((b"location", url.encode()),))
+            return Response(302, b"", headers=((b"location", url.encode()),))
         return await self._send(key, request.headers.get("range"))
 
-    async def _send(self, key: str, asked: str | None) -> Answer | FileAnswer:
+    async def _send(self, key: str, asked: str | None) -> Response | FileResponse:
         """The whole file, or the one range that was asked for; other kinds of ranges are ignored."""
         whole = await self._attachments.open(key)
         common = ((b"accept-ranges", b"bytes"), (b"cache-control", b"private, max-age=31536000, immutable"))
         match = RANGE.fullmatch(asked.strip()) if asked else None
         if match is None or not any(match.groups()):
-            return FileAnswer(whole, OCTETS, common)
+            return FileResponse(whole, OCTETS, common)
         first, last = _span(match[1], match[2], whole.size)
         if first > last:
             unsatisfiable = (b"content-range", b"bytes */%d" % whole.size)
-            return json_answer(416, UNSATISFIABLE, (unsatisfiable,))
+            return json_response(416, UNSATISFIABLE, (unsatisfiable,))
         part = await self._attachments.open(key, first, last - first + 1)
         content_range = (b"content-range", b"bytes %d-%d/%d" % (first, last, whole.size))
-        return FileAnswer(part, OCTETS, (*common, content_range), length=last - first + 1)
+        return FileResponse(part, OCTETS, (*common, content_range), length=last - first + 1)
 
     def _address(self, request: ApiRequest, session_id: SessionId, name: str) -> str:
         scope = cast("Scope", request.scope)

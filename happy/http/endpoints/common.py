@@ -1,4 +1,4 @@
-"""What several endpoints read or answer alike."""
+"""Fields and responses that several endpoints share."""
 
 from typing import Annotated
 

@@ -35,7 +35,7 @@ class DeveloperLogEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         often = {429: Failure("Too many log entries")}
-        return [Endpoint("POST", PATH, self.write, public=True, limit=LARGEST, answers=often)]
+        return [Endpoint("POST", PATH, self.write, public=True, limit=LARGEST, other_responses=often)]
 
     async def write(self, data: JSONBody[Entry]) -> Done:
         platform = None if data.platform is UNSET else data.platform

@@ -8,10 +8,10 @@ from happy.domain.errors import NotFound
 from happy.domain.ports.filestore import FileStore
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
-from happy.http.framework.responses import FileAnswer
+from happy.http.framework.responses import FileResponse
 
 PUBLIC = "public/"
-"""Encrypted attachments lie in the same store; they are nobody's business but their owner's."""
+"""Encrypted attachments are in the same store, but only their owner may read them: not served here."""
 
 TYPES = {
     ".png": "image/png",
@@ -33,15 +33,15 @@ class FileEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         found = {200: "*/*", 404: Failure("Not found")}
-        return [Endpoint("GET", "/files/{key:path}", self.read, public=True, answers=found)]
+        return [Endpoint("GET", "/files/{key:path}", self.read, public=True, other_responses=found)]
 
-    async def read(self, key: FromPath[str]) -> FileAnswer:
+    async def read(self, key: FromPath[str]) -> FileResponse:
         name = normalize(key)
         if not name.startswith(PUBLIC):
             raise NotFound
         file = await self._files.open(name)
         suffix = PurePosixPath(name).suffix.lower()
-        return FileAnswer(file, TYPES.get(suffix, OTHER), HEADERS)
+        return FileResponse(file, TYPES.get(suffix, OTHER), HEADERS)
 
 
 def normalize(path: str) -> str:

@@ -1,4 +1,4 @@
-"""Link an account to a GitHub user, and hear from GitHub (protocol: http#connected-services)."""
+"""Link an account to a GitHub user, and receive webhooks of GitHub (protocol: http#connected-services)."""
 
 from typing import Annotated, Literal, cast
 from urllib.parse import quote
@@ -11,7 +11,7 @@ from happy.http.framework.asgi import Scope
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure, unacceptable
 from happy.http.framework.requests import ApiRequest
-from happy.http.framework.responses import Answer, json_answer
+from happy.http.framework.responses import Response, json_response
 from happy.http.web_app import WebApp
 from happy.services.github import GithubService, GithubWebhook, LinkFailed
 
@@ -23,7 +23,7 @@ SIGNATURE, EVENT = "x-hub-signature-256", "x-github-event"
 PUBLIC_WEB_APP = "https://app.happy.engineering"
 
 UNRESERVED = "-_.!~*'()"
-"""What clients of a browser's making leave as it is in a query."""
+"""Characters that JavaScript's `encodeURIComponent` does not escape."""
 
 
 class AuthorizeAddress(Struct):
@@ -35,7 +35,7 @@ class Received(Struct):
 
 
 class GithubEndpoints:
-    """People come back to `HAPPY_APP_URL`, else to the web app served here, else to the public one."""
+    """The callback redirects to `HAPPY_APP_URL`, else to the web app served here, else to the public one."""
 
     def __init__(self, github: GithubService, webhook: GithubWebhook, ui: WebApp | None) -> None:
         self._github = github
@@ -48,9 +48,12 @@ class GithubEndpoints:
         unheard = Failure("Internal server error")
         return [
             Endpoint(
-                "GET", f"{path}/params", self.params, answers={400: Failure("GitHub OAuth not configured")}
+                "GET",
+                f"{path}/params",
+                self.params,
+                other_responses={400: Failure("GitHub OAuth not configured")},
             ),
-            Endpoint("GET", f"{path}/callback", self.callback, public=True, answers={302: None}),
+            Endpoint("GET", f"{path}/callback", self.callback, public=True, other_responses={302: None}),
             Endpoint(
                 "POST",
                 f"{path}/webhook",
@@ -58,7 +61,7 @@ class GithubEndpoints:
                 public=True,
                 limit=MAX_EVENT,
                 failure=unheard,
-                answers={401: Failure("Invalid signature"), 500: Failure("Webhooks not configured")},
+                other_responses={401: Failure("Invalid signature"), 500: Failure("Webhooks not configured")},
                 needs_headers=(SIGNATURE, EVENT),
             ),
             Endpoint("DELETE", path, self.disconnect, failure=unlinked),
@@ -72,32 +75,32 @@ class GithubEndpoints:
         request: ApiRequest,
         code: FromQuery[str],
         sent_state: Annotated[str, QueryParameter(name="state")],
-    ) -> Answer:
-        """Always back to the web app, whatever became of it."""
+    ) -> Response:
+        """Redirect to the web app with the result, whether linking succeeded or failed."""
         try:
             login = await self._github.connect(code, sent_state)
         except LinkFailed as failure:
             return self._back(request, f"error={quote(str(failure), safe=UNRESERVED)}")
         return self._back(request, f"github=connected&user={quote(login, safe=UNRESERVED)}")
 
-    def _back(self, request: ApiRequest, query: str) -> Answer:
-        answer = Answer(302, b"")
+    def _back(self, request: ApiRequest, query: str) -> Response:
+        response = Response(302, b"")
         address = self._github.return_url
         if address is None and self._ui is not None:
             scope = cast("Scope", request.scope)
             address = self._ui.address(scope, dict(scope["headers"]))
         location = f"{address or PUBLIC_WEB_APP}?{query}"
-        answer.headers = [(b"location", location.encode()), (b"content-length", b"0")]
-        return answer
+        response.headers = [(b"location", location.encode()), (b"content-length", b"0")]
+        return response
 
-    async def webhook(self, request: ApiRequest) -> Received | Answer:
+    async def webhook(self, request: ApiRequest) -> Received | Response:
         signature = _header(request, SIGNATURE)
         event = _header(request, EVENT)
         body = await _raw_json(request)
         if body is None:
-            return json_answer(500, Failure("Server configuration error"))
+            return json_response(500, Failure("Server configuration error"))
         if not self._webhook.configured:
-            return json_answer(500, Failure("Webhooks not configured"))
+            return json_response(500, Failure("Webhooks not configured"))
         self._webhook.receive(event, signature, body)
         return Received()
 
@@ -114,7 +117,7 @@ def _header(request: ApiRequest, name: str) -> str:
 
 
 async def _raw_json(request: ApiRequest) -> bytes | None:
-    """The body as it was sent, if it is JSON; an empty one was read as an object, which nobody signed."""
+    """The body as it was sent; None if it is not JSON, or is empty and so has no signature."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if media_type != "application/json" or request.headers.get("content-length") == "0":

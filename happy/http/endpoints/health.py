@@ -10,13 +10,13 @@ from msgspec import UNSET, Struct, UnsetType
 
 from happy.domain.errors import Stopping
 from happy.http.framework.endpoint import Endpoint
-from happy.http.framework.responses import TEXT, Answer, json_answer
+from happy.http.framework.responses import TEXT, Response, json_response
 from happy.metrics import LinkState
 from happy.services.readiness import Readiness
 
 BANNER = "Welcome to Happy Server!"
 """Clients recognise a server by this text."""
-PATIENCE = 5.0
+DATABASE_TIMEOUT_SECONDS = 5.0
 """How long the database may take to count as healthy, in s."""
 
 log = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Health(Struct):
     service: str = "happy-server"
     error: str | UnsetType = UNSET
     redis: Literal["unavailable"] | UnsetType = UNSET
-    """No reason to send clients elsewhere: each node serves its own, and no other node is better off."""
+    """Reported without failing the check: every replica still serves its own clients."""
 
 
 class HealthEndpoints:
@@ -38,30 +38,30 @@ class HealthEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         return [
-            Endpoint("GET", "/", self.banner, public=True, answers={200: TEXT}),
-            Endpoint("GET", "/health", self.health, public=True, answers={200: Health, 503: Health}),
+            Endpoint("GET", "/", self.banner, public=True, other_responses={200: TEXT}),
+            Endpoint("GET", "/health", self.health, public=True, other_responses={200: Health, 503: Health}),
         ]
 
-    async def banner(self) -> Answer:
-        return Answer(200, BANNER.encode(), TEXT)
+    async def banner(self) -> Response:
+        return Response(200, BANNER.encode(), TEXT)
 
-    async def health(self) -> Answer:
-        away = self._link_state is not None and not self._link_state().up
-        redis: Literal["unavailable"] | UnsetType = "unavailable" if away else UNSET
+    async def health(self) -> Response:
+        redis_down = self._link_state is not None and not self._link_state().up
+        redis: Literal["unavailable"] | UnsetType = "unavailable" if redis_down else UNSET
         error = await self._problem()
         if error is not None:
-            return json_answer(503, Health("error", now(), error=error, redis=redis))
-        return json_answer(200, Health("ok", now(), redis=redis))
+            return json_response(503, Health("error", now(), error=error, redis=redis))
+        return json_response(200, Health("ok", now(), redis=redis))
 
     async def _problem(self) -> str | None:
-        """Why balancers are to send clients elsewhere."""
+        """The reason for a 503, by which balancers take this replica out of service; None if healthy."""
         try:
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
                 await self._readiness.check()
         except Stopping as stopping:
             return str(stopping)
         except Exception:
-            log.warning("the database does not answer", exc_info=True)
+            log.warning("the health check of the database failed or timed out", exc_info=True)
             return "Database connectivity failed"
         return None
 

@@ -12,9 +12,9 @@ from happy.domain.errors import Invalid
 from happy.domain.listing import Large, is_whole
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
-from happy.http.framework.listing import ListAnswer
+from happy.http.framework.listing import ListResponse
 from happy.http.framework.requests import ApiRequest
-from happy.http.framework.responses import Answer, json_answer
+from happy.http.framework.responses import Response, json_response
 from happy.services.kv import KvService, StaleMutations
 
 MAX_VERSION = 2**31 - 2
@@ -56,7 +56,7 @@ class Mutated(Struct):
 
 
 class StaleEntry(Struct):
-    """What is stored instead of what was expected."""
+    """The stored version and value of each key whose expected version did not match."""
 
     key: str
     version: int
@@ -90,7 +90,7 @@ class KvEndpoints:
                 "/v1/kv",
                 self.mutate,
                 failure=Failure("Failed to mutate values"),
-                answers={409: Stale},
+                other_responses={409: Stale},
             ),
         ]
 
@@ -102,26 +102,26 @@ class KvEndpoints:
         request: ApiRequest,
         prefix: Annotated[str, QueryParameter()] = "",
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
-    ) -> Items | ListAnswer[KvEntry]:
+    ) -> Items | ListResponse[KvEntry]:
         entries = await self._kv.page(request.account_id, prefix, limit)
         return Items(entries) if is_whole(entries) else self._listed(Items([]), entries, request)
 
-    async def get_many(self, request: ApiRequest, data: JSONBody[BulkRead]) -> Values | ListAnswer[KvEntry]:
+    async def get_many(self, request: ApiRequest, data: JSONBody[BulkRead]) -> Values | ListResponse[KvEntry]:
         entries = await self._kv.get_many(request.account_id, data.keys)
         return Values(entries) if is_whole(entries) else self._listed(Values([]), entries, request)
 
     def _listed(
         self, around: Struct, rows: list[KvEntry | Large], request: ApiRequest
-    ) -> ListAnswer[KvEntry]:
-        return ListAnswer(around, rows, lambda entry: entry, partial(self._kv.find, request.account_id))
+    ) -> ListResponse[KvEntry]:
+        return ListResponse(around, rows, lambda entry: entry, partial(self._kv.find, request.account_id))
 
-    async def mutate(self, request: ApiRequest, data: JSONBody[Mutate]) -> Mutated | Answer:
+    async def mutate(self, request: ApiRequest, data: JSONBody[Mutate]) -> Mutated | Response:
         mutations = [_mutation(asked) for asked in data.mutations]
         try:
             versions = await self._kv.mutate(request.account_id, mutations)
         except StaleMutations as conflict:
             entries = [StaleEntry(entry.key, entry.version, entry.value) for entry in conflict.entries]
-            return json_answer(409, Stale(entries))
+            return json_response(409, Stale(entries))
         keys = (mutation.key for mutation in mutations)
         return Mutated([Result(key, version) for key, version in zip(keys, versions, strict=True)])
 

@@ -13,7 +13,7 @@ from happy.domain.values import MachineId, Millis
 from happy.http.endpoints.common import Done, optional_key
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
-from happy.http.framework.listing import ListAnswer
+from happy.http.framework.listing import ListResponse
 from happy.http.framework.requests import ApiRequest
 from happy.services.machines import MachineService
 
@@ -26,7 +26,7 @@ class RegisterMachine(Struct, rename="camel"):
 
 
 class RegisteredMachine(Struct, rename="camel"):
-    """A machine as its own daemon gets it."""
+    """A machine in the response to its own daemon."""
 
     id: MachineId
     metadata: str
@@ -41,7 +41,7 @@ class RegisteredMachine(Struct, rename="camel"):
 
 
 class ListedMachine(RegisteredMachine, rename="camel", kw_only=True):
-    """A machine as the account's other clients get it."""
+    """A machine in lists, for all clients of the account."""
 
     seq: int
 
@@ -65,7 +65,7 @@ class MachineEndpoints:
         one = "/v1/machines/{machine_id:str}"
         foreign = {409: Failure("Machine is registered to another account")}
         return [
-            Endpoint("POST", "/v1/machines", self.load_or_register, answers=foreign),
+            Endpoint("POST", "/v1/machines", self.load_or_register, other_responses=foreign),
             Endpoint("GET", "/v1/machines", self.owned),
             Endpoint("GET", one, self.get, missing="Machine not found"),
             Endpoint("DELETE", one, self.delete, missing="Machine not found"),
@@ -81,11 +81,11 @@ class MachineEndpoints:
         )
         return Registered(_registered(machine))
 
-    async def owned(self, request: ApiRequest) -> list[ListedMachine] | ListAnswer[Machine]:
+    async def owned(self, request: ApiRequest) -> list[ListedMachine] | ListResponse[Machine]:
         machines = await self._machines.owned(request.account_id)
         if is_whole(machines):
             return [_listed(machine) for machine in machines]
-        return ListAnswer([], machines, _listed, partial(self._machines.get, request.account_id))
+        return ListResponse([], machines, _listed, partial(self._machines.get, request.account_id))
 
     async def get(self, request: ApiRequest, machine_id: FromPath[MachineId]) -> OneMachine:
         machine = await self._machines.get(request.account_id, machine_id)

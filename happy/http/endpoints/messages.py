@@ -12,7 +12,7 @@ from happy.domain.sessions import Message
 from happy.domain.values import MessageId, Millis, SessionId
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import unacceptable
-from happy.http.framework.listing import ListAnswer
+from happy.http.framework.listing import ListResponse
 from happy.http.framework.requests import ApiRequest
 from happy.services.messages import MessageService
 
@@ -34,7 +34,7 @@ class Append(Struct):
 
 
 class Receipt(Struct, rename="camel"):
-    """Where a message ended up; its sender knows the content."""
+    """The stored message without its content, which its sender has."""
 
     id: MessageId
     seq: int
@@ -76,7 +76,7 @@ class MessageEndpoints:
         after_seq: Annotated[int | None, QueryParameter(ge=0)] = None,
         before_seq: Annotated[int | None, QueryParameter(ge=1)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
-    ) -> MessagesPage | ListAnswer[Message]:
+    ) -> MessagesPage | ListResponse[Message]:
         if before_seq is None:
             seq = min(after_seq or 0, MAX_SEQ)
             page = await self._messages.after(request.account_id, session_id, seq, limit)
@@ -100,7 +100,7 @@ class MessageEndpoints:
 
     async def newest(
         self, request: ApiRequest, session_id: FromPath[SessionId]
-    ) -> Messages | ListAnswer[Message]:
+    ) -> Messages | ListResponse[Message]:
         messages = await self._messages.newest(request.account_id, session_id)
         if is_whole(messages):
             return Messages(messages)
@@ -108,9 +108,9 @@ class MessageEndpoints:
 
     def _listed(
         self, around: Struct, rows: list[Message | Large], request: ApiRequest, session_id: SessionId
-    ) -> ListAnswer[Message]:
+    ) -> ListResponse[Message]:
         load = partial(self._messages.one, request.account_id, session_id)
-        return ListAnswer(around, rows, lambda message: message, load)
+        return ListResponse(around, rows, lambda message: message, load)
 
 
 def _receipt(message: Message) -> Receipt:

@@ -55,14 +55,20 @@ class PairingEndpoints:
         malformed = {401: Failure("Invalid public key")}
         unanswerable = {404: Failure("Request not found"), 409: Failure("Request already answered")}
         return [
-            Endpoint("POST", "/v1/auth", self.sign_in, public=True, answers=forged),
-            Endpoint("POST", "/v1/auth/request", self.request_terminal, public=True, answers=malformed),
-            Endpoint("GET", "/v1/auth/request/status", self.status, public=True),
-            Endpoint("POST", "/v1/auth/response", self.approve_terminal, answers=unanswerable),
+            Endpoint("POST", "/v1/auth", self.sign_in, public=True, other_responses=forged),
             Endpoint(
-                "POST", "/v1/auth/account/request", self.request_account, public=True, answers=malformed
+                "POST", "/v1/auth/request", self.request_terminal, public=True, other_responses=malformed
             ),
-            Endpoint("POST", "/v1/auth/account/response", self.approve_account, answers=unanswerable),
+            Endpoint("GET", "/v1/auth/request/status", self.status, public=True),
+            Endpoint("POST", "/v1/auth/response", self.approve_terminal, other_responses=unanswerable),
+            Endpoint(
+                "POST",
+                "/v1/auth/account/request",
+                self.request_account,
+                public=True,
+                other_responses=malformed,
+            ),
+            Endpoint("POST", "/v1/auth/account/response", self.approve_account, other_responses=unanswerable),
         ]
 
     async def sign_in(self, data: JSONBody[SignIn]) -> SignedIn:

@@ -12,7 +12,7 @@ from happy.domain.sessions import Session
 from happy.domain.values import Millis, SessionId
 from happy.http.endpoints.common import Done, optional_key
 from happy.http.framework.endpoint import Endpoint
-from happy.http.framework.listing import ListAnswer, Load
+from happy.http.framework.listing import ListResponse, Load
 from happy.http.framework.requests import ApiRequest
 from happy.services.sessions import SessionService
 
@@ -22,7 +22,7 @@ LAST_DATE = 8_640_000_000_000_000
 
 
 class SessionItem(Struct, rename="camel"):
-    """A session in lists. Its tag stays with the server."""
+    """A session in lists. Its tag is not sent to clients."""
 
     id: SessionId
     seq: int
@@ -38,7 +38,7 @@ class SessionItem(Struct, rename="camel"):
 
 
 class SessionWithLastMessage(SessionItem, rename="camel"):
-    """The older shape: clients want the property, no server fills it."""
+    """The older format: clients require the property, no server fills it."""
 
     last_message: None = None
 
@@ -89,19 +89,19 @@ class SessionEndpoints:
             Endpoint("DELETE", one, self.delete, missing=foreign),
         ]
 
-    async def recent(self, request: ApiRequest) -> RecentSessions | ListAnswer[Session]:
+    async def recent(self, request: ApiRequest) -> RecentSessions | ListResponse[Session]:
         sessions = await self._sessions.recent(request.account_id)
         if is_whole(sessions):
             return RecentSessions([_with_last_message(session) for session in sessions])
-        return ListAnswer(RecentSessions([]), sessions, _with_last_message, self._one_of(request))
+        return ListResponse(RecentSessions([]), sessions, _with_last_message, self._one_of(request))
 
     async def active(
         self, request: ApiRequest, limit: Annotated[int, QueryParameter(ge=1, le=500)] = 150
-    ) -> ActiveSessions | ListAnswer[Session]:
+    ) -> ActiveSessions | ListResponse[Session]:
         sessions = await self._sessions.active(request.account_id, limit)
         if is_whole(sessions):
             return ActiveSessions([_item(session) for session in sessions])
-        return ListAnswer(ActiveSessions([]), sessions, _item, self._one_of(request))
+        return ListResponse(ActiveSessions([]), sessions, _item, self._one_of(request))
 
     async def page(
         self,
@@ -109,13 +109,13 @@ class SessionEndpoints:
         cursor: Annotated[str | None, QueryParameter()] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         changed_since: Annotated[int | None, QueryParameter(name="changedSince", ge=1, le=LAST_DATE)] = None,
-    ) -> SessionPage | ListAnswer[Session]:
+    ) -> SessionPage | ListResponse[Session]:
         since = None if changed_since is None else Millis(changed_since)
         rows, has_next = await self._sessions.page(request.account_id, _before(cursor), since, limit)
         next_cursor = f"{CURSOR_PREFIX}{_id(rows[-1])}" if has_next else None
         if is_whole(rows):
             return SessionPage([_item(session) for session in rows], next_cursor, has_next)
-        return ListAnswer(SessionPage([], next_cursor, has_next), rows, _item, self._one_of(request))
+        return ListResponse(SessionPage([], next_cursor, has_next), rows, _item, self._one_of(request))
 
     def _one_of(self, request: ApiRequest) -> Load[Session]:
         return partial(self._sessions.get, request.account_id)

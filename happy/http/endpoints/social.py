@@ -26,7 +26,7 @@ class Target(Struct):
 
 
 class Moved(Struct):
-    """The other account after the move; null when nobody has that id."""
+    """The other account after the change of the friendship; null when no account has that id."""
 
     user: UserProfile | None
 
@@ -41,7 +41,7 @@ class SocialEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         return [
-            Endpoint("GET", "/v1/user/search", self.search, answers={429: Failure(TOO_MANY)}),
+            Endpoint("GET", "/v1/user/search", self.search, other_responses={429: Failure(TOO_MANY)}),
             Endpoint("GET", "/v1/user/{user_id:str}", self.profile, missing="User not found"),
             Endpoint("POST", "/v1/friends/add", self.add),
             Endpoint("POST", "/v1/friends/remove", self.remove),

@@ -58,7 +58,7 @@ class VendorTokenEndpoints:
 
 
 def _known(vendor: str) -> Vendor:
-    """Raises Refusal for a vendor that we do not know."""
+    """Raises Refusal for an unknown vendor."""
     if vendor not in VENDORS:
         options = "|".join(f'"{name}"' for name in VENDORS)
         raise unacceptable(f"params/vendor Invalid option: expected one of {options}")

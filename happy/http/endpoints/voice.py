@@ -6,7 +6,7 @@ from msgspec import Struct
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
 from happy.http.framework.requests import ApiRequest
-from happy.http.framework.responses import Answer, json_answer
+from happy.http.framework.responses import Response, json_response
 from happy.services.voice import Allowed, Denied, VoiceFailed, VoiceReport, VoiceService
 
 
@@ -21,20 +21,20 @@ class VoiceEndpoints:
     def endpoints(self) -> list[Endpoint]:
         failed = {500: Failure("ELEVENLABS_API_KEY not configured")}
         return [
-            Endpoint("POST", "/v1/voice/conversations", self.start, answers=failed),
-            Endpoint("GET", "/v1/voice/usage", self.usage, answers=failed),
+            Endpoint("POST", "/v1/voice/conversations", self.start, other_responses=failed),
+            Endpoint("GET", "/v1/voice/usage", self.usage, other_responses=failed),
         ]
 
     async def start(
         self, request: ApiRequest, data: JSONBody[StartConversation]
-    ) -> Allowed | Denied | Answer:
+    ) -> Allowed | Denied | Response:
         try:
             return await self._voice.start(request.account_id, data.agent_id)
         except VoiceFailed as failure:
-            return json_answer(500, Failure(str(failure)))
+            return json_response(500, Failure(str(failure)))
 
-    async def usage(self, request: ApiRequest) -> VoiceReport | Answer:
+    async def usage(self, request: ApiRequest) -> VoiceReport | Response:
         try:
             return await self._voice.report(request.account_id)
         except VoiceFailed as failure:
-            return json_answer(500, Failure(str(failure)))
+            return json_response(500, Failure(str(failure)))

@@ -1,4 +1,4 @@
-"""The ASGI interface in types: what the server below calls and what it hands over."""
+"""The ASGI interface in types: what uvicorn calls and what it passes."""
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
@@ -10,6 +10,6 @@ Send = Callable[[Message], Awaitable[None]]
 ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TRANSPORT = "happy.transport"
-"""Where the server below puts the connection that a request came on, to see it closed and to break it off."""
+"""Key of the scope: the transport of the request's connection, to see whether it is closed, and reset it."""
 
 Headers = Iterable[tuple[bytes, bytes]]

@@ -1,4 +1,4 @@
-"""Who is calling: the bearer token of a request (protocol: http#authentication)."""
+"""Authenticate the bearer token of a request (protocol: http#authentication)."""
 
 import logging
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 async def caller(identity: IdentityService, headers: Mapping[bytes, bytes]) -> AccountId:
-    """The account a request speaks for. Raises Unauthenticated; Unavailable when that cannot be told."""
+    """The account of the token. Raises Unauthenticated, or Unavailable if it cannot be checked now."""
     value = headers.get(b"authorization", b"")
     token = value[len(SCHEME) :]
     if not value.startswith(SCHEME) or not token:

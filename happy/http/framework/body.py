@@ -1,4 +1,4 @@
-"""Request bodies: read within the limit, judged by their type, decoded once (protocol: http#body-parsing)."""
+"""Request bodies: size limit, media type, decoding in one pass (protocol: http#body-parsing)."""
 
 import re
 from collections.abc import AsyncIterator, Mapping
@@ -13,8 +13,8 @@ from happy.http.framework.errors import body_too_large, malformed, unacceptable,
 from happy.http.framework.validation import NUL, body_problem
 
 LIMIT = 100 * 1024 * 1024
-STRANGERS_LIMIT = 1024 * 1024
-"""Nobody without a token has that much to say; a few who did would fill the memory of a small box."""
+PUBLIC_LIMIT = 1024 * 1024
+"""Requests without a token need no more; a few large ones would fill the memory of a small machine."""
 
 METHODS = frozenset({"POST", "PUT", "DELETE"})
 
@@ -101,7 +101,7 @@ async def _content(headers: Mapping[bytes, bytes], receive: Receive, limit: int)
 
 
 def check(payload: Payload) -> None:
-    """What an endpoint ignores, and what no endpoint asked for, must still be well-formed. Raises Refusal."""
+    """Check that a body which is ignored is well-formed all the same. Raises Refusal."""
     if payload.kind == "json":
         _decode(_any, payload.content)
 
@@ -122,16 +122,16 @@ def _decode(decoder: Decoder[Any], content: bytes) -> Any:
         return decoder.decode(content)
     except ValidationError as error:
         if decoder is not _any:
-            _decode(_any, content)  # a text that is no JSON at all is called that
+            _decode(_any, content)  # what is not JSON at all is reported as malformed
         raise unacceptable(body_problem(str(error))) from None
     except (ValueError, RecursionError) as error:
-        mended = _mend(content)
+        mended = _replace_invalid_unicode(content)
         if mended == content:
             raise malformed(str(error)) from None
     return _decode(decoder, mended)
 
 
-def _mend(content: bytes) -> bytes:
+def _replace_invalid_unicode(content: bytes) -> bytes:
     """Half surrogate pairs and foreign bytes become U+FFFD: JavaScript clients may cut an emoji in two."""
     text = content.decode(errors="replace").encode()
     return ESCAPE.sub(lambda match: REPLACEMENT if match["half"] else match[0], text)

@@ -39,7 +39,7 @@ class CompressedFiles:
         return copy.result()
 
     async def _compress(self, file: Path) -> bytes | None:
-        """None also for a file that has just gone: whoever reads it next will say so."""
+        """None also for a file that has just gone: the next read of it fails with its own error."""
         try:
             copy = await asyncio.to_thread(_compress, file)
         except OSError:

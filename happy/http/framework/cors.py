@@ -2,26 +2,26 @@
 
 from collections.abc import Mapping
 
-from happy.http.framework.responses import TEXT, Answer
+from happy.http.framework.responses import TEXT, Response
 
 ALLOW_ORIGIN = (b"access-control-allow-origin", b"*")
 METHODS = b"GET, POST, PUT, DELETE"
 
 
-def answer_options(headers: Mapping[bytes, bytes]) -> Answer:
+def preflight_response(headers: Mapping[bytes, bytes]) -> Response:
     """A preflight is granted. The header names asked for are echoed: `*` does not cover `Authorization`.
 
-    Without an `Origin` it is not a browser that asks, but a proxy whether the server is there.
+    Without an `Origin` the request comes from no browser; proxies check this way whether the server is up.
     """
-    answer = Answer(204, b"")
+    response = Response(204, b"")
     if b"origin" not in headers:
-        answer.headers = [(b"allow", METHODS)]
-        return answer
+        response.headers = [(b"allow", METHODS)]
+        return response
     if b"access-control-request-method" not in headers:
-        return Answer(400, b"Invalid Preflight Request", TEXT)
-    answer.headers = [
+        return Response(400, b"Invalid Preflight Request", TEXT)
+    response.headers = [
         (b"access-control-allow-methods", METHODS),
         (b"access-control-allow-headers", headers.get(b"access-control-request-headers") or b"*"),
         (b"vary", b"Access-Control-Request-Headers"),
     ]
-    return answer
+    return response

@@ -1,4 +1,4 @@
-"""How an answer leaves: in what time at the latest, and in what form to clients of HTTP/1.0."""
+"""Write timeout of responses (slow readers are disconnected), and their framing for HTTP/1.0 clients."""
 
 import asyncio
 import fcntl
@@ -13,7 +13,8 @@ from happy.http.framework.asgi import TRANSPORT, Message
 from happy.http.framework.uvicorn_protocol import UvicornProtocol
 
 STALLED_SECONDS = 60.0
-"""In which a client has to take some of what waits for it. A phone may lose its network that long."""
+"""Write timeout: a client that has read none of its response for this long is disconnected. A phone may lose
+its network that long."""
 
 SOME_BYTES = 4096
 AT_ONCE = struct.pack("ii", 1, 0)
@@ -21,10 +22,10 @@ AT_ONCE = struct.pack("ii", 1, 0)
 
 
 class DeliveringHttp(UvicornProtocol):
-    """Breaks off connections whose clients do not read, so that nobody keeps answers here by the thousand."""
+    """Resets connections whose clients stop reading: unread responses are memory of this process."""
 
     _stalled: asyncio.TimerHandle | None = None
-    _waiting = 0  # bytes, when the client was looked at last
+    _waiting = 0  # unread bytes at the last check
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -40,34 +41,34 @@ class DeliveringHttp(UvicornProtocol):
     def pause_writing(self) -> None:
         super().pause_writing()
         self._waiting = sys.maxsize
-        self._look()
+        self._check_progress()
 
     def resume_writing(self) -> None:
         super().resume_writing()
-        self._forget()
+        self._cancel_timeout()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._forget()
+        self._cancel_timeout()
         super().connection_lost(exc)
 
-    def _look(self) -> None:
-        """How much waits for the client: less than before, or it has had its time."""
-        waiting = self.transport.get_write_buffer_size() + _in_the_system(self.transport)
+    def _check_progress(self) -> None:
+        """Reset the connection if the client has read fewer than SOME_BYTES since the last check."""
+        waiting = self.transport.get_write_buffer_size() + _kernel_buffer_size(self.transport)
         if waiting > self._waiting - SOME_BYTES:
             self._stalled = None
             reset(self.transport)
             return
         self._waiting = waiting
-        self._stalled = self.loop.call_later(STALLED_SECONDS, self._look)
+        self._stalled = self.loop.call_later(STALLED_SECONDS, self._check_progress)
 
-    def _forget(self) -> None:
+    def _cancel_timeout(self) -> None:
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
 
 
-def _in_the_system(transport: Any) -> int:
-    """Bytes that the system has taken and the client has not: seconds go by until it asks for more."""
+def _kernel_buffer_size(transport: Any) -> int:
+    """Bytes in the kernel's send buffer; it may not take more for seconds although the client reads."""
     with suppress(OSError, ValueError):
         queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
         return int.from_bytes(queued, sys.byteorder)
@@ -75,9 +76,9 @@ def _in_the_system(transport: Any) -> int:
 
 
 def reset(transport: Any) -> None:
-    """Break off a connection: its client is told of an error, and the system lets go of what waits for it.
+    """Reset a connection (TCP RST): its client sees an error, and the kernel drops what is unsent.
 
-    Closed in any other way, it delivers the rest and then an end like any other.
+    A normal close would deliver the rest and then look like the end of a complete response.
     """
     with suppress(OSError, ValueError):  # it is closed already
         transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
@@ -85,9 +86,9 @@ def reset(transport: Any) -> None:
 
 
 def _send_until_closed(cycle: Any) -> None:
-    """An answer without a length ends with its connection: HTTP/1.0 knows no chunks.
+    """A response without a length ends with its connection: HTTP/1.0 has no chunked encoding.
 
-    `cycle` is uvicorn's of one request, which counts the bytes of an answer.
+    `cycle` is uvicorn's RequestResponseCycle, which counts the bytes of a response.
     """
     send = cycle.send
 

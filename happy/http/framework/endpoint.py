@@ -1,4 +1,4 @@
-"""An endpoint: a Litestar handler that also knows what the contract says about its errors."""
+"""An endpoint: a Litestar handler that also knows the errors that the protocol defines for it."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,9 +12,9 @@ from msgspec.json import Decoder
 
 from happy.http.framework import body
 from happy.http.framework.errors import Failure, internal_error
-from happy.http.framework.listing import ListAnswer
+from happy.http.framework.listing import ListResponse
 from happy.http.framework.query import QueryField
-from happy.http.framework.responses import JSON, Answer, FileAnswer, json_answer
+from happy.http.framework.responses import JSON, FileResponse, Response, json_response
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 BEARER = "bearer"
@@ -22,25 +22,25 @@ PARAMETER = re.compile(r"\{(\w+):\w+\}")
 
 
 class Endpoint(HTTPRouteHandler):
-    """A handler with its method and path. The handler returns the content of a 200, or an answer of its own.
+    """A handler with its method and path. The handler returns the content of a 200, or a response of its own.
 
-    `public` endpoints ask for no token. `missing` is the text of a 404 for what the caller does not have,
+    `public` endpoints need no token. `missing` is the text of a 404 for what the caller does not have,
     `failure` the body of a 500. `any_text` lets the path parameters be empty, or longer than others may be.
-    `limit` is the largest body in bytes; what strangers may send is little unless it is given.
-    `streams` hands the body over as it arrives, in bytes of no particular meaning.
-    `answers` and `needs_headers` are for the documentation: what else comes back, by status (a struct or its
-    type, a media type for what is no JSON, None for no content), and the headers that the handler insists on.
+    `limit` is the largest body in bytes; without it, public endpoints take 1 MiB, others 100 MiB.
+    `streams` passes the body in chunks as it arrives.
+    `other_responses` and `needs_headers` are for the documentation: further responses by status (a struct or
+    its type, a media type for what is no JSON, None for no content), and the headers the handler requires.
     """
 
     __slots__ = (
         "_decoder",
         "_queries",
-        "answers",
         "any_text",
         "failure",
         "limit",
         "missing",
         "needs_headers",
+        "other_responses",
         "public",
         "streams",
         "template",
@@ -58,7 +58,7 @@ class Endpoint(HTTPRouteHandler):
         any_text: bool = False,
         streams: bool = False,
         limit: int | None = None,
-        answers: Mapping[int, Any] | None = None,
+        other_responses: Mapping[int, Any] | None = None,
         needs_headers: tuple[str, ...] = (),
     ) -> None:
         security: list[dict[str, list[str]]] = [] if public else [{BEARER: []}]
@@ -67,10 +67,10 @@ class Endpoint(HTTPRouteHandler):
         self.public = public
         self.any_text = any_text
         self.streams = streams
-        self.limit = limit or (body.STRANGERS_LIMIT if public else body.LIMIT)
+        self.limit = limit or (body.PUBLIC_LIMIT if public else body.LIMIT)
         self.template = PARAMETER.sub(r":\1", path)
         self.missing = missing
-        self.answers = answers or {}
+        self.other_responses = other_responses or {}
         self.needs_headers = needs_headers
         self.failure: Struct = failure or internal_error()
         self._decoder: Decoder[Any] | None = None
@@ -93,7 +93,7 @@ class Endpoint(HTTPRouteHandler):
         return self._queries
 
     async def to_response(self, app: Any, data: Any, request: Any) -> Any:  # noqa: ARG002 - an override
-        return data if isinstance(data, (Answer, FileAnswer, ListAnswer)) else json_answer(200, data)
+        return data if isinstance(data, (Response, FileResponse, ListResponse)) else json_response(200, data)
 
 
 def _query(field: FieldDefinition) -> QueryField:

@@ -1,4 +1,4 @@
-"""From what went wrong to a status and a body (protocol: http#common-answers), in one place."""
+"""Map errors to a status and a body (protocol: http#common-answers), in one place."""
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -12,7 +12,7 @@ from happy.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
-from happy.http.framework.responses import Answer, json_answer
+from happy.http.framework.responses import Response, json_response
 
 STATUS: dict[type[HappyError], int] = {
     Invalid: 400,
@@ -27,14 +27,14 @@ RETRY_LATER = ((b"retry-after", b"1"),)
 
 
 class Failure(Struct, frozen=True):
-    """What clients are told about an error. `success` is there only where an endpoint promises it."""
+    """The body of an error. `success` is present only where the protocol defines it."""
 
     error: str
     success: bool | UnsetType = UNSET
 
 
 class RefusalBody(Struct, frozen=True, rename="camel"):
-    """What clients are told about a request that no endpoint has seen."""
+    """The body of an error that occurred before an endpoint was called."""
 
     error: str
     message: str
@@ -49,7 +49,7 @@ class UnknownRoute(Struct, frozen=True):
 
 
 class Refusal(Exception):
-    """The request cannot reach an endpoint; the answer is ready."""
+    """The request is refused before its endpoint is called, with this status and body."""
 
     def __init__(self, status: int, body: Struct) -> None:
         super().__init__()
@@ -93,8 +93,8 @@ def internal_error() -> RefusalBody:
     return RefusalBody("Internal Server Error", "An unexpected error occurred", 500)
 
 
-def answer_to(error: HappyError, missing: str | None = None) -> Answer:
-    """The answer to an expected error. `missing` is what this endpoint says when there is no such thing."""
+def error_response(error: HappyError, missing: str | None = None) -> Response:
+    """The response to an expected error. `missing` is the endpoint's own text for a 404."""
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     text = missing if missing and isinstance(error, NotFound) else str(error)
-    return json_answer(status, Failure(text), RETRY_LATER if isinstance(error, Unavailable) else ())
+    return json_response(status, Failure(text), RETRY_LATER if isinstance(error, Unavailable) else ())

@@ -9,7 +9,7 @@ from happy.domain.listing import Large
 from happy.http.framework.asgi import TRANSPORT, Receive, Scope, Send
 from happy.http.framework.body import ClientGone
 from happy.http.framework.delivery import reset
-from happy.http.framework.responses import JSON, Reply, encode
+from happy.http.framework.responses import JSON, ResponseSender, encode
 
 T = TypeVar("T")
 Load = Callable[[Any], Awaitable[T | None]]
@@ -20,12 +20,12 @@ PIECE = 65_536
 log = logging.getLogger(__name__)
 
 
-class ListAnswer(Generic[T]):
+class ListResponse(Generic[T]):
     """A document around a list, whose large rows are read one at a time, and only when the client takes them.
 
     `around` is the whole content with an empty list in it, its first. `load` finds a row by its key; one that
     is gone meanwhile is left out. The length is not known before: it is sent in chunks, or to a client of
-    HTTP/1.0 until the connection is closed. When something fails on the way, the connection is broken off.
+    HTTP/1.0 until the connection is closed. When something fails midway, the connection is reset.
     """
 
     __slots__ = ("_around", "_item", "_load", "_rows")
@@ -38,12 +38,12 @@ class ListAnswer(Generic[T]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", JSON.encode())]}
-        if isinstance(send, Reply) and send.bodiless:
+        if isinstance(send, ResponseSender) and send.bodiless:
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
         pieces = self._pieces()
-        first = await anext(pieces)  # what fails before a byte is sent has an answer
+        first = await anext(pieces)  # a failure before the first byte still gets an error response
         await send(start)
         try:
             await _send_in_parts(scope, send, first)
@@ -51,7 +51,7 @@ class ListAnswer(Generic[T]):
             async for piece in pieces:
                 await _send_in_parts(scope, send, piece)
         except Exception as error:
-            await _break_off(scope, receive, error)
+            await _abort(scope, receive, error)
             raise ClientGone from error
         await send({"type": "http.response.body", "body": b""})
 
@@ -60,7 +60,7 @@ class ListAnswer(Generic[T]):
         collected, separator = bytearray(head + b"["), b""
         rows = self._rows[::-1]
         self._rows.clear()
-        while rows:  # each is let go of when it has been encoded
+        while rows:  # each is freed once encoded
             encoded = await self._encoded(rows.pop())
             if encoded is None:
                 continue
@@ -82,7 +82,7 @@ class ListAnswer(Generic[T]):
 
 
 async def _send_in_parts(scope: Scope, send: Send, piece: bytes) -> None:
-    """So little at a time that what waits for a slow client is here once."""
+    """Send in small parts, so that what is unsent to a slow client is in memory only once."""
     transport = scope.get(TRANSPORT)
     for begin in range(0, len(piece), PIECE):
         part = piece if len(piece) <= PIECE else piece[begin : begin + PIECE]
@@ -91,12 +91,12 @@ async def _send_in_parts(scope: Scope, send: Send, piece: bytes) -> None:
             raise ClientGone
 
 
-async def _break_off(scope: Scope, receive: Receive, error: Exception) -> None:
-    """An end like any other would make what was sent look whole to a client of HTTP/1.0."""
+async def _abort(scope: Scope, receive: Receive, error: Exception) -> None:
+    """Reset the connection: a normal close would make a partial list look complete to an HTTP/1.0 client."""
     if isinstance(error, HappyError):
-        log.warning("a list was broken off: %s", error)
+        log.warning("a list response was aborted: %s", error)
     elif not isinstance(error, ClientGone):
-        log.error("a list was broken off", exc_info=error)
+        log.error("a list response was aborted", exc_info=error)
     transport = scope.get(TRANSPORT)
     if transport is not None:
         reset(transport)

@@ -7,18 +7,18 @@ from typing import Final
 
 from happy.telemetry import LimitedLog
 
-ENOUGH: Final = 1 << 20
+MAX_OPEN_FILES: Final = 1 << 20
 RESERVE: Final = 64
-"""How many are left to the database, to uploads and to outgoing connections."""
+"""File descriptors kept free for the database, uploads and outgoing connections."""
 
 log = logging.getLogger(__name__)
 out_of_files = LimitedLog(log, "refused a connection, too many files are open: raise the limit (LimitNOFILE)")
 
 
 def raise_limit() -> None:
-    """Use what the system grants: it starts most processes with 1024, and leaves the rest to them."""
+    """Raise the soft limit of open files, 1024 by default, to the hard limit, at most MAX_OPEN_FILES."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = ENOUGH if hard == resource.RLIM_INFINITY else min(hard, ENOUGH)
+    most = MAX_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MAX_OPEN_FILES)
     if soft == resource.RLIM_INFINITY or soft >= most:
         return
     try:
@@ -28,7 +28,7 @@ def raise_limit() -> None:
 
 
 def are_scarce(transport: asyncio.BaseTransport) -> bool:
-    """Whether this connection took one of the last descriptors; the system gives away the lowest first."""
+    """Whether this connection took one of the last descriptors; the kernel assigns the lowest free number."""
     connection = transport.get_extra_info("socket")
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if connection is None or limit == resource.RLIM_INFINITY:

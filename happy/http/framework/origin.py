@@ -1,4 +1,4 @@
-"""Under which address a client reaches this server."""
+"""The URL under which a client reaches this server."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ from happy.http.framework.asgi import Scope
 
 
 def origin(scope: Scope, headers: Mapping[bytes, bytes], public_url: str | None) -> str:
-    """The configured address, or the one the request came to (protocol: http#post-attachmentsrequest-upload).
+    """The configured URL, or the one the request was sent to (protocol: http#post-attachmentsrequest-upload).
 
-    Of chained proxies, the first is the one the client spoke to.
+    In headers of chained proxies, the first value is that of the proxy the client connected to.
     """
     if public_url is not None:
         return public_url

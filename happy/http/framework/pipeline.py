@@ -17,14 +17,14 @@ from happy.http.framework.asgi import Headers, Receive, Scope, Send
 from happy.http.framework.auth import caller
 from happy.http.framework.errors import (
     Refusal,
-    answer_to,
     bad_url,
+    error_response,
     internal_error,
     unacceptable,
     unknown_route,
 )
 from happy.http.framework.requests import BODY, CHUNKS, DATA
-from happy.http.framework.responses import Answer, FileAnswer, Reply, json_answer
+from happy.http.framework.responses import FileResponse, Response, ResponseSender, json_response
 from happy.http.framework.routing import MalformedPath, Match, Router
 from happy.http.framework.validation import NUL, problem
 from happy.http.web_app import WebApp
@@ -32,20 +32,20 @@ from happy.metrics import OTHER, Metrics
 from happy.services.identity import IdentityService
 
 KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
-"""How long an idle connection stays open, in s. The server below must wait at least as long."""
+"""Announced keep-alive timeout in s. uvicorn's `timeout_keep_alive` must be at least as long."""
 
 CLOSE = ((b"connection", b"close"),)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
-"""The methods that metrics tell apart."""
+"""Methods with a metric label of their own."""
 
 log = logging.getLogger(__name__)
 
 
 class Pipeline:
-    """Litestar declares the endpoints and calls the handlers; what the contract words exactly is done here.
+    """Litestar declares endpoints and calls handlers; what the protocol specifies exactly is done here.
 
-    Authentication comes before the body is read, so that refusing a stranger costs nothing.
+    Authentication comes before the body is read, so that refusing an unauthenticated request is cheap.
     """
 
     def __init__(
@@ -66,75 +66,87 @@ class Pipeline:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         common = _common_headers(scope, headers, leaving=self._leaving())
-        reply = Reply(send, common, bodiless=scope["method"] == "HEAD")
+        sender = ResponseSender(send, common, bodiless=scope["method"] == "HEAD")
         started = time.perf_counter()
         try:
-            await self._respond(scope, headers, receive, reply)
+            await self._respond(scope, headers, receive, sender)
         except body.ClientGone:
-            log.debug("a client left before its request was complete")
+            log.debug("a client disconnected before its request was complete")
         finally:
-            self._count(scope["method"], headers, reply, time.perf_counter() - started)
+            self._count(scope["method"], headers, sender, time.perf_counter() - started)
 
-    def _count(self, method: str, headers: dict[bytes, bytes], reply: Reply, seconds: float) -> None:
+    def _count(
+        self, method: str, headers: dict[bytes, bytes], sender: ResponseSender, seconds: float
+    ) -> None:
         declared = headers.get(b"x-happy-client")
         client = None if declared is None else declared.decode("latin-1")
         known = method if method in METHODS else OTHER
-        self._metrics.http(known, reply.route, reply.status, client, seconds)
+        self._metrics.http(known, sender.route, sender.status, client, seconds)
 
     async def _respond(
-        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
+        self, scope: Scope, headers: dict[bytes, bytes], receive: Receive, sender: ResponseSender
     ) -> None:
         method: str = scope["method"]
         if method == "OPTIONS":
-            await cors.answer_options(headers)(scope, receive, reply)
+            await cors.preflight_response(headers)(scope, receive, sender)
             return
         match: Match | None = None
         try:
             match = self._router.find("GET" if method == "HEAD" else method, scope["raw_path"])
-            await self._handle(match, scope, headers, receive, reply)
+            await self._handle(match, scope, headers, receive, sender)
         except MalformedPath:
             refusal = bad_url(_url(scope))
-            reply.headers = reply.headers[1:]  # the one answer without a CORS header
-            await json_answer(refusal.status, refusal.body)(scope, receive, reply)
+            sender.headers = sender.headers[1:]  # the only response without a CORS header
+            await json_response(refusal.status, refusal.body)(scope, receive, sender)
         except Refusal as refusal:
-            await json_answer(refusal.status, refusal.body)(scope, receive, reply)
+            await json_response(refusal.status, refusal.body)(scope, receive, sender)
         except body.ClientGone:
             raise
         except Exception as error:
-            if reply.started:
+            if sender.started:
                 raise
-            await _explain(error, match, method)(scope, receive, reply)
+            await _explain(error, match, method)(scope, receive, sender)
 
     async def _handle(
-        self, match: Match | None, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
+        self,
+        match: Match | None,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        sender: ResponseSender,
     ) -> None:
         if match is not None:
-            reply.route = match.endpoint.template
+            sender.route = match.endpoint.template
         page = await self._page(match, scope, headers)
         if page is not None:
-            await page(scope, receive, reply)
+            await page(scope, receive, sender)
         elif match is not None:
-            await self._call(match, scope, headers, receive, reply)
+            await self._call(match, scope, headers, receive, sender)
         else:
             await self._refuse_unknown(scope, headers, receive)
 
     async def _page(
         self, match: Match | None, scope: Scope, headers: dict[bytes, bytes]
-    ) -> Answer | FileAnswer | None:
-        """What the web app has to show for a path that no endpoint needs."""
+    ) -> Response | FileResponse | None:
+        """The web app's response, for paths without an endpoint."""
         if self._ui is None or scope["method"] not in {"GET", "HEAD"}:
             return None
         if scope["raw_path"] == b"/":
             return await self._ui.home(scope, headers)
-        return await self._ui.answer(scope, headers) if match is None else None
+        return await self._ui.response(scope, headers) if match is None else None
 
     async def _refuse_unknown(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
         if scope["method"] in body.METHODS:
-            body.check(await body.read(scope["method"], headers, receive, body.STRANGERS_LIMIT))
+            body.check(await body.read(scope["method"], headers, receive, body.PUBLIC_LIMIT))
         raise unknown_route(scope["method"], _url(scope))
 
     async def _call(
-        self, match: Match, scope: Scope, headers: dict[bytes, bytes], receive: Receive, reply: Reply
+        self,
+        match: Match,
+        scope: Scope,
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        sender: ResponseSender,
     ) -> None:
         route, endpoint, parameters = match
         inner: dict[str, Any] = {**scope, "app": self._litestar, "litestar_app": self._litestar}
@@ -156,15 +168,15 @@ class Pipeline:
         if endpoint.queries:
             inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
         try:
-            await route.handle(inner, receive, reply)  # type: ignore[arg-type]
+            await route.handle(inner, receive, sender)  # type: ignore[arg-type]
         except ValidationException as error:
             raise _query_refusal(endpoint.queries, error) from None
 
 
 def _common_headers(scope: Scope, headers: dict[bytes, bytes], *, leaving: bool) -> Headers:
-    """CORS first; a connection that the client wants closed is not announced as one that stays.
+    """CORS first; keep-alive is not announced on a connection that the client wants closed.
 
-    A server that is about to end says so, or its clients would send into connections that it is closing.
+    During shutdown, `Connection: close` keeps clients from sending into connections about to close.
     """
     if leaving:
         return (cors.ALLOW_ORIGIN, *CLOSE)
@@ -184,18 +196,18 @@ def _check_parameters(parameters: dict[str, str]) -> None:
 
 
 def _query_refusal(fields: tuple[query.QueryField, ...], error: ValidationException) -> Refusal:
-    """Types and presence have been checked before; what is left are bounds."""
+    """Types and presence were validated before; what remains are bounds."""
     problems: Any = error.extra
     return query.out_of_range(fields, problems[0]["key"], problem(problems[0]["message"]))
 
 
-def _explain(error: Exception, match: Match | None, method: str) -> Answer:
-    """Expected errors have an answer of their own; everything else is a bug, logged without what was sent."""
+def _explain(error: Exception, match: Match | None, method: str) -> Response:
+    """Map expected errors to responses. Others are bugs: a 500, logged without the request's content."""
     endpoint = match.endpoint if match else None
     if isinstance(error, HappyError):
         if isinstance(error, Unavailable):
             log.warning("unavailable: %s", error)
-        return answer_to(error, endpoint.missing if endpoint else None)
+        return error_response(error, endpoint.missing if endpoint else None)
     path = match.route.path if match else "an unknown path"
     log.error("%s %s failed", method, path, exc_info=error)
-    return json_answer(500, endpoint.failure if endpoint else internal_error())
+    return json_response(500, endpoint.failure if endpoint else internal_error())

@@ -1,4 +1,4 @@
-"""Query strings: which parameters count, and the integers in them (protocol: http#scalars)."""
+"""Query strings: declared parameters and coercion of integers (protocol: http#scalars)."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from happy.http.framework.validation import NUL
 DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
 LARGEST = 2**53 - 1
-"""Beyond this, a number in a query no longer means one integer to the clients that send it."""
+"""JavaScript's MAX_SAFE_INTEGER: beyond it, numbers of clients are not exact."""
 FEW_DIGITS = 15
 
 

@@ -14,13 +14,13 @@ CHUNKS = "happy.chunks"
 
 
 class ApiRequest(Request[AccountId, None, State]):
-    """Litestar's request over what the pipeline has put into the scope already."""
+    """Litestar's request, reading what the pipeline has put into the scope."""
 
     __slots__ = ()
 
     @property
     def account_id(self) -> AccountId:
-        """Whom the bearer token speaks for."""
+        """The account of the bearer token."""
         account_id: AccountId = self.scope["user"]
         return account_id
 

@@ -1,4 +1,4 @@
-"""Answers that are complete before the first byte is sent, and those that stream a stored file."""
+"""Responses that are complete before the first byte is sent, and those that stream a stored file."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ TEXT = "text/plain; charset=utf-8"
 encode = Encoder().encode
 
 
-class Reply:
-    """Sends what belongs to every answer, and no body to a HEAD request."""
+class ResponseSender:
+    """Adds the common headers to a response and drops the body for HEAD; records the status for metrics."""
 
     __slots__ = ("_send", "bodiless", "headers", "route", "started", "status")
 
@@ -23,7 +23,7 @@ class Reply:
         self.bodiless = bodiless
         self.headers = list(headers)
         self.started = False
-        self.status = 0  # nothing was answered
+        self.status = 0  # no response yet
         self.route = "unknown"
 
     async def __call__(self, message: Message) -> None:
@@ -36,7 +36,7 @@ class Reply:
         await self._send(message)
 
 
-class Answer:
+class Response:
     """A status, headers and a whole body."""
 
     __slots__ = ("body", "headers", "status")
@@ -55,7 +55,7 @@ class Answer:
         await send({"type": "http.response.body", "body": self.body})
 
 
-class FileAnswer:
+class FileResponse:
     """A stored file in pieces, or `length` bytes of it. The first is read before anything is sent."""
 
     __slots__ = ("file", "headers", "status")
@@ -73,7 +73,9 @@ class FileAnswer:
 
     async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
         start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
-        first = b"" if isinstance(send, Reply) and send.bodiless else await anext(self.file.chunks, b"")
+        first = (
+            b"" if isinstance(send, ResponseSender) and send.bodiless else await anext(self.file.chunks, b"")
+        )
         await send(start)
         if first:
             await send({"type": "http.response.body", "body": first, "more_body": True})
@@ -82,5 +84,5 @@ class FileAnswer:
         await send({"type": "http.response.body", "body": b""})
 
 
-def json_answer(status: int, content: Any, headers: Headers = ()) -> Answer:
-    return Answer(status, encode(content), JSON, headers)
+def json_response(status: int, content: Any, headers: Headers = ()) -> Response:
+    return Response(status, encode(content), JSON, headers)

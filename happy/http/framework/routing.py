@@ -1,4 +1,4 @@
-"""From a raw path to an endpoint, which Litestar's own router would find differently.
+"""Match a raw path to an endpoint, with rules that differ from those of Litestar's router.
 
 protocol: http#routing-details
 """
@@ -28,7 +28,7 @@ class Target(NamedTuple):
 
 
 class Node:
-    """What may follow a path so far. Fixed parts win over a parameter, a parameter over all the rest."""
+    """A node of the route tree. Fixed segments take precedence over a parameter, a parameter over `:path`."""
 
     __slots__ = ("any_text", "fixed", "parameter", "rest", "target")
 
@@ -49,7 +49,7 @@ class Segment(NamedTuple):
 
 
 class MalformedPath(Exception):
-    """A percent escape outside a parameter makes no sense."""
+    """A percent escape outside a parameter is malformed."""
 
 
 class Router:

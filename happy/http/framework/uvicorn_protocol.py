@@ -1,4 +1,4 @@
-"""What uvicorn does not ask of a request: how long it takes to arrive, how large its head is, its host."""
+"""Limits that uvicorn lacks: read timeouts of head and body, the size of the head, one Host header."""
 
 import asyncio
 import logging
@@ -11,23 +11,23 @@ from happy.http.framework.open_files import are_scarce, out_of_files
 from happy.telemetry import LimitedLog
 
 HEAD_SECONDS = 20.0
-"""From its first byte to its last."""
+"""Read timeout of a request head, from its first byte to its last."""
 
 HEAD_BYTES = 65_536
-"""Together with what of a body came along."""
+"""Maximum size of a request head, with what of the body arrived in the same packets."""
 
 BODY_SECONDS = 60.0
-"""Without another byte of it. A phone may lose its network that long."""
+"""Read timeout of a body, since its last byte. A phone may lose its network that long."""
 
 DISCARD_SECONDS = 2.0
-"""How long a peer may go on sending after it was refused, so that it reads why."""
+"""How long input is discarded after a refusal, so that the peer can read the response."""
 
 HANDSHAKE_HEADERS = frozenset(
     {b"host", b"upgrade", b"connection", b"origin", b"user-agent", b"x-happy-client"}
     | {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"sec-websocket-protocol"}
     | {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
 )
-"""What a websocket handshake is judged by, and what is kept of it: no cookies of other things on the host."""
+"""The headers of a websocket handshake that are used and kept; cookies, for example, are not."""
 
 HANDSHAKE_HEADER_BYTES = 4096
 
@@ -41,16 +41,16 @@ class Malformed(Exception):
 
 
 class HeadTooLarge(Malformed):
-    """More of a head than any client sends."""
+    """The request head is larger than HEAD_BYTES."""
 
 
 class UvicornProtocol(HttpToolsProtocol):
-    """Closes connections on which no request comes, or never a whole one. Unknown upgrades are ignored."""
+    """Closes connections on a read timeout (idle, head or body). Unknown upgrades are ignored."""
 
     _deadline: asyncio.TimerHandle | None = None
-    _unread = 0  # bytes of a head that is not complete
+    _unread = 0  # bytes received of an incomplete head
     _reading = 0  # bytes that are being parsed
-    _refused = False  # what still comes is not read
+    _refused = False  # further input is discarded
     _in_body = False  # the head was complete, the request is not
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,14 +147,16 @@ class UvicornProtocol(HttpToolsProtocol):
             self._deadline = None
 
     def _give_up(self) -> None:
-        if self._in_body and self.flow.read_paused:  # it is we who take our time
+        if (
+            self._in_body and self.flow.read_paused
+        ):  # the handler is not reading: backpressure, not a slow client
             self._expect(BODY_SECONDS)
             return
         self._stop()
         self.transport.abort()
 
     def _refuse(self, error: BaseException) -> None:
-        """Answer what is no request, and read no further. The log never quotes what was sent."""
+        """Respond with an error and discard further input. The log never quotes what was sent."""
         self._stop()
         if isinstance(error, HeadTooLarge):
             status = b"431 Request Header Fields Too Large"

@@ -1,4 +1,4 @@
-"""Why a request was refused, in the words of protocol: http#validation-messages."""
+"""Validation messages, in the format of protocol: http#validation-messages."""
 
 import re
 
@@ -16,7 +16,7 @@ UNITS = {"str": ("string", "characters"), "array": ("array", "items")}
 
 
 def body_problem(error: str) -> str:
-    """`error` is what msgspec says about a body it could read but not accept."""
+    """`error` is msgspec's message about a body that is JSON but does not match the type."""
     match = PROBLEM.fullmatch(error)
     assert match is not None, "the pattern accepts every text"
     path = "/".join(re.findall(r"[^.\[\]]+", match["path"] or ""))
@@ -28,7 +28,7 @@ def body_problem(error: str) -> str:
 
 
 def problem(text: str) -> str:
-    """What msgspec says about one value, without where it stands."""
+    """msgspec's message about one value, without its path."""
     if match := RECEIVED.fullmatch(text):
         expected = match["expected"].removesuffix(" | null")
         received = match["received"]
