@@ -69,7 +69,7 @@ def server_url(server: RunningServer) -> str:
     return server.url
 
 
-# -- a server with everything outside of it, too
+# -- a server whose outside services are simulated
 
 
 @pytest.fixture(scope="session")
@@ -80,7 +80,7 @@ def _running_upstream() -> Iterator[Upstream]:
 
 @pytest.fixture
 def upstream(_running_upstream: Upstream) -> Iterator[Upstream]:
-    """Other companies' services, without an answer for anybody."""
+    """The simulated outside services, with no response configured."""
     _running_upstream.reset()
     yield _running_upstream
     _running_upstream.reset()

@@ -1,4 +1,4 @@
-"""How request bodies are read and judged (protocol: http#body-parsing)."""
+"""Request bodies: limits, media types, decoding and validation (protocol: http#body-parsing)."""
 
 import asyncio
 import json
@@ -107,7 +107,7 @@ async def test_a_body_that_is_both_malformed_and_of_the_wrong_type_is_malformed(
     assert "SyntaxError" == (await raw("POST", "/v1/push-tokens", JSON, b"[1,")).json()["error"]
 
 
-async def test_nesting_without_end_is_refused_like_any_malformed_body(raw: Raw) -> None:
+async def test_too_deep_nesting_is_refused_like_any_malformed_body(raw: Raw) -> None:
     answer = await raw("POST", "/v1/push-tokens", JSON, b'{"x":' + b"[" * 200_000)
 
     assert (400, "SyntaxError") == (answer.status, answer.json()["error"])
@@ -151,7 +151,7 @@ async def test_a_content_encoding_is_ignored(raw: Raw) -> None:
     assert 200 == (await raw("POST", "/v1/push-tokens", {**JSON, "Content-Encoding": "gzip"}, TOKEN)).status
 
 
-async def test_answers_are_never_compressed(raw: Raw) -> None:
+async def test_responses_are_never_compressed(raw: Raw) -> None:
     answer = await raw("GET", "/v1/sessions", {"Accept-Encoding": "gzip, br"})
 
     assert "content-encoding" not in answer.headers
@@ -236,7 +236,9 @@ async def test_a_body_of_exactly_the_limit_is_read(raw: Raw) -> None:
     assert 200 == (await raw("POST", "/v1/push-tokens", JSON, body)).status
 
 
-async def test_the_connection_serves_on_after_a_refused_body(server: RunningServer, api: ApiClient) -> None:
+async def test_the_connection_stays_usable_after_a_refused_body(
+    server: RunningServer, api: ApiClient
+) -> None:
     headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "text/html"}
 
     async with await RawConnection.open(server.port) as connection:
@@ -246,7 +248,7 @@ async def test_the_connection_serves_on_after_a_refused_body(server: RunningServ
     assert [415, 200] == [first.status, second.status]
 
 
-async def test_a_client_that_leaves_in_the_middle_of_its_body_harms_nobody(
+async def test_a_disconnect_in_the_middle_of_a_body_does_no_harm(
     server: RunningServer, api: ApiClient
 ) -> None:
     headers = {**JSON, "Authorization": f"Bearer {api.token}", "Content-Length": "1000"}

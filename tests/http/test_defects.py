@@ -1,4 +1,4 @@
-"""What was wrong with the reference server, by the rows of docs/defects.md, where no other test says so."""
+"""Defects of the reference server, by the rows of docs/defects.md, that no other file tests."""
 
 import logging
 import time

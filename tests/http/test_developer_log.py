@@ -1,4 +1,4 @@
-"""The log of clients under development: there when asked for, and never more than a little."""
+"""The log of clients under development: off by default, and limited in message size, rate and total."""
 
 import logging
 from pathlib import Path
@@ -23,7 +23,7 @@ def entry(**more: Any) -> dict[str, Any]:
     return {"timestamp": "t", "level": "info", "message": "it broke", "source": "cli", **more}
 
 
-async def test_nobody_can_write_unless_it_was_asked_for(anonymous: ApiClient) -> None:
+async def test_the_developer_log_is_off_by_default(anonymous: ApiClient) -> None:
     answer = await anonymous.post(PATH, entry(), expect=404)
 
     assert {"error": "Not found", "path": PATH, "method": "POST"} == answer

@@ -1,4 +1,4 @@
-"""The documentation that the server serves of itself: true, complete, without anything from elsewhere."""
+"""The published OpenAPI document and its page: complete, valid, without external resources."""
 
 import re
 import subprocess
@@ -68,7 +68,7 @@ async def test_an_operation_names_its_parameters_with_their_limits(document: dic
     assert ["200", "400", "401", "404", "500", "503"] == list(page["responses"])
 
 
-async def test_an_operation_names_what_it_takes_and_every_answer(document: dict[str, Any]) -> None:
+async def test_an_operation_documents_its_body_and_every_response(document: dict[str, Any]) -> None:
     create = operation(document, "POST", "/v1/artifacts")
     body = create["requestBody"]["content"]["application/json"]["schema"]
     sent = document["components"]["schemas"][body["$ref"].rpartition("/")[2]]
@@ -107,7 +107,7 @@ async def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None
     assert references == document["components"]["schemas"].keys()
 
 
-async def test_the_page_needs_nothing_from_elsewhere(anonymous: ApiClient) -> None:
+async def test_the_page_loads_no_external_resources(anonymous: ApiClient) -> None:
     answer = await anonymous.request("GET", "/docs")
 
     assert (200, "text/html; charset=utf-8") == (answer.status_code, answer.headers["content-type"])
@@ -136,7 +136,7 @@ async def test_the_web_app_does_not_hide_the_documentation(place: Place, tmp_pat
     assert "openapi.json" in page.text
 
 
-def test_a_start_does_not_pay_for_it() -> None:
+def test_the_documentation_is_not_imported_at_start() -> None:
     program = "import sys, happy.bootstrap; print(*sys.modules)"
     found = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     modules = set(found.stdout.split())

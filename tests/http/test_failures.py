@@ -1,4 +1,4 @@
-"""What clients are told when something behind the endpoints fails.
+"""Error responses and logs when something behind the endpoints fails.
 
 protocol: http#authentication, http#common-answers
 """
@@ -121,7 +121,7 @@ async def test_a_refused_request_is_not_logged(
     assert [] == [record.getMessage() for record in caplog.records if record.name.startswith("happy")]
 
 
-async def test_a_backing_service_that_is_away_is_a_503_to_be_repeated_soon() -> None:
+async def test_an_unavailable_backing_service_is_a_503_with_retry_after() -> None:
     async with client(Unavailable("the database did not answer")) as broken:
         answers = [await broken.get(path) for path in ("/v1/sessions", "/v1/account/settings")]
 

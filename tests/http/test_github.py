@@ -274,7 +274,9 @@ async def test_linking_is_announced_to_the_account(api: ApiClient, github: Githu
     } == body
 
 
-async def test_linking_is_nobody_elses_event(api: ApiClient, stranger: ApiClient, github: GithubSide) -> None:
+async def test_linking_is_announced_to_no_other_account(
+    api: ApiClient, stranger: ApiClient, github: GithubSide
+) -> None:
     github.user()
     session = await api.create_session()
     async with api.session_socket(session["id"]) as own, stranger.user_socket() as other:

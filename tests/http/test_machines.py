@@ -141,7 +141,7 @@ async def test_machines_of_others_do_not_exist(api: ApiClient, stranger: ApiClie
     await stranger.get(path)
 
 
-async def test_a_machine_is_deleted_once_and_the_account_hears_of_it(api: ApiClient) -> None:
+async def test_a_machine_is_deleted_once_and_the_deletion_is_announced(api: ApiClient) -> None:
     machine_id = (await api.register_machine())["id"]
     session = await api.create_session()
     async with api.user_socket() as socket:

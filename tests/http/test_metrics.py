@@ -88,7 +88,7 @@ async def test_connections_events_and_calls_are_counted(api: ApiClient, scrape: 
     assert 1 <= sample(text, "rpc_calls_total", method="unknown", result="invalid_params")
 
 
-async def test_the_port_has_a_sign_of_life_and_nothing_else(scrape: httpx.AsyncClient) -> None:
+async def test_the_metrics_port_has_a_health_check_and_nothing_else(scrape: httpx.AsyncClient) -> None:
     assert {"status", "timestamp"} == set((await scrape.get("/health")).json())
     unknown = await scrape.get("/x")
     expected = {"message": "Route GET:/x not found", "error": "Not Found", "statusCode": 404}

@@ -266,7 +266,7 @@ async def test_an_unknown_request_cannot_be_approved(
 
 
 @each_kind
-async def test_the_first_answer_stays(
+async def test_the_first_approval_stays(
     api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     key = new_key()
@@ -279,7 +279,7 @@ async def test_the_first_answer_stays(
 
 
 @each_kind
-async def test_a_second_account_is_told_that_somebody_else_was_first(
+async def test_a_second_approving_account_gets_a_conflict(
     api: ApiClient, stranger: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     """06 B3: the person whose terminal was bound to another account was told success."""

@@ -92,7 +92,7 @@ async def test_a_stranger_cannot_probe_schemas_because_the_token_is_checked_firs
         assert 401 == answer.status_code
 
 
-async def test_an_answer_is_json_with_its_charset_and_length(raw: Raw) -> None:
+async def test_a_response_is_json_with_its_charset_and_length(raw: Raw) -> None:
     for path in ("/v1/sessions", "/nowhere", "/v1/machines/unknown", "/v2/sessions?limit=x"):
         answer = await raw("GET", path)
 
@@ -100,7 +100,7 @@ async def test_an_answer_is_json_with_its_charset_and_length(raw: Raw) -> None:
         assert len(answer.body) == int(answer.headers["content-length"])
 
 
-async def test_every_answer_may_be_read_by_any_page(raw: Raw) -> None:
+async def test_every_response_allows_any_origin(raw: Raw) -> None:
     answers = [
         await raw("GET", "/"),
         await raw("GET", "/health"),

@@ -99,7 +99,7 @@ async def test_data_of_the_client_goes_along_and_may_name_another_session_but_no
         ),
     ],
 )
-async def test_the_answer_says_what_became_of_it(
+async def test_the_response_reports_the_result_of_the_push(
     api: ApiClient, sid: str, upstream: Upstream, answer: Answer, outcome: dict[str, Any]
 ) -> None:
     upstream.on("POST", EXPO, answer)

@@ -260,7 +260,7 @@ async def test_changed_since_keeps_what_was_updated_later_and_changes_no_order(
 # -- archive -------------------------------------------------------------------------------------------
 
 
-async def test_archiving_stops_a_session_and_tells_the_account(api: ApiClient) -> None:
+async def test_archiving_stops_a_session_and_is_announced(api: ApiClient) -> None:
     session = await api.create_session()
     async with api.user_socket() as socket:
         before = now()

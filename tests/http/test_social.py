@@ -283,7 +283,7 @@ async def both_listening(api: ApiClient, stranger: ApiClient) -> AsyncIterator[t
         yield mine, yours
 
 
-async def test_both_hear_of_every_change_as_it_is_for_them(
+async def test_both_accounts_receive_every_change_from_their_own_view(
     api: ApiClient, stranger: ApiClient, me: str, you: str
 ) -> None:
     async with both_listening(api, stranger) as (mine, yours):
@@ -303,7 +303,7 @@ async def test_both_hear_of_every_change_as_it_is_for_them(
         assert (you, me) == (your_body["fromUserId"], your_body["toUserId"])
 
 
-async def test_a_change_is_told_in_the_shape_that_the_app_reads(
+async def test_relationship_updates_have_the_format_that_the_app_reads(
     api: ApiClient, stranger: ApiClient, me: str, you: str
 ) -> None:
     async with stranger.user_socket() as yours:
@@ -322,7 +322,7 @@ async def test_a_change_is_told_in_the_shape_that_the_app_reads(
     } == body
 
 
-async def test_a_notice_is_told_with_its_repeat_key(
+async def test_feed_post_events_carry_their_repeat_key(
     api: ApiClient, stranger: ApiClient, me: str, you: str
 ) -> None:
     async with both_listening(api, stranger) as (mine, yours):
@@ -344,7 +344,9 @@ async def test_a_notice_is_told_with_its_repeat_key(
     )
 
 
-async def test_only_user_scoped_sockets_hear_of_it(api: ApiClient, stranger: ApiClient, me: str) -> None:
+async def test_only_user_scoped_sockets_receive_relationship_updates(
+    api: ApiClient, stranger: ApiClient, me: str
+) -> None:
     session = await api.create_session()
     machine = await api.register_machine()
     agent, daemon = api.session_socket(session["id"]), api.machine_socket(machine["id"])
@@ -356,7 +358,7 @@ async def test_only_user_scoped_sockets_hear_of_it(api: ApiClient, stranger: Api
         assert [] == daemon.updates()
 
 
-async def test_moves_that_change_nothing_are_not_told(
+async def test_friendship_requests_without_effect_emit_no_event(
     api: ApiClient, stranger: ApiClient, me: str, you: str
 ) -> None:
     await add(api, you)

@@ -110,5 +110,5 @@ async def test_sums_are_of_one_session_and_of_the_asked_time(api: ApiClient, str
 @pytest.mark.parametrize(
     "query", [{"startTime": 0}, {"endTime": 1e30}, {"groupBy": "week"}, {"startTime": "now"}]
 )
-async def test_impossible_questions_are_refused(api: ApiClient, query: dict[str, Any]) -> None:
+async def test_invalid_queries_are_refused(api: ApiClient, query: dict[str, Any]) -> None:
     await api.post("/v1/usage/query", query, expect=400)

@@ -1,4 +1,4 @@
-"""Is the app up to date? (protocol: http#post-v1version)"""
+"""Whether the app is up to date (protocol: http#post-v1version)"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The web app's start as it is on the wire: every answer and event, to the field.
+"""The web app's start: every response and event, field by field.
 
 protocol: clients#who-sends-what
 """

@@ -1,4 +1,4 @@
-"""What a server answers whose operator has no account with any outside service."""
+"""Responses of a server without the settings of any outside service."""
 
 from urllib.parse import urlsplit
 
@@ -12,7 +12,7 @@ async def test_github_sign_in_is_not_configured(api: ApiClient) -> None:
     assert {"error": "GitHub OAuth not configured"} == await api.get("/v1/connect/github/params", expect=400)
 
 
-async def test_coming_back_from_github_says_that_the_state_is_not_ours(api: ApiClient) -> None:
+async def test_the_github_callback_reports_an_invalid_state(api: ApiClient) -> None:
     async with httpx.AsyncClient(base_url=api.url, trust_env=False, verify=False) as browser:
         response = await browser.get("/v1/connect/github/callback", params={"code": "c", "state": "s"})
 

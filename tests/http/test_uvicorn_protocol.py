@@ -1,4 +1,4 @@
-"""Requests that never end, or never begin."""
+"""Read timeouts and size limits of request heads and bodies."""
 
 import asyncio
 import gc
@@ -25,7 +25,7 @@ async def ended(connection: RawConnection) -> bool:
         return False
 
 
-async def test_a_head_that_does_not_end_in_time_ends_the_connection(
+async def test_a_head_that_exceeds_its_read_timeout_closes_the_connection(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrival, "HEAD_SECONDS", 0.3)
@@ -35,7 +35,7 @@ async def test_a_head_that_does_not_end_in_time_ends_the_connection(
         assert await ended(slow)
 
 
-async def test_a_head_without_end_is_refused(server: RunningServer) -> None:
+async def test_a_head_larger_than_the_limit_is_refused(server: RunningServer) -> None:
     async with await RawConnection.open(server.port) as endless:
         endless.writer.write(b"GET /health HTTP/1.1\r\n")
         for number in range(700):
@@ -54,7 +54,9 @@ async def test_requests_with_large_heads_and_bodies_are_answered(server: Running
             assert answer.status in {400, 413}
 
 
-async def test_a_slow_body_is_not_a_slow_head(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_read_timeout_of_the_head_does_not_apply_to_the_body(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(arrival, "HEAD_SECONDS", 0.2)
     async with await RawConnection.open(server.port) as connection:
         connection.send("POST", "/v1/auth/request", {**JSON, "Content-Length": "2"}, b"")
@@ -65,7 +67,7 @@ async def test_a_slow_body_is_not_a_slow_head(server: RunningServer, monkeypatch
 
 
 @pytest.mark.parametrize("length", ["Content-Length: 20", "Transfer-Encoding: chunked"])
-async def test_a_body_of_which_nothing_more_comes_ends_the_connection(
+async def test_a_body_that_stops_arriving_closes_the_connection(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch, length: str
 ) -> None:
     monkeypatch.setattr(arrival, "BODY_SECONDS", 0.3)
@@ -77,7 +79,7 @@ async def test_a_body_of_which_nothing_more_comes_ends_the_connection(
         assert await ended(stalled)
 
 
-async def test_a_body_that_comes_in_small_pieces_has_its_time(
+async def test_each_piece_of_a_body_restarts_its_read_timeout(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrival, "BODY_SECONDS", 0.7)
@@ -93,7 +95,7 @@ async def test_a_body_that_comes_in_small_pieces_has_its_time(
         assert (await connection.request("GET", "/health", {})).status == 200
 
 
-async def test_a_body_has_its_time_while_nobody_reads_it(
+async def test_backpressure_suspends_the_read_timeout_of_a_body(
     api: ApiClient, server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server stops reading while it is busy with what came before."""
@@ -113,7 +115,7 @@ async def test_a_body_has_its_time_while_nobody_reads_it(
         assert answer.status == 400
 
 
-async def test_a_websocket_is_not_a_body_that_does_not_come(
+async def test_the_read_timeout_of_a_body_does_not_apply_to_websockets(
     api: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(arrival, "BODY_SECONDS", 0.2)

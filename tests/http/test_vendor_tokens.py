@@ -135,7 +135,7 @@ async def test_a_token_sealed_with_another_secret_is_none_and_hides_no_other(
     assert {"token": "anew"} == await token_of(api, "openai")
 
 
-async def test_vendor_tokens_are_nobodys_event(api: ApiClient) -> None:
+async def test_vendor_tokens_emit_no_event(api: ApiClient) -> None:
     async with api.user_socket() as socket:
         await register(api, "openai", "token")
         await api.delete("/v1/connect/openai")
