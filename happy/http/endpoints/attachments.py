@@ -24,7 +24,7 @@ RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 
 
 class RequestUpload(Struct):
-    """Clients name the file, but nothing reads that name."""
+    """`filename` is required of clients and otherwise ignored."""
 
     filename: str
     size: int | float
@@ -111,11 +111,11 @@ class AttachmentEndpoints:
             return Response(302, b"", headers=((b"location", url.encode()),))
         return await self._send(key, request.headers.get("range"))
 
-    async def _send(self, key: str, asked: str | None) -> Response | FileResponse:
-        """The whole file, or the one range that was asked for; other kinds of ranges are ignored."""
+    async def _send(self, key: str, range_header: str | None) -> Response | FileResponse:
+        """The whole file, or the one range of a `Range` header; other forms of ranges are ignored."""
         whole = await self._attachments.open(key)
         common = ((b"accept-ranges", b"bytes"), (b"cache-control", b"private, max-age=31536000, immutable"))
-        match = RANGE.fullmatch(asked.strip()) if asked else None
+        match = RANGE.fullmatch(range_header.strip()) if range_header else None
         if match is None or not any(match.groups()):
             return FileResponse(whole, OCTETS, common)
         first, last = _span(match[1], match[2], whole.size)

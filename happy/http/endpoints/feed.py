@@ -49,4 +49,10 @@ def _counter(cursor: str | None) -> int | None:
 
 
 def _post(item: FeedItem) -> Post:
-    return Post(item.id, item.body, item.repeat_key, item.cursor, item.created_at)
+    return Post(
+        id=item.id,
+        body=item.body,
+        repeat_key=item.repeat_key,
+        cursor=item.cursor,
+        created_at=item.created_at,
+    )

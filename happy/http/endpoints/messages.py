@@ -19,9 +19,9 @@ from happy.services.messages import MessageService
 MAX_SEQ = 2**31 - 1
 """Databases count messages in 32 bits. The app asks for the latest page with exactly this `before_seq`."""
 
-READS_ON_FROM_RECEIPTS = re.compile(r"cli-coding-session/1\.(?:[01]\.|2\.[0-4](?!\d))")
-"""Clients that take the numbers of their own messages for how far they have read the session, and so never
-read a prompt that was stored before these while they were cut off. They learn of both by the updates."""
+ADVANCES_CURSOR_BY_RECEIPTS = re.compile(r"cli-coding-session/1\.(?:[01]\.|2\.[0-4](?!\d))")
+"""Clients that take the `seq` of their own posted messages for their read cursor. They would never fetch a
+prompt that was stored just before those during a disconnect, so they get updates of both."""
 
 
 class NewMessage(Struct, rename="camel"):
@@ -94,7 +94,7 @@ class MessageEndpoints:
     ) -> Receipts:
         contents = [(message.local_id, message.content) for message in data.messages]
         stored = await self._messages.append(request.account_id, session_id, contents)
-        if READS_ON_FROM_RECEIPTS.match(request.headers.get("x-happy-client", "")):
+        if ADVANCES_CURSOR_BY_RECEIPTS.match(request.headers.get("x-happy-client", "")):
             return Receipts([])
         return Receipts([_receipt(message) for message in stored])
 
@@ -114,4 +114,10 @@ class MessageEndpoints:
 
 
 def _receipt(message: Message) -> Receipt:
-    return Receipt(message.id, message.seq, message.local_id, message.created_at, message.updated_at)
+    return Receipt(
+        id=message.id,
+        seq=message.seq,
+        local_id=message.local_id,
+        created_at=message.created_at,
+        updated_at=message.updated_at,
+    )

@@ -21,11 +21,11 @@ log = logging.getLogger(__name__)
 
 
 class ListResponse(Generic[T]):
-    """A document around a list, whose large rows are read one at a time, and only when the client takes them.
+    """A JSON document around a list. Large rows are loaded one by one as the client reads (backpressure).
 
-    `around` is the whole content with an empty list in it, its first. `load` finds a row by its key; one that
-    is gone meanwhile is left out. The length is not known before: it is sent in chunks, or to a client of
-    HTTP/1.0 until the connection is closed. When something fails midway, the connection is reset.
+    `around` is the whole content with an empty list in it, which is filled in. `load` finds a row by its key;
+    one that is gone meanwhile is left out. The length is not known before: it is sent in chunks, or to an
+    HTTP/1.0 client until the connection is closed. When something fails midway, the connection is reset.
     """
 
     __slots__ = ("_around", "_item", "_load", "_rows")
