@@ -15,6 +15,7 @@ from happy.domain.errors import HappyError, Unavailable
 from happy.http.framework import body, cors, query
 from happy.http.framework.asgi import Headers, Receive, Scope, Send
 from happy.http.framework.auth import caller
+from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import (
     Refusal,
     bad_url,
@@ -156,21 +157,28 @@ class Pipeline:
             inner["user"] = await caller(self._identity, headers)
         _check_parameters(parameters)
         (inner["method"],) = endpoint.http_methods
-        if endpoint.streams:
-            inner[CHUNKS] = body.stream(headers, receive)
-        elif inner["method"] in body.METHODS:
-            payload = await body.read(inner["method"], headers, receive, endpoint.limit)
-            inner[BODY] = payload.content
-            if endpoint.decoder is not None:
-                inner[DATA] = body.decode(endpoint.decoder, payload)
-            else:
-                body.check(payload)
+        await _add_body(inner, endpoint, headers, receive)
         if endpoint.queries:
             inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
         try:
             await route.handle(inner, receive, sender)  # type: ignore[arg-type]
         except ValidationException as error:
             raise _query_refusal(endpoint.queries, error) from None
+
+
+async def _add_body(
+    inner: dict[str, Any], endpoint: Endpoint, headers: dict[bytes, bytes], receive: Receive
+) -> None:
+    """Put the body into the scope in the form that the endpoint takes. Raises Refusal and ClientGone."""
+    if endpoint.streams:
+        inner[CHUNKS] = body.stream(headers, receive)
+    elif inner["method"] in body.METHODS:
+        payload = await body.read(inner["method"], headers, receive, endpoint.limit)
+        inner[BODY] = payload.content
+        if endpoint.decoder is not None:
+            inner[DATA] = body.decode(endpoint.decoder, payload)
+        else:
+            body.check(payload)
 
 
 def _common_headers(scope: Scope, headers: dict[bytes, bytes], *, leaving: bool) -> Headers:
