@@ -103,7 +103,7 @@ async def test_a12_a_message_of_more_than_a_megabyte_cost_the_connection(api: Ap
 # -- B: security -------------------------------------------------------------------------------------------
 
 
-async def test_b5_whoever_knew_a_session_could_silence_it(
+async def test_b5_another_account_could_suppress_heartbeats_of_a_session(
     api: ApiClient, stranger: ApiClient, sid: str
 ) -> None:
     await stranger.post(f"/v1/sessions/{sid}/archive", expect=404)
@@ -240,7 +240,7 @@ async def test_c8_an_update_of_an_unknown_session_was_never_answered(api: ApiCli
         assert {"result": "error"} == await phone.call("update-metadata", payload)
 
 
-async def test_c9_the_loser_of_a_race_was_told_what_it_knew_already(api: ApiClient, sid: str) -> None:
+async def test_c9_the_loser_of_a_race_got_its_own_value_back(api: ApiClient, sid: str) -> None:
     async with api.user_socket() as one, api.user_socket() as other:
         answers = await asyncio.gather(
             *(
@@ -298,7 +298,7 @@ async def test_e3_a_client_whose_clock_is_slow_was_never_shown(api: ApiClient, s
 
 
 @pytest.mark.parametrize("politely", [True, False])
-async def test_e7_the_first_of_several_connections_to_leave_announced_the_machine_gone(
+async def test_e7_closing_the_first_of_several_connections_ended_the_machine(
     hasty_server: RunningServer, politely: bool
 ) -> None:
     async with ApiClient.signed_in(hasty_server.url) as api, api.user_socket() as phone:

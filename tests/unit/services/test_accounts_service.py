@@ -69,7 +69,7 @@ async def test_a_profile_shows_what_is_stored(
     )
 
 
-async def test_nobody_has_no_profile_and_no_settings(accounts: AccountService) -> None:
+async def test_an_unknown_account_has_no_profile_and_no_settings(accounts: AccountService) -> None:
     for use in (
         accounts.profile(NOBODY),
         accounts.settings(NOBODY),
@@ -106,7 +106,9 @@ async def test_c21_empty_settings_were_null_for_the_loser_of_a_race(
     assert ("", 1) == (lost.current.value, lost.current.version)
 
 
-async def test_push_tokens_come_and_go(accounts: AccountService, world: World, owner: AccountId) -> None:
+async def test_push_tokens_are_added_and_dropped(
+    accounts: AccountService, world: World, owner: AccountId
+) -> None:
     for token in ("one", "two", "one"):
         await accounts.add_push_token(owner, token)
         world.clock.advance(seconds=1)

@@ -247,7 +247,9 @@ async def test_e6_a_late_flush_of_another_node_revived_a_stopped_session(
     assert (world.clock.now, False) == await stored(world, session)
 
 
-async def test_b5_whoever_knew_a_session_could_silence_it(world: World, owner: AccountId) -> None:
+async def test_b5_another_account_could_suppress_heartbeats_of_a_session(
+    world: World, owner: AccountId
+) -> None:
     session = await seeds.session(world.store, owner)
     stranger = await seeds.account(world.store)
     for stop in (world.sessions.archive, world.sessions.delete):
@@ -259,7 +261,7 @@ async def test_b5_whoever_knew_a_session_could_silence_it(world: World, owner: A
     assert {} == world.activity._suppressed
 
 
-async def test_loading_a_session_by_its_tag_ends_its_silence(world: World, owner: AccountId) -> None:
+async def test_loading_a_session_by_its_tag_ends_its_suppression(world: World, owner: AccountId) -> None:
     session = await seeds.session(world.store, owner, tag="tag")
     await world.sessions.archive(owner, session.id)
     await world.sessions.load_or_create(owner, "tag", "ignored", None)
@@ -290,7 +292,7 @@ async def test_a_session_that_writes_has_been_resumed(world: World, owner: Accou
         assert 1 == len(world.sink.take())
 
 
-async def test_a_purge_forgets_what_no_longer_counts(world: World, owner: AccountId) -> None:
+async def test_a_purge_evicts_expired_suppressions(world: World, owner: AccountId) -> None:
     session = await seeds.session(world.store, owner)
     await world.sessions.archive(owner, session.id)
     await world.activity.purge()
@@ -305,7 +307,9 @@ async def test_a_purge_forgets_what_no_longer_counts(world: World, owner: Accoun
 # -- silence -----------------------------------------------------------------------------------------------
 
 
-async def test_whoever_was_silent_for_ten_minutes_is_gone(world: World, owner: AccountId) -> None:
+async def test_sessions_and_machines_time_out_after_ten_silent_minutes(
+    world: World, owner: AccountId
+) -> None:
     session = await seeds.session(world.store, owner)
     machine = await seeds.machine(world.store, owner, active=True)
     fresh = await seeds.session(world.store, owner, last_active_at=Millis(NOW + 1))
@@ -335,7 +339,7 @@ async def test_a11_all_silent_sessions_were_loaded_at_once(
     assert 9 == len({event.wire["id"] for event in world.sink.take()})
 
 
-async def test_e5_who_had_just_spoken_was_announced_gone(world: World, owner: AccountId) -> None:
+async def test_e5_a_session_with_a_queued_heartbeat_timed_out(world: World, owner: AccountId) -> None:
     session = await seeds.session(world.store, owner)
     machine = await seeds.machine(world.store, owner, active=True)
     at = world.clock.advance(minutes=11)
@@ -348,7 +352,7 @@ async def test_e5_who_had_just_spoken_was_announced_gone(world: World, owner: Ac
     assert (at, True) == await stored(world, session)
 
 
-async def test_a_session_that_speaks_after_its_silence_is_active_again(
+async def test_a_heartbeat_after_the_timeout_makes_a_session_active_again(
     world: World, owner: AccountId
 ) -> None:
     session = await seeds.session(world.store, owner)
@@ -384,7 +388,7 @@ async def test_a_machine_is_online_while_it_is_connected(world: World, owner: Ac
     assert at == afterwards.last_active_at
 
 
-async def test_e7_the_first_of_several_connections_to_leave_announced_the_machine_gone(
+async def test_e7_closing_the_first_of_several_connections_ended_the_machine(
     world: World, owner: AccountId
 ) -> None:
     machine = await seeds.machine(world.store, owner)
@@ -399,7 +403,7 @@ async def test_e7_the_first_of_several_connections_to_leave_announced_the_machin
     assert [online(machine.id, active=False)] == world.sink.wires()
 
 
-async def test_e7_the_late_end_of_an_old_connection_followed_the_new_one(
+async def test_e7_a_late_close_of_an_old_connection_ended_the_reconnected_machine(
     world: World, owner: AccountId
 ) -> None:
     machine = await seeds.machine(world.store, owner)
@@ -435,7 +439,7 @@ async def test_e9_a_deleted_machine_went_on_being_announced(world: World, owner:
     assert [] == world.sink.take()
 
 
-async def test_a_machine_that_beats_is_active_even_with_a_clock_behind(
+async def test_a_heartbeat_of_a_machine_whose_clock_is_behind_makes_it_active(
     world: World, owner: AccountId
 ) -> None:
     machine = await seeds.machine(world.store, owner)

@@ -123,7 +123,7 @@ async def test_what_another_connection_attends_goes_on(world: World, session: Se
     assert not await is_active(world, session)
 
 
-async def test_a_connection_that_returns_within_the_grace_period_is_missed_by_nobody(
+async def test_a_reconnect_within_the_grace_period_ends_nothing(
     world: World, session: Session, machine: Machine
 ) -> None:
     world.activity.session_connected(session.account_id, session.id, ONE)
@@ -140,7 +140,7 @@ async def test_a_connection_that_returns_within_the_grace_period_is_missed_by_no
     assert await is_active(world, machine)
 
 
-async def test_a_stranger_who_knows_an_id_ends_nothing(world: World, session: Session) -> None:
+async def test_a_connection_of_another_account_ends_nothing(world: World, session: Session) -> None:
     stranger = await seeds.account(world.store)
     own = await seeds.session(world.store, stranger)
     for session_id, connection in ((session.id, ONE), (own.id, TWO), (SessionId("invented"), ONE)):
@@ -152,7 +152,7 @@ async def test_a_stranger_who_knows_an_id_ends_nothing(world: World, session: Se
     assert [own.id] == [wire["id"] for wire in ended(world)]
 
 
-async def test_connections_that_a_stopping_server_closes_are_no_end(world: World, session: Session) -> None:
+async def test_connections_closed_by_a_shutdown_end_nothing(world: World, session: Session) -> None:
     world.activity.session_connected(session.account_id, session.id, ONE)
     await world.activity.stop()
     await left(world)
@@ -201,7 +201,7 @@ async def test_what_cannot_be_written_now_is_found_by_the_sweep(
 # -- several replicas --------------------------------------------------------------------------------------
 
 
-async def test_who_has_moved_to_another_replica_is_not_missed(
+async def test_a_session_that_moved_to_another_replica_does_not_end(
     pair: tuple[World, World], session: Session, machine: Machine
 ) -> None:
     one, other = pair
@@ -248,7 +248,7 @@ async def test_a_machine_that_returns_while_another_replica_ends_it_is_online_ag
     assert await is_active(one, machine)
 
 
-async def test_nobody_ends_while_claims_cannot_be_asked_for(
+async def test_nothing_ends_while_presence_is_unavailable(
     world: World, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unavailable(*_: object) -> bool:
@@ -267,7 +267,7 @@ async def test_nobody_ends_while_claims_cannot_be_asked_for(
 # -- the sweep ---------------------------------------------------------------------------------------------
 
 
-async def test_the_clients_of_a_killed_server_that_never_return_end(
+async def test_sessions_of_a_killed_server_end_unless_they_reconnect(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(departures, "RETURN_SECONDS", 0)
@@ -286,7 +286,7 @@ async def test_the_clients_of_a_killed_server_that_never_return_end(
     assert all([await is_active(world, row) for row in back])
 
 
-async def test_whoever_sent_a_heartbeat_within_a_minute_is_left_alone(
+async def test_the_sweep_spares_what_sent_a_heartbeat_within_a_minute(
     world: World, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(departures, "RETURN_SECONDS", 0)
@@ -296,7 +296,7 @@ async def test_whoever_sent_a_heartbeat_within_a_minute_is_left_alone(
     assert await is_active(world, session)
 
 
-async def test_after_a_start_clients_have_time_to_come_back(world: World, session: Session) -> None:
+async def test_after_a_start_clients_have_time_to_reconnect(world: World, session: Session) -> None:
     world.clock.advance(minutes=5)
     for _ in range(2):
         await world.departures.sweep()
@@ -327,7 +327,7 @@ async def test_what_a_peer_can_make_the_server_wait_for_is_bounded(
         await waiting.drain()
 
 
-async def test_claims_go_with_the_connection(world: World, owner: AccountId) -> None:
+async def test_claims_are_released_with_the_connection(world: World, owner: AccountId) -> None:
     target = Target(owner, "machine", MachineId("m"))
     await world.attendance.arrive(target, ONE)
     held = list(await world.presence.holders(owner, "machine:m"))

@@ -92,11 +92,11 @@ async def test_a_state_is_spent_for_every_node_and_after_a_restart(
 
 
 @pytest.mark.parametrize("state", ["", ".", "a.b.c", "☃"])
-async def test_what_we_have_not_signed_is_no_state(side: Side, state: str) -> None:
+async def test_a_state_with_an_invalid_signature_is_refused(side: Side, state: str) -> None:
     assert None is await side.states.redeem(state)
 
 
-async def test_a_state_of_another_secret_is_none(world: World, side: Side, owner: AccountId) -> None:
+async def test_a_state_of_another_secret_is_refused(world: World, side: Side, owner: AccountId) -> None:
     foreign = GithubStates(world.store, Keyring("another"), world.clock)
 
     assert None is await side.states.redeem(await foreign.issue(owner))
@@ -124,7 +124,7 @@ async def test_a_sign_in_page_needs_a_client_and_a_way_back(
 
 
 @pytest.mark.parametrize("app", [GithubApp(client_id="id"), GithubApp(client_secret="s")])
-async def test_without_credentials_the_configuration_is_to_blame(
+async def test_without_credentials_the_error_names_the_configuration(
     world: World, owner: AccountId, app: GithubApp
 ) -> None:
     side = Side(world, app)
@@ -140,7 +140,7 @@ async def test_the_account_must_still_be_there(side: Side) -> None:
 
 
 @pytest.mark.parametrize("error", [Unavailable(), Conflict(), ZeroDivisionError()])
-async def test_a_picture_nobody_will_remember_is_removed(
+async def test_the_file_of_a_picture_that_was_not_stored_is_removed(
     world: World, side: Side, owner: AccountId, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     async def fail(*_: object, **__: object) -> None:
@@ -184,7 +184,7 @@ async def test_taking_over_announces_both_accounts_in_one_transaction(
     assert {"t": "update-account", "id": owner, "github": None, "username": None} == lost
 
 
-async def test_a_webhook_without_a_secret_believes_nobody() -> None:
+async def test_a_webhook_without_a_secret_refuses_every_signature() -> None:
     webhook = GithubWebhook(None)
 
     assert not webhook.configured

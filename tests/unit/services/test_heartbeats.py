@@ -49,7 +49,7 @@ async def test_an_unknown_or_foreign_row_has_no_heartbeat(clock: Clock) -> None:
     assert [] == taken(heartbeats)
 
 
-async def test_a_row_is_looked_at_once_in_thirty_seconds(clock: Clock) -> None:
+async def test_a_row_is_looked_up_once_in_thirty_seconds(clock: Clock) -> None:
     heartbeats, rows = make(clock)
     for _ in range(4):
         await heartbeats.beat(OWNER, "x", clock.now)
@@ -69,7 +69,9 @@ async def test_a_row_is_looked_at_once_in_thirty_seconds(clock: Clock) -> None:
         (False, 1, True),
     ],
 )
-async def test_a_heartbeat_is_worth_writing(clock: Clock, active: bool, after: int, written: bool) -> None:
+async def test_a_heartbeat_worth_storing_is_queued(
+    clock: Clock, active: bool, after: int, written: bool
+) -> None:
     heartbeats, _ = make(clock, active=active)
     clock.advance(minutes=2)
     at = Millis(NOW + after)
@@ -106,7 +108,7 @@ async def test_a_heartbeat_says_when_it_was_received_whatever_its_clients_clock_
     assert [Beat(OWNER, "x", Millis(NOW - 4_000), clock.now)] == heartbeats.take()
 
 
-async def test_e4_looking_again_dropped_what_waited_to_be_written(clock: Clock) -> None:
+async def test_e4_a_second_lookup_dropped_a_queued_heartbeat(clock: Clock) -> None:
     heartbeats, rows = make(clock)
     at = clock.advance(seconds=31)
     await heartbeats.beat(OWNER, "x", at)
@@ -117,7 +119,7 @@ async def test_e4_looking_again_dropped_what_waited_to_be_written(clock: Clock) 
     assert [(OWNER, "x", at)] == taken(heartbeats)
 
 
-async def test_e4_what_could_not_be_written_was_lost(clock: Clock) -> None:
+async def test_e4_heartbeats_that_could_not_be_stored_were_lost(clock: Clock) -> None:
     heartbeats, _ = make(clock)
     first = clock.advance(minutes=1)
     await heartbeats.beat(OWNER, "x", first)
@@ -126,7 +128,7 @@ async def test_e4_what_could_not_be_written_was_lost(clock: Clock) -> None:
     assert [(OWNER, "x", first)] == taken(heartbeats)
 
 
-async def test_what_could_not_be_written_does_not_replace_something_newer(clock: Clock) -> None:
+async def test_a_restored_heartbeat_does_not_replace_a_newer_one(clock: Clock) -> None:
     heartbeats, _ = make(clock)
     await heartbeats.beat(OWNER, "x", clock.advance(minutes=1))
     unwritten = heartbeats.take()
@@ -137,7 +139,7 @@ async def test_what_could_not_be_written_does_not_replace_something_newer(clock:
     assert [(OWNER, "x", newer)] == taken(heartbeats)
 
 
-async def test_a_forgotten_row_is_looked_at_again_and_writes_nothing(clock: Clock) -> None:
+async def test_a_forgotten_row_is_looked_up_again_and_stores_nothing(clock: Clock) -> None:
     heartbeats, rows = make(clock, active=False)
     await heartbeats.beat(OWNER, "x", clock.now)
     heartbeats.forget(OWNER, "x")
@@ -147,7 +149,7 @@ async def test_a_forgotten_row_is_looked_at_again_and_writes_nothing(clock: Cloc
     assert None is await heartbeats.beat(OWNER, "x", clock.now)
 
 
-async def test_a_row_that_changed_is_looked_at_again_and_still_written(clock: Clock) -> None:
+async def test_an_invalidated_row_is_looked_up_again_and_still_stored(clock: Clock) -> None:
     heartbeats, rows = make(clock, active=False)
     await heartbeats.beat(OWNER, "x", clock.now)
     heartbeats.invalidate(OWNER, "x")
@@ -157,7 +159,7 @@ async def test_a_row_that_changed_is_looked_at_again_and_still_written(clock: Cl
     assert [(OWNER, "x", NOW)] == taken(heartbeats)
 
 
-async def test_what_changes_while_it_is_looked_at_is_looked_at_again(clock: Clock) -> None:
+async def test_a_row_invalidated_during_its_lookup_is_looked_up_again(clock: Clock) -> None:
     rows = Rows(x=(NOW, True))
 
     async def load(account_id: AccountId, target: str) -> LastSeen | None:
@@ -173,7 +175,7 @@ async def test_what_changes_while_it_is_looked_at_is_looked_at_again(clock: Cloc
     assert 2 == rows.loads
 
 
-async def test_the_last_heartbeat_can_be_kept_however_new_it_is(clock: Clock) -> None:
+async def test_the_last_heartbeat_can_be_queued_however_new_it_is(clock: Clock) -> None:
     heartbeats, _ = make(clock)
     clock.advance(seconds=2)
     for target in ("x", "unknown"):
@@ -186,7 +188,7 @@ async def test_the_last_heartbeat_can_be_kept_however_new_it_is(clock: Clock) ->
     assert [(OWNER, "x", NOW + 2_000)] == taken(heartbeats)
 
 
-async def test_a_row_that_comes_back_says_so_once_until_it_is_written(clock: Clock) -> None:
+async def test_an_inactive_row_signals_its_first_heartbeat_once_until_it_is_stored(clock: Clock) -> None:
     revived = Event()
     heartbeats = Heartbeats(Rows(x=(NOW, False)).load, clock, revived=revived)
     came_back = []
@@ -200,7 +202,7 @@ async def test_a_row_that_comes_back_says_so_once_until_it_is_written(clock: Clo
     assert [True, False, False] == came_back
 
 
-async def test_a_purge_forgets_only_what_is_no_longer_valid(clock: Clock) -> None:
+async def test_a_purge_evicts_only_expired_rows(clock: Clock) -> None:
     heartbeats, rows = make(clock)
     rows.stored["y"] = (NOW, True)
     await heartbeats.beat(OWNER, "x", clock.now)
@@ -211,7 +213,7 @@ async def test_a_purge_forgets_only_what_is_no_longer_valid(clock: Clock) -> Non
     assert [(OWNER, "y")] == list(heartbeats._known)
 
 
-async def test_a_clock_that_is_set_back_leaves_nothing_stuck(clock: Clock) -> None:
+async def test_a_clock_that_is_set_back_keeps_no_row_cached_for_long(clock: Clock) -> None:
     heartbeats, rows = make(clock)
     await heartbeats.beat(OWNER, "x", clock.now)
     clock.advance(minutes=-90)

@@ -42,7 +42,7 @@ def identity(store: Any) -> IdentityService:
     return IdentityService(store, TOKENS, lambda: NOW)
 
 
-async def test_a_crowd_costs_two_questions(
+async def test_many_concurrent_lookups_cost_two_queries(
     world: World, identity: IdentityService, store: Counting, owner: AccountId
 ) -> None:
     others = [await seeds.account(world.store) for _ in range(20)]
@@ -58,7 +58,7 @@ async def test_a_crowd_costs_two_questions(
     assert all(isinstance(error, Unauthenticated) for error in found if isinstance(error, BaseException))
 
 
-async def test_nobody_is_taken_for_a_stranger_because_the_store_is_away(
+async def test_an_unavailable_store_is_no_invalid_token(
     identity: IdentityService, store: Counting, owner: AccountId
 ) -> None:
     store.error = Unavailable("away")
@@ -70,7 +70,7 @@ async def test_nobody_is_taken_for_a_stranger_because_the_store_is_away(
     assert owner == await identity.authenticate(TOKENS.issue(owner, NOW))
 
 
-async def test_one_who_gives_up_while_asking_leaves_the_others_an_answer(
+async def test_a_cancelled_lookup_does_not_fail_the_others(
     identity: IdentityService, store: Counting, owner: AccountId
 ) -> None:
     store.error = asyncio.CancelledError()

@@ -130,7 +130,7 @@ async def test_the_legacy_page_holds_the_newest_150(world: World, session: Sessi
 @pytest.mark.parametrize(
     ("error", "doubted"), [(CommitInDoubt, True), (asyncio.CancelledError, True), (Unavailable, False)]
 )
-async def test_an_append_whose_end_is_unknown_makes_connections_start_over(
+async def test_an_in_doubt_append_resyncs_clients(
     world: World,
     session: Session,
     monkeypatch: pytest.MonkeyPatch,
@@ -145,5 +145,5 @@ async def test_an_append_whose_end_is_unknown_makes_connections_start_over(
     with pytest.raises(error):
         await append(world, session, ("a", "text"))
 
-    assert [session.account_id] == world.sink.expected == world.sink.settled
-    assert [session.account_id] * doubted == world.sink.doubted
+    assert [session.account_id] == world.sink.begun == world.sink.ended
+    assert [session.account_id] * doubted == world.sink.in_doubt_accounts

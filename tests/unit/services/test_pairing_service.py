@@ -77,7 +77,7 @@ async def test_c12_a_key_of_the_wrong_size_was_an_internal_error(
 
 
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "ä", "\0", "x" * 100_000])
-async def test_nonsense_is_no_token(identity: IdentityService, token: str) -> None:
+async def test_malformed_tokens_are_refused(identity: IdentityService, token: str) -> None:
     with pytest.raises(Unauthenticated):
         await identity.authenticate(token)
 
@@ -89,7 +89,7 @@ async def test_b4_a_token_of_a_missing_account_was_accepted(
         await identity.authenticate(tokens.issue("nobody", world.clock.now))
 
 
-async def test_an_account_is_looked_for_once(
+async def test_an_account_is_looked_up_once(
     identity: IdentityService,
     tokens: Tokens,
     world: World,
@@ -103,7 +103,7 @@ async def test_an_account_is_looked_for_once(
     assert owner == await identity.authenticate(token)
 
 
-async def test_a9_what_was_known_of_tokens_grew_without_limit(
+async def test_a9_the_token_cache_grew_without_limit(
     identity: IdentityService, tokens: Tokens, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("happy.services.identity.KNOWN_ACCOUNTS", 3)

@@ -70,7 +70,7 @@ async def tokens_of(world: World, owner: AccountId) -> list[str]:
     return [each.token for each in await world.store.read(lambda tx: tx.accounts.push_tokens(owner))]
 
 
-async def test_a_foreign_session_tells_nobody_anything(world: World, owner: AccountId) -> None:
+async def test_a_push_for_a_foreign_session_is_not_found(world: World, owner: AccountId) -> None:
     sender = Sender(OK)
     await add_token(world, owner, "t")
 
@@ -88,7 +88,7 @@ async def test_a_push_gets_eight_seconds(world: World, owner: AccountId) -> None
     assert (["t"], 8.0, "done") == (tokens, seconds, notification.data["kind"])
 
 
-async def test_somebody_who_looks_is_told_by_event_alone(world: World, owner: AccountId) -> None:
+async def test_an_app_in_the_foreground_gets_the_event_but_no_push(world: World, owner: AccountId) -> None:
     sender = Sender(OK)
     await add_token(world, owner, "t")
     await world.presence.claim(owner, FOREGROUND, HOLDER)
@@ -129,7 +129,7 @@ async def test_a_failure_is_an_outcome(world: World, owner: AccountId, error: Ex
     assert ["session-event"] == [wire["type"] for wire in world.sink.wires()]
 
 
-async def test_only_dead_tokens_of_this_account_are_forgotten(world: World, owner: AccountId) -> None:
+async def test_only_dead_tokens_of_this_account_are_dropped(world: World, owner: AccountId) -> None:
     other = await seeds.account(world.store)
     await add_token(world, owner, "dead")
     await world.store.write(
@@ -140,7 +140,7 @@ async def test_only_dead_tokens_of_this_account_are_forgotten(world: World, owne
     assert ([], ["dead"]) == (await tokens_of(world, owner), await tokens_of(world, other))
 
 
-async def test_a_token_that_cannot_be_forgotten_changes_no_outcome(
+async def test_a_dead_token_that_cannot_be_dropped_changes_no_outcome(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(body: Any) -> None:

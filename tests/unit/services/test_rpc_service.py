@@ -123,7 +123,7 @@ async def test_e14_a_call_failed_because_its_caller_came_first(connections: Conn
     assert b"1" == await call(service(connections))
 
 
-async def test_a_caller_that_alone_serves_the_method_is_told_at_once(connections: Connections) -> None:
+async def test_a_caller_that_alone_serves_the_method_fails_at_once(connections: Connections) -> None:
     connections.registered["m"] = [CALLER]
     with pytest.raises(RpcFailed, match=SELF_CALL):
         await call(service(connections))

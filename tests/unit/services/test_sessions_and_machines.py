@@ -93,7 +93,7 @@ async def test_a_swap_that_won_is_announced_to_the_session(world: World, owner: 
     ] == [event.wire["body"] for event in published]
 
 
-async def test_c9_the_loser_of_a_race_was_told_what_it_knew_already(world: World, owner: AccountId) -> None:
+async def test_c9_the_loser_of_a_race_got_its_own_value_back(world: World, owner: AccountId) -> None:
     session = await seeds.session(world.store, owner)
     outcomes = await asyncio.gather(
         *(world.sessions.update_metadata(owner, session.id, 0, str(number)) for number in range(8))

@@ -95,7 +95,7 @@ async def test_a_request_that_is_taken_back_does_not_wait_at_the_other_side(ann:
     assert "friend" == await ann.add(bob)
 
 
-async def test_who_unfriends_sees_what_is_stored(ann: Person, bob: Person) -> None:
+async def test_a_removed_friend_is_returned_as_stored(ann: Person, bob: Person) -> None:
     await ann.add(bob)
     await bob.add(ann)
 
@@ -167,7 +167,7 @@ async def heard(world: World) -> list[tuple[AccountId, str, str, str]]:
     return sorted(changes)
 
 
-async def test_every_change_is_heard_by_the_account_it_is_about(
+async def test_every_change_is_published_to_the_account_it_is_about(
     world: World, ann: Person, bob: Person
 ) -> None:
     told = []
@@ -261,7 +261,7 @@ async def test_asking_again_is_a_notice_again_after_a_day_in_place_of_the_first(
     assert [request_of(ann)] == await bob.posts()
 
 
-async def test_who_has_rejected_gets_no_notice(ann: Person, bob: Person) -> None:
+async def test_an_account_that_rejected_gets_no_notice(ann: Person, bob: Person) -> None:
     await bob.add(ann)
     await bob.remove(ann)
     await ann.add(bob)
@@ -315,7 +315,7 @@ async def test_sixteen_requests_from_both_sides_at_once_make_friends(
 
 
 @pytest.mark.parametrize("seed", range(5))
-async def test_any_crowd_of_moves_leaves_rows_that_fit(
+async def test_any_concurrent_moves_leave_consistent_rows(
     world: World, ann: Person, bob: Person, seed: int
 ) -> None:
     chance = random.Random(seed)

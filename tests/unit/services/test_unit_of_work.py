@@ -46,7 +46,7 @@ async def test_several_accounts_are_numbered_apart(world: World, owner: AccountI
     assert {(owner, 1), (other, 1), (other, 2)} == set(published)
 
 
-async def test_an_update_carries_its_audience_and_whom_to_skip(world: World, owner: AccountId) -> None:
+async def test_an_update_carries_its_audience_and_skipped_connection(world: World, owner: AccountId) -> None:
     async def use_case(changes: Changes) -> None:
         changes.record(owner, to_session(SID), DeleteSession(SID))
 
@@ -98,7 +98,7 @@ async def test_a4_an_update_that_could_not_be_numbered_ended_the_process(
     assert None is await world.sessions.get(owner, session.id)
 
 
-async def test_a_store_that_is_away_is_the_callers_to_see(
+async def test_an_unavailable_store_is_raised_to_the_caller(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def unavailable(_: object) -> None:
@@ -131,19 +131,17 @@ async def test_updates_of_one_account_are_published_in_the_order_of_their_number
     assert list(range(1, 61)) == messages
 
 
-async def test_accounts_are_named_before_the_commit_that_announces_something(
-    world: World, owner: AccountId
-) -> None:
+async def test_begin_commit_comes_before_the_commit(world: World, owner: AccountId) -> None:
     async def use_case(changes: Changes) -> None:
         changes.record(owner, TO_USER, DeleteSession(SID))
 
     await world.unit_of_work.run(use_case)
 
-    assert ([owner], [owner], []) == (world.sink.expected, world.sink.settled, world.sink.doubted)
+    assert ([owner], [owner], []) == (world.sink.begun, world.sink.ended, world.sink.in_doubt_accounts)
 
 
 @pytest.mark.parametrize("error", [CommitInDoubt, asyncio.CancelledError])
-async def test_a_commit_whose_end_is_unknown_makes_connections_start_over(
+async def test_an_in_doubt_commit_resyncs_clients(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
 ) -> None:
     write = world.store.write
@@ -159,5 +157,5 @@ async def test_a_commit_whose_end_is_unknown_makes_connections_start_over(
     with pytest.raises(error):
         await world.unit_of_work.run(use_case)
 
-    assert [owner] == world.sink.doubted == world.sink.settled
+    assert [owner] == world.sink.in_doubt_accounts == world.sink.ended
     assert [] == world.sink.take()

@@ -64,7 +64,7 @@ async def test_a_subscription_is_looked_up_only_when_it_matters(seconds: float, 
     assert lookups == subscriptions.asked
 
 
-async def test_unknown_usage_stops_nobody_but_is_not_reported_as_none() -> None:
+async def test_unknown_usage_denies_no_conversation_but_fails_the_report() -> None:
     broken = service(Voice(-1))
 
     assert (await broken.start(ACCOUNT, "agent")).allowed
@@ -72,7 +72,7 @@ async def test_unknown_usage_stops_nobody_but_is_not_reported_as_none() -> None:
         await broken.report(ACCOUNT)
 
 
-async def test_without_a_key_nobody_speaks() -> None:
+async def test_without_an_api_key_conversations_fail() -> None:
     with pytest.raises(VoiceFailed, match=r"^ELEVENLABS_API_KEY not configured$"):
         await service(None).start(ACCOUNT, "agent")
     with pytest.raises(VoiceFailed, match=r"^ELEVENLABS_API_KEY not configured$"):

@@ -54,22 +54,22 @@ class Sink:
 
     def __init__(self) -> None:
         self.published: list[Published] = []
-        self.expected: list[AccountId] = []
-        self.settled: list[AccountId] = []
-        self.started_over: list[AccountId] = []
-        self.doubted: list[AccountId] = []
+        self.begun: list[AccountId] = []
+        self.ended: list[AccountId] = []
+        self.resynced: list[AccountId] = []
+        self.in_doubt_accounts: list[AccountId] = []
 
     def begin_commit(self, account_id: AccountId) -> None:
-        self.expected.append(account_id)
+        self.begun.append(account_id)
 
     def end_commit(self, account_id: AccountId) -> None:
-        self.settled.append(account_id)
+        self.ended.append(account_id)
 
     def resync(self, account_id: AccountId) -> None:
-        self.started_over.append(account_id)
+        self.resynced.append(account_id)
 
     def in_doubt(self, account_id: AccountId) -> None:
-        self.doubted.append(account_id)
+        self.in_doubt_accounts.append(account_id)
 
     def publish(
         self,
@@ -121,7 +121,7 @@ class Files:
 
 
 class Signals:
-    """Carries signals to one other node, in order and at once."""
+    """Carries signals to one other replica, in order and at once."""
 
     def __init__(self) -> None:
         self.other: Signals | None = None
@@ -136,7 +136,7 @@ class Signals:
 
 
 class World:
-    """One node's services."""
+    """Services of one replica."""
 
     def __init__(
         self,
