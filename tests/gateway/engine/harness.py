@@ -1,4 +1,4 @@
-"""The engine under a real uvicorn on a loopback port, an application that records, and two bare clients."""
+"""The engine under uvicorn on a loopback port, a recording application, and two clients of raw packets."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ Handler = Callable[[Socket, list[Any], Ack | None], Awaitable[None] | None]
 
 
 class Recorder:
-    """An application that writes down what it is told. `on` gives events a behaviour."""
+    """An application that records its calls. `on` maps event names to handlers."""
 
     def __init__(self) -> None:
         self.sockets: list[Socket] = []
@@ -74,8 +74,8 @@ async def admit_unless_told(_: Socket, auth: Any) -> None:
         raise RuntimeError(auth["crash"])
 
 
-def asking(socket: Socket) -> "asyncio.Future[bytes | None]":
-    """Ask the client; its answer, or SocketClosed as an error."""
+def send_request(socket: Socket) -> "asyncio.Future[bytes | None]":
+    """Send a request to the client; its response, or SocketClosed as an error."""
     answer: asyncio.Future[bytes | None] = asyncio.get_running_loop().create_future()
 
     def on_response(given: msgspec.Raw | SocketClosed | None) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from happy.gateway.engine import Ack, Socket, SocketClosed
-from tests.gateway.engine.harness import Poller, RawWebSocket, Running, asking
+from tests.gateway.engine.harness import Poller, RawWebSocket, Running, send_request
 from tests.support.until import until
 
 
@@ -73,7 +73,7 @@ async def test_a_request_is_answered_by_the_client(
 ) -> None:
     async with RawWebSocket(server.url) as socket:
         await socket.join()
-        future = asking(server.application.sockets[0])
+        future = send_request(server.application.sockets[0])
         assert await socket.receive() == '421["question",{"q":1}]'
         await socket.send("439[1]", answer)
         assert await future == expected
@@ -83,13 +83,13 @@ async def test_a_request_fails_at_once_when_the_socket_goes(server: Running) -> 
     async with RawWebSocket(server.url) as socket:
         await socket.join()
         held = server.application.sockets[0]
-        pending = asking(held)
+        pending = send_request(held)
         await socket.receive()
         socket.abort()
         with pytest.raises(SocketClosed):
             await asyncio.wait_for(pending, 1)
         with pytest.raises(SocketClosed):
-            await asyncio.wait_for(asking(held), 1)
+            await asyncio.wait_for(send_request(held), 1)
         assert held._pending == {}
 
 
@@ -228,7 +228,7 @@ async def test_binary_arguments_arrive_as_base64(server: Running) -> None:
         await socket.send(b"\x00\xff", b"hello")
         assert await socket.receive() == '437["aGVsbG8=","AP8="]'
 
-        future = asking(server.application.sockets[0])
+        future = send_request(server.application.sockets[0])
         await socket.receive()
         await socket.send('461-1[{"_placeholder":true,"num":0}]', b"hello")
         assert await future == b'"aGVsbG8="'
@@ -246,7 +246,7 @@ async def test_binary_may_come_as_text_from_a_client_that_cannot_send_it(server:
 async def test_an_answer_with_attachments_answers_a_request(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
-        future = asking(server.application.sockets[0])
+        future = send_request(server.application.sockets[0])
         assert await poller.get() == '421["question",{"q":1}]'
         await poller.post('461-1[{"_placeholder":true,"num":0}]', "baGVsbG8=")
         assert await future == b'"aGVsbG8="'

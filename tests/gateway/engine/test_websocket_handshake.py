@@ -1,14 +1,14 @@
-"""A usual handshake is judged without the library: what it says and what is answered is the same."""
+"""The fast path of the websocket handshake: same requests and responses as by the library."""
 
 from typing import Any, cast
 
 import pytest
 
-from happy.gateway.engine import websocket_handshake as opening
+from happy.gateway.engine import websocket_handshake
 from happy.gateway.engine.asgi import Target
 from happy.gateway.engine.websocket_handshake import accept_handshake
 
-USUAL = {
+COMMON_HEADERS = {
     "Host": "example.org",
     "Upgrade": "websocket",
     "Connection": "Upgrade",
@@ -18,7 +18,7 @@ USUAL = {
 }
 
 
-class Open:
+class FixedAcceptor:
     """An acceptor that accepts everything, or nothing."""
 
     def __init__(self, refusal: tuple[int, object] | None = None) -> None:
@@ -29,15 +29,15 @@ class Open:
 
 
 def head(line: str = "GET /v1/updates/?EIO=4&transport=websocket HTTP/1.1", **changes: str | None) -> bytes:
-    headers = USUAL | {name.replace("_", "-"): value for name, value in changes.items()}
+    headers = COMMON_HEADERS | {name.replace("_", "-"): value for name, value in changes.items()}
     lines = [line, *(f"{name}: {value}" for name, value in headers.items() if value is not None)]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
-def judged(data: bytes) -> Any:
-    answer = opening._handshake_by_library(data, cast("Any", Open()))
-    assert answer is not None
-    return answer
+def by_library(data: bytes) -> Any:
+    result = websocket_handshake._handshake_by_library(data, cast("Any", FixedAcceptor()))
+    assert result is not None
+    return result
 
 
 @pytest.mark.parametrize(
@@ -51,11 +51,11 @@ def judged(data: bytes) -> Any:
         head("GET /v1/updates/?x=%20a&EIO=4 HTTP/1.1"),
     ],
 )
-def test_a_usual_handshake_is_answered_as_the_library_would(data: bytes) -> None:
-    usual = opening._parse_common(data)
-    quick, slow = accept_handshake(data, cast("Any", Open())), judged(data)
+def test_a_common_handshake_gets_the_response_of_the_library(data: bytes) -> None:
+    common = websocket_handshake._parse_common(data)
+    quick, slow = accept_handshake(data, cast("Any", FixedAcceptor())), by_library(data)
 
-    assert usual is not None
+    assert common is not None
     assert quick is not None
     assert quick.accepted
     assert slow.accepted
@@ -91,11 +91,11 @@ def test_a_usual_handshake_is_answered_as_the_library_would(data: bytes) -> None
     ],
 )
 def test_anything_unusual_is_for_the_library(data: bytes) -> None:
-    assert None is opening._parse_common(data)
+    assert None is websocket_handshake._parse_common(data)
 
 
 def test_a_refusal_is_written_by_the_library() -> None:
-    refused = accept_handshake(head(), cast("Any", Open((404, {"message": "Not found"}))))
+    refused = accept_handshake(head(), cast("Any", FixedAcceptor((404, {"message": "Not found"}))))
 
     assert refused is not None
     assert not refused.accepted
