@@ -1,4 +1,4 @@
-"""Where the history of all nodes and what is heard live meet, nothing is told twice and nothing left out."""
+"""Recovery on another replica: shared history and live events meet without duplicates or losses."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +12,7 @@ from happy.domain.ports.cluster import Origin, StoredEnvelope
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope
-from happy.gateway.delivery import RecoveryRefused
+from happy.gateway.delivery import NotDelivered, RecoveryRefused
 from happy.gateway.envelope import Envelope
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery import cluster as cluster_recovery
@@ -70,7 +70,7 @@ class FakeShared:
 
 
 class World:
-    """One account on two nodes. The client was on the first and comes to the second."""
+    """One account on two replicas. The client was connected to the first and reconnects to the second."""
 
     def __init__(self) -> None:
         self.shared = FakeShared()
@@ -93,7 +93,7 @@ class World:
         return self.before.begin(OWNER, PHONE, self.handshake(), NOTHING)
 
     def publish(self, name: str, number: int, audience: Audience = TO_USER) -> None:
-        """By the first node; the second one hears it."""
+        """By the first replica; the second one receives it."""
         self._publish("update", f'"{name}"'.encode(), number, audience)
 
     def tell(self, event: Ephemeral, number: int, sender: ReplicaId = THERE) -> None:
@@ -136,7 +136,7 @@ def world() -> World:
     return World()
 
 
-async def test_what_happens_while_it_asks_is_told_once(world: World) -> None:
+async def test_events_during_a_restore_are_replayed_once(world: World) -> None:
     pid = world.begin().pid
     world.publish("1", 1)
     world.shared.before_ending = lambda: world.publish("2", 2)
@@ -146,7 +146,9 @@ async def test_what_happens_while_it_asks_is_told_once(world: World) -> None:
     assert not world.after.awaits(OWNER)
 
 
-async def test_what_the_other_node_had_told_already_is_not_told_when_it_arrives_late(world: World) -> None:
+async def test_a_late_event_that_the_other_replica_delivered_is_not_replayed(
+    world: World,
+) -> None:
     pid = world.begin().pid
     world.publish("1", 1)
     offset = f"aa.1-1f.1.{THERE}.2"
@@ -160,7 +162,7 @@ async def test_what_the_other_node_had_told_already_is_not_told_when_it_arrives_
     assert ["3"] == await world.come(pid, offset)
 
 
-async def test_nor_when_it_arrives_while_the_client_is_away_once_more(world: World) -> None:
+async def test_nor_when_it_arrives_after_a_second_loss(world: World) -> None:
     handshake = world.handshake(world.begin().pid, f"aa.1-1f.0.{THERE}.2")
     session = await world.after.claim(OWNER, handshake, NOTHING)
     assert [] == world.after.resume(session, handshake)
@@ -173,8 +175,8 @@ async def test_nor_when_it_arrives_while_the_client_is_away_once_more(world: Wor
     assert ["3"] == await world.come(session.pid, offset_of(packet))
 
 
-async def test_an_offset_from_before_a_visit_does_not_stand_for_what_the_visit_told(world: World) -> None:
-    """It was here, went elsewhere and came back, and the link broke before it had read anything."""
+async def test_an_offset_from_before_a_restore_does_not_cover_its_replay(world: World) -> None:
+    """It was here, moved to another replica and back, and lost its connection before it had read anything."""
     world.shared.before_answer = NOTHING
     pid = world.begin().pid
     here = world.after.begin(OWNER, ConnectionId("another"), world.handshake(), NOTHING)
@@ -211,7 +213,7 @@ async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None
     assert ["1", "2"] == await world.come(pid)
 
 
-async def test_of_each_state_the_last_one_is_told_in_its_place(world: World) -> None:
+async def test_of_each_state_the_last_one_is_replayed_in_order(world: World) -> None:
     pid = world.begin().pid
     world.tell(activity("a", thinking=True), 1)
     world.publish("1", 2)
@@ -222,16 +224,16 @@ async def test_of_each_state_the_last_one_is_told_in_its_place(world: World) -> 
     assert await world.come(pid) == ["1", "b True False", "a False False", "b True True"]
 
 
-@pytest.mark.parametrize(("heard", "missed"), [(0, ["a True False", "1"]), (1, ["1"]), (2, [])])
-async def test_a_state_that_it_heard_is_not_repeated(world: World, heard: int, missed: list[str]) -> None:
+@pytest.mark.parametrize(("received", "missed"), [(0, ["a True False", "1"]), (1, ["1"]), (2, [])])
+async def test_a_received_state_is_not_replayed(world: World, received: int, missed: list[str]) -> None:
     pid = world.begin().pid
     world.tell(activity("a"), 1)
     world.publish("1", 2)
 
-    assert await world.come(pid, f"aa.1-1f.0.{THERE}.{heard}") == missed
+    assert await world.come(pid, f"aa.1-1f.0.{THERE}.{received}") == missed
 
 
-async def test_a_state_that_it_heard_is_not_replaced_by_an_earlier_one(world: World) -> None:
+async def test_a_received_state_is_not_replaced_by_an_earlier_one(world: World) -> None:
     pid = world.begin().pid
     world.tell(activity("a", thinking=True), 1, ReplicaId("0c" * 8))
     world.tell(activity("a", active=False), 1)
@@ -240,7 +242,7 @@ async def test_a_state_that_it_heard_is_not_replaced_by_an_earlier_one(world: Wo
 
 
 @pytest.mark.parametrize(("read", "missed"), [(0, 1), (1, 0)])
-async def test_what_happened_is_told_once(world: World, read: int, missed: int) -> None:
+async def test_an_occurrence_is_replayed_once(world: World, read: int, missed: int) -> None:
     pid = world.begin().pid
     for number in (1, 2):
         world.tell(SessionEvent(SessionId("s"), "done", "title", "body", NOW), number)
@@ -253,7 +255,7 @@ async def test_what_happened_is_told_once(world: World, read: int, missed: int) 
     assert len(await world.come(pid, offset_of(packets[read])) or ()) == missed
 
 
-async def test_a_note_of_how_it_ended_is_believed(world: World) -> None:
+async def test_a_disconnect_record_limits_the_recovery_window(world: World) -> None:
     session = world.begin()
     world.before.lost(session, 0.0)
     world.now += 121
@@ -263,11 +265,13 @@ async def test_a_note_of_how_it_ended_is_believed(world: World) -> None:
     assert world.shared.notes == {}
 
 
-async def test_who_said_goodbye_is_a_stranger(world: World) -> None:
+async def test_a_client_that_said_goodbye_is_not_recovered(world: World) -> None:
     session = world.begin()
     world.before.goodbye(session)
 
     assert await world.come(session.pid) is None
+    assert world.refused is not None
+    assert NotDelivered.GOODBYE is world.refused.reason
 
 
 async def test_without_the_history_of_all_nothing_is_guessed(world: World) -> None:
@@ -290,7 +294,7 @@ async def test_an_id_or_a_note_of_another_version_is_not_understood(
     assert not world.after.awaits(OWNER)
 
 
-async def test_one_who_moved_away_leaves_nothing_behind(world: World) -> None:
+async def test_a_session_that_moved_leaves_nothing_behind(world: World) -> None:
     session = world.begin()
     closed: list[str] = []
     session.close = lambda: closed.append("closed")

@@ -55,12 +55,12 @@ class FakeSocket:
         self.closed = True
 
 
-async def test_who_cannot_take_up_is_not_told_again_what_another_node_told_it() -> None:
+async def test_a_client_that_is_not_recovered_is_not_sent_duplicates_from_another_replica() -> None:
     world, nobody, socket = World(), cast("Any", Nobody()), FakeSocket()
     hub = Hub(world.after)
     gateway = Gateway(HERE, hub, nobody, nobody, nobody)
-    told = StreamPosition("2e", 5, {THERE: 7})
-    auth = {"token": "t", "clientType": "user-scoped", "pid": "gone", "offset": f"tag.1-{told.text()}"}
+    received = StreamPosition("2e", 5, {THERE: 7})
+    auth = {"token": "t", "clientType": "user-scoped", "pid": "gone", "offset": f"tag.1-{received.text()}"}
     await gateway.connect(cast("Any", socket), msgspec.Raw(msgspec.json.encode(auth)), {})
     for sender, number in ((THERE, 7), (THERE, 8), (ReplicaId("0c" * 8), 7)):
         late = Envelope(TO_USER, None, "update", f'"{sender} {number}"'.encode())
@@ -72,7 +72,7 @@ async def test_who_cannot_take_up_is_not_told_again_what_another_node_told_it() 
 
 
 async def test_what_is_published_while_a_client_is_let_in_again_reaches_it() -> None:
-    """Nobody else of the account is connected, and it is lost no more, but it does not hear yet either."""
+    """No other connection of the account is here, and this one is restoring: its events are kept."""
     hub, nobody = Hub(Recovery(History(HistoryLimits()), 120)), Nobody()
     gateway = Gateway(HERE, hub, *(cast("Any", nobody) for _ in range(3)))
     auth = {"token": "t", "clientType": "user-scoped", "appState": "active"}
