@@ -1,4 +1,4 @@
-"""Counts of what happens, in plain memory; whoever is asked for them renders them.
+"""Counters, histograms and gauges in memory; `happy/http/metrics.py` renders them.
 
 protocol: operations#metrics
 """
@@ -22,7 +22,7 @@ RETRY_BUCKETS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
 
 class Counter:
-    """A number per combination of labels that only grows."""
+    """A monotonic number per combination of labels."""
 
     def __init__(self, name: str, *labels: str) -> None:
         self.name = name
@@ -72,7 +72,7 @@ class Total:
 
 
 class Bounded(dict[str, str]):
-    """Values from outside as labels: each costs memory for good, so only the first few keep their name."""
+    """Values from outside as labels: bounded, as each uses memory; those beyond become `other`."""
 
     def __init__(self, limit: int) -> None:
         super().__init__()
@@ -86,24 +86,24 @@ class Bounded(dict[str, str]):
 
 
 class LinkState(NamedTuple):
-    """How this node and the others hear of each other."""
+    """State of the link between this replica and the others."""
 
     up: bool
     lag_seconds: float
-    """How old the oldest is that was not exchanged yet."""
+    """Age of the oldest item that was not exchanged yet."""
     breaks: int
     """Since the start."""
 
 
 @dataclass(slots=True)
 class Gauges:
-    """Numbers that are looked up when somebody asks."""
+    """Values that are read when metrics are rendered."""
 
     connections: Callable[[], Series] = tuple
     """By scope and client."""
 
     engine_open: Callable[[], float] = float
-    """Open transports of realtime connections, those included that have not said who they are."""
+    """Open transports of realtime connections, unauthenticated ones included."""
 
     engine_opened: Callable[[], Mapping[str, int]] = dict
     """Since the start, by transport, and upgrades."""
@@ -112,10 +112,10 @@ class Gauges:
     """Since the start, by reason."""
 
     history_bytes: Callable[[], float] = float
-    """Memory of the updates that are kept for clients that lost their connection."""
+    """Memory of the recovery history."""
 
     link: Callable[[], LinkState] | None = None
-    """The link to other nodes, where there can be any."""
+    """The link to other replicas, where there can be any."""
 
     records: dict[str, int] = field(default_factory=dict)
     """Rows by table, as of the last count."""
@@ -159,7 +159,7 @@ class Metrics:
         self.rpc_durations.observe(seconds, (name, result))
 
     def rpc_waited(self, method: str, lookups: int) -> None:
-        """A call that found nobody at first, and how often it looked again."""
+        """A call that found no registration at first, and its number of further lookups."""
         self.rpc_retries.observe(lookups, (self._methods[method.rpartition(":")[2][:64]],))
 
     def validation(self, kind: Literal["session", "machine"], result: str) -> None:

@@ -20,10 +20,10 @@ from happy.settings import Full, Light
 
 BACKLOG = 2048
 KEEP_ALIVE_SECONDS = 75
-"""Longer than the 72 s that answers announce, so that no client meets a connection just closed."""
+"""Longer than the 72 s that answers announce, so that no client uses a connection that was just closed."""
 
 REQUESTS_SECONDS = 2
-"""How long requests that are under way may take at shutdown."""
+"""Timeout of requests in flight at shutdown, in s."""
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is called when requests are answered. Raises StartupError."""
     raise_limit()
     with bind(settings.host, settings.port) as listener:
-        if isinstance(settings, Light):  # its clients have nowhere else to go: they wait until it is ready
+        if isinstance(settings, Light):  # there is no other replica: clients wait until it is ready
             listen(listener)
         async with open_application(settings) as application, metrics_port(application, settings):
             listen(listener)
@@ -56,7 +56,7 @@ async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
 
 
 def bind(host: str, port: int, variable: str = "PORT") -> socket.socket:
-    """Take the port, before anything is created on disk. Raises StartupError when it is not free."""
+    """Bind the port, before anything is created on disk. Raises StartupError when it is not free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -69,7 +69,7 @@ def bind(host: str, port: int, variable: str = "PORT") -> socket.socket:
 
 
 def listen(listener: socket.socket, variable: str = "PORT") -> None:
-    """From now on connections are not refused. Raises StartupError when another process came first."""
+    """Accept connections from now on. Raises StartupError when another process listens already."""
     try:
         listener.listen(BACKLOG)
     except OSError as error:
@@ -86,7 +86,7 @@ def _taken(host: str, port: int, error: OSError, variable: str) -> StartupError:
 
 @asynccontextmanager
 async def metrics_port(application: Application, settings: Light | Full) -> AsyncIterator[None]:
-    """Answer on the metrics port meanwhile. One that is taken is no reason not to serve clients."""
+    """Serve metrics on their port meanwhile; if it is in use, log a warning and go on without."""
     if settings.metrics_port is None:
         yield
         return
@@ -109,7 +109,7 @@ async def metrics_port(application: Application, settings: Light | Full) -> Asyn
 
 
 class End(NamedTuple):
-    """How an orderly end goes, in s: balancers notice, connections move elsewhere, requests finish."""
+    """Phases of a graceful shutdown, in s: balancers notice, connections move, requests finish."""
 
     notice: float
     spread: float
@@ -117,7 +117,7 @@ class End(NamedTuple):
 
 
 def end_of(settings: Light | Full) -> End:
-    """A household reconnects to the same server, many clients to other replicas, and not all at once."""
+    """Light closes everything at once; full spreads the reconnects to other replicas over time."""
     if isinstance(settings, Light):
         return End(0, 0, REQUESTS_SECONDS)
     total = settings.shutdown_seconds

@@ -16,7 +16,7 @@ _PLAIN: Final = re.compile(r"[\w.,:;/@+*#%()\[\]-]+")
 _FRAMES: Final = 8
 
 DEVELOPER_LOG: Final = "happy.services.developer_log"
-"""The logger of what clients send while somebody develops them."""
+"""The logger of entries that clients under development send."""
 
 # What a record carries by itself; everything else was given as `extra` and is shown.
 _OWN_FIELDS: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
@@ -32,7 +32,7 @@ _CREDENTIALS: Final = (
 class LimitedLog:
     """At most `burst` lines of a kind in `seconds`; those left out are counted in the next line.
 
-    For what a peer can cause as often as it likes. Called in the event loop.
+    A rate limit for lines that a peer can cause at will. Called in the event loop.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class LineFormatter(logging.Formatter):
 def configure(level: str, *, copy_to: Path | None = None) -> None:
     """Send this server's records of `level` and up to stdout, and to the file `copy_to`.
 
-    Libraries are heard from warnings up: at debug level some of them log what they carry.
+    Records of libraries need level warning: at debug level some of them log payloads.
     """
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
     if copy_to is not None:
@@ -110,7 +110,7 @@ def configure(level: str, *, copy_to: Path | None = None) -> None:
 
 
 def _only_to(handler: logging.Handler, logger: logging.Logger) -> None:
-    """What clients write is for the file alone, whatever its level: stdout is the server's own."""
+    """Entries of clients go to the file alone, whatever their level, and not to stdout."""
     logger.setLevel(logging.DEBUG)
     logger.handlers = [handler]
     logger.propagate = False

@@ -1,4 +1,4 @@
-"""What the environment asks for, read once into plain data."""
+"""Settings: environment variables, read once into plain data."""
 
 from happy.settings.load import load
 from happy.settings.model import (

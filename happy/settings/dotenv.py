@@ -1,4 +1,4 @@
-"""The file `.env`: settings of a light server, for whoever starts it by hand."""
+"""The file `.env` with settings of a light server."""
 
 import io
 import re
@@ -26,7 +26,7 @@ def read_dotenv(file: Path | None) -> tuple[dict[str, str], list[str]]:
         return {}, []
     if file.is_dir():
         return {}, [f"{file} is a folder and not read: expected a text file"]
-    from dotenv.parser import parse_stream  # only those who have such a file pay for it
+    from dotenv.parser import parse_stream  # import time is paid only if there is such a file
 
     lines = [*parse_stream(io.StringIO(_text(file)))]
     values = {line.key: _value(file, line) for line in lines if line.key and line.value is not None}

@@ -1,4 +1,4 @@
-"""Reading one variable: its text, its form, and the message when it has another."""
+"""Reads and validates one variable; SettingsError names it and what was expected."""
 
 import ipaddress
 import re
@@ -91,7 +91,7 @@ class Variables:
         return text.rstrip("/") if text else None
 
     def public_address(self, name: str) -> str | None:
-        """An address under which clients reach this server. Its path, if it has one, is none of ours."""
+        """A URL by which clients reach this server; its path must not look like one of our endpoints."""
         address = self.web_address(name)
         parts = urlsplit(address or "")
         if parts.query or parts.fragment or not _PREFIX.fullmatch(parts.path):
@@ -114,6 +114,6 @@ class Variables:
 
 
 def unusable(name: str, expected: str, text: str | None) -> SettingsError:
-    """What stands before an `@` may be a password."""
+    """The error for a value; a value with an `@` is not repeated, as it may hold a password."""
     shown = "what may hold a password" if text and "@" in text else repr(text)
     return SettingsError(f"{name}: expected {expected}, got {shown}")

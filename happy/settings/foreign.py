@@ -1,4 +1,4 @@
-"""Variables that platforms and tools set for purposes of their own, under names that are ours."""
+"""Variables with our names that platforms and tools set for other purposes."""
 
 import re
 import socket
@@ -13,7 +13,7 @@ _FOLDER: Final = re.compile(r"[./]\S*|[A-Za-z]:\\\S*")
 
 
 def without_foreign(variables: Mapping[str, str]) -> tuple[dict[str, str], list[str]]:
-    """Without those whose value shows that somebody else set them, and a warning for each of these."""
+    """The variables without those whose value shows that a platform set them, and a warning for each."""
     kept, warnings = dict(variables), []
     for name, what in ((name, what(variables.get(name, "").strip())) for name, what in _FOREIGN.items()):
         if what is not None:
@@ -31,7 +31,7 @@ def _port(text: str) -> str | None:
 
 
 def _host(text: str) -> str | None:
-    """Any other name is refused later: whoever mistypes 127.0.0.1 must not be reachable from everywhere."""
+    """Any other name is refused later: a mistyped 127.0.0.1 must not expose the server."""
     if _MACHINE.fullmatch(text):
         return "the kind of machine that a toolchain builds for"
     if text and text.casefold() in (socket.gethostname().casefold(), socket.gethostname().partition(".")[0]):

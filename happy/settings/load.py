@@ -1,4 +1,4 @@
-"""What the environment asks for, read once into plain data; nothing here opens or creates anything."""
+"""Reads the settings of a flavor from environment variables; opens and creates nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path

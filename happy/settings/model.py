@@ -1,4 +1,4 @@
-"""What can be set, as plain data."""
+"""Settings as plain structs."""
 
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -31,7 +31,7 @@ class Secret(str):
 
 
 class Ui(Struct, frozen=True, kw_only=True):
-    """A web app to serve. `config` is what its pages are told of this server."""
+    """A web app to serve. `config` is injected into its pages."""
 
     folder: Path
     prefix: str
@@ -53,7 +53,7 @@ class GithubSettings(Struct, frozen=True, kw_only=True):
 
 
 class VoiceSettings(Struct, frozen=True, kw_only=True):
-    """Without a key to ElevenLabs nobody speaks, without one to RevenueCat nobody has a subscription."""
+    """API keys; without that of ElevenLabs there is no voice, without that of RevenueCat no subscription."""
 
     elevenlabs_url: str = "https://api.elevenlabs.io"
     elevenlabs_key: Secret | None = None
@@ -64,21 +64,21 @@ class VoiceSettings(Struct, frozen=True, kw_only=True):
 
 
 class OutboundSettings(Struct, frozen=True, kw_only=True):
-    """Other companies' services: where they are, and what opens them."""
+    """Services of other companies: their URLs and credentials."""
 
     expo_url: str = "https://exp.host"
     private_avatars: bool = False
-    """Whether a profile picture may come from our own network; for tests alone."""
+    """Whether profile pictures may be fetched from private addresses; for tests alone."""
 
     github: GithubSettings = GithubSettings()
     voice: VoiceSettings = VoiceSettings()
 
 
 class RecoverySettings(Struct, frozen=True, kw_only=True):
-    """How long and how much of what they miss is kept for clients that lost their connection."""
+    """How long, in s, and how much history is kept for connection state recovery."""
 
     seconds: int = 120
-    """0: nothing is kept."""
+    """0: no recovery."""
 
     account_bytes: int = 1_000_000
     total_bytes: int = 64_000_000
@@ -90,7 +90,7 @@ class RecoverySettings(Struct, frozen=True, kw_only=True):
 
 
 class Common(Struct, frozen=True, kw_only=True):
-    """What both flavors need to know."""
+    """Settings of both flavors."""
 
     host: str
     port: int
@@ -110,7 +110,7 @@ class Common(Struct, frozen=True, kw_only=True):
     outbound: OutboundSettings = OutboundSettings()
 
     warnings: tuple[str, ...] = ()
-    """What was left out of account when the settings were read, and why; one line each, without values."""
+    """Warnings about variables that were ignored; one line each, without values."""
 
 
 class Light(Common, frozen=True, kw_only=True):
@@ -136,10 +136,10 @@ class S3(Struct, frozen=True, kw_only=True):
     secret_key: Secret
     public_url: str
     public_endpoint: str | None = None
-    """Where clients reach the store, when that is another address than ours to it."""
+    """URL of the store for clients, if it differs from the one for this server."""
 
     addressing: Addressing | None = None
-    """Whether the bucket is part of the path or of the host; None: what works."""
+    """Whether the bucket is part of the path or of the host; None: whichever works."""
 
     authority: Path | None = None
     """The certificate that the store's own must lead to; None: one of a public authority."""
@@ -159,4 +159,4 @@ class Full(Common, frozen=True, kw_only=True):
     """How many connections to PostgreSQL at most; None: what the address says, or the usual number."""
 
     shutdown_seconds: int = 20
-    """How long an orderly end may take: balancers notice, connections move, requests finish."""
+    """Timeout of a graceful shutdown in s: balancers notice, connections move, requests finish."""
