@@ -1,4 +1,4 @@
-"""Uploaded files in a directory: whole or not there at all, and never outside of it."""
+"""Uploaded files in a directory: written atomically, and never outside of it."""
 
 import asyncio
 import errno
@@ -23,7 +23,7 @@ BUFFER = 1024 * 1024
 INCOMING = ".incoming"
 """Where uploads grow until they are complete. No key leads there."""
 ABANDONED = 24 * 3600
-"""The age in s at which an incomplete upload is what a killed server left behind."""
+"""The age in s at which an incomplete upload is deleted: a killed server left it."""
 
 ATTEMPTS = 3
 MISSING = frozenset(
@@ -43,7 +43,7 @@ def map_errors() -> Iterator[None]:
 
 
 class DiskFiles:
-    """Every access to the disk runs in a thread, so that a slow disk delays nobody else."""
+    """Every disk access runs in a thread, so that a slow disk does not block the event loop."""
 
     direct = False
 
@@ -80,13 +80,13 @@ class DiskFiles:
         return StoredFile(size, _read(path, offset, end))
 
     async def delete_prefix(self, prefix: str) -> None:
-        """Raises Invalid for a prefix that names nothing: everything is never meant."""
+        """Raises Invalid for an empty prefix, which would delete everything."""
         path = self._path(prefix.removesuffix("/"))
         with map_errors(), suppress(FileNotFoundError, NotADirectoryError):
             await asyncio.to_thread(self._delete, path, whole=prefix.endswith("/"))
 
     async def upload_ticket(self, key: str, max_bytes: int, size: int | None = None) -> None:  # noqa: ARG002
-        """There is no way to the disk but through this server."""
+        """None: clients upload through this server."""
         return
 
     async def download_url(self, key: str) -> None:  # noqa: ARG002
@@ -175,7 +175,7 @@ async def _fill(file: IO[bytes], chunks: AsyncIterator[bytes], max_bytes: int) -
 
 
 async def _read(path: Path, offset: int, end: int) -> AsyncIterator[bytes]:
-    """The file is opened by the first piece that is asked for, so one that nobody reads needs no closing."""
+    """Open the file with the first chunk: a file that is never read needs no closing."""
     if offset >= end:
         return
     with map_errors():

@@ -1,4 +1,4 @@
-"""The bus, the link and presence inside one process: there are no other nodes to tell."""
+"""The bus, the replica link and presence of a server that is the only replica."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from happy.domain.values import AccountId, ReplicaId
 
 
 class MemoryBus:
-    """The publishing node has served its own connections already, so nothing is left to carry."""
+    """Does nothing: the gateway delivers to connections of its own replica without the bus."""
 
     has_peers = False
 
@@ -35,7 +35,7 @@ class MemoryBus:
 
 
 class MemoryLink:
-    """A link with this node at both ends."""
+    """Implements `ReplicaLink` where this replica is the only one."""
 
     def __init__(self, replica_id: ReplicaId) -> None:
         self.replica_id = replica_id
@@ -44,7 +44,7 @@ class MemoryLink:
         pass
 
     def send(self, to: ReplicaId, payload: bytes) -> None:  # noqa: ARG002 - there is nowhere to send it
-        raise LookupError(f"there is no node but this one: {to}")
+        raise LookupError(f"there is no replica but this one: {to}")
 
     async def deliver(self, to: ReplicaId, payload: bytes) -> bool:  # noqa: ARG002 - there is nowhere to send it
         return False

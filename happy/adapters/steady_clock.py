@@ -1,4 +1,4 @@
-"""Unix time that does not jump when somebody sets the clock: that of the start, and what passed since."""
+"""Unix time that does not jump when the clock is set: the time of the start plus the monotonic clock."""
 
 import time
 from typing import Final

@@ -47,7 +47,7 @@ def migrate(connection: Connection) -> None:
         transactional_ddl=True,
     )
     with context.begin_transaction():
-        if on_postgresql:  # nodes that start together migrate one after the other
+        if on_postgresql:  # replicas that start together migrate one after the other
             connection.execute(text("SET LOCAL lock_timeout = '10s'"))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
         context.run_migrations()

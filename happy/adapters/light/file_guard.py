@@ -1,4 +1,4 @@
-"""Notices when the files that SQLite has open are no longer those that a restart would find."""
+"""Detects that the open database files were deleted or replaced, so that a restart would not find them."""
 
 import errno
 import logging
@@ -16,21 +16,21 @@ log = logging.getLogger(__name__)
 
 
 class FileGuard:
-    """A deleted file takes writes for as long as it is open: they would be acknowledged into nothing.
+    """A deleted file accepts writes while it is open: acknowledged data would be lost at the restart.
 
-    `lost` says what is wrong, or nothing; `check` belongs to the thread that writes.
+    `lost` describes the problem, or is None; `check` is called by the writer thread only.
     """
 
     def __init__(self, path: Path) -> None:
-        """Once a connection has read something: the files beside the database are there from then on."""
+        """Create it after the first read of a connection: from then on the WAL files exist."""
         self._log = f"{path}-wal"
         self._opened = [(file, _identity(file)) for file in (f"{path}{suffix}" for suffix in BESIDE)]
         self.lost: str | None = None
         self.log_alone = False
-        """Only the log of changes has gone, so that what it holds can still be saved."""
+        """Only the write-ahead log was deleted: a checkpoint can still save its contents."""
 
     def check(self) -> str | None:
-        """What is wrong, if anything is. Said in the log when it begins and when it ends."""
+        """The problem, or None. Logged when it begins and when it ends."""
         changed = [file for file, opened in self._opened if _has_changed(file, opened)]
         if not changed and self.lost is None:
             return None
@@ -52,14 +52,14 @@ def _description(file: str) -> str:
 def _has_changed(file: str, opened: Identity) -> bool:
     try:
         return _identity(file) != opened
-    except OSError:  # the disk hangs or is full of errors: writes will tell
+    except OSError:  # the disk has errors: writes will fail themselves
         return False
 
 
 def _identity(file: str) -> Identity:
-    """What the name leads to: nothing, or a file."""
+    """Device and inode of the file; None if there is none."""
     try:
-        status = os.stat(file)  # noqa: PTH116 - after every commit, and a path costs more than the question
+        status = os.stat(file)  # noqa: PTH116 - after every commit, and a `Path` costs more than the call
     except OSError as error:
         if error.errno in GONE:
             return None

@@ -1,4 +1,4 @@
-"""The master secret of a light server: made on the first start, then read from its file for ever."""
+"""The master secret of a light server: generated at the first start, then read from its file."""
 
 import os
 import secrets
@@ -60,7 +60,7 @@ def _read(file: Path) -> str:
     except FileNotFoundError:
         return ""
     if text:
-        make_private(file)  # restored from a backup or copied by hand: still nobody else's business
+        make_private(file)  # restored from a backup or copied by hand, perhaps with wider permissions
     return text
 
 

@@ -24,7 +24,7 @@ from happy.domain.values import AccountId, Millis, SessionId
 from schema.limits import LARGE_ROW, LIST_BYTES
 
 READERS = 1
-"""Threads that read at once take the interpreter from one another at every row; all reads are short."""
+"""More reader threads compete for the GIL at every row, and all reads are short."""
 
 BUSY_TIMEOUT = 5_000
 SOME_ROWS = 64
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 def connect(path: Path, synchronous: Synchronous = "FULL") -> sqlite3.Connection:
-    """A connection in autocommit mode, so that transactions begin and end where we say."""
+    """A connection in autocommit mode, so that transactions begin and end explicitly."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
     if mode != "wal":  # what SQLite answers where memory cannot be shared
@@ -136,7 +136,7 @@ def _in_snapshot(connection: sqlite3.Connection, body: Callable[[SqliteExecutor]
 
 class SqliteStore:
     batch_seconds = 0.01
-    """Every other writer waits for it."""
+    """Time in s of one batch of background work: all other writes wait for it."""
 
     def __init__(
         self, writing: sqlite3.Connection, readers: Sequence[Reader], guard: FileGuard | None = None
@@ -178,7 +178,7 @@ class SqliteStore:
             )
 
     async def ping(self) -> None:
-        """Raises Unavailable for a disk that is full or read-only, too, once a write has met it."""
+        """Raises Unavailable, also for a disk that is full or read-only, once a write has failed."""
         self._writer.require_file()
         await self.query(_ping)
         if self._writer.refused:
@@ -187,7 +187,7 @@ class SqliteStore:
             self._writer.refused = False
 
     async def _write_again(self) -> None:
-        """Write a number that is there: it takes a page of the log, and changes nothing."""
+        """Write the same `user_version` again: it needs a page of the log, and changes nothing."""
         (version,) = self._writing.execute("PRAGMA user_version").fetchone()
         self._writing.execute(f"PRAGMA user_version = {version}")
 

@@ -1,4 +1,4 @@
-"""One thread owns the writing connection and commits waiting jobs together."""
+"""Group commit on SQLite: one thread owns the writing connection and commits queued jobs together."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from happy.domain.errors import CommitInDoubt, Unavailable
 
 MAX_BATCH = 256
 LOOK_SECONDS = 1.0
-"""How often an idle writer makes sure that the database file is still there."""
+"""How often an idle writer checks that the database file still exists, in s."""
 
 T = TypeVar("T")
 Job = tuple[Callable[[], Awaitable[Any]], "asyncio.Future[Any]"]
@@ -39,11 +39,11 @@ class Writer:
     """Group commit: every job that waits when the thread is free shares one COMMIT.
 
     A job runs in its own savepoint, so one that fails takes nothing of the others with it.
-    Callers hear of success only after the shared COMMIT.
+    Callers return only after the shared COMMIT.
     """
 
     def __init__(self, connection: sqlite3.Connection, guard: FileGuard | None = None) -> None:
-        """`guard` says whether what is committed can be found again."""
+        """`guard` detects a database file that was deleted or replaced."""
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._connection = connection
@@ -136,7 +136,7 @@ class Writer:
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-        except sqlite3.Error:  # the next BEGIN tells whether the connection still works
+        except sqlite3.Error:  # if the connection is unusable, the next BEGIN fails
             log.exception("the database refused a rollback")
 
     def _run(self, body: Callable[[], Awaitable[Any]], done: "asyncio.Future[Any]") -> Outcome:
@@ -144,7 +144,7 @@ class Writer:
         execute("SAVEPOINT job")
         try:
             result = drive(body())
-        except BaseException as error:  # it travels to the caller of submit
+        except BaseException as error:  # raised by `submit`
             if not self._connection.in_transaction:  # disk full, I/O error
                 raise sqlite3.OperationalError("the database rolled back the shared transaction") from error
             self.refused |= isinstance(error, sqlite3.OperationalError)

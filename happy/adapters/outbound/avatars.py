@@ -1,4 +1,4 @@
-"""Profile pictures from elsewhere: fetched with care, checked by content.
+"""Profile pictures from other servers: fetched behind the SSRF guard, checked by content.
 
 protocol: operations#avatar-processing
 """
@@ -39,7 +39,7 @@ KINDS: Final = (Kind(b"\x89PNG\r\n\x1a\n", "png", "PNG"), Kind(b"\xff\xd8\xff", 
 
 
 class WebAvatars:
-    """Connects to no address it has not checked: a name may mean another one a moment later."""
+    """Connects to the checked IP address itself: against DNS rebinding, the name is not resolved again."""
 
     def __init__(self, web: HttpClient, resolving: Resolve = resolve, *, allow_private: bool = False) -> None:
         self._web = web
@@ -64,7 +64,7 @@ class WebAvatars:
         raise Invalid("too many redirects")
 
     async def _get(self, url: "httpx.URL") -> "bytes | httpx.URL":
-        """The content of a picture, or where else to look for it."""
+        """The content of a picture, or the URL of a redirect."""
         if url.scheme not in PORTS or not url.host or url.userinfo:
             raise Invalid("not an address of a picture")
         port = url.port or PORTS[url.scheme]
@@ -78,7 +78,7 @@ class WebAvatars:
 
     async def _get_from(self, address: str, url: "httpx.URL") -> "bytes | httpx.URL":
         options: dict[str, Any] = {
-            # One connection per picture: the pool would share it with other names of the same address.
+            # One connection per picture: the pool would reuse it for other host names of the same address.
             "headers": {"Host": url.netloc.decode("ascii"), "Connection": "close"},
             "extensions": {"sni_hostname": url.raw_host.decode("ascii")},
         }

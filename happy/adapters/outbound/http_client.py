@@ -1,4 +1,4 @@
-"""Requests to other companies' servers: one pool of connections, limits to the time and size of answers."""
+"""HTTP requests to other services: one connection pool, with timeouts and a maximum size of responses."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -62,7 +62,7 @@ class HttpClient:
         body: bytes | None = None,
         seconds: float | None = None,
     ) -> WebAnswer:
-        """Raises Unavailable when there is no whole answer in time, TooLarge. Any status is an answer."""
+        """Any status is returned. Raises TooLarge, and Unavailable for no response before the timeout."""
         seconds = self._seconds if seconds is None else seconds
         await self._opened()  # before the clock starts
         options: dict[str, Any] = {"headers": headers, "params": params, "content": body}

@@ -1,4 +1,4 @@
-"""Who has a subscription, according to RevenueCat (protocol: operations#other-outbound-calls)."""
+"""Subscriptions of accounts, at RevenueCat (protocol: operations#other-outbound-calls)."""
 
 import logging
 from typing import Any

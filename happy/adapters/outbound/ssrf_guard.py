@@ -1,4 +1,4 @@
-"""Where a host named by somebody else may lead: to the internet, never to the inside of our own network."""
+"""SSRF guard: a host in a URL from outside may resolve to public addresses only."""
 
 import asyncio
 import socket
@@ -51,7 +51,7 @@ def _is_site_local(address: Address) -> bool:
 
 
 def _meant(address: Address) -> list[Address]:
-    """The address, and the IPv4 addresses it stands for by one of the ways to write or to reach them."""
+    """The address, and the IPv4 addresses embedded in it (NAT64, mapped, 6to4, Teredo)."""
     if isinstance(address, IPv4Address):
         return [address]
     if address in _TRANSLATED:
