@@ -211,7 +211,7 @@ async def test_a_picture_that_trickles_in_is_given_up(
         png(4001, 4000, "1"),
     ],
 )
-async def test_what_is_no_reasonable_picture_is_refused(
+async def test_files_that_are_no_usable_picture_are_refused(
     source: WebAvatars, upstream: Upstream, content: bytes
 ) -> None:
     upstream.on("GET", "/a.png", Answer(body=content))

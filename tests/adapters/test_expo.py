@@ -129,7 +129,7 @@ async def test_a_failed_batch_does_not_stop_the_next(expo: ExpoPush, upstream: U
     assert [Ticket("HTTP 503")] * 100 + [Ticket()] == tickets
 
 
-async def test_nobody_listening_is_a_network_error(web: HttpClient) -> None:
+async def test_a_refused_connection_is_a_network_error(web: HttpClient) -> None:
     expo = ExpoPush(web, "http://127.0.0.1:9")
 
     assert [Ticket("Network error")] == await expo.send(NOTIFICATION, ["a"], 30)

@@ -97,7 +97,7 @@ async def test_a_profile_is_kept_as_it_is(github: GithubClient, upstream: Upstre
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 500])
-async def test_a_user_request_that_is_not_ok_tells_of_nobody(
+async def test_a_failed_user_request_is_an_unknown_user(
     github: GithubClient, upstream: Upstream, status: int
 ) -> None:
     upstream.on("GET", "/api/user", Answer(status, json=ADA))

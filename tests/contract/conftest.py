@@ -9,7 +9,7 @@ import pytest
 
 from happy.domain.ports.store import Store
 from schema.tables import metadata
-from tests.contract.flavors import Node, OpenStore, full_opener, light_opener, open_nodes
+from tests.contract.flavors import OpenStore, Replica, full_opener, light_opener, open_replicas
 from tests.support import databases, services
 from tests.support.object_store import ObjectStore, run_object_store
 
@@ -79,6 +79,6 @@ def object_store() -> Iterator[ObjectStore]:
 
 
 @pytest.fixture
-async def nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
-    async with open_nodes(flavor) as opened:
+async def replicas(flavor: str) -> AsyncIterator[tuple[Replica, Replica]]:
+    async with open_replicas(flavor) as opened:
         yield opened

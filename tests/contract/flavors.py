@@ -24,7 +24,7 @@ OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 
 
 @dataclass(eq=False)
-class Node:
+class Replica:
     """One server process as the ports see it, and what reached it from others."""
 
     bus: EventBus
@@ -33,13 +33,13 @@ class Node:
     history: SharedHistory | None = None
     envelopes: list[tuple[AccountId, bytes]] = field(default_factory=list)
     messages: list[tuple[ReplicaId, bytes]] = field(default_factory=list)
-    gaps: list[AccountId] = field(default_factory=list)
+    resyncs: list[AccountId] = field(default_factory=list)
 
     def hear(self, account_id: AccountId, envelope: bytes, origin: Origin) -> None:
         self.envelopes.append((account_id, envelope))
 
     def lack(self, account_id: AccountId, before: int | None = None) -> None:
-        self.gaps.append(account_id)
+        self.resyncs.append(account_id)
 
 
 def light_opener(folder: Path) -> OpenStore:
@@ -58,21 +58,21 @@ async def _light_store(path: Path) -> AsyncIterator[Store]:
 
 
 @asynccontextmanager
-async def open_nodes(flavor: str) -> AsyncIterator[tuple[Node, Node]]:
-    """Two nodes of one cluster; the light flavor has one, which then stands for both."""
+async def open_replicas(flavor: str) -> AsyncIterator[tuple[Replica, Replica]]:
+    """Two replicas of one cluster; the light flavor has one, which then stands for both."""
     if flavor == "light":
-        node = Node(MemoryBus(), MemoryLink(ReplicaId("here")), MemoryPresence())
-        yield node, node
+        replica = Replica(MemoryBus(), MemoryLink(ReplicaId("here")), MemoryPresence())
+        yield replica, replica
         return
-    async with open_node() as one, open_node() as other:
+    async with open_replica() as one, open_replica() as other:
         yield one, other
 
 
 @asynccontextmanager
-async def open_node(url: str = REDIS) -> AsyncIterator[Node]:
-    """A node on Redis that writes down what reaches it."""
+async def open_replica(url: str = REDIS) -> AsyncIterator[Replica]:
+    """A replica on Redis that writes down what reaches it."""
     async with open_redis(url, ReplicaId(secrets.token_hex(8))) as redis:
-        node = Node(redis.bus, redis.replica_link, redis.presence, redis.history)
-        redis.bus.listen(node.hear, node.lack)
-        redis.replica_link.listen(lambda sender, payload: node.messages.append((sender, payload)))
-        yield node
+        replica = Replica(redis.bus, redis.replica_link, redis.presence, redis.history)
+        redis.bus.listen(replica.hear, replica.lack)
+        redis.replica_link.listen(lambda sender, payload: replica.messages.append((sender, payload)))
+        yield replica

@@ -72,7 +72,7 @@ async def test_several_servers_may_create_it_at_once(new_postgres: NewDatabase) 
     await start(url)
 
 
-async def test_what_older_servers_lack_is_made(new_postgres: NewDatabase) -> None:
+async def test_tables_that_older_servers_lack_are_created(new_postgres: NewDatabase) -> None:
     url = await new_postgres()
     await build(url, 'DROP INDEX "Session_accountId_updatedAt_idx"', 'DROP TABLE "VoiceConversation"')
     await schema.prepare(url)

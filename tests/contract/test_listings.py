@@ -48,7 +48,7 @@ async def test_large_sessions_are_listed_by_their_ids(store: Store, which: str) 
     assert made[2] == await store.read(lambda tx: tx.sessions.get(owner, made[2].id))
 
 
-async def test_what_is_behind_a_few_megabytes_is_listed_by_its_ids(store: Store) -> None:
+async def test_rows_after_a_few_megabytes_are_listed_by_their_ids(store: Store) -> None:
     owner = await seeds.account(store)
     size = LARGE_ROW - 1_000
     made = await sessions_of(store, owner, [size] * 40)

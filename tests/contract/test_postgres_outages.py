@@ -45,9 +45,7 @@ def refused_in_time() -> Iterator[None]:
     assert time.monotonic() - began < SECONDS
 
 
-async def test_a_request_waited_for_the_end_of_what_a_silent_database_would_never_end(
-    wire: Wire, store: PostgresStore
-) -> None:
+async def test_requests_on_a_silent_database_time_out(wire: Wire, store: PostgresStore) -> None:
     await store.ping()
     wire.hold()
     with refused_in_time():
@@ -71,7 +69,7 @@ async def test_a_transaction_that_meets_silence_ends_soon(wire: Wire, store: Pos
     await store.ping()
 
 
-async def test_who_gives_up_leaves_the_connection_to_others(store: PostgresStore) -> None:
+async def test_a_cancelled_caller_releases_its_connection(store: PostgresStore) -> None:
     for _ in range(2 * ATTEMPT.largest):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05), store.connection() as connection:

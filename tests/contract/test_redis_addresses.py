@@ -51,8 +51,8 @@ def redis(
 
 async def use(url: str, authority: Path | None = None) -> None:
     """A complete start, and an event that arrives."""
-    node = ReplicaId(secrets.token_hex(8))
-    async with open_checked_redis(url, node, Retention(), authority) as redis:
+    replica = ReplicaId(secrets.token_hex(8))
+    async with open_checked_redis(url, replica, Retention(), authority) as redis:
         assert redis.link.up
         await redis.link.ask("SET", f"{redis.link.prefix}test", "1", "EX", 1)
 
@@ -122,7 +122,7 @@ async def allow(redis: OwnRedis, user: str, *rules: str) -> str:
     return f"redis://{user}:{PASSWORD}@127.0.0.1:{redis.port}"
 
 
-async def test_a_user_with_few_rights_is_told_all_that_are_missing(redis: OwnRedis, user: str) -> None:
+async def test_all_missing_rights_of_a_redis_user_are_named(redis: OwnRedis, user: str) -> None:
     url = await allow(redis, user, "+ping", "+select")
 
     told = await refusal(url)
@@ -152,7 +152,7 @@ def documented_rules() -> list[str]:
 @pytest.mark.parametrize(
     ("rules", "missing"), [("resetkeys ~other:*", "~happy:*"), ("resetchannels &other", "&happy:*")]
 )
-async def test_a_user_of_other_keys_or_channels_is_told_so(
+async def test_missing_rights_to_keys_or_channels_are_named(
     redis: OwnRedis, user: str, rules: str, missing: str
 ) -> None:
     url = await allow(redis, user, "+@all", *rules.split())

@@ -1,4 +1,4 @@
-"""A node that is killed may owe events to others; one that ends in order, or loses its wire, does not."""
+"""A replica that is killed may owe events to others; one that ends in order, or loses its wire, does not."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from happy.adapters.full.redis import link as redis_link
 from happy.domain.values import AccountId
-from tests.contract.flavors import Node, open_node
+from tests.contract.flavors import Replica, open_replica
 from tests.support.redis_server import OwnRedis, Wire, own_redis
 from tests.support.until import until
 
@@ -33,108 +33,110 @@ def redis(tmp_path: Path) -> Iterator[OwnRedis]:
 
 
 @pytest.fixture
-async def survivor(redis: OwnRedis) -> AsyncIterator[Node]:
-    async with open_node(redis.url) as node:
+async def survivor(redis: OwnRedis) -> AsyncIterator[Replica]:
+    async with open_replica(redis.url) as replica:
         for account in (ACCOUNT, OTHER):
-            await node.bus.subscribe(account)
-        yield node
+            await replica.bus.subscribe(account)
+        yield replica
 
 
-async def until_gaps(node: Node, *accounts: AccountId) -> None:
-    await until(lambda: node.gaps == list(accounts), SOON)
+async def until_resyncs(replica: Replica, *accounts: AccountId) -> None:
+    await until(lambda: replica.resyncs == list(accounts), SOON)
 
 
-async def begin_commit(node: Node, account: AccountId) -> None:
-    """The node is about to commit, and that is known."""
-    node.bus.begin_commit(account)
+async def begin_commit(replica: Replica, account: AccountId) -> None:
+    """The replica is about to commit, and that is known."""
+    replica.bus.begin_commit(account)
     await asyncio.sleep(0.15)
 
 
-async def test_a_killed_node_is_a_gap_for_exactly_what_it_was_about_to_commit(
-    redis: OwnRedis, survivor: Node
+async def test_a_killed_replica_causes_a_resync_of_exactly_its_publish_intents(
+    redis: OwnRedis, survivor: Replica
 ) -> None:
-    async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        await begin_commit(node, ACCOUNT)
+    async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
+        await begin_commit(replica, ACCOUNT)
         await wire.cut()
-        await until_gaps(survivor, ACCOUNT)
+        await until_resyncs(survivor, ACCOUNT)
         await asyncio.sleep(0.5)
 
-        assert [ACCOUNT] == survivor.gaps
+        assert [ACCOUNT] == survivor.resyncs
 
 
-async def test_a_node_that_ends_in_order_owes_nothing(redis: OwnRedis, survivor: Node) -> None:
-    async with open_node(redis.url) as node:
-        await begin_commit(node, ACCOUNT)
+async def test_a_replica_that_shuts_down_causes_no_resync(redis: OwnRedis, survivor: Replica) -> None:
+    async with open_replica(redis.url) as replica:
+        await begin_commit(replica, ACCOUNT)
     await asyncio.sleep(0.8)
 
-    assert [] == survivor.gaps
+    assert [] == survivor.resyncs
 
 
-async def test_a_killed_node_that_has_published_everything_owes_nothing(
-    redis: OwnRedis, survivor: Node
+async def test_a_killed_replica_without_publish_intents_causes_no_resync(
+    redis: OwnRedis, survivor: Replica
 ) -> None:
-    async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        node.bus.begin_commit(ACCOUNT)
-        node.bus.publish(ACCOUNT, b"1")
-        node.bus.end_commit(ACCOUNT)
+    async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
+        replica.bus.begin_commit(ACCOUNT)
+        replica.bus.publish(ACCOUNT, b"1")
+        replica.bus.end_commit(ACCOUNT)
         await asyncio.sleep(0.3)
         await wire.cut()
         await asyncio.sleep(0.8)
 
-        assert [] == survivor.gaps
+        assert [] == survivor.resyncs
 
 
-async def test_a_wire_that_breaks_for_a_moment_is_no_death(redis: OwnRedis, survivor: Node) -> None:
-    async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        await begin_commit(node, ACCOUNT)
+async def test_a_wire_that_breaks_for_a_moment_is_no_death(redis: OwnRedis, survivor: Replica) -> None:
+    async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
+        await begin_commit(replica, ACCOUNT)
         await wire.cut()
         await wire.mend()
         await asyncio.sleep(1)
 
-        assert [] == survivor.gaps
+        assert [] == survivor.resyncs
 
 
-async def test_marks_come_back_after_redis_forgot_them(redis: OwnRedis, survivor: Node) -> None:
-    async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        await begin_commit(node, ACCOUNT)
+async def test_publish_intents_are_recorded_again_after_redis_lost_them(
+    redis: OwnRedis, survivor: Replica
+) -> None:
+    async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
+        await begin_commit(replica, ACCOUNT)
         redis.stop()
         redis.start()
-        await until(lambda: up(node) and up(survivor), SOON)
+        await until(lambda: up(replica) and up(survivor), SOON)
         await asyncio.sleep(0.3)
-        survivor.gaps.clear()  # on a busy machine the node may have seemed dead meanwhile
+        survivor.resyncs.clear()  # on a busy machine the replica may have seemed dead meanwhile
         await wire.cut()
-        await until_gaps(survivor, ACCOUNT)
+        await until_resyncs(survivor, ACCOUNT)
 
 
-def up(node: Node) -> bool:
-    link: Any = node.bus._link  # type: ignore[attr-defined]
+def up(replica: Replica) -> bool:
+    link: Any = replica.bus._link  # type: ignore[attr-defined]
     return bool(link.up)
 
 
-async def test_a_break_off_is_a_gap_on_the_other_nodes(redis: OwnRedis, survivor: Node) -> None:
-    async with open_node(redis.url) as node:
-        await node.bus.subscribe(ACCOUNT)
-        node.bus.resync(ACCOUNT)
-        await until_gaps(survivor, ACCOUNT)
+async def test_a_resync_is_published_to_the_other_replicas(redis: OwnRedis, survivor: Replica) -> None:
+    async with open_replica(redis.url) as replica:
+        await replica.bus.subscribe(ACCOUNT)
+        replica.bus.resync(ACCOUNT)
+        await until_resyncs(survivor, ACCOUNT)
 
-        assert [] == node.gaps
+        assert [] == replica.resyncs
 
 
-async def test_a_client_of_a_killed_node_reads_again_if_something_was_owed(
-    redis: OwnRedis, survivor: Node
+async def test_a_client_of_a_killed_replica_with_a_publish_intent_is_not_recovered(
+    redis: OwnRedis, survivor: Replica
 ) -> None:
     assert survivor.history is not None
-    async with Wire(redis.port) as wire, open_node(wire.url) as node:
-        assert node.history is not None
+    async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
+        assert replica.history is not None
         told: dict[AccountId, StreamPosition] = {}
         for account in (ACCOUNT, OTHER):
-            await node.bus.subscribe(account)
-            node.bus.publish(account, b"1")
-            await begin_commit(node, AccountId("another"))
-            position = node.history.position(account)
+            await replica.bus.subscribe(account)
+            replica.bus.publish(account, b"1")
+            await begin_commit(replica, AccountId("another"))
+            position = replica.history.position(account)
             assert position is not None
             told[account] = position
-        await begin_commit(node, ACCOUNT)
+        await begin_commit(replica, ACCOUNT)
         assert [] == await survivor.history.since(ACCOUNT, told[ACCOUNT], unbroken=True)
         await wire.cut()
         await asyncio.sleep(0.2)
@@ -143,24 +145,24 @@ async def test_a_client_of_a_killed_node_reads_again_if_something_was_owed(
         assert [] == await survivor.history.since(OTHER, told[OTHER], unbroken=True)
 
 
-async def test_after_a_node_was_killed_nobody_from_before_recovers_on_any_other(
-    redis: OwnRedis, survivor: Node
+async def test_no_client_of_a_killed_replica_recovers_on_another_after_its_resync(
+    redis: OwnRedis, survivor: Replica
 ) -> None:
     """Survivors notice one after another: whoever one disconnects may come to one that did so before."""
-    async with open_node(redis.url) as another:
+    async with open_replica(redis.url) as another:
         assert survivor.history is not None
         assert another.history is not None
         for account in (ACCOUNT, OTHER):
             await another.bus.subscribe(account)
         told = {account: survivor.history.position(account) for account in (ACCOUNT, OTHER)}
-        async with Wire(redis.port) as wire, open_node(wire.url) as node:
-            await begin_commit(node, ACCOUNT)
+        async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
+            await begin_commit(replica, ACCOUNT)
             await wire.cut()
-            await until(lambda: survivor.gaps and another.gaps, SOON)
+            await until(lambda: survivor.resyncs and another.resyncs, SOON)
             before, untouched = told[ACCOUNT], told[OTHER]
             assert before is not None
             assert untouched is not None
 
             assert await another.history.since(ACCOUNT, before, unbroken=True) is None
             assert await another.history.since(OTHER, untouched, unbroken=True) == []
-            assert {*survivor.gaps, *another.gaps} == {ACCOUNT}
+            assert {*survivor.resyncs, *another.resyncs} == {ACCOUNT}

@@ -1,4 +1,4 @@
-"""What all nodes know of the last minutes, and within which bounds Redis keeps it."""
+"""What all replicas know of the last minutes, and within which bounds Redis keeps it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -28,16 +28,18 @@ def redis(tmp_path: Path) -> Iterator[OwnRedis]:
 
 
 class Cluster:
-    """Nodes on one Redis. `heard` is what the first of them was told by the bus."""
+    """Replicas on one Redis. `received` is what the first of them was told by the bus."""
 
     def __init__(self, url: str, stack: AsyncExitStack) -> None:
         self._url = url
         self._stack = stack
-        self.heard: list[bytes] = []
+        self.received: list[bytes] = []
 
-    async def node(self, replica_id: ReplicaId = HERE, account: AccountId = ACCOUNT, **bounds: int) -> Redis:
+    async def replica(
+        self, replica_id: ReplicaId = HERE, account: AccountId = ACCOUNT, **bounds: int
+    ) -> Redis:
         redis = await self._stack.enter_async_context(open_redis(self._url, replica_id, Retention(**bounds)))
-        redis.bus.listen(lambda _account, envelope, _origin: self.heard.append(envelope), lambda *_: None)
+        redis.bus.listen(lambda _account, envelope, _origin: self.received.append(envelope), lambda *_: None)
         await redis.bus.subscribe(account)
         return redis
 
@@ -48,29 +50,29 @@ async def cluster(redis: OwnRedis) -> AsyncIterator[Cluster]:
         yield Cluster(redis.url, stack)
 
 
-def publish(node: Redis, *envelopes: str, account: AccountId = ACCOUNT) -> None:
+def publish(replica: Redis, *envelopes: str, account: AccountId = ACCOUNT) -> None:
     for envelope in envelopes:
-        node.bus.publish(account, envelope.encode())
+        replica.bus.publish(account, envelope.encode())
 
 
-async def position(node: Redis, account: AccountId = ACCOUNT) -> StreamPosition:
-    """How far the node has heard, once what it published has a place."""
-    await node.link.ask("PING")
+async def position(replica: Redis, account: AccountId = ACCOUNT) -> StreamPosition:
+    """How far the replica has received, once what it published has a place."""
+    await replica.link.ask("PING")
     await asyncio.sleep(0.05)
-    found = node.history.position(account)
+    found = replica.history.position(account)
     assert found is not None
     return found
 
 
-async def since(node: Redis, told: StreamPosition, *, unbroken: bool = True) -> list[str] | None:
-    await node.link.ask("PING")
+async def since(replica: Redis, told: StreamPosition, *, unbroken: bool = True) -> list[str] | None:
+    await replica.link.ask("PING")
     await asyncio.sleep(0.05)
-    kept = await node.history.since(ACCOUNT, told, unbroken=unbroken)
+    kept = await replica.history.since(ACCOUNT, told, unbroken=unbroken)
     return None if kept is None else [event.envelope.decode() for event in kept]
 
 
-async def test_what_was_published_after_a_position_is_there_in_order(cluster: Cluster) -> None:
-    here, there = await cluster.node(HERE), await cluster.node(THERE)
+async def test_envelopes_after_a_position_are_returned_in_order(cluster: Cluster) -> None:
+    here, there = await cluster.replica(HERE), await cluster.replica(THERE)
     start = await position(here)
     publish(here, "1", "2")
     middle = await position(there)
@@ -81,17 +83,17 @@ async def test_what_was_published_after_a_position_is_there_in_order(cluster: Cl
     assert [] == await since(there, await position(here))
 
 
-async def test_a_node_that_comes_later_knows_it_too(cluster: Cluster) -> None:
-    here = await cluster.node(HERE)
+async def test_a_replica_that_starts_later_reads_the_same_history(cluster: Cluster) -> None:
+    here = await cluster.replica(HERE)
     start = await position(here)
     publish(here, "1")
-    later = await cluster.node(THERE)
+    later = await cluster.replica(THERE)
 
     assert ["1"] == await since(later, start)
 
 
 async def test_a_mark_is_the_text_of_a_position(cluster: Cluster) -> None:
-    here = await cluster.node(HERE)
+    here = await cluster.replica(HERE)
     publish(here, "1")
     told = await position(here)
 
@@ -100,11 +102,11 @@ async def test_a_mark_is_the_text_of_a_position(cluster: Cluster) -> None:
     assert here.history.position(AccountId("not watched")) is None
 
 
-async def test_what_was_heard_before_it_had_a_place_is_said_by_number(cluster: Cluster) -> None:
-    here, there = await cluster.node(HERE), await cluster.node(THERE)
+async def test_what_was_received_before_it_had_an_offset_is_covered_by_its_number(cluster: Cluster) -> None:
+    here, there = await cluster.replica(HERE), await cluster.replica(THERE)
     start = await position(there)
     publish(here, "1", "2")
-    early = here.history.position(ACCOUNT)  # its connections have heard both, Redis of neither
+    early = here.history.position(ACCOUNT)  # its connections have received both, Redis of neither
     assert early is not None
     assert early.offset == start.offset
     await position(here)
@@ -116,8 +118,10 @@ async def test_what_was_heard_before_it_had_a_place_is_said_by_number(cluster: C
 
 
 @pytest.mark.parametrize("unbroken", [True, False])
-async def test_silence_from_the_start_is_believed_to_who_was_there(cluster: Cluster, unbroken: bool) -> None:
-    here = await cluster.node(HERE)
+async def test_an_empty_history_is_complete_for_a_client_that_was_connected(
+    cluster: Cluster, unbroken: bool
+) -> None:
+    here = await cluster.replica(HERE)
     start = await position(here)
     assert start.offset == 0
     assert [] == await since(here, start, unbroken=unbroken)
@@ -126,8 +130,8 @@ async def test_silence_from_the_start_is_believed_to_who_was_there(cluster: Clus
     assert (["1"] if unbroken else None) == await since(here, start, unbroken=unbroken)
 
 
-async def test_beyond_the_bounds_of_an_account_nobody_is_given_a_part(cluster: Cluster) -> None:
-    here = await cluster.node(HERE, bytes=5_000)
+async def test_a_history_beyond_its_bounds_is_not_replayed_in_part(cluster: Cluster) -> None:
+    here = await cluster.replica(HERE, bytes=5_000)
     start = await position(here)
     marks = []
     for number in range(20):
@@ -142,19 +146,19 @@ async def test_beyond_the_bounds_of_an_account_nobody_is_given_a_part(cluster: C
 
 
 async def test_a_frame_beyond_the_bound_is_published_and_not_kept(cluster: Cluster) -> None:
-    here, there = await cluster.node(HERE, bytes=5_000), await cluster.node(THERE)
+    here, there = await cluster.replica(HERE, bytes=5_000), await cluster.replica(THERE)
     start = await position(here)
     publish(here, "x" * 6_000)
     after = await position(there)
 
-    assert [6_000] == [len(envelope) for envelope in cluster.heard]
+    assert [6_000] == [len(envelope) for envelope in cluster.received]
     assert await since(here, start) is None
     assert [] == await since(here, after)
 
 
 async def test_the_quietest_account_goes_when_the_total_is_reached(cluster: Cluster) -> None:
     quiet, busy = ACCOUNT, AccountId("busy")
-    here = await cluster.node(HERE, total_bytes=20_000)
+    here = await cluster.replica(HERE, total_bytes=20_000)
     start = await position(here)
     publish(here, "1")
     end = await position(here)
@@ -170,7 +174,7 @@ async def test_the_quietest_account_goes_when_the_total_is_reached(cluster: Clus
 
 
 async def test_what_has_expired_does_not_count(cluster: Cluster) -> None:
-    here = await cluster.node(HERE, seconds=1)
+    here = await cluster.replica(HERE, seconds=1)
     publish(here, "1" * 1_000)
     await asyncio.sleep(1.2)
     publish(here, "2", account=AccountId("other"))
@@ -186,7 +190,7 @@ async def test_what_has_expired_does_not_count(cluster: Cluster) -> None:
 async def test_positions_of_a_redis_that_forgot_everything_say_nothing(
     cluster: Cluster, redis: OwnRedis
 ) -> None:
-    here = await cluster.node(HERE)
+    here = await cluster.replica(HERE)
     publish(here, "1")
     told = await position(here)
     redis.stop()
@@ -197,7 +201,7 @@ async def test_positions_of_a_redis_that_forgot_everything_say_nothing(
 
 
 async def test_how_a_connection_ended_is_known_until_it_goes_on(cluster: Cluster) -> None:
-    here, there = await cluster.node(HERE), await cluster.node(THERE)
+    here, there = await cluster.replica(HERE), await cluster.replica(THERE)
     connection = ConnectionId("connection")
     assert await there.history.load_disconnect(connection) is None
     here.history.save_disconnect(connection, b"note")
@@ -210,7 +214,7 @@ async def test_how_a_connection_ended_is_known_until_it_goes_on(cluster: Cluster
 
 
 async def test_without_redis_nothing_can_be_said(cluster: Cluster, redis: OwnRedis) -> None:
-    here = await cluster.node(HERE)
+    here = await cluster.replica(HERE)
     told = await position(here)
     redis.stop()
     await until(lambda: not here.link.up)

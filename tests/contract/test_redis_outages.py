@@ -16,7 +16,7 @@ from happy.adapters.full.redis.link import RedisLink
 from happy.domain.ports.cluster import CLOCK_MS
 from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId
-from tests.contract.flavors import Node, open_node
+from tests.contract.flavors import Replica, open_replica
 from tests.support.redis_server import OwnRedis, Wire, own_redis
 from tests.support.until import until
 
@@ -33,87 +33,89 @@ def redis(tmp_path: Path) -> Iterator[OwnRedis]:
 
 
 @pytest.fixture
-async def sender(redis: OwnRedis) -> AsyncIterator[Node]:
-    async with open_node(redis.url) as node:
-        yield node
+async def sender(redis: OwnRedis) -> AsyncIterator[Replica]:
+    async with open_replica(redis.url) as replica:
+        yield replica
 
 
 @asynccontextmanager
-async def listener(url: str, *accounts: AccountId) -> AsyncIterator[Node]:
-    async with open_node(url) as node:
+async def listener(url: str, *accounts: AccountId) -> AsyncIterator[Replica]:
+    async with open_replica(url) as replica:
         for account in accounts:
-            await node.bus.subscribe(account)
-        yield node
+            await replica.bus.subscribe(account)
+        yield replica
 
 
-def heard(node: Node, account: AccountId = ACCOUNT) -> list[int]:
-    return [int(envelope) for of, envelope in node.envelopes if of == account]
+def received(replica: Replica, account: AccountId = ACCOUNT) -> list[int]:
+    return [int(envelope) for of, envelope in replica.envelopes if of == account]
 
 
-def send(node: Node, *numbers: int, account: AccountId = ACCOUNT) -> None:
+def send(replica: Replica, *numbers: int, account: AccountId = ACCOUNT) -> None:
     for number in numbers:
-        node.bus.publish(account, str(number).encode())
+        replica.bus.publish(account, str(number).encode())
 
 
-async def test_frames_arrive_in_order_and_never_at_their_sender(redis: OwnRedis, sender: Node) -> None:
+async def test_frames_arrive_in_order_and_never_at_their_sender(redis: OwnRedis, sender: Replica) -> None:
     await sender.bus.subscribe(ACCOUNT)
-    async with listener(redis.url, ACCOUNT) as node:
+    async with listener(redis.url, ACCOUNT) as replica:
         send(sender, *range(1000))
-        await until(lambda: len(node.envelopes) == 1000)
+        await until(lambda: len(replica.envelopes) == 1000)
 
-        assert list(range(1000)) == heard(node)
+        assert list(range(1000)) == received(replica)
         assert [] == sender.envelopes
 
 
-async def test_only_watched_accounts_are_heard(redis: OwnRedis, sender: Node) -> None:
-    async with listener(redis.url, ACCOUNT) as node:
+async def test_only_envelopes_of_subscribed_accounts_arrive(redis: OwnRedis, sender: Replica) -> None:
+    async with listener(redis.url, ACCOUNT) as replica:
         send(sender, 1, account=OTHER)
         send(sender, 2)
-        node.bus.unsubscribe(OTHER)
-        await until(lambda: heard(node) == [2])
+        replica.bus.unsubscribe(OTHER)
+        await until(lambda: received(replica) == [2])
 
-        assert [] == heard(node, OTHER)
+        assert [] == received(replica, OTHER)
 
 
-async def test_what_was_published_before_is_not_heard(redis: OwnRedis, sender: Node) -> None:
+async def test_what_was_published_before_the_subscription_does_not_arrive(
+    redis: OwnRedis, sender: Replica
+) -> None:
     send(sender, 1, 2)
-    async with listener(redis.url, OTHER) as node:
+    async with listener(redis.url, OTHER) as replica:
         send(sender, 3, account=OTHER)
-        await until(lambda: heard(node, OTHER) == [3])
-        await node.bus.subscribe(ACCOUNT)
+        await until(lambda: received(replica, OTHER) == [3])
+        await replica.bus.subscribe(ACCOUNT)
         send(sender, 4)
-        await until(lambda: heard(node) == [4])
+        await until(lambda: received(replica) == [4])
 
 
-async def test_a_message_reaches_the_node_it_is_for(redis: OwnRedis, sender: Node) -> None:
-    async with listener(redis.url) as node:
-        sender.link.send(node.link.replica_id, b"hello")
-        await until(lambda: node.messages == [(sender.link.replica_id, b"hello")])
+async def test_a_message_reaches_the_replica_it_is_for(redis: OwnRedis, sender: Replica) -> None:
+    async with listener(redis.url) as replica:
+        sender.link.send(replica.link.replica_id, b"hello")
+        await until(lambda: replica.messages == [(sender.link.replica_id, b"hello")])
 
         assert [] == sender.messages
 
 
-async def test_a_cut_wire_costs_nothing(redis: OwnRedis, sender: Node) -> None:
-    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT, OTHER) as node:
+async def test_a_cut_wire_costs_nothing(redis: OwnRedis, sender: Replica) -> None:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT, OTHER) as replica:
         send(sender, 1, 2)
-        await until(lambda: heard(node) == [1, 2])
+        await until(lambda: received(replica) == [1, 2])
         await wire.cut()
         send(sender, 3, 4)
         send(sender, 1, account=OTHER)
-        node.bus.publish(ACCOUNT, b"100")
+        replica.bus.publish(ACCOUNT, b"100")
         await sender.bus.subscribe(ACCOUNT)
         await wire.mend()
-        await until(lambda: len(node.envelopes) == 5 and heard(sender) == [100])
+        await until(lambda: len(replica.envelopes) == 5 and received(sender) == [100])
 
-        assert ([1, 2, 3, 4], [1]) == (heard(node), heard(node, OTHER))
-        assert [] == node.gaps
+        assert ([1, 2, 3, 4], [1]) == (received(replica), received(replica, OTHER))
+        assert [] == replica.resyncs
 
 
-async def test_cutting_the_wire_again_and_again_costs_nothing(redis: OwnRedis, sender: Node) -> None:
+async def test_cutting_the_wire_again_and_again_costs_nothing(redis: OwnRedis, sender: Replica) -> None:
     async with (
         Wire(redis.port) as wire,
         Wire(redis.port) as other,
-        listener(wire.url, ACCOUNT) as node,
+        listener(wire.url, ACCOUNT) as replica,
         listener(other.url, ACCOUNT) as third,
     ):
         for turn in range(8):
@@ -126,120 +128,122 @@ async def test_cutting_the_wire_again_and_again_costs_nothing(redis: OwnRedis, s
             await asyncio.sleep(0.02)
             for broken in (wire, other) if turn % 2 else (wire,):
                 await broken.mend()
-        await until(lambda: len(node.envelopes) >= 160)
+        await until(lambda: len(replica.envelopes) >= 160)
 
-        assert list(range(160)) == sorted(heard(node))
-        assert [] == node.gaps
+        assert list(range(160)) == sorted(received(replica))
+        assert [] == replica.resyncs
 
 
-async def test_a_gap_larger_than_the_history_is_reported_for_exactly_that_account(
-    redis: OwnRedis, sender: Node
+async def test_an_outage_longer_than_the_history_resyncs_exactly_that_account(
+    redis: OwnRedis, sender: Replica
 ) -> None:
-    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT, OTHER) as node:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT, OTHER) as replica:
         send(sender, 0)
-        await until(lambda: heard(node) == [0])
+        await until(lambda: received(replica) == [0])
         await wire.cut()
         send(sender, *range(1, 2 * KEPT.envelopes + 200))
         send(sender, 1, account=OTHER)
         await until(lambda: not redis_is_behind(sender))
         await wire.mend()
-        await until(lambda: heard(node, OTHER) == [1] and node.gaps != [])
+        await until(lambda: received(replica, OTHER) == [1] and replica.resyncs != [])
 
-        assert [ACCOUNT] == node.gaps
+        assert [ACCOUNT] == replica.resyncs
         send(sender, -1)
-        await until(lambda: heard(node)[-1] == -1)
+        await until(lambda: received(replica)[-1] == -1)
 
 
-def redis_is_behind(node: Node) -> bool:
-    link = node.bus._link  # type: ignore[attr-defined]
+def redis_is_behind(replica: Replica) -> bool:
+    link = replica.bus._link  # type: ignore[attr-defined]
     return bool(link._queue or link._in_flight)
 
 
-async def test_a_frame_too_large_to_keep_is_a_gap_for_who_missed_it(redis: OwnRedis, sender: Node) -> None:
+async def test_an_envelope_too_large_to_keep_causes_a_resync_after_an_outage(
+    redis: OwnRedis, sender: Replica
+) -> None:
     large = b"7" * (KEPT.bytes + 1)
-    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as replica:
         sender.bus.publish(ACCOUNT, large)
-        await until(lambda: len(node.envelopes) == 1)
+        await until(lambda: len(replica.envelopes) == 1)
         await wire.cut()
         sender.bus.publish(ACCOUNT, large)
         await wire.mend()
-        await until(lambda: node.gaps == [ACCOUNT])
+        await until(lambda: replica.resyncs == [ACCOUNT])
 
 
-async def test_a_redis_that_forgets_everything_costs_nothing(redis: OwnRedis, sender: Node) -> None:
-    async with listener(redis.url, ACCOUNT, OTHER) as node:
+async def test_a_redis_that_forgets_everything_costs_nothing(redis: OwnRedis, sender: Replica) -> None:
+    async with listener(redis.url, ACCOUNT, OTHER) as replica:
         send(sender, 1, 2)
-        await until(lambda: heard(node) == [1, 2])
+        await until(lambda: received(replica) == [1, 2])
         redis.stop()
         send(sender, 3)
         await asyncio.sleep(0.5)
         send(sender, 4)
         send(sender, 5, account=OTHER)
         redis.start()
-        await until(lambda: heard(node) == [1, 2, 3, 4] and heard(node, OTHER) == [5])
+        await until(lambda: received(replica) == [1, 2, 3, 4] and received(replica, OTHER) == [5])
         await asyncio.sleep(0.2)
 
-        assert [1, 2, 3, 4] == heard(node)
-        assert [] == node.gaps
+        assert [1, 2, 3, 4] == received(replica)
+        assert [] == replica.resyncs
 
 
-async def test_what_redis_took_to_its_grave_is_sent_again(redis: OwnRedis, sender: Node) -> None:
-    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
+async def test_what_redis_confirmed_and_lost_is_published_again(redis: OwnRedis, sender: Replica) -> None:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as replica:
         await wire.cut()
         send(sender, 1)
         await until(lambda: not redis_is_behind(sender))
         redis.stop()
         redis.start()
         await wire.mend()
-        await until(lambda: heard(node) == [1])
+        await until(lambda: received(replica) == [1])
 
-        assert [] == node.gaps
+        assert [] == replica.resyncs
 
 
-async def test_a_fail_over_costs_nothing(redis: OwnRedis, tmp_path: Path) -> None:
-    """The replica that takes over lacks what was confirmed last, and gives its place to something else."""
-    (folder := tmp_path / "replica").mkdir()
-    with own_redis(folder) as replica:
+async def test_a_failover_of_redis_loses_no_event(redis: OwnRedis, tmp_path: Path) -> None:
+    """The new primary lacks the last confirmed envelopes, and gives their offsets to others."""
+    (folder := tmp_path / "standby").mkdir()
+    with own_redis(folder) as standby:
         async with (
             Wire(redis.port) as wire,
             Wire(redis.port) as slow,
-            open_node(wire.url) as one,
-            open_node(slow.url) as other,
-            listener(wire.url, ACCOUNT) as node,
+            open_replica(wire.url) as one,
+            open_replica(slow.url) as other,
+            listener(wire.url, ACCOUNT) as replica,
         ):
-            await replica.command("REPLICAOF", "127.0.0.1", str(redis.port))
+            await standby.command("REPLICAOF", "127.0.0.1", str(redis.port))
             send(one, 1, 2)
-            await until(lambda: heard(node) == [1, 2])
-            await until(lambda: follows(replica))
+            await until(lambda: received(replica) == [1, 2])
+            await until(lambda: follows(standby))
             await asyncio.sleep(0.3)
-            await replica.command("REPLICAOF", "NO", "ONE")
+            await standby.command("REPLICAOF", "NO", "ONE")
             send(one, 3)
-            await until(lambda: heard(node) == [1, 2, 3])
+            await until(lambda: received(replica) == [1, 2, 3])
             for line in (wire, slow):
-                line.leads_to(replica.port)
+                line.leads_to(standby.port)
                 await line.cut()
             await slow.mend()
             send(other, 4)
             await until(lambda: not redis_is_behind(other) and up(other))
             await wire.mend()
-            await until(lambda: sorted(heard(node)) == [1, 2, 3, 4])
+            await until(lambda: sorted(received(replica)) == [1, 2, 3, 4])
             send(one, 5)
             send(other, 6)
-            await until(lambda: sorted(heard(node)) == [1, 2, 3, 4, 5, 6])
+            await until(lambda: sorted(received(replica)) == [1, 2, 3, 4, 5, 6])
 
-            assert [] == node.gaps
-
-
-async def follows(replica: OwnRedis) -> bool:
-    return b"master_link_status:up" in await replica.command("INFO", "replication")
+            assert [] == replica.resyncs
 
 
-def up(node: Node) -> bool:
-    link = node.bus._link  # type: ignore[attr-defined]
+async def follows(standby: OwnRedis) -> bool:
+    return b"master_link_status:up" in await standby.command("INFO", "replication")
+
+
+def up(replica: Replica) -> bool:
+    link = replica.bus._link  # type: ignore[attr-defined]
     return bool(link.up)
 
 
-async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: Node) -> None:
+async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: Replica) -> None:
     assert sender.history is not None
     await sender.bus.subscribe(ACCOUNT)
     start = sender.history.position(ACCOUNT)
@@ -256,17 +260,17 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
 
 
 @pytest.mark.slow
-async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender: Node) -> None:
-    """One node is cut off, then Redis is away, and all go on publishing: each hears all, or of a gap."""
+async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender: Replica) -> None:
+    """One replica is cut off, then Redis is away, and all go on publishing: each hears all, or of a gap."""
     async with (
         Wire(redis.port) as wire,
-        listener(wire.url, ACCOUNT) as node,
+        listener(wire.url, ACCOUNT) as replica,
         listener(redis.url, ACCOUNT) as other,
     ):
         await sender.bus.subscribe(ACCOUNT)
         await wire.cut()
         send(sender, *range(10))
-        send(node, *range(10, 20))
+        send(replica, *range(10, 20))
         await asyncio.sleep(OUTAGE_SECONDS / 2)
         redis.stop()
         send(sender, *range(20, 30))
@@ -274,36 +278,36 @@ async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender
         await asyncio.sleep(OUTAGE_SECONDS / 2)
         redis.start()
         await wire.mend()
-        published = {sender: {*range(10), *range(20, 30)}, node: {*range(10, 20)}, other: {*range(30, 40)}}
+        published = {sender: {*range(10), *range(20, 30)}, replica: {*range(10, 20)}, other: {*range(30, 40)}}
         for one, own in published.items():
             others = set(range(40)) - own
-            await until(lambda one=one, others=others: others <= set(heard(one)) or one.gaps != [])
+            await until(lambda one=one, others=others: others <= set(received(one)) or one.resyncs != [])
 
-            assert len(heard(one)) == len(set(heard(one)))
+            assert len(received(one)) == len(set(received(one)))
 
 
 async def test_a_redis_that_falls_silent_is_noticed(
-    redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
+    redis: OwnRedis, sender: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_link, "REPLY_SECONDS", 1.0)
-    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as replica:
         await asyncio.sleep(0.5)
         wire.hold()
-        await until(lambda: not up(node))
+        await until(lambda: not up(replica))
         await asyncio.sleep(1)  # it connects to something that says nothing
         send(sender, 1)
         wire.release()
-        await until(lambda: heard(node) == [1])
+        await until(lambda: received(replica) == [1])
 
-        assert [] == node.gaps
+        assert [] == replica.resyncs
 
 
-async def test_who_was_away_long_before_redis_forgot_starts_over(
-    redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
+async def test_a_replica_that_lost_redis_long_before_its_restart_resyncs(
+    redis: OwnRedis, sender: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_link, "RECENT_SECONDS", 0.1)
     monkeypatch.setattr(redis_bus, "LATE_SECONDS", 0.5)
-    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as node:
+    async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as replica:
         await wire.cut()
         send(sender, 1)
         await asyncio.sleep(0.7)
@@ -312,96 +316,100 @@ async def test_who_was_away_long_before_redis_forgot_starts_over(
         redis.stop()
         redis.start()
         await wire.mend()
-        await until(lambda: node.gaps != [])
+        await until(lambda: replica.resyncs != [])
 
 
-async def test_who_joins_during_an_outage_hears_what_comes_after(redis: OwnRedis, sender: Node) -> None:
-    async with listener(redis.url) as node:
+async def test_a_subscription_during_an_outage_receives_what_is_published_later(
+    redis: OwnRedis, sender: Replica
+) -> None:
+    async with listener(redis.url) as replica:
         send(sender, 1)
         await until(lambda: not redis_is_behind(sender))
         redis.stop()
-        await until(lambda: not node.bus._link.up)  # type: ignore[attr-defined]
-        await node.bus.subscribe(ACCOUNT)
+        await until(lambda: not replica.bus._link.up)  # type: ignore[attr-defined]
+        await replica.bus.subscribe(ACCOUNT)
         send(sender, 2)
         redis.start()
-        await until(lambda: heard(node)[-1:] == [2])  # and perhaps 1, which is less than CLOCK_MS old
+        await until(lambda: received(replica)[-1:] == [2])  # and perhaps 1, which is less than CLOCK_MS old
 
-        assert [] == node.gaps
+        assert [] == replica.resyncs
 
 
-async def test_an_event_reaches_who_subscribed_before_it_though_clocks_differ(
-    redis: OwnRedis, sender: Node
+async def test_an_event_reaches_an_earlier_subscription_though_clocks_differ(
+    redis: OwnRedis, sender: Replica
 ) -> None:
     """The sender is back first, so the other reads the event from the history and judges it by its time."""
-    async with Wire(redis.port) as wire, listener(wire.url) as node:
+    async with Wire(redis.port) as wire, listener(wire.url) as replica:
         await wire.cut()
         redis.stop()
-        await until(lambda: not up(node) and not up(sender))
-        await node.bus.subscribe(ACCOUNT)
+        await until(lambda: not up(replica) and not up(sender))
+        await replica.bus.subscribe(ACCOUNT)
         sender.bus._ahead -= CLOCK_MS // 2  # type: ignore[attr-defined]
         send(sender, 1)
         redis.start()
         await until(lambda: up(sender) and not redis_is_behind(sender))
         await wire.mend()
-        await until(lambda: heard(node) == [1])
+        await until(lambda: received(replica) == [1])
 
-        assert [] == node.gaps
+        assert [] == replica.resyncs
 
 
-async def test_frames_that_had_to_be_dropped_are_a_gap(
-    redis: OwnRedis, sender: Node, monkeypatch: pytest.MonkeyPatch
+async def test_dropped_envelopes_cause_a_resync(
+    redis: OwnRedis, sender: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(redis_link, "MAX_QUEUED", 3)
-    async with listener(redis.url, ACCOUNT) as node:
+    async with listener(redis.url, ACCOUNT) as replica:
         redis.stop()
         await until(lambda: not sender.bus._link.up)  # type: ignore[attr-defined]
         send(sender, *range(10))
         redis.start()
-        await until(lambda: heard(node)[-1:] == [9] and node.gaps == [ACCOUNT])
+        await until(lambda: received(replica)[-1:] == [9] and replica.resyncs == [ACCOUNT])
 
 
-async def test_claims_come_back_after_redis_forgot_them(redis: OwnRedis, sender: Node) -> None:
+async def test_claims_are_made_again_after_redis_lost_them(redis: OwnRedis, sender: Replica) -> None:
     holders = [
         Holder(sender.link.replica_id, ConnectionId(name), rank) for name, rank in (("1", 2), ("2", 0))
     ]
-    async with listener(redis.url) as node:
+    async with listener(redis.url) as replica:
         for holder in holders:
             await sender.presence.claim(ACCOUNT, "name", holder)
         redis.stop()
         await sender.presence.release(ACCOUNT, "other name", holders[0])
         redis.start()
-        await until(lambda: node.bus._link.up and sender.bus._link.up)  # type: ignore[attr-defined]
+        await until(lambda: replica.bus._link.up and sender.bus._link.up)  # type: ignore[attr-defined]
         await sender.presence.holders(ACCOUNT, "name")  # after what waited
 
-        assert holders == list(await node.presence.holders(ACCOUNT, "name"))
+        assert holders == list(await replica.presence.holders(ACCOUNT, "name"))
 
 
-async def test_what_is_released_during_an_outage_is_gone_afterwards(redis: OwnRedis, sender: Node) -> None:
-    async with Wire(redis.port) as wire, listener(wire.url) as node:
-        holder = Holder(node.link.replica_id, ConnectionId("1"))
-        await node.presence.claim(ACCOUNT, "name", holder)
+async def test_what_is_released_during_an_outage_is_gone_afterwards(redis: OwnRedis, sender: Replica) -> None:
+    async with Wire(redis.port) as wire, listener(wire.url) as replica:
+        holder = Holder(replica.link.replica_id, ConnectionId("1"))
+        await replica.presence.claim(ACCOUNT, "name", holder)
         await wire.cut()
-        await until(lambda: not node.bus._link.up)  # type: ignore[attr-defined]
-        assert [holder] == list(await node.presence.holders(ACCOUNT, "name"))
-        await node.presence.release(ACCOUNT, "name", holder)
+        await until(lambda: not replica.bus._link.up)  # type: ignore[attr-defined]
+        assert [holder] == list(await replica.presence.holders(ACCOUNT, "name"))
+        await replica.presence.release(ACCOUNT, "name", holder)
         await wire.mend()
-        await until(lambda: node.bus._link.up)  # type: ignore[attr-defined]
-        await node.presence.holders(ACCOUNT, "name")
+        await until(lambda: replica.bus._link.up)  # type: ignore[attr-defined]
+        await replica.presence.holders(ACCOUNT, "name")
 
         assert [] == list(await sender.presence.holders(ACCOUNT, "name"))
 
 
-async def test_a_node_that_ends_is_dead_at_once_and_holds_nothing(redis: OwnRedis, sender: Node) -> None:
-    async with listener(redis.url) as node:
-        replica_id = node.link.replica_id
-        await node.presence.claim(ACCOUNT, "name", Holder(replica_id, ConnectionId("1")))
+async def test_a_replica_that_shuts_down_is_dead_at_once_and_holds_no_claim(
+    redis: OwnRedis, sender: Replica
+) -> None:
+    async with listener(redis.url) as replica:
+        replica_id = replica.link.replica_id
+        await replica.presence.claim(ACCOUNT, "name", Holder(replica_id, ConnectionId("1")))
         assert await sender.link.is_alive(replica_id)
 
     assert not await sender.link.is_alive(replica_id)
     assert [] == list(await sender.presence.holders(ACCOUNT, "name"))
 
 
-async def test_a_higher_rank_comes_before_a_newer_claim(redis: OwnRedis, sender: Node) -> None:
+async def test_a_higher_rank_comes_before_a_newer_claim(redis: OwnRedis, sender: Replica) -> None:
     high = Holder(sender.link.replica_id, ConnectionId("1"), rank=2)
     low = Holder(sender.link.replica_id, ConnectionId("2"), rank=1)
     for holder in (high, low):

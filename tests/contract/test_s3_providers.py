@@ -241,7 +241,7 @@ async def test_a_moment_of_trouble_is_not_the_end_of_a_start(
 # -- the surroundings
 
 
-async def test_what_others_have_set_for_aws_changes_nothing(
+async def test_aws_configuration_of_the_environment_is_ignored(
     object_store: ObjectStore, bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / ".aws").mkdir()

@@ -57,7 +57,7 @@ async def uploaded(
     return offered
 
 
-async def test_a_file_goes_up_and_comes_down_past_the_server(
+async def test_a_file_is_uploaded_and_downloaded_directly(
     api: ApiClient, session: str, browser: httpx.AsyncClient, object_store: ObjectStore, bucket: str
 ) -> None:
     content = bytes(range(256))

@@ -49,7 +49,7 @@ async def test_callers_were_refused_although_connections_were_there(url: str) ->
         assert 60 == len(await store.messages.after(owner, session.id, 0, 100))
 
 
-async def test_a_caller_who_gets_none_in_time_is_refused(url: str) -> None:
+async def test_a_caller_that_gets_no_connection_in_time_is_refused(url: str) -> None:
     async with open_store(url, PoolSettings(acquire=0.3)) as store:
         held = [store.connection() for _ in range(LIMIT)]
         for connection in held:

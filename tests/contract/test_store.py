@@ -212,7 +212,7 @@ async def test_a_closed_store_is_unavailable(open_store: OpenStore) -> None:
             await use
 
 
-async def test_what_was_submitted_before_the_end_is_kept(open_store: OpenStore) -> None:
+async def test_what_was_submitted_before_the_shutdown_is_committed(open_store: OpenStore) -> None:
     async with open_store() as store:
         owner = await seeds.account(store)
         writes = [

@@ -69,7 +69,7 @@ def reads(owner: AccountId, session: Session, machine: MachineId) -> list[Callab
     ]
 
 
-async def test_a_deleted_session_is_seen_by_nobody_while_its_rows_are_still_there(store: Store) -> None:
+async def test_a_deleted_session_is_hidden_while_its_rows_are_still_there(store: Store) -> None:
     owner = await seeds.account(store)
     session, machine = await full_session(store, owner)
     before = [await store.read(read) for read in reads(owner, session, machine)]

@@ -94,7 +94,7 @@ async def test_a_link_without_a_picture_leaves_the_old_one(store: Store) -> None
     assert [None, AVATAR, AVATAR] == pictures
 
 
-async def test_whoever_has_the_user_or_the_name_is_found_with_the_account_itself(store: Store) -> None:
+async def test_holders_of_the_github_user_or_the_username_are_found(store: Store) -> None:
     accounts = [await seeds.account(store) for _ in range(4)]
     await link(store, accounts[1], "7", "another")
     await link(store, accounts[2], "8", "ada")

@@ -193,7 +193,7 @@ async def test_a_new_status_keeps_the_time_of_the_last_notice(store: Store) -> N
     assert (Relation(one, other, "friend", NOW), Relation(other, one)) == await pair(store, one, other)
 
 
-async def test_two_who_ask_at_once_see_each_other(store: Store) -> None:
+async def test_two_simultaneous_friend_requests_see_each_other(store: Store) -> None:
     """What a move reads in its transaction is not changed before it writes."""
     one, other = await seeds.account(store), await seeds.account(store)
 
