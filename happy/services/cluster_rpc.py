@@ -1,4 +1,4 @@
-"""Calls that another node's connection serves: one look-up and two messages, and no waiting for the dead."""
+"""RPC calls to connections of other replicas: one lookup, two messages, and no wait for dead replicas."""
 
 import asyncio
 import itertools
@@ -19,7 +19,7 @@ from happy.services.pending_requests import PendingRequests
 
 WATCH_SECONDS = 0.8
 MISSES = 2
-"""A node that is not there this often in a row is dead; once may be a broken wire."""
+"""A replica that misses this many checks in a row counts as dead; one miss may be a network error."""
 
 
 class CallHeader(Struct, frozen=True, array_like=True, tag="call"):
@@ -60,7 +60,7 @@ class ClusterRpc:
         link.listen(self.on_message)
 
     async def claim(self, account_id: AccountId, method: str, holder: Holder) -> None:
-        """Returns when every node can find it; while that is impossible, at once."""
+        """Returns when every replica can find the claim; at once while Redis is unreachable."""
         await self._presence.claim(account_id, _name(method), holder)
 
     async def release(self, account_id: AccountId, method: str, holder: Holder) -> None:
@@ -73,7 +73,7 @@ class ClusterRpc:
     async def call(
         self, holder: Holder, account_id: AccountId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
-        """Raises Absent, and Unavailable when the connection or its node goes away."""
+        """Raises Absent, and Unavailable when the connection or its replica goes away."""
         call = CallHeader(next(self._ids), account_id, holder.connection_id, method)
         response: asyncio.Future[msgspec.Raw | None] = asyncio.get_running_loop().create_future()
         self._pending[call.id] = Pending(holder.replica_id, response)
@@ -122,21 +122,21 @@ class ClusterRpc:
         else:
             pending.response.set_exception(Unavailable("the connection has gone"))
 
-    # Nodes that die
+    # Replicas that die
 
     def _watch(self) -> None:
         if self._watching is None or self._watching.done():
-            self._watching = asyncio.get_running_loop().create_task(self._watch_nodes())
+            self._watching = asyncio.get_running_loop().create_task(self._watch_replicas())
 
-    async def _watch_nodes(self) -> None:
-        """One watcher for all calls: fail those that wait for a node that is not there any more."""
+    async def _watch_replicas(self) -> None:
+        """One watcher for all calls: fail those that wait for a replica that is dead."""
         misses: Counter[ReplicaId] = Counter()
         while self._pending:
             await asyncio.sleep(WATCH_SECONDS)
             for replica_id in {pending.replica_id for pending in self._pending.values()}:
                 try:
                     alive = await self._link.is_alive(replica_id)
-                except Unavailable:  # this node sees nothing itself
+                except Unavailable:  # this replica is cut off itself
                     misses.clear()
                     break
                 misses[replica_id] = 0 if alive else misses[replica_id] + 1
@@ -146,10 +146,10 @@ class ClusterRpc:
     def _give_up(self, replica_id: ReplicaId) -> None:
         for pending in self._pending.values():
             if pending.replica_id == replica_id and not pending.response.done():
-                pending.response.set_exception(Unavailable("the node has gone"))
+                pending.response.set_exception(Unavailable("the replica has gone"))
 
     async def close(self) -> None:
-        """Stop serving and watching; whoever waits for an answer is told by its own node."""
+        """Stop serving and watching; the replicas of pending callers notice and fail the calls."""
         self._pending_requests.close()
         if self._watching is not None:
             self._watching.cancel()

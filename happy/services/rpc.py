@@ -22,7 +22,7 @@ from happy.services.pending_requests import PendingRequests
 GRACE_SECONDS = 15.0
 CALL_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 1.0
-"""Other nodes' claims can come back without a word, when what holds them was away."""
+"""Claims of other replicas can reappear without a signal, after an outage of Redis."""
 
 NOT_AVAILABLE = "RPC method not available"
 SELF_CALL = "Cannot call RPC on the same socket"
@@ -141,7 +141,7 @@ class RpcService:
         self, target: LocalConnection | Holder, account_id: AccountId, method: str, params: msgspec.Raw | None
     ) -> msgspec.Raw | None:
         if isinstance(target, Holder):
-            assert self._remote is not None, "there are no holders elsewhere without other nodes"
+            assert self._remote is not None, "there are no remote holders without other replicas"
             return await self._remote.call(target, account_id, method, params)
         future: asyncio.Future[Response] = asyncio.get_running_loop().create_future()
         self._pending_requests.send(target, method, params, partial(_set_result, future))
@@ -151,12 +151,12 @@ class RpcService:
         return response
 
     def registered_elsewhere(self, account_id: AccountId, method: str) -> None:
-        """Another node serves `method` too; its registration is newer than those of this node."""
+        """Another replica serves `method` too; its registration is newer than those of this replica."""
         self._elsewhere[account_id].add(method)
         self._wake(account_id, method)
 
     def registered(self, account_id: AccountId, method: str) -> None:
-        """A connection of this node serves `method` from now on."""
+        """A connection of this replica serves `method` from now on."""
         self._elsewhere.get(account_id, set()).discard(method)
         self._wake(account_id, method)
 
@@ -173,7 +173,7 @@ class RpcService:
     async def _locate(
         self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder]
     ) -> LocalConnection | Holder | None:
-        """The best connection: one of this node without asking anybody, unless a newer one is elsewhere."""
+        """The best connection: a local one without a round trip, unless another replica has a newer one."""
         local = self._connections.serving(account_id, method, besides=caller)
         if self._remote is None or (local is not None and method not in self._elsewhere.get(account_id, ())):
             found: LocalConnection | Holder | None = local
@@ -186,7 +186,7 @@ class RpcService:
     async def _best(
         self, account_id: AccountId, caller: ConnectionId, method: str, stale: set[Holder]
     ) -> LocalConnection | Holder | None:
-        assert self._remote is not None, "only asked where there are other nodes"
+        assert self._remote is not None, "only called where there are other replicas"
         for holder in await self._remote.holders(account_id, method):
             if holder.replica_id != self._remote.replica_id:
                 if holder not in stale:
