@@ -1,4 +1,4 @@
-"""The message append of PostgreSQL: one statement does, for many at once, what SQLite does in several."""
+"""Message append on PostgreSQL: one statement for a group of appends; SQLite takes several for each."""
 
 from typing import Any
 

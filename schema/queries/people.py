@@ -1,4 +1,4 @@
-"""Statements on accounts as others see them; `viewer` is the one that looks."""
+"""Statements on profiles of accounts; `viewer` is the account that reads them."""
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param

@@ -1,4 +1,4 @@
-"""What operators want to know of the database as a whole."""
+"""Row counts for metrics."""
 
 import sqlalchemy as sa
 

@@ -1,4 +1,4 @@
-"""Locks between processes, as files: free again when a process dies, however it dies."""
+"""File locks between processes, released by the system when a process dies."""
 
 import errno
 import fcntl
@@ -18,7 +18,7 @@ HELD: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 BEAT_SECONDS: Final = 4.0
 SILENCE_SECONDS: Final = 10.0
-"""So long must a file that another machine has left be unchanged until that machine counts as gone."""
+"""A lock file of another machine is stale once it has been unchanged for this long."""
 
 
 class Held(Exception):
@@ -96,7 +96,7 @@ def _require_silence(file: Path) -> None:
 
 
 def _is_dead(text: str) -> bool:
-    """Whether the holder was a process of this machine, since it was started, that has gone."""
+    """Whether the holder was a process of this machine, since its last boot, that has ended."""
     words = text.partition("\n")[0].split()
     ours = _holder().split()
     if len(words) != len(ours) or words[2:] != ours[2:]:
@@ -165,7 +165,7 @@ def _lock(descriptor: int, *, wait: bool) -> bool:
 
 
 def _is(file: Path, descriptor: int) -> bool:
-    """Whether the name still leads to what was opened."""
+    """Whether the path is still the file that was opened."""
     try:
         return os.path.samestat(file.stat(), os.fstat(descriptor))
     except FileNotFoundError:

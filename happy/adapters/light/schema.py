@@ -199,7 +199,7 @@ def _check_sound(path: Path) -> None:
 
 @contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Whatever goes wrong, in one line that says what to do."""
+    """Turn any error into a StartupError of one line, with a remedy."""
     try:
         yield
     except adoption.SchemaMismatch as error:

@@ -1,4 +1,4 @@
-"""The range of texts that have a beginning, in the order of their bytes."""
+"""Prefix search as a range of texts, in the order of their bytes."""
 
 LAST = "\U0010ffff"
 SURROGATES = range(0xD800, 0xE000)
