@@ -25,7 +25,7 @@ from happy.gateway.engine import Server as Engine
 from happy.gateway.events.access_keys import AccessKeyEvents
 from happy.gateway.events.artifacts import ArtifactEvents
 from happy.gateway.events.machines import MachineEvents
-from happy.gateway.events.rpc import RpcEvents
+from happy.gateway.events.rpc import REGISTERED, RpcEvents
 from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.events.usage import UsageEvents
 from happy.gateway.hub import Hub
@@ -124,9 +124,8 @@ async def open_application(
         in_doubt = InDoubtCommits(hub.doubted, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
         await stack.enter_async_context(running(*jobs, counting(store, metrics)))
-        http = build_http(settings, services, metrics)
-        asgi, metrics_app = dispatch(engine, http, prefix), build_metrics_app(metrics)
-        yield Application(asgi, metrics_app, engine, activity, services.readiness)
+        asgi = dispatch(engine, build_http(settings, services, metrics), prefix)
+        yield Application(asgi, build_metrics_app(metrics), engine, activity, services.readiness)
 
 
 def build_hub(
@@ -142,10 +141,13 @@ def build_hub(
 
 def build_rpc(adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: float) -> RpcEvents:
     """RPC calls within this replica, and to others where there can be any."""
-    remote = None
-    if adapters.history is not None:
-        remote = ClusterRpc(hub, adapters.link, adapters.presence, CALL_SECONDS)
-    return RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics, remote=remote), remote)
+    if adapters.history is None:
+        return RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics))
+    remote = ClusterRpc(hub, adapters.link, adapters.presence, CALL_SECONDS)
+    service = RpcService(hub, grace_seconds, metrics=metrics, remote=remote)
+    adapters.link.listen(remote.on_message)
+    hub.on_signal(REGISTERED, service.registered_elsewhere)
+    return RpcEvents(hub, service, remote)
 
 
 def build_http(settings: Light | Full, services: Services, metrics: Metrics) -> ASGIApp:

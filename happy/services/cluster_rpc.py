@@ -57,7 +57,6 @@ class ClusterRpc:
         self._ids = itertools.count(1)
         self._pending: dict[int, Pending] = {}
         self._watching: asyncio.Task[None] | None = None
-        link.listen(self.on_message)
 
     async def claim(self, account_id: AccountId, method: str, holder: Holder) -> None:
         """Returns when every replica can find the claim; at once while Redis is unreachable."""

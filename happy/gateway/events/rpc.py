@@ -34,8 +34,6 @@ class RpcEvents:
         self._hub = hub
         self._rpc = rpc
         self._remote = remote
-        if remote is not None:
-            hub.on_signal(REGISTERED, rpc.registered_elsewhere)
         self._calls: set[asyncio.Task[None]] = set()
 
     @property
