@@ -4,7 +4,7 @@ import secrets
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
@@ -79,10 +79,11 @@ def echoing() -> Iterator[int]:
 
     class Handler(socketserver.StreamRequestHandler):
         def handle(self) -> None:
-            while line := self.rfile.readline():
-                self.wfile.write(
-                    b"-ERR unknown command `AUTH`, with args beginning with: `%s`\r\n" % line.strip()
-                )
+            with suppress(ConnectionError):  # whose traceback would be on the same screen
+                while line := self.rfile.readline():
+                    self.wfile.write(
+                        b"-ERR unknown command `AUTH`, with args beginning with: `%s`\r\n" % line.strip()
+                    )
 
     with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
