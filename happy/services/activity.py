@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 
+from happy.domain.errors import Unavailable
 from happy.domain.events import TO_USER, Ephemeral, MachineActivity, SessionActivity
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.cluster import Signals
@@ -98,9 +99,19 @@ class Activity:
     async def machine_connected(
         self, account_id: AccountId, machine_id: MachineId, connection_id: ConnectionId
     ) -> None:
-        """Announce the machine as online, if it is the account's. It ends as a session does."""
+        """Announce the machine as online, if it is the account's. It ends as a session does.
+
+        A row that is inactive is stored as active before: an app that starts between the two would list the
+        machine as offline until its next heartbeat, 20 s later.
+        """
         await self._attendance.arrive(Target(account_id, "machine", machine_id), connection_id)
-        await self.machine_alive(account_id, machine_id, self._clock())
+        seen = await self._machines.beat(account_id, machine_id, self._clock())
+        if seen is None:
+            return
+        if self._revived.is_set():
+            with suppress(Unavailable):  # the background job tries again
+                await self.flush()
+        self._announce_machine(account_id, machine_id, seen, active=True)
 
     def attend(self, target: Target, connection_id: ConnectionId) -> None:
         """The target is alive for as long as this connection is."""

@@ -38,7 +38,7 @@ async def test_an_update_is_announced_and_then_acknowledged(
     assert [{"t": "update-machine", "machineId": mid, part: changed}] * 2 == bodies
 
 
-async def test_only_a_new_state_makes_the_machine_active(api: ApiClient, mid: str) -> None:
+async def test_a_machine_is_listed_active_from_its_connection_on(api: ApiClient, mid: str) -> None:
     async with api.machine_socket(mid) as daemon:
         payload = {"machineId": mid, "metadata": "new", "expectedVersion": 1}
         await daemon.call("machine-update-metadata", payload)
@@ -48,7 +48,7 @@ async def test_only_a_new_state_makes_the_machine_active(api: ApiClient, mid: st
         await daemon.call("machine-update-state", payload)
     after = await stored_machine(api, mid)
 
-    assert (False, True) == (before["active"], after["active"])
+    assert (True, True) == (before["active"], after["active"])
     assert at <= after["activeAt"]
     assert ("new", 2, "up", 1) == tuple(
         after[name] for name in ("metadata", "metadataVersion", "daemonState", "daemonStateVersion")
