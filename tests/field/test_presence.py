@@ -7,6 +7,7 @@ from happy.settings import load
 from schema.tables import machines, sessions
 from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
+from tests.e2e.official import NodeClient
 from tests.e2e.server import Server
 from tests.field.presence import (
     grace_has_passed,
@@ -172,8 +173,9 @@ async def test_a_restart_of_the_server_makes_nobody_look_gone_who_comes_back(own
 
 @pytest.mark.slow
 async def test_clients_of_a_killed_server_that_never_come_back_are_not_listed_active_for_long(
-    own_server: Server,
+    own_server: Server, client: NodeClient
 ) -> None:
+    """The official client, which reconnects when others notice that a replica was killed."""
     async with ApiClient.signed_in(own_server.url) as api:
         kept, lost = [(await api.register_machine())["id"] for _ in range(2)]
         session = (await api.create_session())["id"]
@@ -188,7 +190,9 @@ async def test_clients_of_a_killed_server_that_never_come_back_are_not_listed_ac
             own_server.kill()
         await age(own_server)
         await own_server.start()
-        async with api.user_socket() as phone, api.machine_socket(kept):
+        phone = client.socket(own_server.url, token=api.token, clientType="user-scoped")
+        daemon = client.socket(own_server.url, token=api.token, clientType="machine-scoped", machineId=kept)
+        async with phone, daemon:
             for target in (lost, session):
                 await until_listed(api, target, active=False, seconds=SWEEP_SECONDS)
                 await until_told_inactive(phone, target)

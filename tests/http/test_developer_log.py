@@ -41,7 +41,7 @@ async def test_the_developer_log_is_off_by_default(anonymous: ApiClient) -> None
     ],
 )
 def test_an_entry_keeps_its_level(level: str, expected: int, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, "happy.services.developer_log")
     DeveloperLog(lambda: Millis(0)).write(level, "it broke", "mobile", "ios", "t")
 
     (record,) = caplog.records
