@@ -22,8 +22,8 @@ async def health(server: Server) -> int:
         return (await client.get(f"{server.url}/health")).status_code
 
 
-async def new_session(api: ApiClient, tag: str) -> int:
-    answer = await api.request("POST", "/v1/sessions", json={"tag": tag, "metadata": "m"})
+async def new_session(api: ApiClient, tag: str, metadata: str = "m") -> int:
+    answer = await api.request("POST", "/v1/sessions", json={"tag": tag, "metadata": metadata})
     return answer.status_code
 
 
@@ -70,6 +70,22 @@ async def test_a_database_file_that_goes_away_under_the_server_takes_no_more_wri
         assert 503 == await new_session(api, "after")
         assert 503 == await health(server)
         assert "while the server runs: no writes are taken; put it back" in server.log_text()
+
+
+async def test_an_older_copy_written_into_the_database_of_a_running_server_is_noticed(tmp_path: Path) -> None:
+    async with Server(tmp_path) as server, ApiClient.signed_in(server.url) as api:
+        await new_session(api, "first")
+    older = server.database.read_bytes()
+
+    async with Server(tmp_path) as server, ApiClient.signed_in(server.url) as api:
+        for number in range(300):  # more than fits into the write-ahead log before a checkpoint
+            assert 200 == await new_session(api, f"later {number}", metadata="m" * 20_000)
+        server.database.write_bytes(older)
+
+        assert 503 == await new_session(api, "after")
+        assert 503 == await health(server)
+        assert "was overwritten while the server runs: no writes are taken" in server.log_text()
+        assert "delete" in server.log_text()
 
 
 async def test_a_deleted_database_is_noticed_while_nobody_writes(tmp_path: Path) -> None:

@@ -88,3 +88,23 @@ async def test_what_a_deleted_write_ahead_log_held_is_saved_at_once(kept: Kept) 
     copy.write_bytes(kept.path.read_bytes())  # as a crash at this moment would leave it
     with closing(sqlite3.connect(copy)) as found:
         assert (1,) in found.execute("SELECT number FROM numbers").fetchall()
+
+
+@pytest.mark.parametrize("how", ["an older copy", "another file", "nothing"])
+async def test_what_is_written_into_the_file_is_noticed_and_stays_so(kept: Kept, how: str) -> None:
+    older = kept.path.read_bytes()
+    for number in (2, 3):
+        with closing(connect(kept.path)) as other:  # each connection counts its changes of the header
+            other.execute(f"CREATE TABLE other_{number} (number INTEGER)")
+            other.execute("PRAGMA wal_checkpoint").fetchall()
+        await kept.insert(number)
+    await until(lambda: kept.guard.check() is None)
+    whole = kept.path.read_bytes()
+    assert whole[24:28] > older[24:28]
+
+    kept.path.write_bytes({"an older copy": older, "another file": b"notes " * 2000, "nothing": b""}[how])
+    await until(lambda: kept.guard.lost is not None)
+    kept.path.write_bytes(whole)
+
+    with pytest.raises(Unavailable, match=r"numbers.sqlite was overwritten while the server runs"):
+        await kept.insert(4)

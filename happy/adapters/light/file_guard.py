@@ -1,4 +1,4 @@
-"""Detects that the open database files were deleted or replaced, so that a restart would not find them."""
+"""Detects that the open database files were deleted, replaced or overwritten: a restart would lose data."""
 
 import errno
 import logging
@@ -10,6 +10,10 @@ BESIDE: Final = ("", "-wal", "-shm")
 """What belongs to a database in write-ahead-log mode, as suffixes of its name."""
 
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
+MAGIC: Final = b"SQLite format 3\0"
+CHANGE_COUNTER: Final = slice(24, 28)
+"""Of a database's header, big-endian. SQLite never lets it decrease, not even in a VACUUM."""
+
 Identity = tuple[int, int] | None
 
 log = logging.getLogger(__name__)
@@ -23,8 +27,12 @@ class FileGuard:
 
     def __init__(self, path: Path) -> None:
         """Create it after the first read of a connection: from then on the WAL files exist."""
+        self._path = path
         self._log = f"{path}-wal"
         self._opened = [(file, _identity(file)) for file in (f"{path}{suffix}" for suffix in BESIDE)]
+        self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._counter = 0
+        self._overwritten = False
         self.lost: str | None = None
         self.log_alone = False
         """Only the write-ahead log was deleted: a checkpoint can still save its contents."""
@@ -32,21 +40,50 @@ class FileGuard:
     def check(self) -> str | None:
         """The problem, or None. Logged when it begins and when it ends."""
         changed = [file for file, opened in self._opened if _has_changed(file, opened)]
-        if not changed and self.lost is None:
+        overwritten = not changed and self._is_overwritten()
+        if not changed and not overwritten and self.lost is None:
             return None
-        lost = _description(changed[0]) if changed else None
+        lost = None
+        if changed or overwritten:
+            fate = f"{changed[0]} was {_fate(changed[0])}" if changed else f"{self._path} was overwritten"
+            lost = f"{fate} while the server runs"
         self.log_alone = changed == [self._log]
         if lost != self.lost:
             self.lost = lost
             if lost is None:
                 log.warning("the database file is back: writes are taken again")
             else:
-                log.error("%s: no writes are taken; put it back or restore a backup, then restart", lost)
+                log.error("%s: no writes are taken; %s", lost, self._remedy())
         return lost
 
+    def close(self) -> None:
+        """Only after SQLite's connections: to close a file gives up the locks that the process has on it."""
+        os.close(self._file)
 
-def _description(file: str) -> str:
-    return f"{file} was {'replaced' if Path(file).exists() else 'deleted'} while the server runs"
+    def _remedy(self) -> str:
+        if not self._overwritten:
+            return "put it back or restore a backup, then restart"
+        return (
+            "the rest of the write-ahead log may still get into it: stop the server, "
+            f"delete {self._log} and {self._path}-shm, copy the file once more, then start"
+        )
+
+    def _is_overwritten(self) -> bool:
+        """Whether an older copy, or something else, was written into the file. That is never undone."""
+        if not self._overwritten:
+            try:
+                header = os.pread(self._file, CHANGE_COUNTER.stop, 0)
+            except OSError:  # the disk has errors: writes will fail themselves
+                return False
+            counter = int.from_bytes(header[CHANGE_COUNTER], "big")
+            foreign = self._counter > 0 and not header.startswith(MAGIC)
+            self._overwritten = foreign or counter < self._counter
+            self._counter = max(counter, self._counter)
+        return self._overwritten
+
+
+def _fate(file: str) -> str:
+    return "replaced" if Path(file).exists() else "deleted"
 
 
 def _has_changed(file: str, opened: Identity) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -240,11 +240,14 @@ class SqliteMessageLog:
 async def open_store(path: Path, synchronous: Synchronous = "FULL") -> AsyncIterator[SqliteStore]:
     """The store on a file that `schema.prepare` has made or checked."""
     async with AsyncExitStack() as stack:
+        last = stack.enter_context(ExitStack())
         readers = [Reader(partial(connect, path, synchronous), iter_chunk_size=64) for _ in range(READERS)]
         for reader in readers:
             await stack.enter_async_context(reader)
         writing = connect(path, synchronous)
         writing.execute("SELECT count(*) FROM sqlite_master").fetchall()  # now the files beside it are there
-        store = SqliteStore(writing, readers, FileGuard(path))
+        guard = FileGuard(path)
+        last.callback(guard.close)
+        store = SqliteStore(writing, readers, guard)
         stack.push_async_callback(store.close)
         yield store
