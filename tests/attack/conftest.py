@@ -1,0 +1,19 @@
+"""A server for each attack: what it has at its peak is what the attack made of it."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest_asyncio
+
+from tests.e2e.server import Server
+from tests.support.environments import Place
+
+VARIABLES = {"HAPPY_TRUSTED_PROXIES": ""}
+"""Attackers and bystanders have loopback addresses of their own; none of them is a proxy."""
+
+
+@pytest_asyncio.fixture
+async def server(place: Place, tmp_path: Path) -> AsyncIterator[Server]:
+    variables = {**place.variables, **VARIABLES}
+    async with Server(tmp_path / "home", flavor=place.flavor, variables=variables) as running:
+        yield running
