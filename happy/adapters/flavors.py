@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from happy.adapters import Adapters
 from happy.domain.ports.clock import Clock
+from happy.domain.ports.store import Store
 from happy.domain.values import ReplicaId
 from happy.settings import Full, Light
 
@@ -28,3 +29,19 @@ async def open_adapters(
 
             async with full.open_adapters(settings, replica_id) as adapters:
                 yield adapters
+
+
+@asynccontextmanager
+async def open_store_beside(settings: Light | Full) -> AsyncIterator[Store]:
+    """The configured database for a command, also while servers use it. Raises StartupError."""
+    match settings:
+        case Light():
+            from happy.adapters import light
+
+            async with light.open_beside(settings) as store:
+                yield store
+        case Full():
+            from happy.adapters import full
+
+            async with full.open_beside(settings) as store:
+                yield store

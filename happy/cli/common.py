@@ -32,6 +32,17 @@ class StartFailure(click.ClickException):
         click.echo(self.format_message(), file=file, err=True)
 
 
+class CommandFailed(StartFailure):
+    """A command was refused or failed: one line on stderr and exit code 1."""
+
+
+class InWrittenOrder(click.Group):
+    """Lists commands as they were added, not by the alphabet: the one that people look for is first."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(self.commands)
+
+
 @contextmanager
 def start_failures() -> Iterator[None]:
     """Turn what keeps a command from starting into StartFailure, an interrupt into exit code 130."""
@@ -39,7 +50,10 @@ def start_failures() -> Iterator[None]:
         yield
     except (SettingsError, StartupError, OSError) as error:
         raise StartFailure(str(error)) from error
-    except KeyboardInterrupt:  # before it was ready; once it serves, an interrupt is an orderly end
+    except (
+        KeyboardInterrupt,
+        click.Abort,
+    ):  # before it was ready; once it serves, an interrupt is an orderly end
         raise click.exceptions.Exit(INTERRUPTED) from None
 
 

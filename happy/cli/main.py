@@ -1,6 +1,6 @@
 """The command `happy-server`: its commands, and the exit code of each outcome.
 
-0: done. 1: a failure to start, one line on stderr. 2: a usage error. 130: interrupted before it was ready.
+0: done. 1: refused or failed, one line on stderr. 2: a usage error. 130: interrupted before it was ready.
 """
 
 import os
@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 import click
 
 from happy import __version__
-from happy.cli.common import PROGRAM, flavor_option
+from happy.cli.accounts import accounts
+from happy.cli.common import PROGRAM, InWrittenOrder, flavor_option
 from happy.cli.master_secret import new_secret
 from happy.cli.schema import migrate, schema_check
 from happy.cli.serve import serve
@@ -18,13 +19,6 @@ from happy.cli.serve import serve
 SETTINGS_HINT = (
     "Settings come from environment variables, for the light flavor also from .env: see docs/operating.md."
 )
-
-
-class InWrittenOrder(click.Group):
-    """Lists commands as they were added, not by the alphabet: the one that people look for is first."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        return list(self.commands)
 
 
 @click.group(
@@ -36,7 +30,7 @@ def commands(flavor: str | None) -> None:
     """The server that Happy clients sync, pair and call each other through."""
 
 
-for command in (serve, migrate, schema_check, new_secret):
+for command in (serve, migrate, schema_check, new_secret, accounts):
     commands.add_command(command)
 
 

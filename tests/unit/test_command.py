@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import click
 import pytest
 
 from happy import __version__
@@ -23,24 +24,47 @@ def database(tmp_path: Path) -> Path:
     return tmp_path / "data" / "happy-server-light.sqlite"
 
 
+def every_command() -> dict[tuple[str, ...], click.Command]:
+    """Commands and groups by their words."""
+    found: dict[tuple[str, ...], click.Command] = {}
+    for name, command in commands.commands.items():
+        found[name,] = command
+        if isinstance(command, click.Group):
+            found |= {(name, part): inner for part, inner in command.commands.items()}
+    return found
+
+
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == run([option], {})
     shown = capsys.readouterr()
-    assert ["serve", "migrate", "schema-check", "new-secret"] == list(commands.commands)
+    assert ["serve", "migrate", "schema-check", "new-secret", "accounts"] == list(commands.commands)
     assert [] == [name for name in commands.commands if f"\n  {name} " not in shown.out]
     assert ("docs/operating.md" in shown.out, "") == (True, shown.err)
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
-@pytest.mark.parametrize("command", list(commands.commands))
-def test_every_command_has_help(command: str, option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert 0 == run([command, option], {"PORT": "many"})
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_every_command_has_help(
+    words: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = every_command()[words]
+    assert 0 == run([*words, option], {"PORT": "many"})
     shown = capsys.readouterr()
-    assert shown.out.startswith(
-        f"Usage: happy-server {command} [OPTIONS]\n\n  {commands.commands[command].help}"
-    )
-    assert ("--flavor [light|full]" in shown.out, "") == (True, shown.err)
+    assert shown.out.startswith(f"Usage: happy-server {' '.join(words)} [OPTIONS]")
+    assert command.help is not None
+    assert f"\n\n  {command.help.splitlines()[0]}\n" in shown.out
+    assert isinstance(command, click.Group) or "--flavor [light|full]" in shown.out
+    assert "" == shown.err
+
+
+def test_every_command_is_documented() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    assert [] == [
+        " ".join(words)
+        for words, command in every_command().items()
+        if not isinstance(command, click.Group) and f"`happy-server {' '.join(words)}" not in text
+    ]
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from happy.settings import S3, Full
 
 MIN_RETENTION_SECONDS = 120
 RIGHTS_SECONDS = 10.0
+COMMAND_CONNECTIONS = 2
 
 
 @asynccontextmanager
@@ -85,6 +86,19 @@ async def open_checked_store(settings: Full) -> AsyncIterator[PostgresStore]:
             async with store.connection() as connection:
                 await schema.ensure_head(connection, address)
             await store.ping()
+        yield store
+
+
+@asynccontextmanager
+async def open_beside(settings: Full) -> AsyncIterator[PostgresStore]:
+    """The store for a command, with few connections. Raises StartupError; takes over no foreign database."""
+    address = parse(settings.database_url)
+    async with AsyncExitStack() as stack:
+        with schema.explained(address):
+            pool = pool_settings(address, COMMAND_CONNECTIONS)
+            store = await stack.enter_async_context(open_store(settings.database_url, pool))
+            async with store.connection() as connection:
+                await schema.require_head(connection, address)
         yield store
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder, network_file_system
-from happy.adapters.light.file_lock import Held, locked, locked_everywhere
-from happy.adapters.light.schema import explained, prepare
+from happy.adapters.light.file_lock import Held, holder_on_another_machine, locked, locked_everywhere
+from happy.adapters.light.schema import explained, prepare, require_head
 from happy.adapters.light.sqlite import SqliteStore, open_store
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.errors import StartupError
@@ -38,6 +38,23 @@ async def open_adapters(settings: Light, replica_id: ReplicaId, clock: Clock) ->
                 presence=MemoryPresence(),
                 files=DiskFiles(settings.files_dir, public_url),
             )
+
+
+@asynccontextmanager
+async def open_beside(settings: Light) -> AsyncIterator[SqliteStore]:
+    """The store for a command, beside a server that may have it open; nothing is made or migrated.
+
+    Raises StartupError. SQLite lets several processes of one machine write in turns.
+    """
+    database = settings.database
+    if not database.exists():
+        raise StartupError(f"there is no database {database}: HAPPY_SERVER_LIGHT_DATA_DIR names its folder")
+    holder = holder_on_another_machine(database.with_name(f"{database.name}.lock"))
+    if holder and network_file_system(database.parent):
+        raise StartupError(f"{database} is in use by another machine's happy-server, {holder}: go there")
+    await asyncio.to_thread(require_head, database)
+    async with _open_checked_store(settings) as store:
+        yield store
 
 
 @asynccontextmanager

@@ -95,6 +95,12 @@ def _require_silence(file: Path) -> None:
             raise Held(now.partition("\n")[0])
 
 
+def holder_on_another_machine(file: Path) -> str | None:
+    """What the file says of its holder, if that is not a process of this machine since its last boot."""
+    said = _read(file).partition("\n")[0]
+    return said if said and said.split()[-1] != _holder().split()[-1] else None
+
+
 def _is_dead(text: str) -> bool:
     """Whether the holder was a process of this machine, since its last boot, that has ended."""
     words = text.partition("\n")[0].split()

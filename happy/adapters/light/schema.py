@@ -55,14 +55,20 @@ def prepare(path: Path, now: Millis) -> None:
             _bring_up_to_date(path, now)
 
 
-def verify(path: Path) -> None:
-    """Raises StartupError unless the database has exactly the schema of this version; changes nothing."""
+def require_head(path: Path) -> None:
+    """Raises StartupError unless the database says that it has the schema of this version."""
     with explained(path):
         revision = _revision(path)
         if revision != HEAD:
             raise StartupError(
                 f"{path} has schema {revision or 'none'}, not {HEAD}: run `happy-server migrate`"
             )
+
+
+def verify(path: Path) -> None:
+    """Raises StartupError unless the database has exactly the schema of this version; changes nothing."""
+    require_head(path)
+    with explained(path):
         from alembic.util import CommandError
 
         from schema import migrate

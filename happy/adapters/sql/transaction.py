@@ -2,6 +2,7 @@
 
 from happy.adapters.sql.access_keys import SqlAccessKeys
 from happy.adapters.sql.accounts import SqlAccounts
+from happy.adapters.sql.administration import SqlAdministration
 from happy.adapters.sql.artifacts import SqlArtifacts
 from happy.adapters.sql.deletions import SqlDeletions
 from happy.adapters.sql.feed import SqlFeed
@@ -39,3 +40,4 @@ class SqlTransaction:
         self.uploads = SqlUploads(executor)
         self.vendor_tokens = SqlVendorTokens(executor)
         self.master_secret = SqlMasterSecret(executor)
+        self.administration = SqlAdministration(executor)

@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar
 from happy.domain.ports.message_log import MessageLog
 from happy.domain.ports.repositories.access_keys import AccessKeyRepository
 from happy.domain.ports.repositories.accounts import AccountRepository
+from happy.domain.ports.repositories.administration import AdministrationRepository
 from happy.domain.ports.repositories.artifacts import ArtifactRepository
 from happy.domain.ports.repositories.deletions import DeletionRepository
 from happy.domain.ports.repositories.feed import FeedRepository
@@ -61,6 +62,8 @@ class Transaction(Protocol):
     def uploads(self) -> UploadRepository: ...
     @property
     def vendor_tokens(self) -> VendorTokenRepository: ...
+    @property
+    def administration(self) -> AdministrationRepository: ...
     @property
     def master_secret(self) -> MasterSecretRepository: ...
 

@@ -1,0 +1,64 @@
+"""What all administration commands share: the database beside a running server, `--json` and `--yes`.
+
+Exit codes: 0 done, 1 refused or failed, 2 a usage error.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import click
+
+from happy.cli.common import CommandFailed, with_settings
+from happy.cli.output import Output
+from happy.domain.errors import HappyError, Unavailable
+from happy.domain.ports.store import Store
+from happy.domain.values import Millis
+from happy.settings import Full, Light
+
+yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
+
+
+@dataclass(frozen=True, slots=True)
+class Administration:
+    """What a command works with. The store may be in use by servers, which learn of changes from it."""
+
+    settings: Light | Full
+    store: Store
+    output: Output
+
+    def now(self) -> Millis:
+        return Millis(time.time_ns() // 1_000_000)
+
+
+AdministrationCommand = Callable[..., Awaitable[None]]
+
+
+def administers(command: AdministrationCommand) -> Callable[..., None]:
+    """Run the coroutine function with an Administration before its options; its errors are one line each."""
+
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON; times are Unix milliseconds.")
+    @with_settings
+    @wraps(command)
+    def call(settings: Light | Full, *, as_json: bool, **options: Any) -> None:
+        import asyncio
+
+        asyncio.run(_run(command, settings, Output(as_json=as_json), options))
+
+    return call
+
+
+async def _run(
+    command: AdministrationCommand, settings: Light | Full, output: Output, options: dict[str, Any]
+) -> None:
+    from happy.adapters.flavors import open_store_beside
+
+    async with open_store_beside(settings) as store:
+        try:
+            await command(Administration(settings, store, output), **options)
+        except Unavailable as error:
+            raise CommandFailed(f"{error}: {error.__cause__}" if error.__cause__ else str(error)) from error
+        except HappyError as error:
+            raise CommandFailed(str(error)) from error

@@ -1,0 +1,46 @@
+"""What whoever runs the server sees of an account."""
+
+from msgspec import Struct
+
+from happy.domain.values import AccountId, Millis
+
+
+class AccountRecord(Struct, frozen=True, rename="camel"):
+    """An account as commands list it. `public_key` is in upper-case hex."""
+
+    id: AccountId
+    public_key: str
+    username: str | None
+    first_name: str | None
+    last_name: str | None
+    created_at: Millis
+    updated_at: Millis
+
+    @property
+    def name(self) -> str:
+        """Username and name, as far as there are any."""
+        words = (self.username and f"@{self.username}", self.first_name, self.last_name)
+        return " ".join(word for word in words if word)
+
+
+class Belongings(Struct, frozen=True, rename="camel"):
+    """How much an account has: what its deletion removes."""
+
+    sessions: int
+    messages: int
+    machines: int
+    artifacts: int
+    files: int
+    push_tokens: int
+
+    def in_words(self) -> str:
+        """Like `2 sessions with 40 messages, 1 machine, 3 artifacts, 0 files`."""
+        return (
+            f"{_count(self.sessions, 'session')} with {_count(self.messages, 'message')},"
+            f" {_count(self.machines, 'machine')}, {_count(self.artifacts, 'artifact')},"
+            f" {_count(self.files, 'file')}"
+        )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,60 @@
+"""Statements for the administration of accounts."""
+
+import sqlalchemy as sa
+from sqlalchemy import bindparam as param
+
+from schema.queries.deletions import DELETED_OWNER
+from schema.tables import accounts, artifacts, machines, push_tokens, sessions, uploaded_files
+
+_columns = (
+    accounts.c.id,
+    accounts.c.public_key,
+    accounts.c.username,
+    accounts.c.first_name,
+    accounts.c.last_name,
+    accounts.c.created_at,
+    accounts.c.updated_at,
+)
+_is_account = accounts.c.id != DELETED_OWNER
+_account = param("account", type_=sa.Text)
+
+PAGE = (
+    sa.select(*_columns)
+    .where(_is_account, accounts.c.id > param("after"))
+    .order_by(accounts.c.id)
+    .limit(param("limit", type_=sa.Integer))
+)
+
+FIND = sa.select(*_columns).where(
+    _is_account,
+    sa.or_(
+        accounts.c.id == _account,
+        accounts.c.public_key == param("public_key"),
+        accounts.c.username == _account,
+    ),
+)
+
+
+def _count(table: sa.Table, *conditions: sa.ColumnElement[bool]) -> sa.ScalarSelect[int]:
+    return (
+        sa.select(sa.func.count())
+        .select_from(table)
+        .where(table.c.account_id == _account, *conditions)
+        .scalar_subquery()
+    )
+
+
+_messages = (
+    sa.select(sa.cast(sa.func.coalesce(sa.func.sum(sessions.c.seq), 0), sa.BigInteger))
+    .where(sessions.c.account_id == _account)
+    .scalar_subquery()
+)
+
+BELONGINGS = sa.select(
+    _count(sessions).label("sessions"),
+    _messages.label("messages"),
+    _count(machines, machines.c.deleted_at.is_(None)).label("machines"),
+    _count(artifacts).label("artifacts"),
+    _count(uploaded_files).label("files"),
+    _count(push_tokens).label("push_tokens"),
+)

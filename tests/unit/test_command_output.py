@@ -1,0 +1,42 @@
+"""What administration commands print."""
+
+import pytest
+from click.testing import CliRunner
+
+from happy.cli.common import CommandFailed
+from happy.cli.output import Output, moment, printable
+from happy.domain.values import Millis
+
+
+def test_a_table_is_as_wide_as_its_cells_and_json_has_the_items(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"NAME": "ada", "SEEN": "-"}, {"NAME": "grace hopper", "SEEN": "now"}]
+    items = [{"name": row["NAME"]} for row in rows]
+
+    Output(as_json=False).listing(items, rows, nothing="none")
+    assert "NAME          SEEN\nada           -\ngrace hopper  now\n" == capsys.readouterr().out
+    Output(as_json=True).listing(items, rows, nothing="none")
+    assert '[\n  {\n    "name": "ada"\n  },' in capsys.readouterr().out
+    Output(as_json=False).listing([], [], nothing="none")
+    assert "none\n" == capsys.readouterr().out
+    Output(as_json=True).listing([], [], nothing="none")
+    assert "[]\n" == capsys.readouterr().out
+
+
+def test_what_clients_have_chosen_cannot_control_the_terminal() -> None:
+    assert "a\ufffd[2Jb\ufffd" == printable("a\x1b[2Jb\n")
+
+
+def test_times_are_in_utc() -> None:
+    assert ("1970-01-01 00:00:01Z", "-") == (moment(Millis(1_999)), moment(None))
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_nothing_destructive_is_done_unasked_without_a_terminal(
+    as_json: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = Output(as_json=as_json)
+    output.confirm(["It goes."], yes=True)
+    with CliRunner().isolation(), pytest.raises(CommandFailed, match="nothing was done: add --yes"):
+        output.confirm(["It goes."], yes=False)
+    shown = capsys.readouterr()
+    assert "It goes.\n" == (shown.err if as_json else shown.out)
