@@ -121,7 +121,7 @@ async def open_application(
         prefix = PathPrefix.of(settings.public_url)
         engine = Engine(gateway, msgspec.structs.replace(engine_settings or EngineSettings(), prefix=prefix))
         connect_gauges(engine, hub, adapters, metrics)
-        in_doubt = InDoubtCommits(hub.doubted, hub, store.ping)
+        in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
         await stack.enter_async_context(running(*jobs, counting(store, metrics)))
         asgi = dispatch(engine, build_http(settings, services, metrics), prefix)
@@ -146,7 +146,7 @@ def build_rpc(adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: flo
     remote = ClusterRpc(hub, adapters.link, adapters.presence, CALL_SECONDS)
     service = RpcService(hub, grace_seconds, metrics=metrics, remote=remote)
     adapters.link.listen(remote.on_message)
-    hub.on_signal(REGISTERED, service.registered_elsewhere)
+    hub.on_signal(REGISTERED, service.registered_on_other_replica)
     return RpcEvents(hub, service, remote)
 
 
@@ -276,7 +276,7 @@ def background(
         repeat("end silent sessions", 60, activity.expire, at_once=True),
         repeat("end sessions and machines without connections", 15, departures.sweep),
         repeat("remove deleted rows", 0, services.deletions.run, at_once=True),
-        repeat("resync after in-doubt commits", 5, in_doubt.settle),
+        repeat("resync after in-doubt commits", 5, in_doubt.resync_again),
         repeat("delete unanswered pairing requests", 3600, services.pairing.sweep),
         repeat("delete old tokens from the cache", 600, services.identity.purge),
     ]

@@ -19,7 +19,7 @@ MAX_BYTES = 65_536
 EXACT = 2**40
 """Larger integers are summed as floating point numbers on SQLite: a sum without room is an error."""
 
-LARGEST = "1e290"
+MAX_FIGURE = "1e290"
 """Numbers beyond it count as none: a sum of them would have no room in any type."""
 
 
@@ -79,14 +79,14 @@ def _sqlite_figures(element: _Figures, compiler: SQLCompiler, **options: Any) ->
 @compiles(_IsFigure, "postgresql")
 def _postgresql_is_figure(element: _IsFigure, compiler: SQLCompiler, **options: Any) -> str:
     value = compiler.process(*element.clauses, **options)
-    small = f"abs(CAST({value} AS NUMERIC)) < {LARGEST}"
+    small = f"abs(CAST({value} AS NUMERIC)) < {MAX_FIGURE}"
     return f"CASE WHEN jsonb_typeof({value}) = 'number' THEN {small} ELSE false END"
 
 
 @compiles(_IsFigure, "sqlite")
 def _sqlite_is_figure(element: _IsFigure, compiler: SQLCompiler, **options: Any) -> str:
     value = compiler.process(*element.clauses, **options)
-    return f"(figure.type IN ('integer', 'real') AND {value} BETWEEN -{LARGEST} AND {LARGEST})"
+    return f"(figure.type IN ('integer', 'real') AND {value} BETWEEN -{MAX_FIGURE} AND {MAX_FIGURE})"
 
 
 @compiles(_SumOfFigures, "postgresql")

@@ -18,10 +18,10 @@ VARIABLE = "HANDY_MASTER_SECRET"
 async def open_keys(settings: Light | Full, store: Store, now: Millis) -> crypto.Keyring:
     """Raises StartupError when the accounts of this database have used another secret."""
     with _explained():
-        secret, place = await _secret_of(settings, store)
+        secret, source = await _secret_of(settings, store)
         keys = crypto.derive(secret)
         fingerprint = await asyncio.to_thread(lambda: keys.fingerprint)  # half of the start is spent on this
-        await require_same_secret(store, fingerprint, now, place, alone=isinstance(settings, Light))
+        await require_same_secret(store, fingerprint, now, source, single_process=isinstance(settings, Light))
     return keys
 
 

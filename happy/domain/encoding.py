@@ -8,7 +8,7 @@ _ALPHABET: Final = re.compile(r"[A-Za-z0-9+/]*")
 _FOREIGN: Final = re.compile(r"[^A-Za-z0-9+/]")
 _STANDARD: Final = {ord("-"): "+", ord("_"): "/"}
 _SHORTEST: Final = 4
-_MOST_PADDING: Final = 2
+_MAX_PADDING: Final = 2
 
 
 def decode_strict(text: str) -> bytes:
@@ -31,7 +31,7 @@ def decode_lenient(text: str) -> bytes:
 
 def _decode_unpadded(text: str) -> bytes:
     digits = text.rstrip("=")
-    if len(text) < _SHORTEST or len(text) - len(digits) > _MOST_PADDING or not _ALPHABET.fullmatch(digits):
+    if len(text) < _SHORTEST or len(text) - len(digits) > _MAX_PADDING or not _ALPHABET.fullmatch(digits):
         raise ValueError("not base64")
     return _decode_digits(digits)
 

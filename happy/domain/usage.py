@@ -38,7 +38,7 @@ class SavedReport(Struct, frozen=True):
     updated_at: Millis
 
 
-class Place(Struct, frozen=True):
+class ReportCursor(Struct, frozen=True):
     """Sort key of a report among those of an account: its creation time and its id."""
 
     created_at: Millis
@@ -49,7 +49,7 @@ class UsageRange(Struct, frozen=True):
     """The reports behind `after` created by `until`, of one session if it is named, and their buckets."""
 
     session_id: SessionId | None
-    after: Place
+    after: ReportCursor
     until: Millis
     length: int
 
@@ -68,7 +68,7 @@ class UsagePortion(Struct, frozen=True):
     counts: list[tuple[Millis, int]]
     tokens: list[UsageSum]
     costs: list[UsageSum]
-    last: Place | None
+    last: ReportCursor | None
 
 
 class UsageBucket(Struct, frozen=True, rename="camel"):

@@ -21,9 +21,9 @@ class Handshake(Struct, frozen=True):
     """A client's handshake. Only clients with `explicit_user` ("user-scoped") suppress push notifications.
 
     A reconnecting client sends its recovery token and the offset of its last event: `pid` and `offset`
-    without the cursor at their end, else empty; `private_id` is the token with it. The cursor says up to
-    which message of its session the client was sent: `read_up_to`, and `given_up_to` if that came from the
-    store alone.
+    without the cursor at their end, else empty; `token_with_cursor` is the token with it. The cursor says up
+    to which message of its session the client was sent: `read_up_to`, and `given_up_to` if that came from
+    the store alone.
     """
 
     token: str
@@ -32,9 +32,9 @@ class Handshake(Struct, frozen=True):
     explicit_user: bool
     foreground: bool
     client: str
-    pid: str = ""
+    recovery_token: str = ""
     offset: str = ""
-    private_id: str = ""
+    token_with_cursor: str = ""
     read_up_to: int | None = None
     given_up_to: int | None = None
 
@@ -66,8 +66,8 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
     if _is_falsy(token):
         raise Refusal(MISSING_TOKEN)
     scope, target = _scope(kind, fields)
-    private_id, sent = _text(fields.get("pid")), _text(fields.get("offset"))
-    pid, at_first = split_cursor(private_id)
+    token_with_cursor, sent = _text(fields.get("pid")), _text(fields.get("offset"))
+    recovery_token, at_first = split_cursor(token_with_cursor)
     offset, at_last = split_cursor(sent)
     if not isinstance(token, str):
         raise Refusal(INVALID_TOKEN)
@@ -78,9 +78,9 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
         explicit_user=kind == "user-scoped",
         foreground=fields.get("appState") == "active",
         client=_client(fields.get("happyClient"), headers),
-        pid=pid,
+        recovery_token=recovery_token,
         offset=offset,
-        private_id=private_id,
+        token_with_cursor=token_with_cursor,
         read_up_to=at_last if sent else at_first,
         given_up_to=None if offset else at_last,
     )

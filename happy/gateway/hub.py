@@ -129,7 +129,7 @@ class Hub:
     ) -> None:
         self.recovery = recovery
         self.report = report or DeliveryReport()
-        self.doubted: set[AccountId] = set()
+        self.accounts_in_doubt: set[AccountId] = set()
         self._accounts: dict[AccountId, AccountConnections] = {}
         self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
         self._signals: dict[str, Callable[[AccountId, str], None]] = {}
@@ -198,8 +198,8 @@ class Hub:
             self._bus.end_commit(account_id)
 
     def in_doubt(self, account_id: AccountId) -> None:
-        if account_id not in self.doubted:  # those are resynced once more anyway
-            self.doubted.add(account_id)
+        if account_id not in self.accounts_in_doubt:  # those are resynced once more anyway
+            self.accounts_in_doubt.add(account_id)
             loop = asyncio.get_running_loop()
             loop.call_later(REFUSAL_SECONDS, self.resync, account_id)
 

@@ -115,7 +115,7 @@ class Gateway:
         self._subscriptions.keep(account_id)
         try:
             await self._hub.subscribe(account_id)
-            if self._recovery is None or not handshake.pid:
+            if self._recovery is None or not handshake.recovery_token:
                 return None
             session = await self._recovery.claim(account_id, handshake, socket.close)
         except RecoveryRefused as refused:
@@ -147,8 +147,8 @@ class Gateway:
                 self._not_delivered(NotDelivered.ANNOUNCED_TWICE, connection, "message")
             reconnect.refused = _refused(session, handshake)
         connection.since, connection.received = session.since, session.received
-        socket.private_id = session.pid
-        if handshake.pid:
+        socket.recovery_token = session.recovery_token
+        if handshake.recovery_token:
             reconnect.replayed = len(packets)
             self._report.reconnected(connection.account_id, connection.id, reconnect)
         return packets
@@ -294,4 +294,4 @@ def _refused(session: RecoverableSession, handshake: Handshake) -> NotDelivered 
     """Why a session that was claimed was not resumed; None if it was."""
     if session.state is SessionState.MOVED:  # to another replica, while its client was let in here
         return NotDelivered.CLOSING
-    return None if session.pid == handshake.pid else NotDelivered.HISTORY_GAP
+    return None if session.recovery_token == handshake.recovery_token else NotDelivered.HISTORY_GAP

@@ -12,7 +12,7 @@ from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, ArtifactId, Versioned
 from happy.services.unit_of_work import Changes, UnitOfWork
 
-LIST_LIMIT = 1_000
+MAX_LISTED = 1_000
 FOREIGN = "Artifact with this ID already exists for another account"
 
 Part = Versioned[str]
@@ -37,7 +37,7 @@ class ArtifactService:
 
     async def owned(self, account_id: AccountId) -> list[ArtifactSummary | Large]:
         """All artifacts without their bodies, the most recently updated first."""
-        return await self._store.read(lambda tx: tx.artifacts.owned(account_id, LIST_LIMIT))
+        return await self._store.read(lambda tx: tx.artifacts.owned(account_id, MAX_LISTED))
 
     async def summary(self, account_id: AccountId, artifact_id: ArtifactId) -> ArtifactSummary | None:
         return await self._store.read(lambda tx: tx.artifacts.summary(account_id, artifact_id))

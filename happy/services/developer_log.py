@@ -12,10 +12,10 @@ from happy.domain.values import MINUTE, Millis
 from happy.services.rate_limit import Window
 
 ENTRIES_PER_MINUTE = 600
-LONGEST = 8_000
+MAX_CHARACTERS = 8_000
 """How much of one message is kept, in characters."""
 
-MOST = 64 * 1024 * 1024
+MAX_TOTAL_CHARACTERS = 64 * 1024 * 1024
 """How much is written from start to end, in characters: callers are not authenticated, the disk is finite."""
 
 Source = Literal["mobile", "cli"]
@@ -27,11 +27,11 @@ log = logging.getLogger(__name__)
 class DeveloperLog:
     def __init__(self, elapsed: Elapsed) -> None:
         self._entries = Window(ENTRIES_PER_MINUTE, Millis(MINUTE), elapsed)
-        self._left = MOST
+        self._left = MAX_TOTAL_CHARACTERS
 
     def write(self, level: str, message: str, source: Source, platform: str | None, timestamp: str) -> None:
         """Write one entry. Raises TooMany beyond the rate and size limits."""
-        text, about = message[:LONGEST], {"source": source, "sent": timestamp[:100]}
+        text, about = message[:MAX_CHARACTERS], {"source": source, "sent": timestamp[:100]}
         if platform is not None:
             about["platform"] = platform[:100]
         self._left -= len(text) + sum(map(len, about.values()))

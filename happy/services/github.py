@@ -212,5 +212,5 @@ def _described(body: bytes) -> dict[str, Any]:
         return {}
     repository = fields.get("repository")
     name = repository.get("full_name") if isinstance(repository, dict) else None
-    told = {"action": fields.get("action"), "repository": name}
-    return {key: value for key, value in told.items() if isinstance(value, str)}
+    fields_to_log = {"action": fields.get("action"), "repository": name}
+    return {key: value for key, value in fields_to_log.items() if isinstance(value, str)}

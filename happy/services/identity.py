@@ -26,7 +26,7 @@ class IdentityService:
         self._clock = clock
         self._known: set[AccountId] = set()
         self._next = AccountLookup()
-        self._looking = asyncio.Lock()
+        self._reading = asyncio.Lock()
 
     async def authenticate(self, token: str) -> AccountId:
         """The account of `token`. Raises Unauthenticated, or Unavailable when the database does not answer.
@@ -37,7 +37,7 @@ class IdentityService:
         if claims is None:
             raise Unauthenticated
         account_id = AccountId(claims.account_id)
-        if account_id not in self._known and account_id not in await self._look_for(account_id):
+        if account_id not in self._known and account_id not in await self._lookup(account_id):
             raise Unauthenticated
         return account_id
 
@@ -45,21 +45,21 @@ class IdentityService:
         """Evict tokens that were verified a day ago; they are verified again at their next use."""
         self._tokens.purge(self._clock())
 
-    async def _look_for(self, account_id: AccountId) -> set[AccountId]:
+    async def _lookup(self, account_id: AccountId) -> set[AccountId]:
         """Batches lookups: a thousand clients at once, as after a restart, cost two or three queries."""
-        look = self._next
-        look.accounts.add(account_id)
-        async with self._looking:
-            if look is self._next:
+        lookup = self._next
+        lookup.accounts.add(account_id)
+        async with self._reading:
+            if lookup is self._next:
                 self._next = AccountLookup()
-                await self._look(look)
-        if look.found is None:
+                await self._read(lookup)
+        if lookup.found is None:
             raise Unavailable("the database did not answer")
-        return look.found
+        return lookup.found
 
-    async def _look(self, look: AccountLookup) -> None:
+    async def _read(self, lookup: AccountLookup) -> None:
         """On failure the lookup stays without a result; its waiters then raise Unavailable."""
-        look.found = set(await self._store.read(lambda tx: tx.accounts.existing(look.accounts)))
-        if len(self._known) + len(look.found) > KNOWN_ACCOUNTS:
+        lookup.found = set(await self._store.read(lambda tx: tx.accounts.existing(lookup.accounts)))
+        if len(self._known) + len(lookup.found) > KNOWN_ACCOUNTS:
             self._known.clear()
-        self._known |= look.found
+        self._known |= lookup.found

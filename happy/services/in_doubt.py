@@ -11,16 +11,16 @@ class InDoubtCommits:
     """Clients resynced when the commit became in-doubt; they do so once more, for a commit that came late."""
 
     def __init__(
-        self, doubted: MutableSet[AccountId], sink: EventSink, ping: Callable[[], Awaitable[None]]
+        self, accounts: MutableSet[AccountId], sink: EventSink, ping: Callable[[], Awaitable[None]]
     ) -> None:
-        self._doubted = doubted
+        self._new = accounts
         self._sink = sink
         self._ping = ping
         self._older: set[AccountId] = set()
 
-    async def settle(self) -> None:
+    async def resync_again(self) -> None:
         """For a background job: resync accounts that were in doubt at the last successful ping."""
-        if not (self._doubted or self._older):
+        if not (self._new or self._older):
             return
         try:
             await self._ping()
@@ -28,5 +28,5 @@ class InDoubtCommits:
             return
         for account_id in self._older:
             self._sink.resync(account_id)
-        self._older = set(self._doubted)
-        self._doubted.clear()
+        self._older = set(self._new)
+        self._new.clear()

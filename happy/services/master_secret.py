@@ -9,38 +9,38 @@ ANEW = "to go on without it, which signs every device out: `happy-server new-sec
 
 
 async def require_same_secret(
-    store: Store, fingerprint: str, now: Millis, place: str, *, alone: bool
+    store: Store, fingerprint: str, now: Millis, source: str, *, single_process: bool
 ) -> None:
     """Raises StartupError when the database has been used with another master secret than this one.
 
-    A database without a fingerprint, such as one of an earlier version, stores that of this one. `place`
-    is where the secret came from; `alone` says that there cannot be replicas.
+    A database without a fingerprint, such as one of an earlier version, stores that of this one. `source`
+    is where the secret came from; `single_process` says that there cannot be replicas.
     """
     use = await store.read(lambda tx: tx.master_secret.use())
     if use.fingerprint != fingerprint:
-        use = await store.write(lambda tx: _claim(tx, fingerprint, now, alone=alone))
+        use = await store.write(lambda tx: _claim(tx, fingerprint, now, single_process=single_process))
     if use.fingerprint != fingerprint:
         raise StartupError(
-            f"{place} holds another master secret than the database was used with:"
+            f"{source} holds another master secret than the database was used with:"
             f" restore the one before; {ANEW}"
         )
 
 
-async def _claim(tx: Transaction, fingerprint: str, now: Millis, *, alone: bool) -> SecretUse:
+async def _claim(tx: Transaction, fingerprint: str, now: Millis, *, single_process: bool) -> SecretUse:
     """Without accounts nothing depends on the former secret; but another replica may be using it."""
     use = await tx.master_secret.use()
-    if alone and use.some_account is None:
+    if single_process and use.some_account is None:
         await tx.master_secret.replace(fingerprint, now)
     else:
         await tx.master_secret.claim(fingerprint, now)
     return await tx.master_secret.use()
 
 
-async def require_no_accounts(store: Store, place: str) -> None:
+async def require_no_accounts(store: Store, source: str) -> None:
     """Before a secret is made: raises StartupError when accounts depend on one that is lost."""
     use = await store.read(lambda tx: tx.master_secret.use())
     if use.some_account is not None:
         raise StartupError(
-            f"{place} is missing or empty, and accounts in the database depend on the master secret:"
+            f"{source} is missing or empty, and accounts in the database depend on the master secret:"
             f" restore it from a backup; {ANEW}"
         )

@@ -5,7 +5,7 @@ from collections.abc import Hashable
 from happy.domain.ports.clock import Elapsed
 from happy.domain.values import Millis
 
-LARGEST = 10_000
+MAX_CALLERS = 10_000
 """Callers that are kept before those whose window has passed are evicted."""
 
 
@@ -25,7 +25,7 @@ class Window:
         if now - started >= self._length:
             started, count = now, 0
         self._counts[caller] = started, count + 1
-        if len(self._counts) > LARGEST:
+        if len(self._counts) > MAX_CALLERS:
             self._forget(now)
         return count < self._limit
 

@@ -53,7 +53,7 @@ class RpcService:
         remote: ClusterRpc | None = None,
     ) -> None:
         self._remote = remote
-        self._elsewhere: dict[AccountId, set[str]] = defaultdict(set)
+        self._on_other_replicas: dict[AccountId, set[str]] = defaultdict(set)
         self._connections = connections
         self._grace = grace_seconds
         self._patience = call_seconds
@@ -75,7 +75,7 @@ class RpcService:
         False: none serves the method, or a newer one does on another replica; then use `call`. True:
         `on_response` is called later, with the result or an `RpcFailed`. Most calls end here, without a task.
         """
-        if self._elsewhere and method in self._elsewhere.get(account_id, ()):
+        if self._on_other_replicas and method in self._on_other_replicas.get(account_id, ()):
             return False
         target = self._connections.serving(account_id, method, besides=caller)
         if target is None:
@@ -150,19 +150,19 @@ class RpcService:
             raise _failure(response)
         return response
 
-    def registered_elsewhere(self, account_id: AccountId, method: str) -> None:
+    def registered_on_other_replica(self, account_id: AccountId, method: str) -> None:
         """Another replica serves `method` too; its registration is newer than those of this replica."""
-        self._elsewhere[account_id].add(method)
+        self._on_other_replicas[account_id].add(method)
         self._wake(account_id, method)
 
     def registered(self, account_id: AccountId, method: str) -> None:
         """A connection of this replica serves `method` from now on."""
-        self._elsewhere.get(account_id, set()).discard(method)
+        self._on_other_replicas.get(account_id, set()).discard(method)
         self._wake(account_id, method)
 
     def forget(self, account_id: AccountId) -> None:
         """No connection of the account is here any more."""
-        self._elsewhere.pop(account_id, None)
+        self._on_other_replicas.pop(account_id, None)
 
     def _wake(self, account_id: AccountId, method: str) -> None:
         """Let the calls go on that wait for somebody to serve `method`."""
@@ -175,7 +175,8 @@ class RpcService:
     ) -> LocalConnection | Holder | None:
         """The best connection: a local one without a round trip, unless another replica has a newer one."""
         local = self._connections.serving(account_id, method, besides=caller)
-        if self._remote is None or (local is not None and method not in self._elsewhere.get(account_id, ())):
+        known = self._on_other_replicas.get(account_id, ())
+        if self._remote is None or (local is not None and method not in known):
             found: LocalConnection | Holder | None = local
         else:
             found = await self._best(account_id, caller, method, stale) or local

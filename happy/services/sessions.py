@@ -23,7 +23,7 @@ from happy.services.activity import Activity
 from happy.services.deletions import Deletions
 from happy.services.unit_of_work import Changes, UnitOfWork
 
-LIST_LIMIT = 150
+MAX_LISTED = 150
 ACTIVE_WINDOW = 15 * MINUTE
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class SessionService:
         return await self._store.read(lambda tx: tx.sessions.get(account_id, session_id))
 
     async def recent(self, account_id: AccountId) -> list[Session | Large]:
-        return await self._store.read(lambda tx: tx.sessions.recent(account_id, LIST_LIMIT))
+        return await self._store.read(lambda tx: tx.sessions.recent(account_id, MAX_LISTED))
 
     async def active(self, account_id: AccountId, limit: int) -> list[Session | Large]:
         since = Millis(self._clock() - ACTIVE_WINDOW)

@@ -17,7 +17,7 @@ from happy.services import feed
 from happy.services.rate_limit import Window
 from happy.services.unit_of_work import Changes, UnitOfWork
 
-SEARCH_LIMIT = 10
+MAX_FOUND = 10
 SEARCHES_PER_MINUTE = 120
 """Rate limit of searches per minute: more than people type, too few to enumerate accounts."""
 
@@ -41,7 +41,7 @@ class SocialService:
             raise TooMany(TOO_MANY)
         if len(prefix) > MAX_USERNAME:
             return []
-        people = await self._store.read(lambda tx: tx.people.search(viewer, prefix, SEARCH_LIMIT))
+        people = await self._store.read(lambda tx: tx.people.search(viewer, prefix, MAX_FOUND))
         return [self._profile(person) for person in people]
 
     async def profile(self, viewer: AccountId, account_id: AccountId) -> UserProfile:
@@ -52,7 +52,7 @@ class SocialService:
         return self._profile(person)
 
     async def friends(self, viewer: AccountId) -> list[UserProfile]:
-        """Friends, those who asked to be one, and those who were asked."""
+        """Friends, and pending friend requests, both received and sent."""
         people = await self._store.read(lambda tx: tx.people.friends(viewer))
         return [self._profile(person) for person in people]
 

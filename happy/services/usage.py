@@ -18,7 +18,7 @@ from happy.domain.ports.store import Store, Transaction
 from happy.domain.usage import (
     LENGTHS,
     Grouping,
-    Place,
+    ReportCursor,
     SavedReport,
     UsageBucket,
     UsageBuckets,
@@ -67,7 +67,7 @@ class UsageService:
         grouping: Grouping,
     ) -> list[UsageBucket]:
         """Sums of the reports created from `since` to `until`. Raises NotFound for a foreign session."""
-        wanted = UsageRange(session_id, Place(since, ""), until, LENGTHS[grouping])
+        wanted = UsageRange(session_id, ReportCursor(since, ""), until, LENGTHS[grouping])
         buckets = UsageBuckets()
         while True:
             portion = await self._store.read(partial(_next_portion, account_id, wanted))

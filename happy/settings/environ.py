@@ -13,7 +13,7 @@ C = TypeVar("C", bound=str)
 
 _HIGHEST_PORT: Final = 65_535
 _HIGHEST_COUNT: Final = 3_600
-_LONGEST: Final = 15
+_MAX_DIGITS: Final = 15
 _PREFIX: Final = re.compile(r"(?!/(v\d|files|health|metrics|docs|ui|logs-[^/]*)(/|$))(/[\w.~-]+)*", re.ASCII)
 _SWITCH: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
@@ -73,7 +73,7 @@ class Variables:
 
     def number(self, name: str, default: int, *, most: int) -> int:
         text = self.text(name) or str(default)
-        if not (text.isascii() and text.isdecimal() and len(text) <= _LONGEST and int(text) <= most):
+        if not (text.isascii() and text.isdecimal() and len(text) <= _MAX_DIGITS and int(text) <= most):
             raise unusable(name, f"a whole number from 0 to {most}", text)
         return int(text)
 

@@ -10,7 +10,7 @@ from happy.domain.errors import NotFound
 from happy.domain.ports.repositories.deletions import Deletable
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.sessions import Session
-from happy.domain.usage import Place, UsageRange, UsageReport
+from happy.domain.usage import ReportCursor, UsageRange, UsageReport
 from happy.domain.values import AccountId, MachineId, Millis, SessionId
 from tests.contract.flavors import full_opener
 from tests.support import factories as seeds
@@ -34,7 +34,7 @@ async def full_session(store: Store, owner: AccountId) -> tuple[Session, Machine
 
 
 async def reports(tx: Transaction, owner: AccountId) -> int:
-    wanted = UsageRange(None, Place(Millis(0), ""), LATER, 1)
+    wanted = UsageRange(None, ReportCursor(Millis(0), ""), LATER, 1)
     return sum(count for _, count in (await tx.usage.portion(owner, wanted)).counts)
 
 

@@ -17,8 +17,8 @@ async def fingerprint(store: Store) -> str | None:
     return (await store.read(lambda tx: tx.master_secret.use())).fingerprint
 
 
-async def start(store: Store, of: str, *, alone: bool = False) -> None:
-    await require_same_secret(store, of, NOW, "HANDY_MASTER_SECRET", alone=alone)
+async def start(store: Store, of: str, *, single_process: bool = False) -> None:
+    await require_same_secret(store, of, NOW, "HANDY_MASTER_SECRET", single_process=single_process)
 
 
 async def test_a_database_of_an_earlier_version_learns_the_secret_of_its_accounts(store: Store) -> None:
@@ -34,15 +34,15 @@ async def test_another_secret_is_refused_once_there_are_accounts(store: Store) -
     await start(store, "first")
     await seeds.account(store)
 
-    for alone in (True, False):
+    for single_process in (True, False):
         with pytest.raises(StartupError, match=r"restore the one before.*new-secret --sign-everybody-out"):
-            await start(store, "second", alone=alone)
+            await start(store, "second", single_process=single_process)
     assert "first" == await fingerprint(store)
 
 
 async def test_before_the_first_account_only_a_server_alone_may_change_it(store: Store) -> None:
-    await start(store, "first", alone=True)
-    await start(store, "second", alone=True)
+    await start(store, "first", single_process=True)
+    await start(store, "second", single_process=True)
     assert "second" == await fingerprint(store)
 
     with pytest.raises(StartupError):

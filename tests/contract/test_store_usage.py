@@ -9,7 +9,7 @@ import pytest
 
 from happy.domain.ids import new_id
 from happy.domain.ports.store import Store
-from happy.domain.usage import Place, UsageBuckets, UsageRange, UsageReport
+from happy.domain.usage import ReportCursor, UsageBuckets, UsageRange, UsageReport
 from happy.domain.values import HOUR, AccountId, Millis, SessionId
 from tests.support import factories as seeds
 from tests.support.factories import NOW
@@ -39,7 +39,7 @@ async def sums(
     until: int = 2 * NOW,
     session: SessionId | None = None,
 ) -> list[tuple[int, dict[str, float], dict[str, float], int]]:
-    buckets, after = UsageBuckets(), Place(Millis(since), "")
+    buckets, after = UsageBuckets(), ReportCursor(Millis(since), "")
     while after is not None:
         wanted = UsageRange(session, after, Millis(until), HOUR)
         portion = await store.read(partial(_portion, owner, wanted))

@@ -10,7 +10,12 @@ from happy import telemetry
 from happy.domain.errors import TooMany
 from happy.domain.values import Millis
 from happy.services import developer_log
-from happy.services.developer_log import ENTRIES_PER_MINUTE, LONGEST, MOST, DeveloperLog
+from happy.services.developer_log import (
+    ENTRIES_PER_MINUTE,
+    MAX_CHARACTERS,
+    MAX_TOTAL_CHARACTERS,
+    DeveloperLog,
+)
 from tests.http.server import run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Place
@@ -69,7 +74,7 @@ async def test_b16_anybody_could_fill_the_disk(place: Place, caplog: pytest.LogC
 
     assert {"success": True} == done
     assert {"Error"} == {answer["error"] for answer in refused}
-    assert ["it broke", "x" * LONGEST] == [record.getMessage() for record in written]
+    assert ["it broke", "x" * MAX_CHARACTERS] == [record.getMessage() for record in written]
 
 
 def test_b16_anybody_could_write_without_a_pause() -> None:
@@ -84,11 +89,11 @@ def test_b16_anybody_could_write_without_a_pause() -> None:
 def test_b16_anybody_could_write_for_ever() -> None:
     minutes = iter(range(10**9))
     log = DeveloperLog(lambda: Millis(next(minutes) * 60_000))
-    for _ in range(MOST // (LONGEST + len("clit"))):
-        log.write("debug", "x" * LONGEST, "cli", None, "t")
+    for _ in range(MAX_TOTAL_CHARACTERS // (MAX_CHARACTERS + len("clit"))):
+        log.write("debug", "x" * MAX_CHARACTERS, "cli", None, "t")
 
     with pytest.raises(TooMany):
-        log.write("debug", "x" * LONGEST, "cli", None, "t")
+        log.write("debug", "x" * MAX_CHARACTERS, "cli", None, "t")
 
 
 def test_entries_go_to_the_file_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

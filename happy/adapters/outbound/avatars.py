@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from happy.adapters.outbound.http_client import HttpClient, NotConnected, read_body
 from happy.adapters.outbound.ssrf_guard import Resolve, addresses, resolve
-from happy.adapters.outbound.thumbhash import LARGEST, thumbhash
+from happy.adapters.outbound.thumbhash import MAX_SIDE, thumbhash
 from happy.domain.errors import HappyError, Invalid, Unavailable
 from happy.domain.ports.outbound import FetchedAvatar
 
@@ -115,7 +115,7 @@ def scaled(width: int, height: int) -> tuple[int, int]:
     if width * height > MAX_PIXELS:
         raise Invalid("too many pixels")
     longer = max(width, height)
-    small = floor(width * LARGEST / longer + 0.5), floor(height * LARGEST / longer + 0.5)
+    small = floor(width * MAX_SIDE / longer + 0.5), floor(height * MAX_SIDE / longer + 0.5)
     if 0 in small:
         raise Invalid("a picture that is almost a line")
     return small

@@ -5,7 +5,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from happy.adapters.outbound.http_client import HttpClient, WebAnswer
+from happy.adapters.outbound.http_client import HttpClient, WebResponse
 from happy.domain.errors import Unavailable
 from happy.domain.values import SECOND, Millis
 from happy.domain.voice import MAX_CONVERSATIONS, VoiceUsage
@@ -32,25 +32,25 @@ class ElevenLabs:
         self._headers = {"xi-api-key": api_key}
 
     async def usage(self, voice_user: str, since: Millis) -> VoiceUsage:
-        answer = await self._get(
+        response = await self._get(
             "s", user_id=voice_user, created_after=_iso(since), page_size=str(MAX_CONVERSATIONS)
         )
-        conversations = answer.read(_Conversations).conversations or []
+        conversations = response.read(_Conversations).conversations or []
         seconds = sum(conversation.call_duration_secs or 0 for conversation in conversations)
         return VoiceUsage(seconds, len(conversations))
 
     async def conversation_token(self, agent_id: str, voice_user: str) -> str:
-        answer = await self._get("/token", agent_id=agent_id, participant_name=voice_user)
-        return answer.read(_Token).token
+        response = await self._get("/token", agent_id=agent_id, participant_name=voice_user)
+        return response.read(_Token).token
 
-    async def _get(self, path: str, **params: str) -> WebAnswer:
+    async def _get(self, path: str, **params: str) -> WebResponse:
         """Parameters are encoded: an agent id must not bring parameters of its own."""
-        answer = await self._web.call(
+        response = await self._web.call(
             "GET", self._base_url + PATH + path, headers=self._headers, params=params
         )
-        if not answer.ok:
-            raise Unavailable(f"ElevenLabs answered {answer.status}")
-        return answer
+        if not response.ok:
+            raise Unavailable(f"ElevenLabs answered {response.status}")
+        return response
 
 
 def _iso(moment: Millis) -> str:

@@ -34,7 +34,7 @@ class _Message(Struct, frozen=True, rename={"channel_id": "channelId"}):
     channel_id: str = "messages"
 
 
-class _Answer(Struct, frozen=True):
+class _Tickets(Struct, frozen=True):
     data: list[Any]
 
 
@@ -64,16 +64,16 @@ class ExpoPush:
         if seconds <= 0:
             return [Ticket(NETWORK_ERROR)] * len(batch)
         try:
-            answer = await self._web.call(
+            response = await self._web.call(
                 "POST",
                 self._url,
                 headers={"Content-Type": "application/json"},
                 body=msgspec.json.encode(batch),
                 seconds=seconds,
             )
-            if not answer.ok:
-                return [Ticket(f"HTTP {answer.status}")] * len(batch)
-            tickets = [_ticket(given) for given in answer.read(_Answer).data[: len(batch)]]
+            if not response.ok:
+                return [Ticket(f"HTTP {response.status}")] * len(batch)
+            tickets = [_ticket(given) for given in response.read(_Tickets).data[: len(batch)]]
         except HappyError as error:
             log.warning("push notifications could not be handed over", exc_info=error)
             return [Ticket(NETWORK_ERROR)] * len(batch)

@@ -41,13 +41,13 @@ class GithubClient:
     async def exchange(self, code: str) -> str:
         secret = str(self._app.client_secret)  # plain text: a subclass of it has no JSON form
         body = {"client_id": self._app.client_id, "client_secret": secret, "code": code}
-        answer = await self._web.call(
+        response = await self._web.call(
             "POST",
             f"{self._base_url}/login/oauth/access_token",
             headers={"Accept": "application/json", "Content-Type": "application/json"},
             body=msgspec.json.encode(body),
         )
-        exchanged = answer.read(_Exchanged)
+        exchanged = response.read(_Exchanged)
         if exchanged.error:
             raise GithubRefused(str(exchanged.error)[:MAX_REASON])
         if not isinstance(exchanged.access_token, str) or not exchanged.access_token:
@@ -55,7 +55,7 @@ class GithubClient:
         return exchanged.access_token
 
     async def user(self, access_token: str) -> GithubUser:
-        answer = await self._web.call(
+        response = await self._web.call(
             "GET",
             f"{self._api_url}/user",
             headers={
@@ -63,9 +63,9 @@ class GithubClient:
                 "Accept": "application/vnd.github.v3+json",
             },
         )
-        if not answer.ok:
-            raise GithubUserUnknown(f"HTTP {answer.status}")
+        if not response.ok:
+            raise GithubUserUnknown(f"HTTP {response.status}")
         try:
-            return github_user(answer.body)
+            return github_user(response.body)
         except Invalid as error:
             raise Unavailable("GitHub sent no profile") from error

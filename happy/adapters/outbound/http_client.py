@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 10.0
-MAX_ANSWER: Final = 4 * 1024 * 1024
+MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
 MAX_CONNECTIONS: Final = 64
 MAX_IDLE_CONNECTIONS: Final = 16
 
@@ -26,7 +26,7 @@ class NotConnected(Unavailable):
     """The server could not be reached."""
 
 
-class WebAnswer(Struct, frozen=True):
+class WebResponse(Struct, frozen=True):
     status: int
     body: bytes
 
@@ -39,7 +39,7 @@ class WebAnswer(Struct, frozen=True):
         try:
             return msgspec.json.decode(self.body, type=kind)
         except (ValueError, RecursionError) as error:
-            raise Unavailable("a service sent an answer that makes no sense") from error
+            raise Unavailable("a service sent a response that cannot be read") from error
 
 
 class HttpClient:
@@ -61,20 +61,20 @@ class HttpClient:
         params: Mapping[str, str] | None = None,
         body: bytes | None = None,
         seconds: float | None = None,
-    ) -> WebAnswer:
+    ) -> WebResponse:
         """Any status is returned. Raises TooLarge, and Unavailable for no response before the timeout."""
         seconds = self._seconds if seconds is None else seconds
         await self._opened()  # before the clock starts
         options: dict[str, Any] = {"headers": headers, "params": params, "content": body}
         with map_errors():
             async with asyncio.timeout(seconds), self.stream(method, url, **options) as response:
-                return WebAnswer(response.status_code, await read_body(response, MAX_ANSWER))
+                return WebResponse(response.status_code, await read_body(response, MAX_RESPONSE_BYTES))
 
     @asynccontextmanager
     async def stream(
         self, method: str, url: "str | httpx.URL", **options: Any
     ) -> "AsyncIterator[httpx.Response]":
-        """An answer whose body is not read yet. Raises Unavailable, also while it is being read."""
+        """A response whose body is not read yet. Raises Unavailable, also while it is being read."""
         client = await self._opened()
         with map_errors():
             async with client.stream(method, url, **options) as response:

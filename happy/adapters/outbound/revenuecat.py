@@ -26,10 +26,10 @@ class RevenueCat:
     async def active(self, account_id: AccountId) -> bool:
         url = f"{self._customers}{quote(account_id, safe='')}/active_entitlements"
         try:
-            answer = await self._web.call("GET", url, headers=self._headers)
-            if not answer.ok:
-                raise Unavailable(f"RevenueCat answered {answer.status}")
-            return bool(answer.read(_Entitlements).items)
+            response = await self._web.call("GET", url, headers=self._headers)
+            if not response.ok:
+                raise Unavailable(f"RevenueCat answered {response.status}")
+            return bool(response.read(_Entitlements).items)
         except HappyError as error:
             log.warning("a subscription could not be looked up", exc_info=error)
             return False

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from math import cos, floor, pi
 from typing import Final, NamedTuple
 
-LARGEST: Final = 100
+MAX_SIDE: Final = 100
 """Neither side may have more pixels."""
 
 Terms = tuple[float, list[float], float]
@@ -26,7 +26,7 @@ class Channels(NamedTuple):
 
 def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
     """The hash of an image of 8-bit RGBA pixels, row by row. Raises ValueError for a size that cannot be."""
-    if not (0 < width <= LARGEST and 0 < height <= LARGEST and len(rgba) == 4 * width * height):
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and len(rgba) == 4 * width * height):
         raise ValueError("not a small image")
     channels = _channels(rgba)
     transparent = _sum(channels.alpha) < width * height

@@ -8,7 +8,7 @@ from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.statement import Executor, Statement
 from happy.domain.usage import (
     MAX_SUMS,
-    Place,
+    ReportCursor,
     SavedReport,
     UsagePortion,
     UsageRange,
@@ -35,7 +35,7 @@ def _sum(start: Millis, name: str, value: float | str) -> UsageSum:
 
 
 class Queries(NamedTuple):
-    last: Statement[Place]
+    last: Statement[ReportCursor]
     counts: Statement[tuple[Millis, int]]
     tokens: Statement[UsageSum]
     costs: Statement[UsageSum]
@@ -43,7 +43,7 @@ class Queries(NamedTuple):
 
 def _queries(whose: str) -> Queries:
     return Queries(
-        Statement(f"usage.LAST{whose}", Place),
+        Statement(f"usage.LAST{whose}", ReportCursor),
         Statement(f"usage.COUNTS{whose}", _count),
         Statement(f"usage.TOKENS{whose}", _sum),
         Statement(f"usage.COSTS{whose}", _sum),
@@ -76,7 +76,7 @@ class SqlUsage:
         values: dict[str, Any] = {"account": account_id, "session": wanted.session_id}
         values.update(after_at=after.created_at, after_id=after.id)
         last = await self._executor.one(queries.last, **values, until=wanted.until, skip=PORTION - 1)
-        end = last or Place(Millis(wanted.until + 1), "")
+        end = last or ReportCursor(Millis(wanted.until + 1), "")
         values.update(last_at=end.created_at, last_id=end.id, length=wanted.length)
         counts = await self._executor.all(queries.counts, **values)
         if not counts:

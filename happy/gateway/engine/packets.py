@@ -248,10 +248,10 @@ def encode_ack(ack: int, args: bytes) -> bytes:
     return b"43%d[%b]" % (ack, args)
 
 
-def encode_connect(socket_id: str, private_id: str = "") -> bytes:
-    """With a private id, the client takes part in connection state recovery."""
-    private = f',"pid":"{private_id}"' if private_id else ""
-    return f'40{{"sid":"{socket_id}"{private}}}'.encode()
+def encode_connect(socket_id: str, recovery_token: str = "") -> bytes:
+    """With a recovery token, the client takes part in connection state recovery."""
+    pid = f',"pid":"{recovery_token}"' if recovery_token else ""
+    return f'40{{"sid":"{socket_id}"{pid}}}'.encode()
 
 
 def encode_connect_error(namespace: str, message: str) -> bytes:

@@ -67,12 +67,12 @@ class Socket:
         "data",
         "id",
         "joined",
-        "private_id",
+        "recovery_token",
     )
 
     def __init__(self, socket_id: str, connection: SocketConnection) -> None:
         self.id = socket_id  # the application may change it, and the next one, while the socket connects
-        self.private_id = ""  # recovery token (`pid`) for the client
+        self.recovery_token = ""  # sent to the client as `pid`
         self.connection = connection
         self.data: Any = None  # belongs to the application
         self.closed = False
@@ -134,7 +134,7 @@ class Socket:
         """Answer the client's CONNECT; called by the engine when the application has accepted."""
         self.joined = True
         held, self._held = self._held, None
-        self.send(encode_connect(self.id, self.private_id))
+        self.send(encode_connect(self.id, self.recovery_token))
         for packet in held or ():
             self.send(packet)
 

@@ -78,8 +78,9 @@ class CatchUp:
 
     async def run(self, connection: CatchingUp, handshake: Handshake, replayed: Iterable[bytes]) -> None:
         """The connection is in the hub already, and its CONNECT is not answered yet."""
-        if handshake.pid and connection.socket.private_id == handshake.pid:  # recovered
-            connection.socket.private_id = handshake.private_id
+        token = handshake.recovery_token
+        if token and connection.socket.recovery_token == token:  # recovered
+            connection.socket.recovery_token = handshake.token_with_cursor
             self._follow(connection, handshake, replayed)
             return
         connection.begin()
@@ -92,7 +93,7 @@ class CatchUp:
             return
         newest = _number(page.messages[0]) if page.messages else 0
         self._cursors.follow(account_id, session_id, newest)
-        connection.socket.private_id += cursor_text(newest)
+        connection.socket.recovery_token += cursor_text(newest)
         read_up_to = newest if handshake.read_up_to is None else handshake.read_up_to
         rows = [row for row in reversed(page.messages) if _number(row) > read_up_to]
         read = [await self._whole(account_id, session_id, row) for row in rows]

@@ -95,7 +95,7 @@ class ClusterRecovery:
 
     # Recovery tokens
 
-    def private_id(
+    def recovery_token(
         self, account_id: AccountId, connection_id: ConnectionId, scope: Scope, target: str
     ) -> str:
         """A recovery token that every replica accepts. It contains the stream position of now."""
@@ -106,7 +106,7 @@ class ClusterRecovery:
 
     def _identity(self, account_id: AccountId, handshake: Handshake) -> Identity:
         """Raises RecoveryRefused unless account, scope and target match those of the lost session."""
-        encoded, _, signature = handshake.pid.partition(".")
+        encoded, _, signature = handshake.recovery_token.partition(".")
         try:
             body = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
         except (Base64Error, ValueError):

@@ -85,10 +85,10 @@ class Recovery:
     def _start(self, session: RecoverableSession) -> None:
         """Issue a recovery token: from now on nothing is missed."""
         session.start, session.from_cluster = self._history.position, False
-        session.pid = secrets.token_urlsafe(15)
+        session.recovery_token = secrets.token_urlsafe(15)
         if self._cluster is not None:
             session.since = self._cluster.clock()
-            session.pid = self._cluster.private_id(
+            session.recovery_token = self._cluster.recovery_token(
                 session.account_id, session.connection_id, session.scope, session.target
             )
         self._sessions.add(session)
@@ -101,7 +101,7 @@ class Recovery:
         The replica is subscribed to the account. The caller calls `resume`, and `release` when the connection
         was cleaned up. `close` ends it if the client reconnects once more. Raises RecoveryRefused.
         """
-        lock = self._claims.setdefault(handshake.pid, asyncio.Lock())
+        lock = self._claims.setdefault(handshake.recovery_token, asyncio.Lock())
         async with lock:  # of several attempts at the same time the last one wins
             try:
                 session = await self._claim(account_id, handshake)
@@ -152,7 +152,9 @@ class Recovery:
         with self._sessions.awaiting(account_id):
             restored = await self._cluster.find(account_id, handshake, self._history)
             scope, target = handshake.scope, handshake.target
-            session = RecoverableSession(handshake.pid, account_id, restored.connection_id, scope, target)
+            session = RecoverableSession(
+                handshake.recovery_token, account_id, restored.connection_id, scope, target
+            )
             session.start, session.from_cluster = restored.start, True
             session.restored, session.received = restored, restored.received
             session.left = restored.left

@@ -42,7 +42,7 @@ class SessionRegistry:
     def find(self, account_id: AccountId, handshake: Handshake) -> RecoverableSession | None:
         """By recovery token. Raises RecoveryRefused for one of another account, scope or target."""
         self.expire()
-        session = self._by_token.get(handshake.pid)
+        session = self._by_token.get(handshake.recovery_token)
         if session is None or session.belongs_to(account_id, handshake):
             return session
         same = session.account_id == account_id
@@ -53,19 +53,19 @@ class SessionRegistry:
 
     def add(self, session: RecoverableSession) -> None:
         """Make its token known. A former session of the same token ends."""
-        former = self._by_token.get(session.pid)
+        former = self._by_token.get(session.recovery_token)
         if former is not None and former is not session:
             self.enter(former, SessionState.ENDED)
-        self._by_token[session.pid] = self._by_connection[session.connection_id] = session
+        self._by_token[session.recovery_token] = self._by_connection[session.connection_id] = session
 
     def enter(self, session: RecoverableSession, state: SessionState) -> None:
         """Change its state, and with it whether events are kept for it and its token is known."""
         former, session.state = session.state, state
         if former is SessionState.LOST and state is not SessionState.LOST:
-            self._lost.pop(session.pid, None)
+            self._lost.pop(session.recovery_token, None)
         elif state is SessionState.LOST and former is not SessionState.LOST:
             session.lost_at = self._now()
-            self._lost[session.pid] = session
+            self._lost[session.recovery_token] = session
         if former not in AWAITED and state in AWAITED:
             self._awaited[session.account_id] += 1
         elif former in AWAITED and state not in AWAITED:
@@ -95,7 +95,7 @@ class SessionRegistry:
             del self._awaited[account_id]
 
     def _remove(self, session: RecoverableSession) -> None:
-        if self._by_token.get(session.pid) is session:
-            del self._by_token[session.pid]
+        if self._by_token.get(session.recovery_token) is session:
+            del self._by_token[session.recovery_token]
         if self._by_connection.get(session.connection_id) is session:
             del self._by_connection[session.connection_id]

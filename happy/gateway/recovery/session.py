@@ -37,7 +37,7 @@ AWAITED = frozenset({SessionState.LOST, SessionState.RESTORING})
 
 
 class RecoverableSession:
-    """`pid` is the recovery token, which only the client knows; the connection's id is no secret."""
+    """Only the client knows its `recovery_token`; the connection's id is no secret."""
 
     __slots__ = (
         "account_id",
@@ -48,8 +48,8 @@ class RecoverableSession:
         "last_acknowledged",
         "left",
         "lost_at",
-        "pid",
         "received",
+        "recovery_token",
         "restored",
         "scope",
         "since",
@@ -59,9 +59,14 @@ class RecoverableSession:
     )
 
     def __init__(
-        self, pid: str, account_id: AccountId, connection_id: ConnectionId, scope: Scope, target: str
+        self,
+        recovery_token: str,
+        account_id: AccountId,
+        connection_id: ConnectionId,
+        scope: Scope,
+        target: str,
     ) -> None:
-        self.pid = pid
+        self.recovery_token = recovery_token
         self.account_id = account_id
         self.connection_id = connection_id
         self.scope = scope

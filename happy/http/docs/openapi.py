@@ -49,12 +49,12 @@ STREAMED = {"required": True, "content": {OCTETS: {"schema": {"type": "string", 
 def document(endpoints: Iterable[Endpoint]) -> Json:
     """The whole document. It describes what is validated, and every response with its status."""
     declared = sorted(endpoints, key=lambda endpoint: endpoint.template)
-    shapes = _Shapes()
+    schemas = _Schemas()
     paths: dict[str, Json] = {}
     for endpoint in declared:
         path = PARAMETER.sub(r"{\1}", next(iter(endpoint.paths)))
         (method,) = endpoint.http_methods
-        paths.setdefault(path, {})[method.lower()] = _operation(endpoint, shapes)
+        paths.setdefault(path, {})[method.lower()] = _operation(endpoint, schemas)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Happy Server", "version": __version__, "description": ABOUT},
@@ -62,13 +62,13 @@ def document(endpoints: Iterable[Endpoint]) -> Json:
         "tags": [tag._asdict() for tag in _tags(declared)],
         "paths": paths,
         "components": {
-            "schemas": shapes.components(),
+            "schemas": schemas.components(),
             "securitySchemes": {BEARER: {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
-class _Shapes:
+class _Schemas:
     """Schemas of types, resolved together at the end: only then their names are known to be unique."""
 
     def __init__(self) -> None:
@@ -82,9 +82,9 @@ class _Shapes:
         return self._later(self._returned, kind)
 
     @staticmethod
-    def _later(asked: list[tuple[Any, Json]], kind: Any) -> Json:
+    def _later(requested: list[tuple[Any, Json]], kind: Any) -> Json:
         schema: Json = {}
-        asked.append((kind, schema))
+        requested.append((kind, schema))
         return schema
 
     def components(self) -> Json:
@@ -96,11 +96,11 @@ class _Shapes:
         return {**_resolve(self._sent), **returned}
 
 
-def _resolve(asked: list[tuple[Any, Json]]) -> Json:
+def _resolve(requested: list[tuple[Any, Json]]) -> Json:
     schemas, components = schema_components(
-        [kind for kind, _ in asked], ref_template="#/components/schemas/{name}"
+        [kind for kind, _ in requested], ref_template="#/components/schemas/{name}"
     )
-    for (_, schema), found in zip(asked, schemas, strict=True):
+    for (_, schema), found in zip(requested, schemas, strict=True):
         schema.update(found)
     return components
 
@@ -119,7 +119,7 @@ def _sentence(docstring: str | None) -> str:
     return " ".join(re.sub(r"\s*\(protocol: [^)]*\)", "", first).split())
 
 
-def _operation(endpoint: Endpoint, shapes: _Shapes) -> Json:
+def _operation(endpoint: Endpoint, schemas: _Schemas) -> Json:
     name = str(endpoint.fn.__name__)
     operation: Json = {
         "tags": [_tag(endpoint).name],
@@ -128,13 +128,13 @@ def _operation(endpoint: Endpoint, shapes: _Shapes) -> Json:
         "security": endpoint.security,
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint), *_headers(endpoint)],
         "responses": {
-            str(status): response for status, response in sorted(_responses(endpoint, shapes).items())
+            str(status): response for status, response in sorted(_responses(endpoint, schemas).items())
         },
     }
     if endpoint.streams:
         operation["requestBody"] = STREAMED
     elif endpoint.parsed_data_field is not None:
-        schema = shapes.sent(endpoint.parsed_data_field.annotation)
+        schema = schemas.sent(endpoint.parsed_data_field.annotation)
         operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
     return operation
 
@@ -166,13 +166,13 @@ def _headers(endpoint: Endpoint) -> Iterator[Json]:
         yield {"name": name, "in": "header", "required": True, "schema": {"type": "string"}}
 
 
-def _responses(endpoint: Endpoint, shapes: _Shapes) -> dict[int, Json]:
+def _responses(endpoint: Endpoint, schemas: _Schemas) -> dict[int, Json]:
     found: dict[int, list[Any]] = {}
     for status, content in (*_common(endpoint), *endpoint.other_responses.items()):
         found.setdefault(status, []).append(content)
     for success in _returned(endpoint.parsed_return_field.annotation):
         found.setdefault(200, []).append(success)
-    return {status: _answer(status, contents, shapes) for status, contents in found.items()}
+    return {status: _response(status, contents, schemas) for status, contents in found.items()}
 
 
 def _common(endpoint: Endpoint) -> Iterator[tuple[int, Any]]:
@@ -202,7 +202,7 @@ def _returned(annotation: Any) -> list[Any]:
     ]
 
 
-def _answer(status: int, contents: list[Any], shapes: _Shapes) -> Json:
+def _response(status: int, contents: list[Any], schemas: _Schemas) -> Json:
     """Contents are types, values of them to serve as examples, media types, or None for no content."""
     response: Json = {"description": REASONS[status]}
     media = [content for content in contents if isinstance(content, str)]
@@ -210,8 +210,8 @@ def _answer(status: int, contents: list[Any], shapes: _Shapes) -> Json:
     if kinds:
         types = dict.fromkeys(type(kind) if isinstance(kind, Struct) else kind for kind in kinds)
         examples = [to_builtins(kind) for kind in kinds if isinstance(kind, Struct)]
-        schemas = [shapes.returned(kind) for kind in types]
-        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        alternatives = [schemas.returned(kind) for kind in types]
+        schema = alternatives[0] if len(alternatives) == 1 else {"anyOf": alternatives}
         named = {str(number): {"value": value} for number, value in enumerate(examples, 1)}
         response["content"] = {JSON: {"schema": schema, **({"examples": named} if named else {})}}
     for media_type in media:

@@ -14,7 +14,7 @@ from happy.http.framework.errors import Failure
 from happy.services.developer_log import DeveloperLog, Source
 
 PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
-LARGEST = 64 * 1024
+MAX_ENTRY_BYTES = 64 * 1024
 """What one request may hold, in bytes."""
 
 
@@ -35,7 +35,7 @@ class DeveloperLogEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         often = {429: Failure("Too many log entries")}
-        return [Endpoint("POST", PATH, self.write, public=True, limit=LARGEST, other_responses=often)]
+        return [Endpoint("POST", PATH, self.write, public=True, limit=MAX_ENTRY_BYTES, other_responses=often)]
 
     async def write(self, data: JSONBody[Entry]) -> Done:
         platform = None if data.platform is UNSET else data.platform

@@ -45,7 +45,7 @@ class GithubEndpoints:
     def endpoints(self) -> list[Endpoint]:
         path = "/v1/connect/github"
         unlinked = Failure("Failed to disconnect GitHub account")
-        unheard = Failure("Internal server error")
+        failed = Failure("Internal server error")
         return [
             Endpoint(
                 "GET",
@@ -60,7 +60,7 @@ class GithubEndpoints:
                 self.webhook,
                 public=True,
                 limit=MAX_EVENT,
-                failure=unheard,
+                failure=failed,
                 other_responses={401: Failure("Invalid signature"), 500: Failure("Webhooks not configured")},
                 needs_headers=(SIGNATURE, EVENT),
             ),

@@ -116,7 +116,7 @@ class KvEndpoints:
         return ListResponse(around, rows, lambda entry: entry, partial(self._kv.find, request.account_id))
 
     async def mutate(self, request: ApiRequest, data: JSONBody[Mutate]) -> Mutated | Response:
-        mutations = [_mutation(asked) for asked in data.mutations]
+        mutations = [_mutation(mutation) for mutation in data.mutations]
         try:
             versions = await self._kv.mutate(request.account_id, mutations)
         except StaleMutations as conflict:
@@ -126,11 +126,11 @@ class KvEndpoints:
         return Mutated([Result(key, version) for key, version in zip(keys, versions, strict=True)])
 
 
-def _mutation(asked: Mutation) -> KvMutation:
-    if not -1 <= asked.version <= MAX_VERSION or asked.version != int(asked.version):
+def _mutation(mutation: Mutation) -> KvMutation:
+    if not -1 <= mutation.version <= MAX_VERSION or mutation.version != int(mutation.version):
         raise Invalid("Invalid version")
     try:
-        value = decode_strict(asked.value) if asked.value else None
+        value = decode_strict(mutation.value) if mutation.value else None
     except ValueError:
         raise Invalid("Invalid base64") from None
-    return KvMutation(asked.key, value, int(asked.version))
+    return KvMutation(mutation.key, value, int(mutation.version))

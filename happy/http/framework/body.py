@@ -12,8 +12,8 @@ from happy.http.framework.asgi import Receive
 from happy.http.framework.errors import body_too_large, malformed, unacceptable, unsupported
 from happy.http.framework.validation import NUL, body_problem
 
-LIMIT = 100 * 1024 * 1024
-PUBLIC_LIMIT = 1024 * 1024
+MAX_BYTES = 100 * 1024 * 1024
+MAX_PUBLIC_BYTES = 1024 * 1024
 """Requests without a token need no more; a few large ones would fill the memory of a small machine."""
 
 METHODS = frozenset({"POST", "PUT", "DELETE"})
@@ -41,7 +41,9 @@ class Payload(Struct, frozen=True):
 NOTHING = Payload("none", b"")
 
 
-async def read(method: str, headers: Mapping[bytes, bytes], receive: Receive, limit: int = LIMIT) -> Payload:
+async def read(
+    method: str, headers: Mapping[bytes, bytes], receive: Receive, limit: int = MAX_BYTES
+) -> Payload:
     """The body of a request, of at most `limit` bytes. Raises Refusal and ClientGone."""
     content = await _content(headers, receive, limit)
     declared = headers.get(b"content-type")

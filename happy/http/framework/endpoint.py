@@ -67,7 +67,7 @@ class Endpoint(HTTPRouteHandler):
         self.public = public
         self.any_text = any_text
         self.streams = streams
-        self.limit = limit or (body.PUBLIC_LIMIT if public else body.LIMIT)
+        self.limit = limit or (body.MAX_PUBLIC_BYTES if public else body.MAX_BYTES)
         self.template = PARAMETER.sub(r":\1", path)
         self.missing = missing
         self.other_responses = other_responses or {}

@@ -138,7 +138,7 @@ class Pipeline:
 
     async def _refuse_unknown(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
         if scope["method"] in body.METHODS:
-            body.check(await body.read(scope["method"], headers, receive, body.PUBLIC_LIMIT))
+            body.check(await body.read(scope["method"], headers, receive, body.MAX_PUBLIC_BYTES))
         raise unknown_route(scope["method"], _url(scope))
 
     async def _call(

@@ -11,7 +11,7 @@ from happy.http.framework.validation import NUL
 
 DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 HEXADECIMAL = re.compile(r"0[xX][0-9a-fA-F]+")
-LARGEST = 2**53 - 1
+MAX_INTEGER = 2**53 - 1
 """JavaScript's MAX_SAFE_INTEGER: beyond it, numbers of clients are not exact."""
 FEW_DIGITS = 15
 
@@ -72,7 +72,7 @@ def coerce_integer(text: str) -> int | None:
 
 
 def _exact(number: float) -> int | None:
-    return int(number) if abs(number) <= LARGEST and number == int(number) else None
+    return int(number) if abs(number) <= MAX_INTEGER and number == int(number) else None
 
 
 def _invalid(field: QueryField, received: str) -> str:

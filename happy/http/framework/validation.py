@@ -23,8 +23,8 @@ def body_problem(error: str) -> str:
     missing = MISSING.fullmatch(match["text"])
     if missing is None:
         return f"body/{path} {problem(match['text'])}"
-    place = f"{path}/{missing['field']}" if path else missing["field"]
-    return f"body/{place} Invalid input: expected a value, received undefined"
+    field = f"{path}/{missing['field']}" if path else missing["field"]
+    return f"body/{field} Invalid input: expected a value, received undefined"
 
 
 def problem(text: str) -> str:

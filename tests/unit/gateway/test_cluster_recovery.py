@@ -86,7 +86,14 @@ class World:
 
     def handshake(self, pid: str = "", offset: str = "") -> Handshake:
         return Handshake(
-            "token", "user", "", explicit_user=True, foreground=False, client="", pid=pid, offset=offset
+            "token",
+            "user",
+            "",
+            explicit_user=True,
+            foreground=False,
+            client="",
+            recovery_token=pid,
+            offset=offset,
         )
 
     def begin(self) -> RecoverableSession:
@@ -137,7 +144,7 @@ def world() -> World:
 
 
 async def test_events_during_a_restore_are_replayed_once(world: World) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.publish("1", 1)
     world.shared.before_ending = lambda: world.publish("2", 2)
     world.shared.before_answer = lambda: world.publish("3", 3)
@@ -149,7 +156,7 @@ async def test_events_during_a_restore_are_replayed_once(world: World) -> None:
 async def test_a_late_event_that_the_other_replica_delivered_is_not_replayed(
     world: World,
 ) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.publish("1", 1)
     offset = f"aa.1-1f.1.{THERE}.2"
 
@@ -163,7 +170,7 @@ async def test_a_late_event_that_the_other_replica_delivered_is_not_replayed(
 
 
 async def test_nor_when_it_arrives_after_a_second_loss(world: World) -> None:
-    handshake = world.handshake(world.begin().pid, f"aa.1-1f.0.{THERE}.2")
+    handshake = world.handshake(world.begin().recovery_token, f"aa.1-1f.0.{THERE}.2")
     session = await world.after.claim(OWNER, handshake, NOTHING)
     assert [] == world.after.resume(session, handshake)
     packet = world.after.record(OWNER, Event(TO_USER, None, "update", b'"own"'))
@@ -172,13 +179,13 @@ async def test_nor_when_it_arrives_after_a_second_loss(world: World) -> None:
     world.publish("2", 2)
     world.publish("3", 3)
 
-    assert ["3"] == await world.come(session.pid, offset_of(packet))
+    assert ["3"] == await world.come(session.recovery_token, offset_of(packet))
 
 
 async def test_an_offset_from_before_a_restore_does_not_cover_its_replay(world: World) -> None:
     """It was here, moved to another replica and back, and lost its connection before it had read anything."""
     world.shared.before_answer = NOTHING
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     here = world.after.begin(OWNER, ConnectionId("another"), world.handshake(), NOTHING)
     world.after.lost(here, 0.0)  # somebody is waited for, so events are kept here
     world.publish("1", 1)
@@ -194,7 +201,7 @@ async def test_an_offset_from_before_a_restore_does_not_cover_its_replay(world: 
 
 
 async def test_an_offset_without_a_position_is_not_guessed_at(world: World) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.publish("1", 1)
 
     assert await world.come(pid, "aa.1") is None
@@ -202,7 +209,7 @@ async def test_an_offset_without_a_position_is_not_guessed_at(world: World) -> N
 
 
 async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.publish("1", 1)
     world.publish("2", 2, to_session(SessionId("s")))
     assert world.shared.kept is not None
@@ -214,7 +221,7 @@ async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None
 
 
 async def test_of_each_state_the_last_one_is_replayed_in_order(world: World) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.tell(activity("a", thinking=True), 1)
     world.publish("1", 2)
     world.tell(activity("b"), 3)
@@ -226,7 +233,7 @@ async def test_of_each_state_the_last_one_is_replayed_in_order(world: World) -> 
 
 @pytest.mark.parametrize(("received", "missed"), [(0, ["a True False", "1"]), (1, ["1"]), (2, [])])
 async def test_a_received_state_is_not_replayed(world: World, received: int, missed: list[str]) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.tell(activity("a"), 1)
     world.publish("1", 2)
 
@@ -234,7 +241,7 @@ async def test_a_received_state_is_not_replayed(world: World, received: int, mis
 
 
 async def test_a_received_state_is_not_replaced_by_an_earlier_one(world: World) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.tell(activity("a", thinking=True), 1, ReplicaId("0c" * 8))
     world.tell(activity("a", active=False), 1)
 
@@ -243,7 +250,7 @@ async def test_a_received_state_is_not_replaced_by_an_earlier_one(world: World) 
 
 @pytest.mark.parametrize(("read", "missed"), [(0, 1), (1, 0)])
 async def test_an_occurrence_is_replayed_once(world: World, read: int, missed: int) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     for number in (1, 2):
         world.tell(SessionEvent(SessionId("s"), "done", "title", "body", NOW), number)
     session = await world.after.claim(OWNER, world.handshake(pid), NOTHING)
@@ -259,9 +266,9 @@ async def test_a_disconnect_record_limits_the_recovery_window(world: World) -> N
     session = world.begin()
     world.before.lost(session, 0.0)
     world.now += 121
-    assert await world.come(session.pid) is None
+    assert await world.come(session.recovery_token) is None
     world.now -= 2
-    assert [] == await world.come(session.pid)
+    assert [] == await world.come(session.recovery_token)
     assert world.shared.notes == {}
 
 
@@ -269,13 +276,13 @@ async def test_a_client_that_said_goodbye_is_not_recovered(world: World) -> None
     session = world.begin()
     world.before.goodbye(session)
 
-    assert await world.come(session.pid) is None
+    assert await world.come(session.recovery_token) is None
     assert world.refused is not None
     assert NotDelivered.GOODBYE is world.refused.reason
 
 
 async def test_without_the_history_of_all_nothing_is_guessed(world: World) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.shared.kept = None
     assert await world.come(pid) is None
     world.shared.up = False
@@ -286,7 +293,7 @@ async def test_without_the_history_of_all_nothing_is_guessed(world: World) -> No
 async def test_an_id_or_a_note_of_another_version_is_not_understood(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pid = world.begin().pid
+    pid = world.begin().recovery_token
     world.shared.notes[PHONE] = b'["?"]'
     assert await world.come(pid) is None
     monkeypatch.setattr(cluster_recovery, "Identity", DisconnectRecord)
@@ -314,7 +321,7 @@ async def test_a_client_that_comes_back_to_where_it_was_needs_nobody_else(world:
     world.before.record(OWNER, Event(TO_USER, None, "update", b'"1"'))
     session.release()
     world.shared.up = False
-    again = await world.before.claim(OWNER, world.handshake(session.pid), NOTHING)
+    again = await world.before.claim(OWNER, world.handshake(session.recovery_token), NOTHING)
 
     assert again is session
-    assert len(world.before.resume(session, world.handshake(session.pid))) == 1
+    assert len(world.before.resume(session, world.handshake(session.recovery_token))) == 1

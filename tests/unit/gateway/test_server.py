@@ -42,7 +42,7 @@ class FakeSocket:
 
     def __init__(self) -> None:
         self.id = "phone"
-        self.private_id = ""
+        self.recovery_token = ""
         self.data: Any = None
         self.closed = False
         self.last_acknowledged = 0.0
@@ -81,8 +81,8 @@ async def test_what_is_published_while_a_client_is_let_in_again_reaches_it() -> 
     await gateway.disconnected(phone, "transport close")
     update = Update("id", 1, DeleteSession(SessionId("s")), NOW)
     nobody.at_claim = lambda: hub.publish(OWNER, update, TO_USER)
-    await gateway.connect(back, msgspec.Raw(msgspec.json.encode({**auth, "pid": phone.private_id})), {})
+    await gateway.connect(back, msgspec.Raw(msgspec.json.encode({**auth, "pid": phone.recovery_token})), {})
 
-    assert back.private_id == phone.private_id
+    assert back.recovery_token == phone.recovery_token
     assert [msgspec.json.decode(packet[2:])[1]["body"]["t"] for packet in back.sent] == ["delete-session"]
     gateway.close()

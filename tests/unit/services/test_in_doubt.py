@@ -20,24 +20,24 @@ class Database:
 
 
 async def test_clients_resync_once_more_after_the_database_has_answered_twice() -> None:
-    doubted, sink, database = {ONE}, Sink(), Database()
-    commits = InDoubtCommits(doubted, sink, database.ping)
+    accounts, sink, database = {ONE}, Sink(), Database()
+    commits = InDoubtCommits(accounts, sink, database.ping)
     database.away = True
-    await commits.settle()
+    await commits.resync_again()
     database.away = False
-    await commits.settle()
+    await commits.resync_again()
     assert [] == sink.resynced
-    doubted.add(OTHER)
-    await commits.settle()
+    accounts.add(OTHER)
+    await commits.resync_again()
     assert [ONE] == sink.resynced
-    await commits.settle()
-    await commits.settle()
+    await commits.resync_again()
+    await commits.resync_again()
 
     assert [ONE, OTHER] == sink.resynced
 
 
 async def test_without_in_doubt_commits_the_database_is_not_pinged() -> None:
     database = Database()
-    await InDoubtCommits(set(), Sink(), database.ping).settle()
+    await InDoubtCommits(set(), Sink(), database.ping).resync_again()
 
     assert 0 == database.pings

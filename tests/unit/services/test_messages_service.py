@@ -128,7 +128,7 @@ async def test_the_legacy_page_holds_the_newest_150(world: World, session: Sessi
 
 
 @pytest.mark.parametrize(
-    ("error", "doubted"), [(CommitInDoubt, True), (asyncio.CancelledError, True), (Unavailable, False)]
+    ("error", "is_in_doubt"), [(CommitInDoubt, True), (asyncio.CancelledError, True), (Unavailable, False)]
 )
 async def test_an_in_doubt_append_resyncs_clients(
     world: World,
@@ -136,7 +136,7 @@ async def test_an_in_doubt_append_resyncs_clients(
     monkeypatch: pytest.MonkeyPatch,
     error: type[BaseException],
     *,
-    doubted: bool,
+    is_in_doubt: bool,
 ) -> None:
     async def cut(*_: Any) -> None:
         raise error
@@ -146,4 +146,4 @@ async def test_an_in_doubt_append_resyncs_clients(
         await append(world, session, ("a", "text"))
 
     assert [session.account_id] == world.sink.begun == world.sink.ended
-    assert [session.account_id] * doubted == world.sink.in_doubt_accounts
+    assert [session.account_id] * is_in_doubt == world.sink.in_doubt_accounts

@@ -16,5 +16,5 @@ class PeopleRepository(Protocol):
         ...
 
     async def friends(self, viewer: AccountId) -> list[Person]:
-        """Friends, those who asked to be one, and those who were asked."""
+        """Friends, and pending friend requests, both received and sent."""
         ...
