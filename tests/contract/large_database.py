@@ -8,6 +8,12 @@ from collections.abc import Iterator
 SIZE = 5_000
 OTHERS = 2_000
 LONG = 100_000
+EACH = 20
+"""Messages of every other session."""
+
+MILLION = 180
+"""As many a session make a million together."""
+
 NOW = 1_800_000_000_000
 
 SPELLINGS = {
@@ -69,9 +75,11 @@ DELETED = "'deleted-sessions'"
 MESSAGE = {"localId": "'local'||i", "content": CONTENT}
 
 
-def fill(dialect: str, size: int = SIZE, others: int = OTHERS, long: int = LONG) -> Iterator[str]:
+def fill(
+    dialect: str, size: int = SIZE, others: int = OTHERS, long: int = LONG, each: int = EACH
+) -> Iterator[str]:
     """The statements, for a database with the schema and no rows whose references are not checked."""
-    for table, count, columns in _tables(size, others, long):
+    for table, count, columns in _tables(size, others, long, each):
         names = {"createdAt": "{moment}", "updatedAt": "{moment}", **columns}
         if table == "RepeatKey":
             del names["updatedAt"]
@@ -84,7 +92,7 @@ def fill(dialect: str, size: int = SIZE, others: int = OTHERS, long: int = LONG)
     yield "ANALYZE"
 
 
-def _tables(size: int, others: int, long: int) -> Iterator[tuple[str, int, dict[str, str]]]:
+def _tables(size: int, others: int, long: int, each: int) -> Iterator[tuple[str, int, dict[str, str]]]:
     """What there is, in an order that references would allow."""
     github = "CASE WHEN i > 1 THEN 'g'||(i - 1) END"
     yield "GithubUser", others, {"id": "'g'||i", "profile": "'{{}}'"}
@@ -96,8 +104,8 @@ def _tables(size: int, others: int, long: int) -> Iterator[tuple[str, int, dict[
     for table, columns in OF_ONE.items():
         yield table, size, columns
     yield "SessionMessage", long, {"id": "'long'||i", "sessionId": "'s1'", "seq": "i", **MESSAGE}
-    short = {"id": "'short'||i", "sessionId": "'s'||((i - 1) / 20 + 2)", "seq": "(i - 1) % 20 + 1"}
-    yield "SessionMessage", 20 * size, {**short, **MESSAGE}
+    short = {"id": "'short'||i", "sessionId": f"'s'||((i - 1) / {each} + 2)", "seq": f"(i - 1) % {each} + 1"}
+    yield "SessionMessage", each * size, {**short, **MESSAGE}
     for one, other in (("'a1'", "'a'||(i + 1)"), ("'a'||(i + 1)", "'a1'")):
         yield "UserRelationship", others, {"fromUserId": one, "toUserId": other, "status": "'friend'"}
     yield from _deleted(size)
