@@ -34,7 +34,7 @@ from happy.gateway.recovery.recovery import build_recovery
 from happy.gateway.server import RETURNED, Gateway
 from happy.http.app import Services, build_app
 from happy.http.metrics import build_metrics_app
-from happy.http.web_app import WebApp
+from happy.http.web_app import open_web_app
 from happy.metrics import Metrics, Series
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
@@ -44,6 +44,7 @@ from happy.services.attachments import AttachmentService
 from happy.services.attendance import DEPARTURE_SECONDS, Attendance
 from happy.services.avatars import AvatarService
 from happy.services.background import Job, repeat, running
+from happy.services.client_addresses import ClientAddresses
 from happy.services.cluster_rpc import ClusterRpc
 from happy.services.deletions import Deletions
 from happy.services.departures import GONE, Departures
@@ -118,13 +119,15 @@ async def open_application(
         stack.callback(gateway.close)
         connect_handlers(adapters, hub, attendance, activity, departures, gateway)
         connect_events(gateway, services, activity, rpc)
+        addresses = ClientAddresses(settings.trusted_proxies, settings.public_url)
         prefix = PathPrefix.of(settings.public_url)
-        engine = Engine(gateway, msgspec.structs.replace(engine_settings or EngineSettings(), prefix=prefix))
+        engine_settings = msgspec.structs.replace(engine_settings or EngineSettings(), prefix=prefix)
+        engine = Engine(gateway, engine_settings, addresses)
         connect_gauges(engine, hub, adapters, metrics)
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
         await stack.enter_async_context(running(*jobs, counting(store, metrics)))
-        asgi = dispatch(engine, build_http(settings, services, metrics), prefix)
+        asgi = dispatch(engine, build_http(settings, services, addresses, metrics), prefix)
         yield Application(asgi, build_metrics_app(metrics), engine, activity, services.readiness)
 
 
@@ -150,11 +153,13 @@ def build_rpc(adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: flo
     return RpcEvents(hub, service, remote)
 
 
-def build_http(settings: Light | Full, services: Services, metrics: Metrics) -> ASGIApp:
+def build_http(
+    settings: Light | Full, services: Services, addresses: ClientAddresses, metrics: Metrics
+) -> ASGIApp:
     return build_app(
         services,
-        settings.public_url,
-        web_app(settings),
+        addresses,
+        open_web_app(settings.ui, addresses),
         metrics,
         docs=settings.docs,
         leaving=lambda: services.readiness.stopping,
@@ -257,13 +262,6 @@ def connections_by_client(hub: Hub, metrics: Metrics) -> Series:
     for (scope, client), count in hub.count_connections().items():
         counts[f"{scope}-scoped", *metrics.client(client)] += count
     return counts.items()
-
-
-def web_app(settings: Light | Full) -> WebApp | None:
-    """The web app that the settings name, if they name one."""
-    if settings.ui is None:
-        return None
-    return WebApp(settings.ui.folder, settings.ui.prefix, settings.ui.config, settings.public_url)
 
 
 def background(

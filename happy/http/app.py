@@ -38,6 +38,7 @@ from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
+from happy.services.client_addresses import ClientAddresses
 from happy.services.deletions import Deletions
 from happy.services.developer_log import DeveloperLog
 from happy.services.feed import FeedService
@@ -91,29 +92,30 @@ class Services:
 
 def build_app(
     services: Services,
-    public_url: str | None = None,
+    addresses: ClientAddresses | None = None,
     ui: WebApp | None = None,
     metrics: Metrics | None = None,
     *,
     docs: bool = True,
     leaving: Callable[[], bool] = lambda: False,
 ) -> ASGIApp:
-    """The application for `http` scopes. `public_url` is where clients reach it, if that is known.
+    """The application for `http` scopes. `addresses` knows whose requests proxies pass on.
 
     While `leaving()` is true (shutdown), responses carry `Connection: close`.
     """
-    declared = endpoints(services, public_url, ui)
+    addresses = addresses or ClientAddresses()
+    declared = endpoints(services, addresses, ui)
     handlers = [*declared, *(DocsEndpoints(declared).endpoints() if docs else ())]
     litestar = Litestar(handlers, request_class=ApiRequest, openapi_config=None, logging_config=None)
-    return Pipeline(litestar, services.identity, ui, metrics or Metrics(), leaving)
+    return Pipeline(litestar, services.identity, addresses, ui, metrics or Metrics(), leaving)
 
 
-def endpoints(services: Services, public_url: str | None, ui: WebApp | None = None) -> list[Endpoint]:
+def endpoints(services: Services, addresses: ClientAddresses, ui: WebApp | None = None) -> list[Endpoint]:
     return [
         *PairingEndpoints(services.pairing).endpoints(),
         *SessionEndpoints(services.sessions).endpoints(),
         *MessageEndpoints(services.messages).endpoints(),
-        *AttachmentEndpoints(services.attachments, public_url).endpoints(),
+        *AttachmentEndpoints(services.attachments, addresses).endpoints(),
         *MachineEndpoints(services.machines).endpoints(),
         *AccountEndpoints(services.accounts).endpoints(),
         *ArtifactEndpoints(services.artifacts).endpoints(),

@@ -18,6 +18,8 @@ from happy.http.framework.compression import CompressedFiles, accepts_gzip
 from happy.http.framework.errors import Failure
 from happy.http.framework.origin import origin
 from happy.http.framework.responses import FileResponse, Response, json_response
+from happy.services.client_addresses import ClientAddresses
+from happy.settings.model import Ui
 
 CHUNK = 256 * 1024
 SIGNATURE = b"\n<!-- Welcome to Happy Server! -->\n"
@@ -76,17 +78,19 @@ class WebApp:
     Pages learn from `config` which server to talk to; unless it says otherwise, the one they came from.
     """
 
-    def __init__(self, folder: Path, prefix: str, config: Mapping[str, Any], public_url: str | None) -> None:
+    def __init__(
+        self, folder: Path, prefix: str, config: Mapping[str, Any], addresses: ClientAddresses
+    ) -> None:
         self._folder = folder.resolve()
         self._prefix = prefix
         self._config = config
-        self._public_url = public_url
-        self._base = urlsplit(public_url or "").path
+        self._addresses = addresses
+        self._base = urlsplit(addresses.public_url or "").path
         self._compressed = CompressedFiles()
 
-    def address(self, scope: Scope, headers: Mapping[bytes, bytes]) -> str:
+    def address(self, scope: Scope) -> str:
         """Where the web app is for the client of this request."""
-        return origin(scope, headers, self._public_url) + self._prefix.removesuffix("/") + "/"
+        return origin(scope, self._addresses) + self._prefix.removesuffix("/") + "/"
 
     async def response(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response | FileResponse | None:
         """The response to a GET or HEAD request without an endpoint; None for paths outside the web app."""
@@ -161,7 +165,7 @@ class WebApp:
             page = await asyncio.to_thread((self._folder / "index.html").read_bytes)
         except OSError:
             return NOT_FOUND
-        page = self._inject(page, origin(scope, headers, self._public_url)) + SIGNATURE
+        page = self._inject(page, origin(scope, self._addresses)) + SIGNATURE
         tag = f'"{hashlib.sha256(page).hexdigest()[:32]}"'.encode()
         common = (
             (b"cache-control", b"no-cache"),
@@ -180,6 +184,11 @@ class WebApp:
             page = ROOT_LINK.sub(rb"\g<1>" + self._base.lstrip("/").encode() + b"/", page)
         head = HEAD.search(page)
         return page if head is None else page[: head.end()] + script + page[head.end() :]
+
+
+def open_web_app(ui: Ui | None, addresses: ClientAddresses) -> WebApp | None:
+    """The web app that the settings name, if they name one."""
+    return None if ui is None else WebApp(ui.folder, ui.prefix, ui.config, addresses)
 
 
 def _redirect(location: str) -> Response:

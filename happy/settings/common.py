@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ import msgspec
 from happy.settings.environ import Variables, unusable
 from happy.settings.model import (
     LOG_LEVELS,
+    LOOPBACK,
+    NEARBY,
+    PRIVATE,
     Common,
     GithubSettings,
     OutboundSettings,
@@ -28,11 +32,28 @@ def read_common(variables: Variables) -> Common:
         ui=_ui(variables),
         metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
+        trusted_proxies=_trusted_proxies(variables),
         recovery=_recovery(variables),
         docs=variables.switch("HAPPY_DOCS", usually="true"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
         outbound=_outbound(variables),
     )
+
+
+def _trusted_proxies(variables: Variables) -> tuple[IPv4Network | IPv6Network, ...]:
+    """Networks, or the words `loopback`, `private` and `none`, with commas between."""
+    name = "HAPPY_TRUSTED_PROXIES"
+    text = variables.text(name)
+    if text is None:
+        return NEARBY
+    words = [word for part in text.split(",") if (word := part.strip().lower())]
+    if words == ["none"]:
+        return ()
+    meant = {"loopback": LOOPBACK, "private": PRIVATE}
+    try:
+        return tuple(ip_network(each, strict=False) for word in words for each in meant.get(word, (word,)))
+    except ValueError:
+        raise unusable(name, "networks such as 203.0.113.0/24, loopback, private, or none", text) from None
 
 
 def _recovery(variables: Variables) -> RecoverySettings:

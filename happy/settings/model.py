@@ -1,5 +1,6 @@
 """Settings as plain structs."""
 
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -89,6 +90,21 @@ class RecoverySettings(Struct, frozen=True, kw_only=True):
         return self.seconds + 120
 
 
+LOOPBACK: Final = ("127.0.0.0/8", "::1/128")
+PRIVATE: Final = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "169.254.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+)
+"""Networks that the internet does not reach: of a household, of containers, of a provider's own proxies."""
+
+NEARBY: Final = tuple(ip_network(text) for text in (*LOOPBACK, *PRIVATE))
+
+
 class Common(Struct, frozen=True, kw_only=True):
     """Settings of both flavors."""
 
@@ -102,6 +118,9 @@ class Common(Struct, frozen=True, kw_only=True):
     log_level: LogLevel
     remote_debug_log: bool
     """Whether clients may write into a log file here; for development alone."""
+
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = NEARBY
+    """Peers whose `Forwarded` and `X-Forwarded-*` headers count."""
 
     recovery: RecoverySettings = RecoverySettings()
     docs: bool = True

@@ -20,6 +20,7 @@ from happy.settings import (
     VoiceSettings,
     load,
 )
+from happy.settings.model import LOOPBACK, NEARBY, PRIVATE
 
 HOME = {"HOME": "/home/ada"}
 POSTGRES = "postgresql://ada:pa55@db/happy"
@@ -102,6 +103,29 @@ def test_blank_variables_count_as_unset() -> None:
     blank = dict.fromkeys((*names, "HAPPY_SERVER_LIGHT_FILES_DIR", "PUBLIC_URL", "METRICS_PORT"), " \t")
 
     assert light() == light(**blank)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("none", []),
+        ("loopback", ["127.0.0.0/8", "::1/128"]),
+        (
+            "loopback, 203.0.113.9, 2001:db8::1/32,",
+            ["127.0.0.0/8", "::1/128", "203.0.113.9/32", "2001:db8::/32"],
+        ),
+        (" ", [str(network) for network in NEARBY]),
+        ("Private,loopback", [*PRIVATE, *LOOPBACK]),
+    ],
+)
+def test_proxies_are_trusted_by_network_or_by_word(text: str, expected: list[str]) -> None:
+    assert expected == [str(network) for network in light(HAPPY_TRUSTED_PROXIES=text).trusted_proxies]
+
+
+@pytest.mark.parametrize("text", ["proxy.example", "10.0.0.0/33", "none,private", "0.0.0.0/0;"])
+def test_a_trusted_proxy_that_is_no_network_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match="HAPPY_TRUSTED_PROXIES: expected networks such as"):
+        light(HAPPY_TRUSTED_PROXIES=text)
 
 
 def test_every_light_variable_is_obeyed() -> None:

@@ -66,11 +66,12 @@ class Target:
 class Request(Target):
     """An HTTP request whose body can be read, and that can be responded to."""
 
-    __slots__ = ("receive", "send")
+    __slots__ = ("peer", "receive", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = scope["query_string"].decode("latin-1")
         super().__init__(scope["method"], scope["path"], query, scope["headers"], is_websocket=False)
+        self.peer = str(scope["client"][0]) if scope.get("client") else ""
         self.receive = receive
         self.send = send
 

@@ -16,6 +16,7 @@ from happy.gateway.engine.socket_io_session import SocketIoSession
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
+    from happy.domain.client_address import ClientAddress
     from happy.gateway.engine.asgi import Headers
     from happy.gateway.engine.context import EngineContext
     from happy.gateway.engine.settings import EngineSettings
@@ -41,6 +42,7 @@ class Connection:
         "headers",
         "last_acknowledged",
         "max_payload",
+        "peer",
         "probe",
         "reason",
         "received_since_ping",
@@ -48,8 +50,11 @@ class Connection:
         "transport",
     )
 
-    def __init__(self, context: EngineContext, sid: str, headers: Headers, transport: Transport) -> None:
+    def __init__(
+        self, context: EngineContext, sid: str, headers: Headers, transport: Transport, peer: str = ""
+    ) -> None:
         self.sid = sid
+        self.peer = peer  # IP address at the other end of the TCP connection
         self.headers = headers
         self.transport = transport
         self.probe: Transport | None = None  # a websocket that may replace the polling transport
@@ -87,6 +92,11 @@ class Connection:
     @property
     def settings(self) -> EngineSettings:
         return self._context.settings
+
+    @property
+    def client_address(self) -> ClientAddress:
+        """The address of the client, also behind trusted proxies."""
+        return self._context.addresses.of(self.peer, self.headers)
 
     def authenticated(self) -> None:
         """The application has accepted the client: it may send larger payloads."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from happy.gateway.engine.application import Application
     from happy.gateway.engine.settings import EngineSettings
     from happy.gateway.engine.transport import TransportOwner
+    from happy.services.client_addresses import ClientAddresses
 
 logger = logging.getLogger("happy.engine")
 
@@ -45,9 +46,12 @@ class Pushable(Protocol):
 class EngineContext:
     """Settings, the application, the connection table and counters."""
 
-    def __init__(self, application: Application, settings: EngineSettings) -> None:
+    def __init__(
+        self, application: Application, settings: EngineSettings, addresses: ClientAddresses
+    ) -> None:
         self.application = application
         self.settings = settings
+        self.addresses = addresses
         self.connections: dict[str, TransportOwner] = {}  # open ones by session id
         self.unfinished = 0  # opened, and `disconnected` not yet called
         self._idle = asyncio.Event()  # set whenever `unfinished` falls to zero

@@ -16,6 +16,7 @@ from happy.gateway.engine.reasons import SHUTDOWN
 from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.upgrade import Probe
 from happy.gateway.engine.websocket import WebSocketTransport
+from happy.services.client_addresses import ClientAddresses
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -32,8 +33,15 @@ VERSION = "4"
 class Server:
     """An ASGI application for the HTTP requests of its path, and a protocol class for websockets."""
 
-    def __init__(self, application: Application, settings: EngineSettings | None = None) -> None:
-        self._context = EngineContext(application, settings or EngineSettings())
+    def __init__(
+        self,
+        application: Application,
+        settings: EngineSettings | None = None,
+        addresses: ClientAddresses | None = None,
+    ) -> None:
+        self._context = EngineContext(
+            application, settings or EngineSettings(), addresses or ClientAddresses()
+        )
         self._open_packets = OpenPackets()
         self._closing = False
 
@@ -95,13 +103,14 @@ class Server:
         connection = self._context.connections.get(request.query("sid"))
         if connection is None:
             transport = PollingTransport()
-            connection = self._open(request, transport)
+            connection = self._open(request, transport, request.peer)
             await request.respond(200, connection.open_packet())
         elif isinstance(connection.transport, PollingTransport):
             await connection.transport.handle(connection, request)
 
-    def _open(self, target: Target, transport: PollingTransport | LinkedTransport) -> Connection:
-        connection = Connection(self._context, secrets.token_urlsafe(15), target.headers, transport)
+    def _open(self, target: Target, transport: PollingTransport | LinkedTransport, peer: str) -> Connection:
+        sid = secrets.token_urlsafe(15)
+        connection = Connection(self._context, sid, target.headers, transport, peer)
         transport.attach(connection)
         return connection
 
@@ -132,7 +141,7 @@ class Server:
         sid = target.query("sid")
         polled = self._context.connections.get(sid)
         if not sid:
-            connection = self._open(target, link)
+            connection = self._open(target, link, link.address)
             self._open_packets.send(connection, link.address)
         elif polled is not None and isinstance(polled.transport, PollingTransport):
             polled.probe = link

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import msgspec
 
+    from happy.domain.client_address import ClientAddress
     from happy.gateway.engine.settings import EngineSettings
 
 
@@ -33,6 +34,9 @@ class SocketConnection(Protocol):
 
     @property
     def settings(self) -> EngineSettings: ...
+
+    @property
+    def client_address(self) -> ClientAddress: ...
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
         """Send an Engine.IO packet now or queue it; never blocks or raises, does nothing once closed."""
@@ -80,6 +84,11 @@ class Socket:
         self._held: list[bytes] | None = []  # packets sent before the response to CONNECT
         self._pending: dict[int, OnResponse] | None = None
         self._last_request = 0
+
+    @property
+    def client_address(self) -> ClientAddress:
+        """Where the client connects from, also behind trusted proxies."""
+        return self.connection.client_address
 
     def send(self, packet: bytes, *, soon: bool = False) -> None:
         """Send an encoded packet, such as `42["update",{}]`.

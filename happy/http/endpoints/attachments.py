@@ -17,6 +17,7 @@ from happy.http.framework.origin import origin
 from happy.http.framework.requests import ApiRequest
 from happy.http.framework.responses import FileResponse, Response, json_response
 from happy.services.attachments import TOO_LARGE, TOO_MANY, AttachmentService
+from happy.services.client_addresses import ClientAddresses
 
 OCTETS = "application/octet-stream"
 UNSATISFIABLE = Failure("Range not satisfiable")
@@ -50,9 +51,9 @@ class Stored(Struct):
 
 
 class AttachmentEndpoints:
-    def __init__(self, attachments: AttachmentService, public_url: str | None) -> None:
+    def __init__(self, attachments: AttachmentService, addresses: ClientAddresses) -> None:
         self._attachments = attachments
-        self._public_url = public_url
+        self._addresses = addresses
 
     def endpoints(self) -> list[Endpoint]:
         every = "/v1/sessions/{session_id:str}/attachments"
@@ -128,7 +129,7 @@ class AttachmentEndpoints:
 
     def _address(self, request: ApiRequest, session_id: SessionId, name: str) -> str:
         scope = cast("Scope", request.scope)
-        base = origin(scope, dict(scope["headers"]), self._public_url)
+        base = origin(scope, self._addresses)
         return f"{base}/v1/sessions/{quote(session_id)}/attachments/{quote(name)}"
 
 

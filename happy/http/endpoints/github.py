@@ -88,7 +88,7 @@ class GithubEndpoints:
         address = self._github.return_url
         if address is None and self._ui is not None:
             scope = cast("Scope", request.scope)
-            address = self._ui.address(scope, dict(scope["headers"]))
+            address = self._ui.address(scope)
         location = f"{address or PUBLIC_WEB_APP}?{query}"
         response.headers = [(b"location", location.encode()), (b"content-length", b"0")]
         return response

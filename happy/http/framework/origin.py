@@ -1,24 +1,22 @@
-"""The URL under which a client reaches this server."""
+"""The client of an HTTP request, and the URL under which it reaches this server."""
 
-from collections.abc import Mapping
-
+from happy.domain.client_address import ClientAddress
 from happy.http.framework.asgi import Scope
+from happy.services.client_addresses import ClientAddresses
 
 
-def origin(scope: Scope, headers: Mapping[bytes, bytes], public_url: str | None) -> str:
-    """The configured URL, or the one the request was sent to (protocol: http#post-attachmentsrequest-upload).
-
-    In headers of chained proxies, the first value is that of the proxy the client connected to.
-    """
-    if public_url is not None:
-        return public_url
-    scheme = _first(headers.get(b"x-forwarded-proto")) or "http"
-    host = _first(headers.get(b"x-forwarded-host")) or _first(headers.get(b"host"))
-    if host:
-        return f"{scheme}://{host}"
-    _, port = scope.get("server") or ("", 3005)
-    return f"http://localhost:{port}"
+def client(scope: Scope, addresses: ClientAddresses) -> ClientAddress:
+    """The address of the client, also behind trusted proxies."""
+    return addresses.of(_peer(scope), scope["headers"])
 
 
-def _first(value: bytes | None) -> str:
-    return value.decode("latin-1").partition(",")[0].strip() if value else ""
+def origin(scope: Scope, addresses: ClientAddresses) -> str:
+    """The configured URL, or that of the request (protocol: http#post-attachmentsrequest-upload)."""
+    _, port = scope.get("server") or ("", None)
+    return addresses.origin(_peer(scope), scope["headers"], port or 3005)
+
+
+def _peer(scope: Scope) -> str:
+    """The IP address of the connection's peer; empty for a Unix domain socket."""
+    peer = scope.get("client")
+    return str(peer[0]) if peer else ""

@@ -24,12 +24,13 @@ from happy.http.framework.errors import (
     unacceptable,
     unknown_route,
 )
-from happy.http.framework.requests import BODY, CHUNKS, DATA
+from happy.http.framework.requests import ADDRESSES, BODY, CHUNKS, DATA
 from happy.http.framework.responses import FileResponse, Response, ResponseSender, json_response
 from happy.http.framework.routing import MalformedPath, Match, Router
 from happy.http.framework.validation import NUL, problem
 from happy.http.web_app import WebApp
 from happy.metrics import OTHER, Metrics
+from happy.services.client_addresses import ClientAddresses
 from happy.services.identity import IdentityService
 
 KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
@@ -53,12 +54,14 @@ class Pipeline:
         self,
         litestar: Litestar,
         identity: IdentityService,
+        addresses: ClientAddresses,
         ui: WebApp | None,
         metrics: Metrics,
         leaving: Callable[[], bool],
     ) -> None:
         self._litestar = litestar
         self._identity = identity
+        self._addresses = addresses
         self._ui = ui
         self._metrics = metrics
         self._leaving = leaving
@@ -153,6 +156,7 @@ class Pipeline:
         inner: dict[str, Any] = {**scope, "app": self._litestar, "litestar_app": self._litestar}
         inner["route_handler"] = endpoint
         inner["path_params"] = parameters
+        inner[ADDRESSES] = self._addresses
         if not endpoint.public:
             inner["user"] = await caller(self._identity, headers)
         _check_parameters(parameters)

@@ -1,16 +1,20 @@
 """The request as handlers see it: the caller is known and the body is decoded."""
 
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request
 from litestar.datastructures import State
 
+from happy.domain.client_address import ClientAddress
 from happy.domain.values import AccountId
+from happy.http.framework.asgi import Scope
+from happy.http.framework.origin import client
 
 BODY = "happy.body"
 DATA = "happy.data"
 CHUNKS = "happy.chunks"
+ADDRESSES = "happy.addresses"
 
 
 class ApiRequest(Request[AccountId, None, State]):
@@ -23,6 +27,11 @@ class ApiRequest(Request[AccountId, None, State]):
         """The account of the bearer token."""
         account_id: AccountId = self.scope["user"]
         return account_id
+
+    @property
+    def client_address(self) -> ClientAddress:
+        """Where the request comes from, also behind trusted proxies."""
+        return client(cast("Scope", self.scope), self.scope[ADDRESSES])  # type: ignore[literal-required]
 
     async def body(self) -> bytes:
         content: bytes = self.scope[BODY]  # type: ignore[literal-required]

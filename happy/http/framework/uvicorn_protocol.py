@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from happy.domain.client_address import FORWARDED_BYTES, FORWARDING_HEADERS
 from happy.http.framework.open_files import are_scarce, out_of_files
 from happy.telemetry import LimitedLog
 
@@ -25,7 +26,7 @@ DISCARD_SECONDS = 2.0
 HANDSHAKE_HEADERS = frozenset(
     {b"host", b"upgrade", b"connection", b"origin", b"user-agent", b"x-happy-client"}
     | {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"sec-websocket-protocol"}
-    | {b"forwarded", b"x-forwarded-for", b"x-forwarded-host", b"x-forwarded-proto", b"x-real-ip"}
+    | FORWARDING_HEADERS
 )
 """The headers of a websocket handshake that are used and kept; cookies, for example, are not."""
 
@@ -178,8 +179,9 @@ def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
 
 
 def _of_handshake(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-    return (
-        (name, value)
-        for name, value in headers
-        if name in HANDSHAKE_HEADERS and len(value) <= HANDSHAKE_HEADER_BYTES
-    )
+    """The end of a list of forwarded addresses counts: a client cannot make it too long to be kept."""
+    for name, value in headers:
+        if name in FORWARDING_HEADERS:
+            yield name, value[-FORWARDED_BYTES:]
+        elif name in HANDSHAKE_HEADERS and len(value) <= HANDSHAKE_HEADER_BYTES:
+            yield name, value
