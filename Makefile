@@ -53,7 +53,7 @@ endif
 test-all: $(DEV) ## all tests, the long proofs too: what continuous integration runs; flavor=light (or full)
 	@exec $(PYTEST) $(PARALLEL) $(if $(flavor),-m "$(SELECTED_$(flavor))")
 
-check: format lint types layers schema-drift ## what must hold before a commit
+check: format lint types layers schema-drift limits-drift ## what must hold before a commit
 
 format: $(DEV)
 	@$(PY) -m ruff format --check . || { echo "make fix formats these"; exit 1; }
@@ -70,6 +70,13 @@ layers: $(DEV)
 schema-drift: $(DEV)
 	@$(PY) -m schema.ddl --check
 	@$(PY) -m schema.compile --check
+
+.PHONY: limits-drift limits
+limits-drift: $(DEV)
+	@$(PY) -m tests.support.limits_document --check
+
+limits: $(DEV) ## write docs/limits.md from the limits that the code declares
+	@$(PY) -m tests.support.limits_document
 
 fix: $(DEV) ## format, and repair what the linter can repair
 	@$(PY) -m ruff check --fix .

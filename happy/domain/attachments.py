@@ -6,8 +6,9 @@ from uuid import UUID
 
 from happy.domain.errors import NotFound
 from happy.domain.values import SessionId
+from happy.limits import limit
 
-MAX_BYTES = 10 * 1024 * 1024
+MAX_BYTES = limit(10 * 1024 * 1024, "bytes of an attachment", per="attachment", then="413")
 SUFFIX = ".enc"
 HALF = 8  # bytes of a UUID that are random; the others are a MAC
 

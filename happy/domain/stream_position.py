@@ -5,8 +5,11 @@ import re
 from msgspec import Struct
 
 from happy.domain.values import ReplicaId
+from happy.limits import limit
 
-MAX_LENGTH = 400
+MAX_LENGTH = limit(
+    400, "characters of a stream position of a client", per="handshake", then="not recovered: reads again"
+)
 _TEXT = re.compile(r"([0-9a-f]+)\.([0-9a-f]{1,13})((?:\.[0-9a-f]+\.[0-9a-f]{1,13})*)")
 
 

@@ -7,18 +7,23 @@ from typing import Literal
 from msgspec import Struct
 
 from happy.domain.values import HOUR, Millis, SessionId
+from happy.limits import limit
 
 DAY = 24 * HOUR
 Grouping = Literal["hour", "day"]
 LENGTHS: dict[Grouping, int] = {"hour": HOUR, "day": DAY}
 
-MAX_NAMES = 64
+MAX_NAMES = limit(
+    64, "names of tokens, and of costs, in a usage report", per="report", then="refused: `Invalid parameters`"
+)
 """Names in the tokens, and in the cost, of one report. Clients send five: total, input, output, cache."""
 
-MAX_NAME = 64
+MAX_NAME = limit(
+    64, "characters of a name in a usage report", per="report", then="refused: `Invalid parameters`"
+)
 """Characters."""
 
-MAX_SUMS = 100_000
+MAX_SUMS = limit(100_000, "sums in an answer about usage", per="request", then="further names are left out")
 """In one answer; further names are left out. A year by the hour has fewer, with the names of clients."""
 
 

@@ -9,10 +9,21 @@ from msgspec import Struct
 from happy.domain.encoding import decode_lenient
 from happy.domain.errors import Invalid
 from happy.domain.values import HOUR, Millis
+from happy.limits import limit
 
 FREE_SECONDS = 1_200
-MAX_SECONDS = 18_000
-MAX_CONVERSATIONS = 100
+MAX_SECONDS = limit(
+    18_000,
+    "s of voice conversations in 30 days, with a subscription",
+    per="account",
+    then="refused with the reason `voice_hard_limit_reached`",
+)
+MAX_CONVERSATIONS = limit(
+    100,
+    "voice conversations in 30 days",
+    per="account",
+    then="refused with the reason `voice_conversation_limit_reached`",
+)
 WINDOW = Millis(30 * 24 * HOUR)
 """The window in which usage counts, in ms."""
 

@@ -9,12 +9,15 @@ from msgspec import Struct
 from happy.domain.events import Scope
 from happy.gateway.recovery import replay
 from happy.gateway.recovery.cursors import seq_of, split_cursor
+from happy.limits import limit
 
 MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a token
 MISSING_SESSION = "Session ID required for session-scoped clients"
 MISSING_MACHINE = "Machine ID required for machine-scoped clients"
 INVALID_TOKEN = "Invalid authentication token"  # noqa: S105 - a message, not a token
-MAX_CLIENT = 100
+MAX_CLIENT = limit(
+    100, "characters of `happyClient` that are kept", per="handshake", then="the rest is cut off"
+)
 
 
 class Handshake(Struct, frozen=True):

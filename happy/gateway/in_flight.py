@@ -13,18 +13,40 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
+from happy.limits import limit
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine
     from typing import Any
 
     from happy.gateway.engine import Ack
 
-MAX_WORKS = 32
-MAX_BYTES = 4_000_000
+MAX_WORKS = limit(
+    32,
+    "events that wait for the store",
+    per="connection",
+    then="no more of the connection is read until one has ended",
+)
+MAX_BYTES = limit(
+    4_000_000,
+    "bytes of events that wait for the store",
+    per="connection",
+    then="no more of the connection is read until one has ended",
+)
 """Of one connection. Beyond that no more of it is read until one has ended (backpressure)."""
 
-MAX_SHARED_WORKS = 512
-MAX_SHARED_BYTES = 64_000_000
+MAX_SHARED_WORKS = limit(
+    512,
+    "events of all connections that wait for the store",
+    per="replica",
+    then="each connection may have one in flight",
+)
+MAX_SHARED_BYTES = limit(
+    64_000_000,
+    "bytes of events of all connections that wait for the store",
+    per="replica",
+    then="each connection may have one in flight",
+)
 """Of all connections, the first of each not counted. Beyond that each may have one in flight."""
 
 OVERLAPPING = frozenset(

@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 from happy.domain.errors import Unavailable
 from happy.domain.ports.presence import Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
+from happy.limits import limit
 
 DEPARTURE_SECONDS = 6.0
 """Clients reconnect after 1 s and then about every 3 s: time for two attempts."""
@@ -15,10 +16,20 @@ DEPARTURE_SECONDS = 6.0
 BATCH = 256
 """Rows of one transaction."""
 
-MAX_DEPARTURES = 10_000
+MAX_DEPARTURES = limit(
+    10_000,
+    "sessions and machines in the grace period after their last connection",
+    per="replica",
+    then="ended by the sweep, seconds later",
+)
 """Grace periods at a time; targets beyond are ended by the sweep for unattended ones."""
 
-MAX_TARGETS = 1_000
+MAX_TARGETS = limit(
+    1_000,
+    "sessions and machines that one connection attends",
+    per="connection",
+    then="further ones do not end with the connection, but by their silence",
+)
 """Targets of one connection."""
 
 log = logging.getLogger(__name__)

@@ -5,9 +5,15 @@ from collections.abc import Awaitable, Callable
 from time import perf_counter
 
 from happy.domain.ports.store import Store, Transaction
+from happy.limits import limit
 
 FIRST_ROWS = 1
-MAX_ROWS = 256
+MAX_ROWS = limit(
+    256,
+    "rows that one transaction of a background job changes",
+    per="transaction",
+    then="the next transaction takes the others",
+)
 STEP_SHARE = 0.25
 """Below this share of the transaction's time a step doubles the rows of the next one."""
 

@@ -13,6 +13,7 @@ from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.social import Change, Notice, Relation, Transition
 from happy.domain.values import MINUTE, AccountId, Millis
+from happy.limits import limit
 from happy.services import feed
 from happy.services.rate_limit import Window
 from happy.services.unit_of_work import Changes, UnitOfWork
@@ -22,7 +23,9 @@ SEARCHES_PER_MINUTE = 120
 """Rate limit of searches per minute: more than people type, too few to enumerate accounts."""
 
 TOO_MANY = "Too many searches. Try again in a minute."
-MAX_USERNAME = 1_000
+MAX_USERNAME = limit(
+    1_000, "characters of a username that is searched for", per="search", then="finds nobody"
+)
 """No username is longer; SQLite refuses patterns of more than 50,000 bytes."""
 
 Move = Callable[[Relation, Relation, Millis], list[Change]]

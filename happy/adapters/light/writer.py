@@ -11,8 +11,11 @@ from typing import Any, TypeVar
 
 from happy.adapters.light.file_guard import FileGuard
 from happy.domain.errors import CommitInDoubt, Unavailable
+from happy.limits import limit
 
-MAX_BATCH = 256
+MAX_BATCH = limit(
+    256, "writes that share a commit", per="transaction", then="the next commit takes the others"
+)
 LOOK_SECONDS = 1.0
 """How often an idle writer checks that the database file still exists, in s."""
 

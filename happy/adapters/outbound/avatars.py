@@ -14,14 +14,15 @@ from happy.adapters.outbound.ssrf_guard import Resolve, addresses, resolve
 from happy.adapters.outbound.thumbhash import MAX_SIDE, thumbhash
 from happy.domain.errors import HappyError, Invalid, Unavailable
 from happy.domain.ports.outbound import FetchedAvatar
+from happy.limits import limit
 
 if TYPE_CHECKING:
     import httpx
 
 FETCH_SECONDS: Final = 15.0
-MAX_FILE: Final = 5 * 1024 * 1024
-MAX_PIXELS: Final = 16_000_000
-MAX_REDIRECTS: Final = 3
+MAX_FILE: Final = limit(5 * 1024 * 1024, "bytes of a profile picture", per="picture", then="not used")
+MAX_PIXELS: Final = limit(16_000_000, "pixels of a profile picture", per="picture", then="not used")
+MAX_REDIRECTS: Final = limit(3, "redirects on the way to a profile picture", per="picture", then="not used")
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 FOUND: Final = 200
 PORTS: Final = {"http": 80, "https": 443}

@@ -11,10 +11,13 @@ from msgspec import Struct
 from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.errors import HappyError
 from happy.domain.push import Notification, Ticket
+from happy.limits import limit
 
 PATH: Final = "/--/api/v2/push/send"
 BATCH: Final = 100
-MAX_DATA: Final = 16 * 1024
+MAX_DATA: Final = limit(
+    16 * 1024, "bytes of the data of a push notification", per="notification", then="not sent"
+)
 """Devices take 4 KiB altogether; what is far beyond that need not be sent a hundredfold."""
 
 NETWORK_ERROR: Final = "Network error"

@@ -10,9 +10,12 @@ from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.errors import Invalid, Unavailable
 from happy.domain.github import GithubApp, GithubUser, github_user
 from happy.domain.ports.outbound import GithubRefused, GithubUserUnknown
+from happy.limits import limit
 
 SCOPE: Final = "read:user,user:email,read:org,codespace"
-MAX_REASON: Final = 200
+MAX_REASON: Final = limit(
+    200, "characters of GitHub's reason for a refusal", per="request", then="the rest is cut off"
+)
 
 
 class _Exchanged(Struct, frozen=True):

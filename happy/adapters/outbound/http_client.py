@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.errors import Invalid, TooLarge, Unavailable
+from happy.limits import limit
 
 if TYPE_CHECKING:
     import httpx
@@ -17,9 +18,11 @@ T = TypeVar("T")
 
 CONNECT_SECONDS: Final = 5.0
 CALL_SECONDS: Final = 10.0
-MAX_RESPONSE_BYTES: Final = 4 * 1024 * 1024
-MAX_CONNECTIONS: Final = 64
-MAX_IDLE_CONNECTIONS: Final = 16
+MAX_RESPONSE_BYTES: Final = limit(
+    4 * 1024 * 1024, "bytes of a response of a foreign service", per="request", then="taken as unavailable"
+)
+MAX_CONNECTIONS: Final = limit(64, "connections to foreign services", per="replica", then="requests wait")
+MAX_IDLE_CONNECTIONS: Final = limit(16, "idle connections to foreign services", per="replica", then="closed")
 
 
 class NotConnected(Unavailable):

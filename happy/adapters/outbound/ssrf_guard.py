@@ -7,11 +7,14 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 from happy.domain.errors import Invalid, Unavailable
+from happy.limits import limit
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 
-MAX_ADDRESSES: Final = 4
+MAX_ADDRESSES: Final = limit(
+    4, "addresses of a foreign host that are tried", per="host", then="others are not tried"
+)
 _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 
 

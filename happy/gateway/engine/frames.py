@@ -8,6 +8,8 @@ try:
 except ImportError:  # where no compiled wheel exists
     from websockets.utils import apply_mask
 
+from happy.limits import limit
+
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_PROTOCOL, CLOSE_NOT_UTF8, CLOSE_TOO_LARGE = 1000, 1001, 1002, 1007, 1009
 
@@ -17,7 +19,7 @@ _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _HEADER, _MASK = 2, 4
 _MEDIUM_HEAD, _LONG_HEAD = Struct("!BBH").pack, Struct("!BBQ").pack
 _MEDIUM_MAX = 0xFFFF
-_MAX_FRAGMENTS = 65_536  # of one message: empty ones cost memory too
+_MAX_FRAGMENTS = limit(65_536, "fragments of a websocket message", per="message", then="closed: 1009")
 _CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})  # that may be sent
 _FREE_CODES = (3000, 4999)  # of libraries and applications
 # The first bytes of an unfragmented text frame, by its whole size:

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from happy.gateway.engine.context import logger
+from happy.limits import limit
 
 if TYPE_CHECKING:
     from happy.gateway.engine.connection import Connection
@@ -24,7 +25,12 @@ DELAY_SECONDS = 0.05
 """Between response and packet, for addresses where the two must not arrive together."""
 
 REMEMBER_SECONDS = 3600.0
-MAX_ADDRESSES = 1000
+MAX_ADDRESSES = limit(
+    1000,
+    "addresses remembered that get the open packet by itself",
+    per="replica",
+    then="the address that was first is forgotten",
+)
 
 
 class OpenPackets:

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from happy.limits import limit
+
 # Engine.IO, as it is received
 CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP = "1", "2", "3", "4", "5", "6"
 BINARY = "b"  # begins a message in base64
@@ -21,9 +23,21 @@ PROBE = "probe"
 SEPARATOR = "\x1e"
 # and as it is sent
 CLOSE_PACKET, PING_PACKET, NOOP_PACKET, PROBE_PONG = b"1", b"2", b"6", b"3probe"
-MAX_PACKETS = 16_384  # in one polling payload: a body of separators must not become millions of objects
+# in one polling payload: a body of separators must not become millions of objects
+MAX_PACKETS = limit(
+    16_384,
+    "packets in one body of long polling",
+    per="request",
+    then="the transport is closed: `parse error`",
+)
 
-MAX_LENIENT = 256_000  # characters of a packet that needs the slower, lenient decoding
+# characters of a packet that needs the slower, lenient decoding
+MAX_LENIENT = limit(
+    256_000,
+    "characters of a packet that needs the slower, lenient decoding",
+    per="packet",
+    then="the transport is closed: `parse error`",
+)
 
 # Socket.IO
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0", "1", "2", "3", "4", "5", "6"

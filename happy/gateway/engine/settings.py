@@ -3,6 +3,7 @@
 import msgspec
 
 from happy.gateway.engine.path_prefix import PathPrefix
+from happy.limits import limit
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,8 +15,27 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     ping_timeout: float = 45.0
     upgrade_timeout: float = 10.0
     connect_timeout: float = 20.0
-    max_payload: int = 16_000_000
-    max_payload_untrusted: int = 100_000  # until the client is authenticated
-    max_attachments: int = 10
-    queue_bytes: int = 4_000_000  # a single larger packet may still wait behind smaller ones
-    queue_packets: int = 4_096
+    max_payload: int = limit(
+        16_000_000, "bytes of a packet or body", per="connection", then="the transport is closed"
+    )
+    max_payload_untrusted: int = limit(
+        100_000,
+        "bytes of a packet or body before the client is authenticated",
+        per="connection",
+        then="the transport is closed",
+    )
+    max_attachments: int = limit(
+        10, "binary attachments of a packet", per="packet", then="the transport is closed: `parse error`"
+    )
+    queue_bytes: int = limit(
+        4_000_000,  # a single larger packet may still wait behind smaller ones
+        "bytes that wait to be sent",
+        per="connection",
+        then="the connection is closed: the client reads too slowly, and recovers",
+    )
+    queue_packets: int = limit(
+        4_096,
+        "packets that wait to be sent",
+        per="connection",
+        then="the connection is closed: the client reads too slowly, and recovers",
+    )

@@ -14,12 +14,15 @@ from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import Call, Method, parse
 from happy.gateway.hub import RANKS, Connection, Handler, Hub
+from happy.limits import limit
 from happy.services.cluster_rpc import ClusterRpc
 from happy.services.rpc import RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
-MAX_METHODS = 1_000
-MAX_CALLS = 2_000
+MAX_METHODS = limit(1_000, "RPC methods registered", per="connection", then="`rpc-error`: `Too many methods`")
+MAX_CALLS = limit(
+    2_000, "RPC calls that wait for their response", per="connection", then="refused: `Too many calls`"
+)
 """Limits per connection, far above use: clients register some twenty methods and make one call at a time."""
 
 REGISTERED = "registered"

@@ -18,9 +18,15 @@ from happy.gateway.hub import Connection
 from happy.gateway.recovery.cursors import Cursors, cursor_text, seq_of, split_cursor
 from happy.gateway.recovery.history import Event, last_argument
 from happy.gateway.recovery.replay import is_message
+from happy.limits import limit
 from happy.services.messages import MessageService
 
-MAX_MESSAGES = 100
+MAX_MESSAGES = limit(
+    100,
+    "newest messages read from the store for a client that never reads them over HTTP",
+    per="connect",
+    then="older ones are not sent",
+)
 """How many of the newest messages of a session are read: while an agent is away, it adds none itself."""
 
 NEWEST = 2**31 - 1

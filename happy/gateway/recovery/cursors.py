@@ -5,11 +5,17 @@ from collections import OrderedDict
 
 from happy.domain.values import AccountId
 from happy.gateway.recovery.replay import is_message
+from happy.limits import limit
 
 CURSOR_MARK = "~"
 """Comes before the cursor, at the end of offsets and recovery tokens."""
 
-MAX_SESSIONS = 1_000
+MAX_SESSIONS = limit(
+    1_000,
+    "sessions with a recovery cursor",
+    per="account",
+    then="the one connected to least recently is dropped",
+)
 """Of one account with a cursor; the one connected to least recently is dropped."""
 
 MAX_NUMBER = 8

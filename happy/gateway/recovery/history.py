@@ -7,19 +7,14 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from msgspec import Struct
-
 from happy.domain.events import Audience, Scope
 from happy.domain.ports.cluster import CLOCK_MS, Origin
 from happy.domain.stream_position import StreamPosition, parse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.recovery.cursors import split_cursor
+from happy.gateway.recovery.limits import MAX_EVENTS, MAX_STATES, HistoryLimits
 from happy.gateway.recovery.replay import State, is_message, state_of
-
-MAX_EVENTS = 2_048
-MAX_STATES = 1_024
-"""Of one account. A replay of both fits into the send queue of a connection."""
 
 ENTRY_BYTES = 200
 """What an event costs besides its packet."""
@@ -27,14 +22,6 @@ ENTRY_BYTES = 200
 MAX_NUMBER = 18
 POSITION_SECONDS = 5.0
 """How often, in s, the stream position is recorded while only states are published."""
-
-
-class HistoryLimits(Struct, frozen=True, kw_only=True):
-    """`keep_seconds` is the recovery window and the time until a loss is noticed."""
-
-    keep_seconds: float = 240.0
-    account_bytes: int = 1_000_000
-    total_bytes: int = 64_000_000
 
 
 class RecoveryCursor(NamedTuple):

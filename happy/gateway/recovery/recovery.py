@@ -14,7 +14,8 @@ from happy.gateway.delivery import DeliveryReport, NotDelivered, RecoveryRefused
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery.cluster import ClusterRecovery
 from happy.gateway.recovery.cursors import Cursors
-from happy.gateway.recovery.history import Event, History, HistoryLimits, RecoveryCursor, received_with
+from happy.gateway.recovery.history import Event, History, RecoveryCursor, received_with
+from happy.gateway.recovery.limits import HistoryLimits
 from happy.gateway.recovery.registry import SessionRegistry
 from happy.gateway.recovery.session import RecoverableSession, SessionState
 from happy.settings import RecoverySettings

@@ -8,8 +8,14 @@ from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.delivery import DeliveryReport, NotDelivered, RecoveryRefused
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery.session import AWAITED, RecoverableSession, SessionState
+from happy.limits import limit
 
-MAX_LOST = 50_000
+MAX_LOST = limit(
+    50_000,
+    "lost sessions that are kept for recovery",
+    per="replica",
+    then="the one lost first is dropped and not recovered",
+)
 """Lost sessions that are kept at a time; the one that was lost first is dropped."""
 
 

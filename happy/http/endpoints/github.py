@@ -13,9 +13,10 @@ from happy.http.framework.errors import Failure, unacceptable
 from happy.http.framework.requests import ApiRequest
 from happy.http.framework.responses import Response, json_response
 from happy.http.web_app import WebApp
+from happy.limits import limit
 from happy.services.github import GithubService, GithubWebhook, LinkFailed
 
-MAX_EVENT = 25 * 1024 * 1024
+MAX_EVENT = limit(25 * 1024 * 1024, "bytes of an event of GitHub", per="request", then="413")
 """GitHub's own limit, in bytes."""
 
 SIGNATURE, EVENT = "x-hub-signature-256", "x-github-event"

@@ -11,10 +11,11 @@ from happy.domain.values import SessionId
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import unacceptable
 from happy.http.framework.requests import ApiRequest
+from happy.limits import limit
 from happy.services.push import PushService
 
-MAX_TITLE = 200
-MAX_BODY = 500
+MAX_TITLE = limit(200, "characters of the title of a push notification", per="request", then="400")
+MAX_BODY = limit(500, "characters of the text of a push notification", per="request", then="400")
 
 
 class PushEvent(Struct):

@@ -6,9 +6,21 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from happy.limits import limit
+
 MIN_FILE_BYTES = 1024
-MAX_FILE_BYTES = 64 * 1024 * 1024
-MAX_KEPT_BYTES = 24 * 1024 * 1024
+MAX_FILE_BYTES = limit(
+    64 * 1024 * 1024,
+    "bytes of a file of the web app that is kept compressed",
+    per="file",
+    then="sent as it is",
+)
+MAX_KEPT_BYTES = limit(
+    24 * 1024 * 1024,
+    "bytes of compressed files of the web app in memory",
+    per="replica",
+    then="others are sent as they are",
+)
 WORTH_IT = 0.9
 LEVEL = 6
 

@@ -5,9 +5,15 @@ import logging
 import resource
 from typing import Final
 
+from happy.limits import limit
 from happy.telemetry import LimitedLog
 
-MAX_OPEN_FILES: Final = 1 << 20
+MAX_OPEN_FILES: Final = limit(
+    1 << 20,
+    "open files that the process asks the system for",
+    per="replica",
+    then="connections wait to be accepted",
+)
 RESERVE: Final = 64
 """File descriptors kept free for the database, uploads and outgoing connections."""
 

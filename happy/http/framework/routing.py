@@ -10,8 +10,9 @@ from urllib.parse import unquote_to_bytes
 from litestar.routes import HTTPRoute
 
 from happy.http.framework.endpoint import Endpoint
+from happy.limits import limit
 
-MAX_PARAMETER = 100
+MAX_PARAMETER = limit(100, "UTF-16 code units of a parameter in a path", per="request", then="404")
 """In UTF-16 code units."""
 
 

@@ -17,7 +17,8 @@ from happy.gateway.envelope import Envelope
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery import cluster as cluster_recovery
 from happy.gateway.recovery.cluster import ClusterRecovery, DisconnectRecord
-from happy.gateway.recovery.history import Event, History, HistoryLimits, offset_of
+from happy.gateway.recovery.history import Event, History, offset_of
+from happy.gateway.recovery.limits import HistoryLimits
 from happy.gateway.recovery.recovery import Recovery
 from happy.gateway.recovery.session import RecoverableSession
 from tests.support.factories import NOW

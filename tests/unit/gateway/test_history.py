@@ -10,10 +10,10 @@ from happy.gateway.recovery.history import (
     MAX_EVENTS,
     Event,
     History,
-    HistoryLimits,
     RecoveryCursor,
     offset_of,
 )
+from happy.gateway.recovery.limits import HistoryLimits
 
 OWNER, OTHER = AccountId("owner"), AccountId("other")
 PHONE = ConnectionId("phone")

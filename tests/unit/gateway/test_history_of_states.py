@@ -15,13 +15,12 @@ from happy.domain.events import (
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
 from happy.gateway.recovery import replay
 from happy.gateway.recovery.history import (
-    MAX_STATES,
     Event,
     History,
-    HistoryLimits,
     RecoveryCursor,
     offset_of,
 )
+from happy.gateway.recovery.limits import MAX_STATES, HistoryLimits
 from tests.support.factories import NOW
 from tests.unit.gateway.test_history import OWNER, Clock, add, clock, history_of, reader
 

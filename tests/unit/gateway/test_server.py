@@ -12,7 +12,8 @@ from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope
 from happy.gateway.envelope import Envelope
 from happy.gateway.hub import Hub
-from happy.gateway.recovery.history import History, HistoryLimits
+from happy.gateway.recovery.history import History
+from happy.gateway.recovery.limits import HistoryLimits
 from happy.gateway.recovery.recovery import Recovery
 from happy.gateway.server import Gateway
 from tests.support.factories import NOW

@@ -9,13 +9,18 @@ from zlib import crc32
 from happy.adapters.full.postgres.append import Job, Outcome
 from happy.domain.errors import Unavailable
 from happy.domain.sessions import Appended
+from happy.limits import limit
 
 WORKERS = 2
 """Concurrent transactions. A session always has the same worker, so its updates are published in order."""
 
-MAX_JOBS = 64
-MAX_MESSAGES = 512
-MAX_QUEUED = 1024
+MAX_JOBS = limit(
+    64, "appends that share a transaction", per="transaction", then="the next transaction takes the others"
+)
+MAX_MESSAGES = limit(
+    512, "messages that share a transaction", per="transaction", then="the next transaction takes the others"
+)
+MAX_QUEUED = limit(1024, "appends that wait for PostgreSQL", per="replica", then="503")
 QUEUE_SECONDS = 5.0
 """Timeout in the queue: an append that is older is refused, which keeps the queue short under overload."""
 

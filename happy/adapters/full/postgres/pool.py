@@ -11,8 +11,15 @@ from msgspec import Struct
 from happy.adapters.full.postgres.dsn import Address
 from happy.adapters.full.postgres.tls import hide_unreadable_home
 from happy.domain.errors import Unavailable
+from happy.limits import limit
 
-MAX_CONNECTIONS = 16
+MAX_CONNECTIONS = limit(
+    16,
+    "connections to PostgreSQL",
+    per="replica",
+    then="requests wait, then 503",
+    setting="HAPPY_POSTGRES_CONNECTIONS",
+)
 FULL_SECONDS = 10.0
 RENEWAL_SECONDS = 1.0
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 from happy.adapters.full.redis.scripts import PUBLISH, RECOVER
 from happy.adapters.full.redis.wire import pack_some
 from happy.domain.values import AccountId, ReplicaId
+from happy.limits import limit
 
 OFFSET_SECONDS = 3600
 """How long the last offset of a silent account is kept: much longer than any client may take to recover."""
@@ -16,7 +17,12 @@ OFFSET_SECONDS = 3600
 PARTS_AFTER_HEAD = 8
 """How many parts of a publication follow its head: the envelope, six bounds and the number."""
 
-MAX_HEADS = 4_096
+MAX_HEADS = limit(
+    4_096,
+    "accounts whose heads of publications are cached, half a kilobyte each",
+    per="replica",
+    then="the cache begins anew",
+)
 """Of how many accounts the heads of publications are cached, half a kilobyte each."""
 
 Ask = Callable[..., Awaitable[Any]]

@@ -21,6 +21,7 @@ from happy.adapters.full.redis.subscriptions import Subscriptions
 from happy.adapters.full.redis.wire import Broken, Entry, Part, fail, pack, put
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
+from happy.limits import limit
 
 REPLY_SECONDS = 4.0
 """Timeout of a ping, in s: after it both connections are closed and opened again."""
@@ -30,8 +31,15 @@ RECONNECT_PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0)
 RECENT_SECONDS = 5.0
 """How long confirmed commands are kept, in s, to be repeated if Redis restarts without them."""
 
-MAX_QUEUED = 50_000
-MAX_BYTES = 64 * 1024 * 1024
+MAX_QUEUED = limit(
+    50_000, "commands that wait for Redis", per="replica", then="dropped; clients are resynced"
+)
+MAX_BYTES = limit(
+    64 * 1024 * 1024,
+    "bytes of commands that wait for Redis",
+    per="replica",
+    then="dropped; clients are resynced",
+)
 BATCH = 512
 
 log = logging.getLogger(__name__)

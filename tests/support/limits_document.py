@@ -1,0 +1,124 @@
+"""Writes `docs/limits.md` from the limits that the code declares; `--check`: says whether it is stale."""
+
+import ast
+import importlib
+import sys
+from collections import defaultdict
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+
+from happy.limits import LIMITS, Limit
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = ROOT / "docs" / "limits.md"
+SOURCES = sorted((ROOT / "happy").rglob("*.py"))
+
+INTRODUCTION = """\
+# Limits
+
+Everything that a peer can make this server keep or do has a limit, far above what clients need. This page is
+generated from the code (`make limits`), and a test fails when it is stale. *Beyond it* is what the peer sees.
+"""
+
+AREAS = {
+    "gateway/engine": "Connections: websockets and long polling",
+    "gateway": "Events of sockets",
+    "http": "HTTP",
+    "services": "Accounts and what they store",
+    "domain": "Accounts and what they store",
+    "adapters": "Databases, files and services of others",
+    "": "The process",
+}
+"""Headings by the folders below `happy/`; the first that fits counts."""
+
+
+def declared(source: Path) -> Iterator[tuple[str, str]]:
+    """The text `what` of each limit in a file, and the name that it is declared for."""
+    for node in ast.walk(ast.parse(source.read_text("utf-8"))):
+        name, value = assigned(node)
+        if name and is_limit(value):
+            assert isinstance(value, ast.Call)
+            yield ast.literal_eval(argument(value, 1, "what")), name
+
+
+def assigned(node: ast.AST) -> tuple[str, ast.expr | None]:
+    """The name and the value of an assignment; "" for everything else."""
+    if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+        return node.targets[0].id, node.value
+    if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+        return node.target.id, node.value
+    return "", None
+
+
+def is_limit(value: ast.expr | None) -> bool:
+    """Whether the value is `limit(...)`."""
+    return isinstance(value, ast.Call) and isinstance(value.func, ast.Name) and value.func.id == "limit"
+
+
+def argument(call: ast.Call, position: int, name: str) -> ast.expr:
+    named = [keyword.value for keyword in call.keywords if keyword.arg == name]
+    return named[0] if named else call.args[position]
+
+
+def places() -> dict[str, str]:
+    """Where each limit is declared, as `path:NAME`, by its `what`."""
+    found: dict[str, str] = {}
+    for source in SOURCES:
+        path = source.relative_to(ROOT / "happy").as_posix()
+        for what, name in declared(source):
+            assert what not in found, f"two limits are called {what!r}: {found[what]} and {path}:{name}"
+            found[what] = f"{path}:{name}"
+    return found
+
+
+def collected() -> list[Limit]:
+    """The limits of all modules, which are imported for that."""
+    for source in SOURCES:
+        parts = source.relative_to(ROOT).with_suffix("").parts
+        if parts[-1] != "__main__":
+            importlib.import_module(".".join(parts).removesuffix(".__init__"))
+    return list(LIMITS)
+
+
+def document() -> str:
+    found = places()
+    areas: dict[str, list[str]] = defaultdict(list)
+    limits = {item.what: item for item in collected()}
+    unnamed = limits.keys() - found.keys()
+    assert not unnamed, f"assign each limit to a constant or a field: {sorted(unnamed)}"
+    for what, place in sorted(found.items(), key=lambda each: (each[1].partition(":")[0], each[0])):
+        areas[area(place)].append(row(limits[what], place))
+    headings = dict.fromkeys(AREAS.values())
+    return "\n".join(chain([INTRODUCTION], *(table(each, areas[each]) for each in headings if areas[each])))
+
+
+def area(place: str) -> str:
+    return next(heading for folder, heading in AREAS.items() if place.startswith(folder))
+
+
+def table(heading: str, rows: list[str]) -> list[str]:
+    head = "| What | Limit | For each | Beyond it | Setting | Declared in |"
+    return [f"## {heading}", "", head, "| --- | ---: | --- | --- | --- | --- |", *rows, ""]
+
+
+def row(item: Limit, place: str) -> str:
+    setting = f"`{item.setting}`" if item.setting else ""
+    path = place.partition(":")[0]
+    return f"| {item.what} | {number(item.value)} | {item.per} | {item.then} | {setting} | `{path}` |"
+
+
+def number(value: float) -> str:
+    return f"{value:,.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else f"{value:,}"
+
+
+def main() -> None:
+    text = document()
+    if "--check" not in sys.argv[1:]:
+        DOCUMENT.write_text(text, "utf-8")
+    elif not DOCUMENT.exists() or DOCUMENT.read_text("utf-8") != text:
+        sys.exit("docs/limits.md is not what the code declares: make limits")
+
+
+if __name__ == "__main__":
+    main()
