@@ -15,11 +15,15 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from msgspec import Struct
 
+from happy.limits import limit
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 Headers = Iterable[tuple[bytes, bytes]]
 
-MAX_HOPS = 16
+MAX_HOPS = limit(
+    16, "forwarded addresses that are read, from the right", per="request", then="the others are ignored"
+)
 """Elements of a list of forwarded addresses that are read, from the right."""
 
 FORWARDED_BYTES = 4096

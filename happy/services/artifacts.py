@@ -10,9 +10,10 @@ from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, ArtifactId, Versioned
+from happy.limits import limit
 from happy.services.unit_of_work import Changes, UnitOfWork
 
-MAX_LISTED = 1_000
+MAX_LISTED = limit(1_000, "artifacts in one list", per="request", then="older ones are not in the list")
 FOREIGN = "Artifact with this ID already exists for another account"
 
 Part = Versioned[str]

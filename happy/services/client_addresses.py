@@ -14,11 +14,16 @@ from happy.domain.client_address import (
     is_trusted,
     read_forwarding,
 )
+from happy.limits import limit
 
-MAX_CACHED = 4096
+MAX_CACHED = limit(
+    4096, "addresses whose proxy settings are cached", per="replica", then="the cache begins anew"
+)
 """Addresses whose meaning is kept, so that it need not be found for every request."""
 
-MAX_NAMED = 3
+MAX_NAMED = limit(
+    3, "peers named in the log for a kind of wrong proxy setting", per="replica", then="no more log lines"
+)
 """Peers that are named in the log for each kind of wrong setting, once each."""
 
 ADVICE = "see docs/reverse-proxies.md, the client's address"

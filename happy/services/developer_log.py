@@ -9,13 +9,21 @@ from typing import Literal
 from happy.domain.errors import TooMany
 from happy.domain.ports.clock import Elapsed
 from happy.domain.values import MINUTE, Millis
+from happy.limits import limit
 from happy.services.rate_limit import Window
 
 ENTRIES_PER_MINUTE = 600
-MAX_CHARACTERS = 8_000
+MAX_CHARACTERS = limit(
+    8_000, "characters of a message in the developer log", per="message", then="the rest is cut off"
+)
 """How much of one message is kept, in characters."""
 
-MAX_TOTAL_CHARACTERS = 64 * 1024 * 1024
+MAX_TOTAL_CHARACTERS = limit(
+    64 * 1024 * 1024,
+    "characters in the developer log, from start to end",
+    per="replica",
+    then="no more is written",
+)
 """How much is written from start to end, in characters: callers are not authenticated, the disk is finite."""
 
 Source = Literal["mobile", "cli"]

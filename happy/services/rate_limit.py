@@ -4,8 +4,14 @@ from collections.abc import Hashable
 
 from happy.domain.ports.clock import Elapsed
 from happy.domain.values import Millis
+from happy.limits import limit
 
-MAX_CALLERS = 10_000
+MAX_CALLERS = limit(
+    10_000,
+    "callers with a window of a rate limit",
+    per="replica",
+    then="those whose window has passed are forgotten",
+)
 """Callers that are kept before those whose window has passed are evicted."""
 
 

@@ -19,11 +19,12 @@ from happy.domain.ports.events import EventSink
 from happy.domain.ports.store import Store
 from happy.domain.sessions import Session
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId, Swap
+from happy.limits import limit
 from happy.services.activity import Activity
 from happy.services.deletions import Deletions
 from happy.services.unit_of_work import Changes, UnitOfWork
 
-MAX_LISTED = 150
+MAX_LISTED = limit(150, "sessions in one list", per="request", then="older ones are not in the list")
 ACTIVE_WINDOW = 15 * MINUTE
 T = TypeVar("T")
 

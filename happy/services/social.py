@@ -18,7 +18,7 @@ from happy.services import feed
 from happy.services.rate_limit import Window
 from happy.services.unit_of_work import Changes, UnitOfWork
 
-MAX_FOUND = 10
+MAX_FOUND = limit(10, "accounts that a search finds", per="request", then="the others are not in the list")
 SEARCHES_PER_MINUTE = 120
 """Rate limit of searches per minute: more than people type, too few to enumerate accounts."""
 

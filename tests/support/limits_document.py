@@ -33,6 +33,36 @@ AREAS = {
 """Headings by the folders below `happy/`; the first that fits counts."""
 
 
+VALUE_RANGES = {
+    "gateway/events/payloads.py:MAX_VERSION",
+    "http/endpoints/messages.py:MAX_SEQ",
+    "http/endpoints/kv.py:MAX_VERSION",
+    "domain/feed.py:MAX_COUNTER",
+    "http/framework/query.py:MAX_INTEGER",
+    "domain/encoding.py:_MAX_PADDING",
+    "settings/environ.py:_MAX_DIGITS",
+    "adapters/outbound/thumbhash.py:MAX_SIDE",
+    "adapters/full/redis/address.py:MAX_DATABASE",
+    "adapters/full/postgres/dsn.py:MAX_CONNECTIONS",
+    "adapters/full/postgres/dsn.py:MAX_CONNECT_SECONDS",
+    "gateway/recovery/history.py:MAX_NUMBER",
+    "gateway/recovery/cursors.py:MAX_NUMBER",
+}
+"""What a column, a variable of the operator, or a number in a text of ours can hold: no peer changes it."""
+
+
+def undeclared() -> Iterator[str]:
+    """Constants `MAX_...` and fields `max_...` with a default, which are not `limit(...)`."""
+    for source in SOURCES:
+        tree = ast.parse(source.read_text("utf-8"))
+        classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
+        for node in [*tree.body, *(part for each in classes for part in each.body)]:
+            name, value = assigned(node)
+            bounds = name.lower().lstrip("_").startswith("max_") and value is not None
+            if bounds and not is_limit(value):
+                yield f"{source.relative_to(ROOT / 'happy').as_posix()}:{name}"
+
+
 def declared(source: Path) -> Iterator[tuple[str, str]]:
     """The text `what` of each limit in a file, and the name that it is declared for."""
     for node in ast.walk(ast.parse(source.read_text("utf-8"))):
@@ -116,6 +146,8 @@ def main() -> None:
     text = document()
     if "--check" not in sys.argv[1:]:
         DOCUMENT.write_text(text, "utf-8")
+    elif missing := set(undeclared()) - VALUE_RANGES:
+        sys.exit(f"declare these with happy.limits.limit: {', '.join(sorted(missing))}")
     elif not DOCUMENT.exists() or DOCUMENT.read_text("utf-8") != text:
         sys.exit("docs/limits.md is not what the code declares: make limits")
 

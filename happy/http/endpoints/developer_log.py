@@ -11,10 +11,11 @@ from msgspec import UNSET, Struct, UnsetType
 from happy.http.endpoints.common import Done
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
+from happy.limits import limit
 from happy.services.developer_log import DeveloperLog, Source
 
 PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
-MAX_ENTRY_BYTES = 64 * 1024
+MAX_ENTRY_BYTES = limit(64 * 1024, "bytes of a request to the developer log", per="request", then="413")
 """What one request may hold, in bytes."""
 
 

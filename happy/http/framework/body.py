@@ -11,9 +11,15 @@ from msgspec.json import Decoder
 from happy.http.framework.asgi import Receive
 from happy.http.framework.errors import body_too_large, malformed, unacceptable, unsupported
 from happy.http.framework.validation import NUL, body_problem
+from happy.limits import limit
 
-MAX_BYTES = 100 * 1024 * 1024
-MAX_PUBLIC_BYTES = 1024 * 1024
+MAX_BYTES = limit(
+    100 * 1024 * 1024,
+    "bytes of a request's body, where the endpoint names no other limit",
+    per="request",
+    then="413",
+)
+MAX_PUBLIC_BYTES = limit(1024 * 1024, "bytes of a request's body without a token", per="request", then="413")
 """Requests without a token need no more; a few large ones would fill the memory of a small machine."""
 
 METHODS = frozenset({"POST", "PUT", "DELETE"})
