@@ -16,7 +16,6 @@ from happy.adapters.keys import open_keys
 from happy.adapters.outbound.bundle import Outbound, build_outbound
 from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.attachments import AttachmentNames
-from happy.domain.ports.store import Store
 from happy.domain.values import Millis, ReplicaId
 from happy.gateway.delivery import DeliveryReport
 from happy.gateway.dispatch import ASGIApp, dispatch
@@ -35,6 +34,7 @@ from happy.gateway.server import RETURNED, Gateway
 from happy.http.app import Services, build_app
 from happy.http.metrics import build_metrics_app
 from happy.http.web_app import open_web_app
+from happy.jobs import background, counting
 from happy.metrics import Metrics, Series
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
@@ -43,7 +43,7 @@ from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
 from happy.services.attendance import DEPARTURE_SECONDS, Attendance
 from happy.services.avatars import AvatarService
-from happy.services.background import Job, repeat, running
+from happy.services.background import running
 from happy.services.client_addresses import ClientAddresses
 from happy.services.cluster_rpc import ClusterRpc
 from happy.services.deletions import Deletions
@@ -126,7 +126,7 @@ async def open_application(
         connect_gauges(engine, hub, adapters, metrics)
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
-        await stack.enter_async_context(running(*jobs, counting(store, metrics)))
+        await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock)))
         asgi = dispatch(engine, build_http(settings, services, addresses, metrics), prefix)
         yield Application(asgi, build_metrics_app(metrics), engine, activity, services.readiness)
 
@@ -262,32 +262,6 @@ def connections_by_client(hub: Hub, metrics: Metrics) -> Series:
     for (scope, client), count in hub.count_connections().items():
         counts[f"{scope}-scoped", *metrics.client(client)] += count
     return counts.items()
-
-
-def background(
-    activity: Activity, departures: Departures, services: Services, in_doubt: InDoubtCommits
-) -> list[Job]:
-    """The jobs of protocol: operations#background-jobs."""
-    return [
-        repeat("store heartbeats", 0, activity.flush_when_due),
-        repeat("forget heartbeats", 300, activity.purge),
-        repeat("end silent sessions", 60, activity.expire, at_once=True),
-        repeat("end sessions and machines without connections", 15, departures.sweep),
-        repeat("remove deleted rows", 0, services.deletions.run, at_once=True),
-        repeat("resync after in-doubt commits", 5, in_doubt.resync_again),
-        repeat("delete unanswered pairing requests", 3600, services.pairing.sweep),
-        repeat("delete old tokens from the cache", 600, services.identity.purge),
-    ]
-
-
-def counting(store: Store, metrics: Metrics) -> Job:
-    """Keeps the numbers of rows for the metrics."""
-
-    async def count_rows() -> None:
-        rows = await store.read(lambda tx: tx.statistics.rows())
-        metrics.gauges.records = msgspec.structs.asdict(rows)
-
-    return repeat("count rows", 60, count_rows, at_once=True)
 
 
 def system_clock() -> Millis:

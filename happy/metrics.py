@@ -129,6 +129,7 @@ class Metrics:
         self.http_requests = Total("http_requests", self.http_durations)
         self.events = Counter("websocket_events", "event_type", "client", "client_type")
         self.recoveries = Counter("realtime_recoveries", "result")
+        self.audit = Counter("audit_entries", "actor", "action")
         self.not_delivered = Counter("realtime_not_delivered", "reason")
         self.session_beats = Counter("session_alive_events")
         self.machine_beats = Counter("machine_alive_events")

@@ -43,6 +43,17 @@ CREATE TABLE "SimpleCache" (
 	CONSTRAINT "SimpleCache_pkey" PRIMARY KEY ("key")
 );
 
+CREATE TABLE "happy_AuditEntry" (
+	id TEXT NOT NULL,
+	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
+	actor TEXT NOT NULL,
+	action TEXT NOT NULL,
+	subject TEXT NOT NULL,
+	detail TEXT NOT NULL,
+	CONSTRAINT "happy_AuditEntry_pkey" PRIMARY KEY (id)
+);
+CREATE INDEX "happy_AuditEntry_createdAt_idx" ON "happy_AuditEntry" ("createdAt", id);
+
 CREATE TABLE "Account" (
 	id TEXT NOT NULL,
 	"publicKey" TEXT NOT NULL,
@@ -314,4 +325,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0008');
+INSERT INTO alembic_version (version_num) VALUES ('0009');

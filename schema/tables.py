@@ -358,3 +358,17 @@ repeat_keys = Table(
 )
 
 simple_caches = Table("SimpleCache", metadata, key("key"), required("value"), created(), updated())
+
+# Ours: no other server of this protocol has these tables, and their prefix keeps them clear of others' names.
+
+audit_entries = Table(
+    "happy_AuditEntry",
+    metadata,
+    key(),
+    created(),
+    required("actor"),
+    required("action"),
+    required("subject"),
+    required("detail"),
+    Index("happy_AuditEntry_createdAt_idx", "created_at", "id"),
+)

@@ -11,6 +11,7 @@ import click
 
 from happy import __version__
 from happy.cli.accounts import accounts
+from happy.cli.audit import audit
 from happy.cli.common import PROGRAM, InWrittenOrder, flavor_option
 from happy.cli.master_secret import new_secret
 from happy.cli.schema import migrate, schema_check
@@ -30,7 +31,7 @@ def commands(flavor: str | None) -> None:
     """The server that Happy clients sync, pair and call each other through."""
 
 
-for command in (serve, migrate, schema_check, new_secret, accounts):
+for command in (serve, migrate, schema_check, new_secret, accounts, audit):
     commands.add_command(command)
 
 

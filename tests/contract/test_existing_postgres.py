@@ -41,7 +41,11 @@ async def test_every_row_and_every_definition_stays_as_it_was(new_postgres: NewD
     after = await contents(url)
 
     assert [(HEAD,)] == after.pop(VERSION)
+    added = {table: after.pop(table) for table in after.keys() - rows.keys()}
+
     assert rows == after
+    assert {table: [] for table in added} == added
+    assert all(table.startswith("happy_") for table in added)
     assert "_migrations" in after
     assert defined <= await definitions(url)
 

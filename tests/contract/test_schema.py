@@ -202,5 +202,5 @@ async def test_postgres_has_the_tables_and_the_enum_of_the_contract(postgres: An
     }
     statuses = [row[0] for row in await postgres.fetch(STATUSES)]
 
-    assert {*DATA_MODEL, "alembic_version"} == found
+    assert {*DATA_MODEL, "alembic_version"} == {name for name in found if not name.startswith("happy_")}
     assert ["none", "requested", "pending", "friend", "rejected"] == statuses

@@ -8,7 +8,7 @@ from unittest.mock import MagicMock
 
 import pytest
 
-from happy import bootstrap
+from happy import jobs as background_jobs
 from tests.http.conftest import Raw
 from tests.support.api_client import ApiClient
 
@@ -31,8 +31,8 @@ async def test_a9_tokens_once_seen_were_kept_for_ever(monkeypatch: pytest.Monkey
         jobs[name] = (seconds, job)
 
     services = MagicMock()
-    monkeypatch.setattr(bootstrap, "repeat", remember)
-    bootstrap.background(MagicMock(), MagicMock(), services, MagicMock())
+    monkeypatch.setattr(background_jobs, "repeat", remember)
+    background_jobs.background(MagicMock(), MagicMock(), services, MagicMock())
 
     assert (600, services.identity.purge) == jobs["delete old tokens from the cache"]
 

@@ -4,6 +4,7 @@ from happy.adapters.sql.access_keys import SqlAccessKeys
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.administration import SqlAdministration
 from happy.adapters.sql.artifacts import SqlArtifacts
+from happy.adapters.sql.audit import SqlAudit
 from happy.adapters.sql.deletions import SqlDeletions
 from happy.adapters.sql.feed import SqlFeed
 from happy.adapters.sql.github import SqlGithub
@@ -41,3 +42,4 @@ class SqlTransaction:
         self.vendor_tokens = SqlVendorTokens(executor)
         self.master_secret = SqlMasterSecret(executor)
         self.administration = SqlAdministration(executor)
+        self.audit = SqlAudit(executor)

@@ -8,6 +8,7 @@ from happy.domain.ports.repositories.access_keys import AccessKeyRepository
 from happy.domain.ports.repositories.accounts import AccountRepository
 from happy.domain.ports.repositories.administration import AdministrationRepository
 from happy.domain.ports.repositories.artifacts import ArtifactRepository
+from happy.domain.ports.repositories.audit import AuditRepository
 from happy.domain.ports.repositories.deletions import DeletionRepository
 from happy.domain.ports.repositories.feed import FeedRepository
 from happy.domain.ports.repositories.github import GithubRepository
@@ -66,6 +67,8 @@ class Transaction(Protocol):
     def administration(self) -> AdministrationRepository: ...
     @property
     def master_secret(self) -> MasterSecretRepository: ...
+    @property
+    def audit(self) -> AuditRepository: ...
 
 
 Body = Callable[[Transaction], Awaitable[T]]

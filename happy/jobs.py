@@ -1,0 +1,44 @@
+"""The jobs that run in the background of a server."""
+
+import msgspec
+
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.store import Store
+from happy.http.app import Services
+from happy.metrics import Metrics
+from happy.services.activity import Activity
+from happy.services.audit import AuditTrail
+from happy.services.background import Job, repeat
+from happy.services.departures import Departures
+from happy.services.in_doubt import InDoubtCommits
+
+
+def background(
+    activity: Activity, departures: Departures, services: Services, in_doubt: InDoubtCommits
+) -> list[Job]:
+    """The jobs of protocol: operations#background-jobs."""
+    return [
+        repeat("store heartbeats", 0, activity.flush_when_due),
+        repeat("forget heartbeats", 300, activity.purge),
+        repeat("end silent sessions", 60, activity.expire, at_once=True),
+        repeat("end sessions and machines without connections", 15, departures.sweep),
+        repeat("remove deleted rows", 0, services.deletions.run, at_once=True),
+        repeat("resync after in-doubt commits", 5, in_doubt.resync_again),
+        repeat("delete unanswered pairing requests", 3600, services.pairing.sweep),
+        repeat("delete old tokens from the cache", 600, services.identity.purge),
+    ]
+
+
+def counting(store: Store, metrics: Metrics, clock: Clock) -> list[Job]:
+    """The jobs that keep what metrics show: numbers of rows, and what was recorded in the audit log."""
+
+    async def count_rows() -> None:
+        rows = await store.read(lambda tx: tx.statistics.rows())
+        metrics.gauges.records = msgspec.structs.asdict(rows)
+
+    trail = AuditTrail(store, clock, metrics.audit)
+    return [
+        repeat("count rows", 60, count_rows, at_once=True),
+        repeat("follow the audit log", 10, trail.follow),
+        repeat("prune the audit log", 3600, trail.prune),
+    ]
