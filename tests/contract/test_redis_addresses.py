@@ -54,7 +54,7 @@ async def use(url: str, authority: Path | None = None) -> None:
     replica = ReplicaId(secrets.token_hex(8))
     async with open_checked_redis(url, replica, Retention(), authority) as redis:
         assert redis.link.up
-        await redis.link.ask("SET", f"{redis.link.prefix}test", "1", "EX", 1)
+        await redis.link.execute("SET", f"{redis.link.prefix}test", "1", "EX", 1)
 
 
 async def refusal(url: str, authority: Path | None = None) -> str:

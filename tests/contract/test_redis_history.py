@@ -57,7 +57,7 @@ def publish(replica: Redis, *envelopes: str, account: AccountId = ACCOUNT) -> No
 
 async def position(replica: Redis, account: AccountId = ACCOUNT) -> StreamPosition:
     """How far the replica has received, once what it published has a place."""
-    await replica.link.ask("PING")
+    await replica.link.execute("PING")
     await asyncio.sleep(0.05)
     found = replica.history.position(account)
     assert found is not None
@@ -65,7 +65,7 @@ async def position(replica: Redis, account: AccountId = ACCOUNT) -> StreamPositi
 
 
 async def since(replica: Redis, told: StreamPosition, *, unbroken: bool = True) -> list[str] | None:
-    await replica.link.ask("PING")
+    await replica.link.execute("PING")
     await asyncio.sleep(0.05)
     kept = await replica.history.since(ACCOUNT, told, unbroken=unbroken)
     return None if kept is None else [event.envelope.decode() for event in kept]
@@ -141,7 +141,7 @@ async def test_a_history_beyond_its_bounds_is_not_replayed_in_part(cluster: Clus
     assert await since(here, start) is None
     assert await since(here, marks[5]) is None
     assert len(await since(here, marks[-4]) or []) == 3
-    used = await here.link.ask("MEMORY", "USAGE", f"{here.link.prefix}h:{ACCOUNT}")
+    used = await here.link.execute("MEMORY", "USAGE", f"{here.link.prefix}h:{ACCOUNT}")
     assert used < 10_000
 
 
@@ -168,7 +168,7 @@ async def test_the_quietest_account_goes_when_the_total_is_reached(cluster: Clus
     assert [] == await since(here, end)
     publish(here, "2", account=quiet)
     assert ["2"] == await since(here, end)
-    sizes = await here.link.ask("HGETALL", f"{here.link.prefix}sizes")
+    sizes = await here.link.execute("HGETALL", f"{here.link.prefix}sizes")
     told = {name.decode(): int(size) for name, size in zip(sizes[::2], sizes[1::2], strict=True)}
     assert told[""] == sum(size for name, size in told.items() if name)
 
@@ -178,7 +178,7 @@ async def test_what_has_expired_does_not_count(cluster: Cluster) -> None:
     publish(here, "1" * 1_000)
     await asyncio.sleep(1.2)
     publish(here, "2", account=AccountId("other"))
-    sizes: list[Any] = await here.link.ask("HGETALL", f"{here.link.prefix}sizes")
+    sizes: list[Any] = await here.link.execute("HGETALL", f"{here.link.prefix}sizes")
 
     told = dict(zip(sizes[::2], sizes[1::2], strict=True))
 
@@ -205,10 +205,10 @@ async def test_how_a_connection_ended_is_known_until_it_goes_on(cluster: Cluster
     connection = ConnectionId("connection")
     assert await there.history.load_disconnect(connection) is None
     here.history.save_disconnect(connection, b"note")
-    await here.link.ask("PING")
+    await here.link.execute("PING")
     assert b"note" == await there.history.load_disconnect(connection)
     there.history.delete_disconnect(connection)
-    await there.link.ask("PING")
+    await there.link.execute("PING")
 
     assert await here.history.load_disconnect(connection) is None
 

@@ -251,9 +251,9 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
     send(sender, 1)
     bus: Any = sender.bus
     bus._link.send_packed(bus._publication(ACCOUNT, bus.number, 0, ENVELOPE, b"1"))
-    await bus._link.ask("PING")
+    await bus._link.execute("PING")
     send(sender, 2)
-    await bus._link.ask("PING")
+    await bus._link.execute("PING")
     kept = await sender.history.since(ACCOUNT, start, unbroken=True)
 
     assert [b"1", b"2"] == [event.envelope for event in kept or []]

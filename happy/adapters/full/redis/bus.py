@@ -82,7 +82,7 @@ class RedisBus:
 
     async def deliver(self, to: ReplicaId, payload: bytes) -> bool:
         """Redis counts subscribers: a replica that was killed is none, long before its lease expires."""
-        listeners: int = await self._link.ask(*self._to_replica(to, payload))
+        listeners: int = await self._link.execute(*self._to_replica(to, payload))
         return listeners > 0
 
     def _to_replica(self, to: ReplicaId, payload: bytes) -> tuple[str | bytes, ...]:
@@ -123,7 +123,7 @@ class RedisBus:
     async def _subscribe(self, account_id: AccountId, subscription: Subscription) -> None:
         try:
             await self._link.subscriptions.subscribe(self.envelopes.channel(account_id))
-            last = await self.envelopes.last_offset(self._link.ask, account_id)
+            last = await self.envelopes.last_offset(self._link.execute, account_id)
         except Unavailable:
             return  # `restore` subscribes all accounts again
         if subscription.offset is None:
@@ -188,13 +188,13 @@ class RedisBus:
 
     async def restore(self) -> bool:
         """Catch up once Redis is connected. True for another Redis, which may lack what was confirmed."""
-        ask = self._link.ask_first
+        execute = self._link.execute_first
         for subscription in self._subscribed.values():
             subscription.held_back = []
-        await self.envelopes.load(ask)
+        await self.envelopes.load(execute)
         await self._link.subscriptions.subscribe(self._replica_channel(self.replica_id))
         lost = await self._is_another()
-        self._ahead = await clock_difference(ask)
+        self._ahead = await clock_difference(execute)
         await self.intents.restore(self.now())
         if lost:
             self._check_until = time.monotonic() + LATE_SECONDS * 3
@@ -208,7 +208,7 @@ class RedisBus:
 
     async def _is_another(self) -> bool:
         """After a restart Redis has lost everything, after a failover perhaps the last moments."""
-        info: bytes = await self._link.ask_first("INFO", "server")
+        info: bytes = await self._link.execute_first("INFO", "server")
         run_id = next(line for line in info.splitlines() if line.startswith(b"run_id:"))
         before, self.epoch = self.epoch, run_id.partition(b":")[2][:EPOCH_LENGTH].decode()
         return before not in (None, self.epoch)
@@ -218,7 +218,7 @@ class RedisBus:
         if subscription is None:
             return
         start = 0 if lost else subscription.offset or 0
-        kept = await self.envelopes.after(self._link.ask_first, account_id, start)
+        kept = await self.envelopes.after(self._link.execute_first, account_id, start)
         complete = self._is_complete(subscription, kept, lost=lost)
         if not complete or not all(message for _, message in kept.envelopes):
             self._on_resync(account_id)  # first, so that the rest does not count as received
@@ -266,9 +266,9 @@ class RedisBus:
         if time.monotonic() > self._check_until or self.epoch is None:
             return
         key, broke_at = f"{self._prefix}breaks:{self.epoch}", self._link.broke_at
-        await self._link.ask_first("HSET", key, self.replica_id, str(broke_at))
-        await self._link.ask_first("EXPIRE", key, 600)
-        found: list[Any] = await self._link.ask_first("HVALS", key)
+        await self._link.execute_first("HSET", key, self.replica_id, str(broke_at))
+        await self._link.execute_first("EXPIRE", key, 600)
+        found: list[Any] = await self._link.execute_first("HVALS", key)
         if max(map(float, found)) > broke_at + LATE_SECONDS:
             self._check_until = 0.0
             for account_id in list(self._subscribed):

@@ -77,5 +77,5 @@ async def open_redis(
             history=RedisHistory(link, bus, retention.seconds),
             link=link,
         )
-        await presence.leave()
-        bus.intents.leave()
+        await presence.end_lease()
+        bus.intents.deregister()

@@ -25,7 +25,7 @@ MAX_HEADS = limit(
 )
 """Of how many accounts the heads of publications are cached, half a kilobyte each."""
 
-Ask = Callable[..., Awaitable[Any]]
+Execute = Callable[..., Awaitable[Any]]
 
 
 class Retention(Struct, frozen=True, kw_only=True):
@@ -63,10 +63,10 @@ class RedisEnvelopes:
         self._bounds = pack_some((*bounds, *lifetimes, f"{prefix}h:"))
         self._heads = lru_cache(MAX_HEADS)(self._head)
 
-    async def load(self, ask: Ask) -> None:
+    async def load(self, execute: Execute) -> None:
         """Load the scripts into Redis, which may be another server than before."""
-        self._publish = await ask("SCRIPT", "LOAD", PUBLISH)
-        self._recover = await ask("SCRIPT", "LOAD", RECOVER)
+        self._publish = await execute("SCRIPT", "LOAD", PUBLISH)
+        self._recover = await execute("SCRIPT", "LOAD", RECOVER)
         self._heads.cache_clear()
 
     def channel(self, account_id: AccountId) -> str:
@@ -87,14 +87,14 @@ class RedisEnvelopes:
         parts = ("EVALSHA", self._publish, len(keys), *keys, self.channel(account_id), account_id)
         return b"*%d\r\n%b" % (len(parts) + PARTS_AFTER_HEAD, pack_some(parts))
 
-    async def last_offset(self, ask: Ask, account_id: AccountId) -> int:
+    async def last_offset(self, execute: Execute, account_id: AccountId) -> int:
         """The last offset of an account, 0 if nothing was published for `OFFSET_SECONDS`."""
-        return int(await ask("HGET", self._keys(account_id)[0], "place") or 0)
+        return int(await execute("HGET", self._keys(account_id)[0], "place") or 0)
 
-    async def after(self, ask: Ask, account_id: AccountId, offset: int) -> HistorySlice:
+    async def after(self, execute: Execute, account_id: AccountId, offset: int) -> HistorySlice:
         """What was published after `offset`, as far as it is still kept."""
         keys = self._keys(account_id)
-        last, first, before, entries = await ask("EVALSHA", self._recover, 2, *keys, offset)
+        last, first, before, entries = await execute("EVALSHA", self._recover, 2, *keys, offset)
         envelopes = [(_offset(entry_id), fields[3]) for entry_id, fields in entries]
         return HistorySlice(int(last), _offset(first), int(before), envelopes)
 

@@ -46,7 +46,7 @@ class RedisHistory:
             raise Unavailable("this replica is not subscribed to the account yet")
         if self._bus.epoch != position.epoch:
             return None
-        kept = await self._bus.envelopes.after(self._link.ask, account_id, position.offset)
+        kept = await self._bus.envelopes.after(self._link.execute, account_id, position.offset)
         complete = _reaches_back(kept, position.offset, unbroken=unbroken) and all(
             map(_is_whole, kept.envelopes)
         )
@@ -70,7 +70,7 @@ class RedisHistory:
         self._link.send("DEL", self._key(connection_id))
 
     async def load_disconnect(self, connection_id: ConnectionId) -> bytes | None:
-        record: bytes | None = await self._link.ask("GET", self._key(connection_id))
+        record: bytes | None = await self._link.execute("GET", self._key(connection_id))
         return record
 
     def _key(self, connection_id: ConnectionId) -> str:

@@ -99,17 +99,17 @@ class RedisLink:
             self._drop(self._queue.popleft())
         self._work.set()
 
-    async def ask(self, *parts: Part) -> Any:
+    async def execute(self, *parts: Part) -> Any:
         """The reply, after everything sent before. Raises Unavailable while Redis is out of reach."""
         if not self.up:
             raise Unavailable("Redis did not answer")
-        return await self._ask(self._queue, parts)
+        return await self._execute(self._queue, parts)
 
-    async def ask_first(self, *parts: Part) -> Any:
+    async def execute_first(self, *parts: Part) -> Any:
         """The same for `restore` and `tick`, ahead of all queued commands."""
-        return await self._ask(self._priority_queue, parts)
+        return await self._execute(self._priority_queue, parts)
 
-    async def _ask(self, queue: deque[Entry], parts: tuple[Part, ...]) -> Any:
+    async def _execute(self, queue: deque[Entry], parts: tuple[Part, ...]) -> Any:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         entry = Entry(pack(parts), done)
         queue.append(entry)
@@ -147,7 +147,7 @@ class RedisLink:
     async def _flush(self) -> None:
         with suppress(TimeoutError, Unavailable):
             async with asyncio.timeout(1):
-                await self.ask("PING")
+                await self.execute("PING")
 
     async def _reconnect(self, ready: "asyncio.Future[None]") -> None:
         failures = 0
@@ -282,7 +282,7 @@ class RedisLink:
         self.subscriptions.ponged = time.monotonic()
         while True:
             async with asyncio.timeout(REPLY_SECONDS):
-                await self.ask_first("PING")
+                await self.execute_first("PING")
                 if self.up:
                     await self.tick()
             self.subscriptions.ping()

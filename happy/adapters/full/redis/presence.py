@@ -37,7 +37,7 @@ class RedisPresence:
     async def claim(self, account_id: AccountId, name: str, holder: Holder) -> None:
         key = self._claim(account_id, name, holder)
         with suppress(Unavailable):  # it is queued, and made as soon as Redis is connected
-            await self._link.ask("EXPIRE", key, CLAIM_SECONDS)
+            await self._link.execute("EXPIRE", key, CLAIM_SECONDS)
 
     def claim_soon(self, account_id: AccountId, name: str, holder: Holder) -> None:
         self._link.send("EXPIRE", self._claim(account_id, name, holder), CLAIM_SECONDS)
@@ -52,7 +52,7 @@ class RedisPresence:
     async def release(self, account_id: AccountId, name: str, holder: Holder) -> None:
         command = self._release(account_id, name, holder)
         try:
-            await self._link.ask(*command)
+            await self._link.execute(*command)
         except Unavailable:
             self._link.send(*command)
 
@@ -74,7 +74,7 @@ class RedisPresence:
     async def _found(self, key: str) -> Any:
         """Claims of live replicas, as members and values in turns."""
         prefixes = (f"{self._prefix}node:", f"{self._prefix}m:")
-        return await self._link.ask("EVALSHA", self._holders, 1, key, *prefixes)
+        return await self._link.execute("EVALSHA", self._holders, 1, key, *prefixes)
 
     async def holders(self, account_id: AccountId, name: str) -> Sequence[Holder]:
         """While Redis is out of reach: those of this replica."""
@@ -93,12 +93,14 @@ class RedisPresence:
     async def is_alive(self, replica_id: ReplicaId, channel: str) -> bool:
         if replica_id == self._replica_id:
             return True
-        _, listeners = await self._link.ask("PUBSUB", "NUMSUB", channel)
-        return bool(listeners) and bool(await self._link.ask("EXISTS", f"{self._prefix}node:{replica_id}"))
+        _, listeners = await self._link.execute("PUBSUB", "NUMSUB", channel)
+        return bool(listeners) and bool(
+            await self._link.execute("EXISTS", f"{self._prefix}node:{replica_id}")
+        )
 
     async def restore(self) -> None:
         """Renew the lease of this replica, and make its claims again."""
-        self._holders = await self._link.ask_first("SCRIPT", "LOAD", HOLDERS)
+        self._holders = await self._link.execute_first("SCRIPT", "LOAD", HOLDERS)
         await self._lease()
         self._claim_all()
 
@@ -107,14 +109,14 @@ class RedisPresence:
         if not await self._lease() or time.monotonic() - self._renewed > RENEW_SECONDS:
             self._claim_all()
 
-    async def leave(self) -> None:
+    async def end_lease(self) -> None:
         """End the lease at once instead of letting it expire."""
         self._link.send("DEL", f"{self._prefix}node:{self._replica_id}")
 
     async def _lease(self) -> bool:
         """Whether the lease was still valid."""
         key = f"{self._prefix}node:{self._replica_id}"
-        return await self._link.ask_first("SET", key, "1", "EX", LEASE_SECONDS, "GET") is not None
+        return await self._link.execute_first("SET", key, "1", "EX", LEASE_SECONDS, "GET") is not None
 
     def _claim_all(self) -> None:
         self._renewed = time.monotonic()

@@ -2,7 +2,7 @@
 
 Before a commit, a replica records in Redis that it will publish events of the account. The commit does not
 wait for the record, but the record is sent first. It is removed a moment later, after the publication. When
-a replica is gone without `leave`, the intents that it left name the accounts whose clients must resync.
+a replica is gone without `deregister`, its remaining intents name the accounts whose clients must resync.
 """
 
 from collections import Counter
@@ -59,7 +59,7 @@ class PublishIntents:
 
         A replica that is silent already has no events for connections that begin from now on.
         """
-        self._alive = await self._link.ask_first("SCRIPT", "LOAD", ALIVE)
+        self._alive = await self._link.execute_first("SCRIPT", "LOAD", ALIVE)
         for account_id, at in self._intents.items():
             self._link.send("ZADD", self._mine, int(at), account_id)
         await self._check_silence(now)
@@ -91,15 +91,15 @@ class PublishIntents:
 
     async def is_left_by_dead(self, replica_id: ReplicaId, account_id: AccountId) -> bool:
         """Whether a replica that is not subscribed any more left an intent for an account."""
-        ask, channel = self._link.ask, f"{self._link.prefix}m:{replica_id}"
-        _, subscribers = await ask("PUBSUB", "NUMSUB", channel)
+        execute, channel = self._link.execute, f"{self._link.prefix}m:{replica_id}"
+        _, subscribers = await execute("PUBSUB", "NUMSUB", channel)
         if subscribers:
             return False
-        intent = await ask("ZSCORE", self._key(replica_id), account_id)
+        intent = await execute("ZSCORE", self._key(replica_id), account_id)
         alive = await self._last_alive(replica_id)
         return intent is not None and float(intent) >= alive - OLD_SECONDS
 
-    def leave(self) -> None:
+    def deregister(self) -> None:
         """This replica ends and has published everything."""
         self._link.send("DEL", self._mine)
         self._link.send("ZREM", self._replicas, self._replica_id)
@@ -112,23 +112,23 @@ class PublishIntents:
             self._link.send("ZREM", self._mine, *published)
 
     async def _renew(self) -> list[ReplicaId]:
-        """Record that this replica is alive; returns those that are not subscribed and did not `leave`."""
+        """Record that this replica is alive; returns those that are not subscribed and did not `deregister`."""
         now = int(steady_time())
         times = (now, now - OLD_SECONDS, REMEMBERED_SECONDS)
         keys = (self._replicas, self._mine)
         channels = f"{self._link.prefix}m:"
-        silent = await self._link.ask_first(
+        silent = await self._link.execute_first(
             "EVALSHA", self._alive, 2, *keys, self._replica_id, channels, *times
         )
         return [ReplicaId(name.decode()) for name in silent]
 
     async def _intents_of(self, replica_id: ReplicaId) -> list[AccountId]:
         since = await self._last_alive(replica_id) - OLD_SECONDS
-        left = await self._link.ask_first("ZRANGEBYSCORE", self._key(replica_id), since, "+inf")
+        left = await self._link.execute_first("ZRANGEBYSCORE", self._key(replica_id), since, "+inf")
         return [AccountId(name.decode()) for name in left]
 
     async def _last_alive(self, replica_id: ReplicaId) -> int:
-        return int(float(await self._link.ask_first("ZSCORE", self._replicas, replica_id) or 0))
+        return int(float(await self._link.execute_first("ZSCORE", self._replicas, replica_id) or 0))
 
     def _key(self, replica_id: ReplicaId) -> str:
         return f"{self._link.prefix}d:{replica_id}"

@@ -173,11 +173,11 @@ async def _upload(http: aiohttp.ClientSession, client: Any, settings: S3, key: s
         data.add_field("file", content, filename="blob")
         return http.post(ticket["url"], data=data)
 
-    status, _ = await _patiently(post)
+    status, _ = await _with_retries(post)
     if status < REDIRECTED:
         return "POST"
     url = await signed_put(client, settings.bucket, key, SIZE)
-    status, reason = await _patiently(lambda: http.put(url, data=content, headers=OCTETS))
+    status, reason = await _with_retries(lambda: http.put(url, data=content, headers=OCTETS))
     if status < REDIRECTED:
         return "PUT"
     if status == FORBIDDEN:
@@ -186,14 +186,14 @@ async def _upload(http: aiohttp.ClientSession, client: Any, settings: S3, key: s
     raise StartupError(f"the object store takes uploads neither by POST nor by PUT: {status} {line}")
 
 
-async def _patiently(ask: Callable[[], Request]) -> tuple[int, str]:
+async def _with_retries(send: Callable[[], Request]) -> tuple[int, str]:
     """The status and the reason; a moment of trouble is waited for."""
     for _ in range(ATTEMPTS - 1):
-        async with ask() as answer:
+        async with send() as answer:
             if answer.status not in TROUBLE:
                 return answer.status, await answer.text(errors="replace")
         await asyncio.sleep(PAUSE)
-    async with ask() as answer:
+    async with send() as answer:
         return answer.status, await answer.text(errors="replace")
 
 
