@@ -12,7 +12,7 @@ from happy.adapters.full.redis import bus as redis_bus
 from happy.adapters.full.redis import link as redis_link
 from happy.adapters.full.redis.account import ENVELOPE
 from happy.adapters.full.redis.envelopes import Retention
-from happy.adapters.full.redis.link import RedisLink
+from happy.adapters.full.redis.link import LinkHandler, RedisLink
 from happy.domain.ports.cluster import CLOCK_MS
 from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId
@@ -418,27 +418,35 @@ async def test_a_higher_rank_comes_before_a_newer_claim(redis: OwnRedis, sender:
     assert [high, low] == list(await sender.presence.holders(ACCOUNT, "name"))
 
 
+class HangingAtReconnect(LinkHandler):
+    def __init__(self) -> None:
+        self.connected = False
+        self.restoring, self.breaking = asyncio.Event(), asyncio.Event()
+
+    async def restore(self) -> bool:
+        if not self.connected:
+            self.connected = True
+            return False
+        self.restoring.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            self.breaking.set()
+            await asyncio.sleep(60)  # and here it is closed
+        return False
+
+
 async def test_a_link_that_breaks_while_it_is_closed_is_closed(redis: OwnRedis) -> None:
     async with Wire(redis.port) as wire:
-        link, restoring, breaking = RedisLink(wire.url), asyncio.Event(), asyncio.Event()
-
-        async def restore() -> bool:
-            restoring.set()
-            try:
-                await asyncio.sleep(60)
-            except asyncio.CancelledError:
-                breaking.set()
-                await asyncio.sleep(60)  # and here it is closed
-            return False
+        link, handler = RedisLink(wire.url), HangingAtReconnect()
 
         async def live_and_end() -> None:
-            async with link.open():
-                link.restore = restore
+            async with link.open(handler):
                 await wire.cut()
                 await wire.mend()
-                await restoring.wait()
+                await handler.restoring.wait()
                 await wire.cut()
-                await breaking.wait()
+                await handler.breaking.wait()
 
         ended, _ = await asyncio.wait([living := asyncio.create_task(live_and_end())], timeout=10)
         living.cancel()

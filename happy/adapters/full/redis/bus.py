@@ -47,6 +47,7 @@ class RedisBus:
         self._ahead = 0  # how far the clock of Redis is ahead of ours, in ms
         self._subscribed: dict[AccountId, Subscription] = {}
         self._message_numbers: dict[bytes, int] = {}
+        self._dropped: set[AccountId] = set()  # published events were dropped since the last resync
         self._on_envelope: OnEnvelope = _ignore
         self._on_resync: OnResync = _ignore
         self._on_message: OnMessage = _ignore
@@ -89,13 +90,20 @@ class RedisBus:
         header = HEADER.pack(self._me, self._next(), 0, ENVELOPE)
         return ("PUBLISH", self._replica_channel(to), header + payload)
 
-    def report_drop(self, account_id: str) -> None:
-        """Resync the account: commands that publish its events were dropped."""
-        log.warning("events for an account were dropped because Redis was away for long")
-        self.resync(AccountId(account_id))
+    def on_drop(self, account_id: AccountId) -> None:
+        """A command that publishes an envelope was dropped: too many were queued."""
+        self._dropped.add(account_id)
+
+    def resync_dropped(self) -> None:
+        """Resync accounts of which envelopes were dropped."""
+        dropped, self._dropped = self._dropped, set()
+        for account_id in dropped:
+            log.warning("events for an account were dropped because Redis was away for long")
+            self.resync(account_id)
 
     def resync(self, account_id: AccountId) -> None:
-        self._link.send_packed(self._publication(account_id, self._next(), 0, RESYNC, b""))
+        command = self._publication(account_id, self._next(), 0, RESYNC, b"")
+        self._link.send_packed(command, subject=account_id)
 
     def _publication(self, account_id: AccountId, number: int, at: int, kind: int, envelope: bytes) -> bytes:
         message = HEADER.pack(self._me, number, at, kind) + envelope
@@ -204,6 +212,7 @@ class RedisBus:
             await self._link.subscriptions.subscribe(*map(self.envelopes.channel, missing))
             await asyncio.gather(*(self._catch_up(account_id, lost=lost) for account_id in missing))
             done.update(missing)  # more may have subscribed meanwhile
+        self.resync_dropped()
         return lost
 
     async def _is_another(self) -> bool:

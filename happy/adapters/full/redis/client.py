@@ -9,10 +9,10 @@ from msgspec import Struct
 from happy.adapters.full.redis.bus import RedisBus
 from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.history import RedisHistory
-from happy.adapters.full.redis.link import RedisLink
+from happy.adapters.full.redis.link import LinkHandler, RedisLink
 from happy.adapters.full.redis.presence import RedisPresence
 from happy.domain.ports.cluster import OnMessage
-from happy.domain.values import ReplicaId
+from happy.domain.values import AccountId, ReplicaId
 from happy.metrics import LinkState
 
 
@@ -38,6 +38,30 @@ class RedisReplicaLink:
         return await self._presence.is_alive(replica_id, f"{self._prefix}m:{replica_id}")
 
 
+class _Handler(LinkHandler):
+    """Passes on to the bus and to presence what the link calls."""
+
+    def __init__(self, bus: RedisBus, presence: RedisPresence) -> None:
+        self._bus = bus
+        self._presence = presence
+
+    async def restore(self) -> bool:
+        await self._presence.restore()
+        return await self._bus.restore()
+
+    async def tick(self) -> None:
+        await self._presence.tick()
+        await self._bus.check_lateness()
+        await self._bus.resync_after_dead_replicas()
+        self._bus.resync_dropped()
+
+    def on_push(self, channel: bytes, data: bytes) -> None:
+        self._bus.on_push(channel, data)
+
+    def on_drop(self, subject: str) -> None:
+        self._bus.on_drop(AccountId(subject))
+
+
 class Redis(Struct, frozen=True):
     bus: RedisBus
     replica_link: RedisReplicaLink
@@ -57,19 +81,7 @@ async def open_redis(
     link = RedisLink(url, authority)
     retention = retention or Retention()
     bus, presence = RedisBus(link, replica_id, retention), RedisPresence(link, replica_id)
-
-    async def restore() -> bool:
-        await presence.restore()
-        return await bus.restore()
-
-    async def tick() -> None:
-        await presence.tick()
-        await bus.check_lateness()
-        await bus.resync_after_dead_replicas()
-
-    link.restore, link.tick = restore, tick
-    link.subscriptions.on_push, link.on_drop = bus.on_push, bus.report_drop
-    async with link.open():
+    async with link.open(_Handler(bus, presence)):
         yield Redis(
             bus=bus,
             replica_link=RedisReplicaLink(bus, presence, link.prefix),

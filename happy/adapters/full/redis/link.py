@@ -8,7 +8,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -45,20 +45,29 @@ BATCH = 512
 log = logging.getLogger(__name__)
 
 
+class LinkHandler:
+    """What a link calls; the methods of this base do nothing."""
+
+    async def restore(self) -> bool:
+        """After every connect, before queued commands are sent: whether Redis may lack confirmed ones."""
+        return False
+
+    async def tick(self) -> None:
+        """Every `TICK_SECONDS` while Redis is connected."""
+
+    def on_push(self, channel: bytes, data: bytes) -> None:
+        """Redis has pushed `data` on a channel that is subscribed to."""
+
+    def on_drop(self, subject: str) -> None:
+        """A command with this subject was dropped: more were queued than the limits allow."""
+
+
 class RedisLink:
-    """`restore` runs after every connect, before queued commands are sent.
-
-    It returns whether Redis may have lost what it confirmed last.
-    """
-
     def __init__(self, url: str, authority: Path | None = None) -> None:
         address = parse(url, authority)
         self._pool = address.pool()
         self.prefix = f"happy:{address.database}:"
         self.subscriptions = Subscriptions()
-        self.on_drop: Callable[[str], None] = lambda _subject: None
-        self.restore: Callable[[], Awaitable[bool]] = _nothing
-        self.tick: Callable[[], Awaitable[object]] = _nothing
         self.up = False
         self.broke_at = steady_time()
         self.breaks = 0
@@ -67,8 +76,8 @@ class RedisLink:
         self._priority_queue: deque[Entry] = deque()
         self._in_flight: deque[Entry] = deque()
         self._recent: deque[Entry] = deque()
-        self._dropped: set[str] = set()
         self._work = asyncio.Event()
+        self._handler = LinkHandler()
         self._closing = False
 
     # Commands
@@ -91,7 +100,7 @@ class RedisLink:
         """The same for a packed command.
 
         `again` makes the command to send if Redis may have lost this one right after confirming it;
-        `on_drop` is called with `subject` if the command is dropped.
+        the handler is told the `subject` of a dropped command.
         """
         self._queue.append(entry := Entry(command, subject=subject, again=again))
         self._queued_bytes += len(entry.packed)
@@ -106,7 +115,7 @@ class RedisLink:
         return await self._execute(self._queue, parts)
 
     async def execute_first(self, *parts: Part) -> Any:
-        """The same for `restore` and `tick`, ahead of all queued commands."""
+        """The same for the handler, ahead of all queued commands."""
         return await self._execute(self._priority_queue, parts)
 
     async def _execute(self, queue: deque[Entry], parts: tuple[Part, ...]) -> Any:
@@ -123,13 +132,14 @@ class RedisLink:
         if entry.done is not None:
             fail(entry.done)
         elif entry.subject is not None:
-            self._dropped.add(entry.subject)
+            self._handler.on_drop(entry.subject)
 
     # Connecting
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[None]:
+    async def open(self, handler: LinkHandler) -> AsyncIterator[None]:
         """Connect, and reconnect after outages. Raises Unavailable when the first attempt fails."""
+        self._handler = handler
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         reconnecting = loop.create_task(self._reconnect(ready))
@@ -183,11 +193,10 @@ class RedisLink:
                 tasks.create_task(self._write(commands))
                 tasks.create_task(self._read(commands))
                 tasks.create_task(self.subscriptions.write(subscriptions))
-                tasks.create_task(self.subscriptions.read(subscriptions))
+                tasks.create_task(self.subscriptions.read(subscriptions, self._handler.on_push))
                 tasks.create_task(self._watch())
-                if await self.restore():
+                if await self._handler.restore():
                     self._send_recent_again()
-                self._report_dropped()
                 self.up = True
                 self._work.set()
                 log.info("Redis is connected")
@@ -222,11 +231,6 @@ class RedisLink:
             self._queue.appendleft(fresh := Entry(entry.again(), subject=entry.subject, again=entry.again))
             self._queued_bytes += len(fresh.packed)
         self._recent.clear()
-
-    def _report_dropped(self) -> None:
-        dropped, self._dropped = self._dropped, set()
-        for subject in dropped:
-            self.on_drop(subject)
 
     # Pipelining
 
@@ -284,12 +288,8 @@ class RedisLink:
             async with asyncio.timeout(REPLY_SECONDS):
                 await self.execute_first("PING")
                 if self.up:
-                    await self.tick()
+                    await self._handler.tick()
             self.subscriptions.ping()
             await asyncio.sleep(TICK_SECONDS)
             if time.monotonic() - self.subscriptions.ponged > REPLY_SECONDS + TICK_SECONDS:
                 raise Broken("Redis does not answer")
-
-
-async def _nothing() -> bool:
-    return False

@@ -112,7 +112,7 @@ class PublishIntents:
             self._link.send("ZREM", self._mine, *published)
 
     async def _renew(self) -> list[ReplicaId]:
-        """Record that this replica is alive; returns those that are not subscribed and did not `deregister`."""
+        """Record that this replica is alive; returns those that are gone without `deregister`."""
         now = int(steady_time())
         times = (now, now - OLD_SECONDS, REMEMBERED_SECONDS)
         keys = (self._replicas, self._mine)

@@ -20,7 +20,6 @@ class Subscriptions:
     """`ponged` is when Redis last answered a ping on this connection, by `time.monotonic`."""
 
     def __init__(self) -> None:
-        self.on_push: Callable[[bytes, bytes], None] = lambda _channel, _data: None
         self.ponged = 0.0
         self._awaited: dict[bytes, asyncio.Future[None]] = {}
         self._queue: deque[bytes] = deque()
@@ -66,11 +65,12 @@ class Subscriptions:
                 self._queue.clear()
                 await put(connection, batch)
 
-    async def read(self, connection: AbstractConnection) -> None:
+    async def read(self, connection: AbstractConnection, on_push: Callable[[bytes, bytes], None]) -> None:
+        """Calls `on_push` with channel and data of each message."""
         while True:
             kind, channel, *rest = await connection.read_response(disable_decoding=True, timeout=math.inf)
             if kind == b"message":
-                self.on_push(channel, rest[0])
+                on_push(channel, rest[0])
             elif kind == b"subscribe":
                 future = self._awaited.pop(channel, None)
                 if future is not None and not future.done():
