@@ -61,6 +61,7 @@ REMEDIES: Final = (
     ("timeout connecting", "check host and port, and whether it speaks TLS (rediss://) or not (redis://)"),
     ("connection closed by server", "if it wants TLS, take rediss://"),
     ("connection reset by peer", "if it wants TLS, take rediss://"),
+    ("connection lost", "if it wants TLS, take rediss://"),
     ("authentication required", "put user and password into REDIS_URL"),
     ("invalid username-password", "check user and password in REDIS_URL, and that they are percent-encoded"),
     ("without any password", "it knows no password: take them out of REDIS_URL"),
