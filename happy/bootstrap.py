@@ -100,10 +100,11 @@ async def open_application(
     """Open every adapter, start the background jobs; close all in the opposite order. Raises StartupError."""
     replica_id = ReplicaId(secrets.token_hex(8))
     async with AsyncExitStack() as stack:
-        adapters = await stack.enter_async_context(open_adapters(settings, replica_id, system_clock))
-        keys = await open_keys(settings, adapters.store, system_clock())
-        store, metrics = adapters.store, Metrics()
-        hub = build_hub(settings, adapters, keys, DeliveryReport(metrics, replica_id))
+        report = DeliveryReport(metrics := Metrics(), replica_id)
+        adapters = await stack.enter_async_context(open_adapters(settings, replica_id, system_clock, report))
+        store = adapters.store
+        keys = await open_keys(settings, store, system_clock())
+        hub = build_hub(settings, adapters, keys, report)
         attendance = Attendance(adapters.presence, replica_id, departure_seconds)
         activity = Activity(store, hub, attendance, system_clock, metrics, signals=hub)
         departures = Departures(store, hub, activity, attendance, system_clock, signals=hub)
@@ -120,15 +121,22 @@ async def open_application(
         connect_handlers(adapters, hub, attendance, activity, departures, gateway)
         connect_events(gateway, services, activity, rpc)
         addresses = ClientAddresses(settings.trusted_proxies, settings.public_url)
-        prefix = PathPrefix.of(settings.public_url)
-        engine_settings = msgspec.structs.replace(engine_settings or EngineSettings(), prefix=prefix)
-        engine = Engine(gateway, engine_settings, addresses)
+        engine = build_engine(gateway, settings, engine_settings or EngineSettings(), addresses)
         connect_gauges(engine, hub, adapters, metrics)
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
         await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock)))
-        asgi = dispatch(engine, build_http(settings, services, addresses, metrics), prefix)
+        http = build_http(settings, services, addresses, metrics)
+        asgi = dispatch(engine, http, PathPrefix.of(settings.public_url))
         yield Application(asgi, build_metrics_app(metrics), engine, activity, services.readiness)
+
+
+def build_engine(
+    gateway: Gateway, settings: Light | Full, engine_settings: EngineSettings, addresses: ClientAddresses
+) -> Engine:
+    """The realtime engine, below the path at which clients reach this server."""
+    prefix = PathPrefix.of(settings.public_url)
+    return Engine(gateway, msgspec.structs.replace(engine_settings, prefix=prefix), addresses)
 
 
 def build_hub(

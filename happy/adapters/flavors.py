@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from happy.adapters import Adapters
 from happy.domain.ports.clock import Clock
+from happy.domain.ports.delivery import DropReport
 from happy.domain.ports.store import Store
 from happy.domain.values import ReplicaId
 from happy.settings import Full, Light
@@ -12,10 +13,11 @@ from happy.settings import Full, Light
 
 @asynccontextmanager
 async def open_adapters(
-    settings: Light | Full, replica_id: ReplicaId, clock: Clock
+    settings: Light | Full, replica_id: ReplicaId, clock: Clock, report: DropReport
 ) -> AsyncIterator[Adapters]:
     """The adapters of the flavor; drivers of the other flavor need not be installed.
 
+    `report` is called for what is not delivered on its way to other replicas, or from them.
     Raises StartupError.
     """
     match settings:
@@ -27,7 +29,7 @@ async def open_adapters(
         case Full():
             from happy.adapters import full
 
-            async with full.open_adapters(settings, replica_id) as adapters:
+            async with full.open_adapters(settings, replica_id, report) as adapters:
                 yield adapters
 
 

@@ -1,72 +1,13 @@
-"""Why an event did not reach a connection, or a recovery was refused: counted, and logged at debug level."""
+"""Counts and logs which events did not reach a connection, which recoveries were refused, and reconnects."""
 
 import logging
 from dataclasses import dataclass
-from enum import StrEnum, auto
 
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from happy.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-
-class NotDelivered(StrEnum):
-    """The reasons; the values are labels of `realtime_not_delivered_total` and parts of log lines."""
-
-    NO_CONNECTION = auto()
-    """The account has no connection on this replica. Counted per event, on each replica that has it."""
-
-    NOT_IN_AUDIENCE = auto()
-    """No connection here is in the audience. Counted per event without any receiver here."""
-
-    SENDER = auto()
-    """The connection sent the event itself."""
-
-    ALREADY_DELIVERED = auto()
-    """By the replica it was connected to before, or read over HTTP before it connected."""
-
-    ANNOUNCED_TWICE = auto()
-    """The message was given to the client from the store, and its event comes after that."""
-
-    CLOSING = auto()
-    """The connection is being closed. The event is kept for a replay, if the client can be recovered."""
-
-    QUEUE_OVERFLOW = auto()
-    """The client read too slowly and was disconnected. Counted per connection."""
-
-    RESYNC = auto()
-    """Events were lost on their way to this replica, so the client was disconnected to read again."""
-
-    READS_MESSAGES = auto()
-    """A replay left out messages, for the client reads them over HTTP. Counted per replay."""
-
-    UNKNOWN_TOKEN = auto()
-    """The recovery token was not issued here or by this account's cluster, or was dropped since."""
-
-    OTHER_ACCOUNT = auto()
-    OTHER_TARGET = auto()
-    """Scope or target of the handshake differ from those of the lost session."""
-
-    GOODBYE = auto()
-    """The client disconnected by itself, and is not to be recovered."""
-
-    WINDOW_OVER = auto()
-    """The client was away for more than `HAPPY_RECOVERY_SECONDS`."""
-
-    TAKEOVER_TIMEOUT = auto()
-    """The former connection of the client did not end in time."""
-
-    TOO_MANY_LOST = auto()
-    """The lost session was dropped, for more were lost than are kept. Counted when that happens."""
-
-    HISTORY_GAP = auto()
-    """Some of the missed events may be gone: too many, too large, too old, or lost on their way."""
-
-    POSITION_UNKNOWN = auto()
-    """How far the client has received cannot be compared: Redis was emptied, or its offset is foreign."""
-
-    REDIS_UNAVAILABLE = auto()
-    """The history that replicas share could not be read."""
 
 
 class RecoveryRefused(Exception):
@@ -89,7 +30,7 @@ class Reconnect:
 
 
 class DeliveryReport:
-    """Counts and logs what one replica did not deliver. Costs nothing where everything is delivered."""
+    """Implements `DropReport` for one replica. Costs nothing where everything is delivered."""
 
     def __init__(self, metrics: Metrics | None = None, replica_id: ReplicaId | None = None) -> None:
         self.metrics = metrics or Metrics()

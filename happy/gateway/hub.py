@@ -9,11 +9,12 @@ import msgspec
 
 from happy.domain.events import Audience, Ephemeral, Scope, Update
 from happy.domain.ports.cluster import EventBus, Origin
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.rpc import OnResponse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import envelope as envelopes
 from happy.gateway.connections import AccountConnections
-from happy.gateway.delivery import DeliveryReport, NotDelivered
+from happy.gateway.delivery import DeliveryReport
 from happy.gateway.engine import Ack, Socket, encode_event
 from happy.gateway.envelope import Envelope
 from happy.gateway.handshake import Handshake

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 import msgspec
 
 from happy.domain.errors import Unauthenticated
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.presence import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, MachineId, ReplicaId, SessionId
-from happy.gateway.delivery import DeliveryReport, NotDelivered, Reconnect, RecoveryRefused
+from happy.gateway.delivery import DeliveryReport, Reconnect, RecoveryRefused
 from happy.gateway.engine import GOODBYE, OVERFLOW, Ack, Refused, Socket
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import AppState, parse

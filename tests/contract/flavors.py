@@ -13,6 +13,7 @@ from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.ports.cluster import EventBus, Origin, ReplicaLink, SharedHistory
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.presence import Presence
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, ReplicaId
@@ -21,6 +22,13 @@ from tests.support.services import REDIS
 
 OpenStore = Callable[[], AbstractAsyncContextManager[Store]]
 """Opens the test's own database; more than once gives further connections to the same one."""
+
+
+class Drops(list[tuple[NotDelivered, AccountId]]):
+    """What a bus did not deliver, and of whom."""
+
+    def add(self, reason: NotDelivered, account_id: AccountId, connection_id: object, what: str) -> None:
+        self.append((reason, account_id))
 
 
 @dataclass(eq=False)
@@ -34,6 +42,7 @@ class Replica:
     envelopes: list[tuple[AccountId, bytes]] = field(default_factory=list)
     messages: list[tuple[ReplicaId, bytes]] = field(default_factory=list)
     resyncs: list[AccountId] = field(default_factory=list)
+    drops: Drops = field(default_factory=Drops)
 
     def hear(self, account_id: AccountId, envelope: bytes, origin: Origin) -> None:
         self.envelopes.append((account_id, envelope))
@@ -71,8 +80,9 @@ async def open_replicas(flavor: str) -> AsyncIterator[tuple[Replica, Replica]]:
 @asynccontextmanager
 async def open_replica(url: str = REDIS) -> AsyncIterator[Replica]:
     """A replica on Redis that writes down what reaches it."""
-    async with open_redis(url, ReplicaId(secrets.token_hex(8))) as redis:
-        replica = Replica(redis.bus, redis.replica_link, redis.presence, redis.history)
+    drops = Drops()
+    async with open_redis(url, ReplicaId(secrets.token_hex(8)), report=drops) as redis:
+        replica = Replica(redis.bus, redis.replica_link, redis.presence, redis.history, drops=drops)
         redis.bus.listen(replica.hear, replica.lack)
         redis.replica_link.listen(lambda sender, payload: replica.messages.append((sender, payload)))
         yield replica

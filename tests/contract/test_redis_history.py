@@ -195,7 +195,7 @@ async def test_positions_of_a_redis_that_forgot_everything_say_nothing(
     told = await position(here)
     redis.stop()
     redis.start()
-    await until(lambda: here.bus.epoch != told.epoch and here.link.up)
+    await until(lambda: here.bus.epochs.current != told.epoch and here.link.up)
 
     assert await since(here, told) is None
 

@@ -7,8 +7,8 @@ import msgspec
 import pytest
 
 from happy.domain.events import TO_USER, Scope, SessionActivity, to_machine, to_session
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
-from happy.gateway.delivery import NotDelivered
 from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Hub

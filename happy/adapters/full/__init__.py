@@ -20,6 +20,7 @@ from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.rights import require_rights
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.errors import StartupError, Unavailable
+from happy.domain.ports.delivery import DropReport
 from happy.domain.ports.filestore import FileStore
 from happy.domain.values import ReplicaId
 from happy.settings import S3, Full
@@ -30,14 +31,14 @@ COMMAND_CONNECTIONS = 2
 
 
 @asynccontextmanager
-async def open_adapters(settings: Full, replica_id: ReplicaId) -> AsyncIterator[Adapters]:
+async def open_adapters(settings: Full, replica_id: ReplicaId, report: DropReport) -> AsyncIterator[Adapters]:
     """Connect to everything and check that it is usable. Raises StartupError."""
     async with open_checked_store(settings) as store, open_files(settings) as files:
         if settings.redis_url is None:
             yield Adapters(store, MemoryBus(), MemoryLink(replica_id), MemoryPresence(), files)
             return
         retention, authority = retention_of(settings), settings.redis_authority
-        async with open_checked_redis(settings.redis_url, replica_id, retention, authority) as redis:
+        async with open_checked_redis(settings.redis_url, replica_id, retention, authority, report) as redis:
             yield Adapters(
                 store,
                 redis.bus,
@@ -58,7 +59,11 @@ def retention_of(settings: Full) -> Retention:
 
 @asynccontextmanager
 async def open_checked_redis(
-    url: str, replica_id: ReplicaId, retention: Retention, authority: Path | None = None
+    url: str,
+    replica_id: ReplicaId,
+    retention: Retention,
+    authority: Path | None = None,
+    report: DropReport | None = None,
 ) -> AsyncIterator[Redis]:
     """Redis, once it is reached and allows what is needed. Raises StartupError."""
     address = redis_address.parse(url, authority)
@@ -67,7 +72,7 @@ async def open_checked_redis(
         try:
             async with asyncio.timeout(RIGHTS_SECONDS):
                 await require_rights(address)
-            redis = await stack.enter_async_context(open_redis(url, replica_id, retention, authority))
+            redis = await stack.enter_async_context(open_redis(url, replica_id, retention, authority, report))
         except (Unavailable, RedisError, OSError) as error:
             reason = str(error) if isinstance(error, Unavailable) else redis_address.explanation(error)
             raise StartupError(f"cannot use Redis at {address.display}: {reason}") from None

@@ -9,9 +9,9 @@ from happy.domain.errors import NotFound
 from happy.domain.events import NewMessage, Update
 from happy.domain.ids import update_id
 from happy.domain.listing import Large
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.sessions import Message
 from happy.domain.values import AccountId, SessionId
-from happy.gateway.delivery import NotDelivered
 from happy.gateway.engine import encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection

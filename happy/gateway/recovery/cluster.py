@@ -15,10 +15,11 @@ from msgspec import Struct
 from happy.domain.errors import Unavailable
 from happy.domain.events import Scope
 from happy.domain.ports.cluster import SharedHistory, StoredEnvelope
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.stream_position import StreamPosition, parse
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
 from happy.gateway import envelope
-from happy.gateway.delivery import NotDelivered, RecoveryRefused
+from happy.gateway.delivery import RecoveryRefused
 from happy.gateway.engine import encode_event, encode_event_at
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery.cursors import advanced, cursor_text

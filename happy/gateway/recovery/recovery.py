@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from weakref import WeakValueDictionary
 
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.values import AccountId, ConnectionId
-from happy.gateway.delivery import DeliveryReport, NotDelivered, RecoveryRefused
+from happy.gateway.delivery import DeliveryReport, RecoveryRefused
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery.cluster import ClusterRecovery
 from happy.gateway.recovery.cursors import Cursors

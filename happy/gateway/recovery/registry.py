@@ -4,8 +4,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.values import AccountId, ConnectionId
-from happy.gateway.delivery import DeliveryReport, NotDelivered, RecoveryRefused
+from happy.gateway.delivery import DeliveryReport, RecoveryRefused
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery.session import AWAITED, RecoverableSession, SessionState
 from happy.limits import limit

@@ -9,10 +9,11 @@ import pytest
 from happy.domain.errors import Unavailable
 from happy.domain.events import TO_USER, Audience, Ephemeral, SessionActivity, SessionEvent, to_session
 from happy.domain.ports.cluster import Origin, StoredEnvelope
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.stream_position import StreamPosition
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope
-from happy.gateway.delivery import NotDelivered, RecoveryRefused
+from happy.gateway.delivery import RecoveryRefused
 from happy.gateway.envelope import Envelope
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery import cluster as cluster_recovery

@@ -6,25 +6,24 @@ missed after an outage. Where the history does not reach back, the connections o
 
 import asyncio
 import logging
-import time
 from functools import partial
 from typing import Any
 
 from happy.adapters.full.redis.account import ENVELOPE, HEADER, REPEATED, RESYNC, Subscription
 from happy.adapters.full.redis.clock import clock_difference
 from happy.adapters.full.redis.envelopes import HistorySlice, RedisEnvelopes, Retention
+from happy.adapters.full.redis.epochs import Epochs
 from happy.adapters.full.redis.link import RedisLink
 from happy.adapters.full.redis.publish_intents import PublishIntents
 from happy.adapters.full.redis.wire import Broken
 from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
 from happy.domain.ports.cluster import OnEnvelope, OnMessage, OnResync, Origin
+from happy.domain.ports.delivery import DropReport, NotDelivered
 from happy.domain.values import AccountId, ReplicaId
 
 MARGIN_SECONDS = 10
 CHUNK = 500
-LATE_SECONDS = 4.0
-EPOCH_LENGTH = 8
 
 log = logging.getLogger(__name__)
 
@@ -34,16 +33,22 @@ class RedisBus:
 
     has_peers = True
 
-    def __init__(self, link: RedisLink, replica_id: ReplicaId, retention: Retention | None = None) -> None:
+    def __init__(
+        self,
+        link: RedisLink,
+        replica_id: ReplicaId,
+        retention: Retention | None = None,
+        report: DropReport | None = None,
+    ) -> None:
         self.replica_id = replica_id
         self.number = 0  # of what this replica published last
-        self.epoch: str | None = None  # changes with every other Redis: offsets start anew
+        self.epochs = Epochs(link, replica_id)
         self.envelopes = RedisEnvelopes(link.prefix, retention or Retention())
         self.intents = PublishIntents(link, replica_id)
         self._link = link
+        self._report = report
         self._prefix = link.prefix
         self._me = replica_id.encode()
-        self._check_until = 0.0
         self._ahead = 0  # how far the clock of Redis is ahead of ours, in ms
         self._subscribed: dict[AccountId, Subscription] = {}
         self._message_numbers: dict[bytes, int] = {}
@@ -92,6 +97,7 @@ class RedisBus:
 
     def on_drop(self, account_id: AccountId) -> None:
         """A command that publishes an envelope was dropped: too many were queued."""
+        self._not_delivered(NotDelivered.OUTAGE_OVERFLOW, account_id)
         self._dropped.add(account_id)
 
     def resync_dropped(self) -> None:
@@ -155,8 +161,8 @@ class RedisBus:
             account_id = AccountId(name[2:])
             subscription = self._subscribed.get(account_id)
             if subscription is None:
-                return
-            if subscription.held_back is not None:
+                self._not_delivered(NotDelivered.NOT_SUBSCRIBED, account_id, data.split(b" ", 2)[2])
+            elif subscription.held_back is not None:
                 subscription.held_back.append(data)
             else:
                 self._receive(account_id, subscription, data)
@@ -170,27 +176,39 @@ class RedisBus:
         offset_text, before_text, message = data.split(b" ", 2)
         offset, before, received = int(offset_text), int(before_text), subscription.offset or 0
         if offset <= received:
-            return
+            return self._not_delivered(NotDelivered.DUPLICATE, account_id, message)
         if before > received and received:
             raise Broken("an event was missed")  # after reconnecting it is read from the history
         subscription.offset = offset
-        self._deliver(account_id, subscription, message)
+        return self._deliver(account_id, subscription, message)
 
     def _deliver(self, account_id: AccountId, subscription: Subscription, message: bytes) -> None:
         sender, number, at, kind = HEADER.unpack_from(message)
-        if sender == self._me or number <= subscription.numbers.get(sender, 0):
-            return
+        if sender == self._me:
+            return None
+        if number <= subscription.numbers.get(sender, 0):
+            return self._not_delivered(NotDelivered.DUPLICATE, account_id, message)
         subscription.numbers[sender] = number
         if kind == RESYNC:
             self._on_resync(account_id, at or None)
         elif kind == ENVELOPE or not subscription.is_older(at):
             origin = Origin(ReplicaId(sender.decode()), number, at)
             self._on_envelope(account_id, message[HEADER.size :], origin)
+        else:
+            self._not_delivered(NotDelivered.BEFORE_SUBSCRIPTION, account_id)
+        return None
 
     def _release(self, account_id: AccountId, subscription: Subscription) -> None:
         held_back, subscription.held_back = subscription.held_back, None
         for data in held_back or ():
             self._receive(account_id, subscription, data)
+
+    def _not_delivered(
+        self, reason: NotDelivered, account_id: AccountId, message: bytes | None = None
+    ) -> None:
+        """Report it, unless this replica has published the `message`: its connections have it already."""
+        if self._report is not None and (message is None or not message.startswith(self._me)):
+            self._report.add(reason, account_id, None, "envelope")
 
     # After an outage
 
@@ -201,12 +219,11 @@ class RedisBus:
             subscription.held_back = []
         await self.envelopes.load(execute)
         await self._link.subscriptions.subscribe(self._replica_channel(self.replica_id))
-        lost = await self._is_another()
+        lost = await self.epochs.has_changed()
         self._ahead = await clock_difference(execute)
         await self.intents.restore(self.now())
         if lost:
-            self._check_until = time.monotonic() + LATE_SECONDS * 3
-            await self.check_lateness()
+            await self.resync_if_late()
         done: set[AccountId] = set()
         while missing := [account_id for account_id in self._subscribed if account_id not in done][:CHUNK]:
             await self._link.subscriptions.subscribe(*map(self.envelopes.channel, missing))
@@ -214,13 +231,6 @@ class RedisBus:
             done.update(missing)  # more may have subscribed meanwhile
         self.resync_dropped()
         return lost
-
-    async def _is_another(self) -> bool:
-        """After a restart Redis has lost everything, after a failover perhaps the last moments."""
-        info: bytes = await self._link.execute_first("INFO", "server")
-        run_id = next(line for line in info.splitlines() if line.startswith(b"run_id:"))
-        before, self.epoch = self.epoch, run_id.partition(b":")[2][:EPOCH_LENGTH].decode()
-        return before not in (None, self.epoch)
 
     async def _catch_up(self, account_id: AccountId, *, lost: bool) -> None:
         subscription = self._subscribed.get(account_id)
@@ -230,11 +240,14 @@ class RedisBus:
         kept = await self.envelopes.after(self._link.execute_first, account_id, start)
         complete = self._is_complete(subscription, kept, lost=lost)
         if not complete or not all(message for _, message in kept.envelopes):
+            self._not_delivered(NotDelivered.HISTORY_GAP, account_id)
             self._on_resync(account_id)  # first, so that the rest does not count as received
         anew = lost or subscription.offset is None
         for offset, message in kept.envelopes:
             subscription.offset = offset
-            if message and not (anew and subscription.precedes(message)):
+            if anew and message and subscription.precedes(message):
+                self._not_delivered(NotDelivered.BEFORE_SUBSCRIPTION, account_id, message)
+            elif message:
                 self._deliver(account_id, subscription, message)
         subscription.offset = max(kept.last, 0 if lost else subscription.offset or 0)
         self._release(account_id, subscription)
@@ -267,19 +280,9 @@ class RedisBus:
 
     # Redis has lost its data
 
-    async def check_lateness(self) -> None:
-        """Resync all accounts if another replica still reached the former Redis after this one had lost it.
-
-        What that replica published then is gone, and too old to be repeated.
-        """
-        if time.monotonic() > self._check_until or self.epoch is None:
-            return
-        key, broke_at = f"{self._prefix}breaks:{self.epoch}", self._link.broke_at
-        await self._link.execute_first("HSET", key, self.replica_id, str(broke_at))
-        await self._link.execute_first("EXPIRE", key, 600)
-        found: list[Any] = await self._link.execute_first("HVALS", key)
-        if max(map(float, found)) > broke_at + LATE_SECONDS:
-            self._check_until = 0.0
+    async def resync_if_late(self) -> None:
+        """Resync all accounts if another replica noticed the loss late: what it published then is gone."""
+        if await self.epochs.was_noticed_late():
             for account_id in list(self._subscribed):
                 self._on_resync(account_id)
 

@@ -12,6 +12,7 @@ from happy.adapters.full.redis.history import RedisHistory
 from happy.adapters.full.redis.link import LinkHandler, RedisLink
 from happy.adapters.full.redis.presence import RedisPresence
 from happy.domain.ports.cluster import OnMessage
+from happy.domain.ports.delivery import DropReport
 from happy.domain.values import AccountId, ReplicaId
 from happy.metrics import LinkState
 
@@ -51,7 +52,7 @@ class _Handler(LinkHandler):
 
     async def tick(self) -> None:
         await self._presence.tick()
-        await self._bus.check_lateness()
+        await self._bus.resync_if_late()
         await self._bus.resync_after_dead_replicas()
         self._bus.resync_dropped()
 
@@ -75,12 +76,16 @@ class Redis(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_redis(
-    url: str, replica_id: ReplicaId, retention: Retention | None = None, authority: Path | None = None
+    url: str,
+    replica_id: ReplicaId,
+    retention: Retention | None = None,
+    authority: Path | None = None,
+    report: DropReport | None = None,
 ) -> AsyncIterator[Redis]:
     """Raises Unavailable when Redis cannot be reached now; later outages are ridden out."""
     link = RedisLink(url, authority)
     retention = retention or Retention()
-    bus, presence = RedisBus(link, replica_id, retention), RedisPresence(link, replica_id)
+    bus, presence = RedisBus(link, replica_id, retention, report), RedisPresence(link, replica_id)
     async with link.open(_Handler(bus, presence)):
         yield Redis(
             bus=bus,

@@ -23,7 +23,7 @@ class RedisHistory:
         return self._bus.now()
 
     def position(self, account_id: AccountId) -> StreamPosition | None:
-        offset, epoch = self._bus.received_offset(account_id), self._bus.epoch
+        offset, epoch = self._bus.received_offset(account_id), self._bus.epochs.current
         if offset is None or epoch is None:
             return None
         return StreamPosition(epoch, offset, {self._bus.replica_id: self._bus.number})
@@ -32,7 +32,7 @@ class RedisHistory:
         """`position(...).text()`, without the struct: it is made for every event."""
         bus = self._bus
         offset = bus.received_offset(account_id)
-        return "" if offset is None else f"{bus.epoch}.{offset:x}.{bus.replica_id}.{bus.number:x}"
+        return "" if offset is None else f"{bus.epochs.current}.{offset:x}.{bus.replica_id}.{bus.number:x}"
 
     async def since(
         self, account_id: AccountId, position: StreamPosition, *, unbroken: bool
@@ -44,7 +44,7 @@ class RedisHistory:
         received = self._bus.received_offset(account_id)
         if received is None:
             raise Unavailable("this replica is not subscribed to the account yet")
-        if self._bus.epoch != position.epoch:
+        if self._bus.epochs.current != position.epoch:
             return None
         kept = await self._bus.envelopes.after(self._link.execute, account_id, position.offset)
         complete = _reaches_back(kept, position.offset, unbroken=unbroken) and all(
