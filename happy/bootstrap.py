@@ -153,9 +153,9 @@ def build_hub(
 def build_rpc(adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: float) -> RpcEvents:
     """RPC calls within this replica, and to others where there can be any."""
     if adapters.history is None:
-        return RpcEvents(hub, RpcService(hub, grace_seconds, metrics=metrics))
-    remote = ClusterRpc(hub, adapters.link, adapters.presence, CALL_SECONDS)
-    service = RpcService(hub, grace_seconds, metrics=metrics, remote=remote)
+        return RpcEvents(hub, RpcService(hub.registrations, grace_seconds, metrics=metrics))
+    remote = ClusterRpc(hub.registrations, adapters.link, adapters.presence, CALL_SECONDS)
+    service = RpcService(hub.registrations, grace_seconds, metrics=metrics, remote=remote)
     adapters.link.listen(remote.on_message)
     hub.on_signal(REGISTERED, service.registered_on_other_replica)
     return RpcEvents(hub, service, remote)

@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.events import Scope
+from happy.domain.names import MAX_NAME
 from happy.gateway.recovery import replay
 from happy.gateway.recovery.cursors import seq_of, split_cursor
 from happy.limits import limit
@@ -15,6 +16,9 @@ MISSING_TOKEN = "Missing authentication token"  # noqa: S105 - a message, not a 
 MISSING_SESSION = "Session ID required for session-scoped clients"
 MISSING_MACHINE = "Machine ID required for machine-scoped clients"
 INVALID_TOKEN = "Invalid authentication token"  # noqa: S105 - a message, not a token
+MAX_TOKEN = limit(
+    1_000, "characters of a recovery token or an offset", per="handshake", then="not recovered: reads again"
+)
 MAX_CLIENT = limit(
     100, "characters of `happyClient` that are kept", per="handshake", then="the rest is cut off"
 )
@@ -107,13 +111,15 @@ def _scope(kind: object, fields: dict[str, Any]) -> tuple[Scope, str]:
 
 
 def _target(value: object, refusal: str) -> str:
-    if _is_falsy(value):
+    """The id of a session or machine. It is kept with the connection, and while that is lost."""
+    if _is_falsy(value) or len(str(value)) > MAX_NAME:
         raise Refusal(refusal)
     return str(value).replace("\0", "\ufffd")  # PostgreSQL rejects NUL in text
 
 
 def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+    """A recovery token or an offset; a longer one is none of ours."""
+    return value if isinstance(value, str) and len(value) <= MAX_TOKEN else ""
 
 
 def _is_falsy(value: object) -> bool:

@@ -1,6 +1,7 @@
 """The connections of this replica: an event is encoded once and sent to its audience."""
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ from happy.gateway.handshake import Handshake
 from happy.gateway.in_flight import InFlight, SharedBounds
 from happy.gateway.recovery.history import Event, already_delivered
 from happy.gateway.recovery.recovery import Recovery
+from happy.gateway.registrations import RpcRegistrations
+from happy.telemetry import LimitedLog
 
 if TYPE_CHECKING:
     from happy.domain.stream_position import StreamPosition
@@ -30,9 +33,9 @@ NO_LABELS = ("", "")
 REFUSAL_SECONDS = 0.2
 """After an in-doubt commit: errors are sent to those who wait for it before their connections are closed."""
 
-RANKS: dict[Scope, int] = {"machine": 2, "session": 1, "user": 0}
-"""Of connections that registered the same RPC method the highest is called."""
-
+_log_surplus = LimitedLog(
+    logging.getLogger(__name__), "an account has too many sockets, so one of them was closed", burst=20
+)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -120,7 +123,7 @@ Handler = Callable[[Connection, msgspec.Raw | None, Ack | None], Awaitable[None]
 
 
 class Hub:
-    """Implements the domain's `EventSink` and `LocalConnections`. Only `subscribe` waits."""
+    """Implements the domain's `EventSink`. Only `subscribe` waits."""
 
     def __init__(
         self,
@@ -132,7 +135,7 @@ class Hub:
         self.report = report or DeliveryReport()
         self.accounts_in_doubt: set[AccountId] = set()
         self._accounts: dict[AccountId, AccountConnections] = {}
-        self._serving: dict[tuple[AccountId, str], dict[ConnectionId, Connection]] = {}
+        self.registrations = RpcRegistrations()
         self._signals: dict[str, Callable[[AccountId, str], None]] = {}
         self._bus = bus if bus is not None and bus.has_peers else None
 
@@ -151,11 +154,15 @@ class Hub:
         if connections is None:
             connections = self._accounts[connection.account_id] = AccountConnections()
         connections.add(connection)
+        surplus = connections.surplus()
+        if surplus is not None:
+            _log_surplus(f"account {connection.account_id}")
+            surplus.socket.close()
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection and its RPC registrations."""
         for method in list(connection.methods):
-            self.unregister(connection, method)
+            self.registrations.unregister(connection, method)
         connections = self._accounts.get(connection.account_id)
         if connections is not None:
             connections.remove(connection)
@@ -266,31 +273,3 @@ class Hub:
         for connection in connections:
             if not event.audience.includes(connection.scope, connection.target):
                 self.report.explain(reason, account_id, connection.id, event.name)
-
-    # Remote procedure calls
-
-    def register(self, connection: Connection, method: str) -> None:
-        """Serve `method`; registering again makes this the newest registration."""
-        serving = self._serving.setdefault((connection.account_id, method), {})
-        serving.pop(connection.id, None)
-        serving[connection.id] = connection
-        connection.methods.add(method)
-
-    def unregister(self, connection: Connection, method: str) -> None:
-        connection.methods.discard(method)
-        key = (connection.account_id, method)
-        serving = self._serving.get(key)
-        if serving is not None and serving.pop(connection.id, None) is not None and not serving:
-            del self._serving[key]
-
-    def serving(self, account_id: AccountId, method: str, *, besides: ConnectionId) -> Connection | None:
-        best: Connection | None = None
-        for connection in reversed(self._serving.get((account_id, method), {}).values()):
-            if connection.id == besides or connection.socket.closed:  # it is removed after its last event
-                continue
-            if best is None or RANKS[connection.scope] > RANKS[best.scope]:
-                best = connection
-        return best
-
-    def serves(self, account_id: AccountId, method: str, connection_id: ConnectionId) -> Connection | None:
-        return self._serving.get((account_id, method), {}).get(connection_id)

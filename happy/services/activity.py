@@ -14,6 +14,7 @@ from happy.domain.ports.cluster import Signals
 from happy.domain.ports.events import EventSink
 from happy.domain.ports.store import Store
 from happy.domain.values import MINUTE, AccountId, ConnectionId, MachineId, Millis, SessionId
+from happy.limits import limit
 from happy.metrics import Metrics
 from happy.services.attendance import Attendance, Target
 from happy.services.batches import MAX_ROWS
@@ -24,6 +25,12 @@ IDLE_AFTER = 10 * MINUTE
 IDLE_BATCH = 500
 FLUSH_SECONDS = 5.0
 REVIVAL_SECONDS = 0.2
+MAX_SUPPRESSED = limit(
+    50_000,
+    "stopped sessions whose heartbeats are ignored for a minute",
+    per="replica",
+    then="a heartbeat of the one that stopped first counts again",
+)
 STOPPED, RESUMED = "stopped", "resumed"
 
 
@@ -139,7 +146,10 @@ class Activity:
 
     def on_stopped(self, account_id: AccountId, session_id: str) -> None:
         self._sessions.forget(account_id, session_id)
+        self._suppressed.pop((account_id, session_id), None)
         self._suppressed[account_id, session_id] = Millis(self._clock() + SUPPRESSION)
+        if len(self._suppressed) > MAX_SUPPRESSED:
+            del self._suppressed[next(iter(self._suppressed))]
 
     def on_resumed(self, account_id: AccountId, session_id: str) -> None:
         self._suppressed.pop((account_id, session_id), None)

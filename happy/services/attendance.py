@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, NamedTuple
 
@@ -30,7 +31,12 @@ MAX_TARGETS = limit(
     per="connection",
     then="further ones do not end with the connection, but by their silence",
 )
-"""Targets of one connection."""
+MAX_ACCOUNT_TARGETS = limit(
+    20_000,
+    "sessions and machines that connections attend, each connection counted",
+    per="account and replica",
+    then="further ones do not end with the connection, but by their silence",
+)
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +76,7 @@ class Attendance:
         self._grace = grace
         self._here: dict[Target, set[ConnectionId]] = {}
         self._targets: dict[ConnectionId, list[Target]] = {}
+        self._counts: Counter[AccountId] = Counter()
         self._left: dict[Target, Departure] = {}  # the earliest first
         self._worker: asyncio.Task[None] | None = None
         self._on_gone: OnGone | None = None
@@ -92,6 +99,9 @@ class Attendance:
         """The connection has closed; `goodbye`: its client disconnected on purpose. Returns at once."""
         for target in self._targets.pop(connection_id, ()):
             self._presence.release_soon(target.account_id, target.claim, self._holder(connection_id))
+            self._counts[target.account_id] -= 1
+            if not self._counts[target.account_id]:
+                del self._counts[target.account_id]
             attending = self._here[target]
             attending.discard(connection_id)
             if not attending:
@@ -136,9 +146,10 @@ class Attendance:
 
     def _note(self, target: Target, connection_id: ConnectionId) -> bool:
         targets = self._targets.setdefault(connection_id, [])
-        if len(targets) >= MAX_TARGETS:
+        if len(targets) >= MAX_TARGETS or self._counts[target.account_id] >= MAX_ACCOUNT_TARGETS:
             return False
         targets.append(target)
+        self._counts[target.account_id] += 1
         self._here.setdefault(target, set()).add(connection_id)
         self._left.pop(target, None)
         return True

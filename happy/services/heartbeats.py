@@ -8,11 +8,19 @@ from msgspec import Struct
 
 from happy.domain.ports.clock import Clock
 from happy.domain.values import FUTURE_AFTER, MINUTE, SECOND, AccountId, Millis
+from happy.limits import limit
 from happy.metrics import Metrics
 
 VALID = 30 * SECOND
 PERSIST_AFTER = 30 * SECOND
 OLDEST = 10 * MINUTE
+
+MAX_KNOWN = limit(
+    50_000,
+    "sessions, and machines, whose heartbeats are checked without the database",
+    per="replica",
+    then="the one checked first is looked up again",
+)
 
 LastSeen = tuple[Millis, bool]
 """The stored last-active time in ms, and whether the row is active."""
@@ -151,7 +159,10 @@ class Heartbeats:
             return None
         # A row that another replica changed during the lookup may have been read before the change.
         valid = VALID if invalidations == self._invalidations else 0
+        self._known.pop(key, None)
         known = self._known[key] = Known(*stored, expires=Millis(now + valid))
+        if len(self._known) > MAX_KNOWN:
+            del self._known[next(iter(self._known))]
         return known
 
 

@@ -15,6 +15,7 @@ from happy.domain.errors import Unavailable
 from happy.domain.ports.presence import Holder
 from happy.domain.ports.rpc import LocalConnection, LocalConnections, OnResponse, Response
 from happy.domain.values import AccountId, ConnectionId
+from happy.limits import limit
 from happy.metrics import UNKNOWN, Metrics
 from happy.services.cluster_rpc import Absent, ClusterRpc
 from happy.services.pending_requests import PendingRequests
@@ -24,6 +25,12 @@ CALL_SECONDS = 30.0
 LOOK_AGAIN_SECONDS = 1.0
 """Claims of other replicas can reappear without a signal, after an outage of Redis."""
 
+MAX_REMOTE_METHODS = limit(
+    20_000,
+    "RPC methods known to be registered at other replicas too",
+    per="account and replica",
+    then="the first is forgotten: a connection of this replica is called, if one serves it",
+)
 NOT_AVAILABLE = "RPC method not available"
 SELF_CALL = "Cannot call RPC on the same socket"
 TIMED_OUT = "operation has timed out"
@@ -53,7 +60,7 @@ class RpcService:
         remote: ClusterRpc | None = None,
     ) -> None:
         self._remote = remote
-        self._on_other_replicas: dict[AccountId, set[str]] = defaultdict(set)
+        self._on_other_replicas: dict[AccountId, dict[str, None]] = defaultdict(dict)
         self._connections = connections
         self._grace = grace_seconds
         self._patience = call_seconds
@@ -152,12 +159,15 @@ class RpcService:
 
     def registered_on_other_replica(self, account_id: AccountId, method: str) -> None:
         """Another replica serves `method` too; its registration is newer than those of this replica."""
-        self._on_other_replicas[account_id].add(method)
+        methods = self._on_other_replicas[account_id]
+        methods[method] = None
+        if len(methods) > MAX_REMOTE_METHODS:
+            del methods[next(iter(methods))]
         self._wake(account_id, method)
 
     def registered(self, account_id: AccountId, method: str) -> None:
         """A connection of this replica serves `method` from now on."""
-        self._on_other_replicas.get(account_id, set()).discard(method)
+        self._on_other_replicas.get(account_id, {}).pop(method, None)
         self._wake(account_id, method)
 
     def forget(self, account_id: AccountId) -> None:

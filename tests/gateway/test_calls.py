@@ -48,7 +48,7 @@ async def test_a_registration_without_a_method_is_an_error(api: ApiClient, kind:
 async def test_the_methods_of_one_connection_are_bounded(
     api: ApiClient, mid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("happy.gateway.events.rpc.MAX_METHODS", 2)
+    monkeypatch.setattr("happy.gateway.registrations.MAX_METHODS", 2)
     async with api.machine_socket(mid) as daemon:
         for method in ("a", "b", "a", "c"):
             await daemon.emit("rpc-register", {"method": method})

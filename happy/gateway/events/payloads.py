@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import astuple
 
+from happy.domain.names import Name
 from happy.domain.values import Millis
 
 P = TypeVar("P", bound=Struct)
@@ -18,57 +19,57 @@ NEVER = -1
 
 
 class UpdateMetadata(Struct, frozen=True, rename="camel"):
-    sid: str
+    sid: Name
     metadata: str
     expected_version: Number
 
 
 class UpdateState(Struct, frozen=True, rename="camel"):
-    sid: str
+    sid: Name
     agent_state: str | None
     expected_version: Number
 
 
 class SendMessage(Struct, frozen=True, rename="camel"):
-    sid: str
+    sid: Name
     message: str
     local_id: Any = None
 
 
 class SessionAlive(Struct, frozen=True):
-    sid: str
+    sid: Name
     time: Number
     thinking: Any = False
 
 
 class SessionEnd(Struct, frozen=True):
-    sid: str
+    sid: Name
     time: Number
 
 
 class MachineAlive(Struct, frozen=True, rename="camel"):
-    machine_id: str
+    machine_id: Name
     time: Number
 
 
 class MachineUpdateMetadata(Struct, frozen=True, rename="camel"):
-    machine_id: str
+    machine_id: Name
     metadata: str
     expected_version: Number
 
 
 class MachineUpdateState(Struct, frozen=True, rename="camel"):
-    machine_id: str
+    machine_id: Name
     daemon_state: str
     expected_version: Number
 
 
 class ArtifactRead(Struct, frozen=True, rename="camel"):
-    artifact_id: str
+    artifact_id: Name
 
 
 class ArtifactCreate(Struct, frozen=True, rename="camel"):
-    id: str
+    id: Name
     header: str
     body: str
     data_encryption_key: str
@@ -80,14 +81,14 @@ class ArtifactPart(Struct, frozen=True, rename="camel"):
 
 
 class ArtifactUpdate(Struct, frozen=True, rename="camel"):
-    artifact_id: str
+    artifact_id: Name
     header: Any = None
     body: Any = None
 
 
 class AccessKeyGet(Struct, frozen=True, rename="camel"):
-    session_id: str
-    machine_id: str
+    session_id: Name
+    machine_id: Name
 
 
 class ReportUsage(Struct, frozen=True, rename="camel"):

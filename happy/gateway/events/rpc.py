@@ -13,21 +13,24 @@ from happy.domain.ports.rpc import OnResponse, Response
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import Call, Method, parse
-from happy.gateway.hub import RANKS, Connection, Handler, Hub
+from happy.gateway.events.pending_calls import MAX_CALLS, PendingCalls
+from happy.gateway.hub import Connection, Handler, Hub
+from happy.gateway.registrations import RANKS
 from happy.limits import limit
 from happy.services.cluster_rpc import ClusterRpc
-from happy.services.rpc import RpcFailed, RpcService
+from happy.services.rpc import NOT_AVAILABLE, RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
-MAX_METHODS = limit(1_000, "RPC methods registered", per="connection", then="`rpc-error`: `Too many methods`")
-MAX_CALLS = limit(
-    2_000, "RPC calls that wait for their response", per="connection", then="refused: `Too many calls`"
+MAX_METHOD = limit(
+    500,
+    "characters of the name of an RPC method",
+    per="event",
+    then="`rpc-error`: `Invalid method name`; calls: `RPC method not available`",
 )
-"""Limits per connection, far above use: clients register some twenty methods and make one call at a time."""
-
 REGISTERED = "registered"
 INTERNAL_ERROR = "Internal error"
 METHOD_REQUIRED = "Invalid parameters: method is required"
+TOO_MANY_CALLS = "Too many calls"
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ class RpcEvents:
         self._rpc = rpc
         self._remote = remote
         self._calls: set[asyncio.Task[None]] = set()
+        self._pending = PendingCalls()
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -54,13 +58,12 @@ class RpcEvents:
         ack: Ack | None,  # noqa: ARG002
     ) -> Awaitable[None] | None:
         request = parse(payload, Method)
-        if request is None or not request.method:
+        if request is None or not request.method or len(request.method) > MAX_METHOD:
             _refuse(connection, "register")
             return None
-        if len(connection.methods) >= MAX_METHODS and request.method not in connection.methods:
+        if not self._hub.registrations.register(connection, request.method):
             _refuse(connection, "register", "Too many methods")
             return None
-        self._hub.register(connection, request.method)
         self._rpc.registered(connection.account_id, request.method)
         if self._remote is not None:
             return self._claim(self._remote, connection, request)
@@ -81,10 +84,10 @@ class RpcEvents:
         ack: Ack | None,  # noqa: ARG002
     ) -> Awaitable[None] | None:
         request = parse(payload, Method)
-        if request is None or not request.method:
+        if request is None or not request.method or len(request.method) > MAX_METHOD:
             _refuse(connection, "unregister")
             return None
-        self._hub.unregister(connection, request.method)
+        self._hub.registrations.unregister(connection, request.method)
         connection.socket.emit("rpc-unregistered", msgspec.json.encode(request))
         return self.released(connection, [request.method])
 
@@ -105,19 +108,28 @@ class RpcEvents:
         if request is None or not request.method:
             self._rpc.refused("invalid_params")
             return answer(ack, ok=False, error=METHOD_REQUIRED)
-        if connection.calls >= MAX_CALLS:
-            return answer(ack, ok=False, error="Too many calls")
+        if len(request.method) > MAX_METHOD:
+            return answer(ack, ok=False, error=NOT_AVAILABLE)
+        if connection.calls >= MAX_CALLS or not self._pending.begin(connection.account_id):
+            return answer(ack, ok=False, error=TOO_MANY_CALLS)
         connection.calls += 1
-        on_response = partial(_respond, connection, ack)
+        on_response = partial(self._respond, connection, ack)
         account_id, caller, params = connection.account_id, connection.id, request.params or None
         try:
             if not self._rpc.call_here(account_id, caller, request.method, params, on_response):
-                self._spawn(self._call(connection, request, on_response))
+                self._begin(connection, request, on_response)
         except Exception:
             log.exception("RPC call failed")
             self._rpc.refused("internal_error", request.method)
             on_response(RpcFailed(INTERNAL_ERROR))
         return None
+
+    def _begin(self, connection: Connection, request: Call, on_response: OnResponse) -> None:
+        """Call a method that no connection of this replica serves; its `params` are kept meanwhile."""
+        if self._pending.keep(connection.account_id, len(request.params)):
+            self._spawn(self._call(connection, request, on_response))
+        else:
+            on_response(RpcFailed(TOO_MANY_CALLS))
 
     async def _call(self, connection: Connection, request: Call, on_response: OnResponse) -> None:
         """Find the connection that serves the method, on any replica, or wait for its registration."""
@@ -129,7 +141,17 @@ class RpcEvents:
         except Exception:
             log.exception("RPC call failed")
             response = RpcFailed(INTERNAL_ERROR)
+        finally:
+            self._pending.drop(account_id, len(request.params))
         on_response(response)
+
+    def _respond(self, connection: Connection, ack: Ack | None, response: Response) -> None:
+        connection.calls -= 1
+        self._pending.end(connection.account_id)
+        if isinstance(response, Exception):
+            answer(ack, ok=False, error=str(response))
+        elif ack is not None:
+            ack(b'{"ok":true}' if response is None else b'{"ok":true,"result":%b}' % response)
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(call)
@@ -144,14 +166,6 @@ class RpcEvents:
         self._rpc.close()
         if self._remote is not None:
             await self._remote.close()
-
-
-def _respond(connection: Connection, ack: Ack | None, response: Response) -> None:
-    connection.calls -= 1
-    if isinstance(response, Exception):
-        answer(ack, ok=False, error=str(response))
-    elif ack is not None:
-        ack(b'{"ok":true}' if response is None else b'{"ok":true,"result":%b}' % response)
 
 
 def _refuse(connection: Connection, kind: str, error: str = "Invalid method name") -> None:

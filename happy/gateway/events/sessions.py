@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Mapping
 import msgspec
 
 from happy.domain.errors import Invalid, NotFound
+from happy.domain.names import is_name
 from happy.domain.ports.clock import Clock
 from happy.domain.values import SessionId
 from happy.gateway.engine import Ack
@@ -56,7 +57,7 @@ class SessionEvents:
         The next message does not wait for this commit. Messages and acknowledgements keep their order.
         """
         sent, ordered = parse(payload, SendMessage), connection.in_flight.in_order(ack)
-        if sent is None:
+        if sent is None or (isinstance(sent.local_id, str) and not is_name(sent.local_id)):
             answer(ordered, ok=False, error="Invalid parameters")
             return None
         work = self._append(connection, sent, ordered)

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from happy.domain.errors import Invalid, NotFound
+from happy.domain.names import is_name
 from happy.domain.usage import MAX_NAME, MAX_NAMES, too_many_names
 from happy.domain.values import SessionId
 from happy.gateway.engine import Ack
@@ -61,13 +62,13 @@ class UsageEvents:
 
 def _refusal(request: ReportUsage) -> str | None:
     """The error text for an invalid report, checked in the documented order; None for a valid one."""
-    if not isinstance(request.key, str) or not request.key:
+    if not is_name(request.key) or not request.key:
         return "Invalid key"
     if not _has_total(request.tokens):
         return "Invalid tokens object - must include total"
     if not _has_total(request.cost):
         return "Invalid cost object - must include total"
-    if request.session_id and not isinstance(request.session_id, str):
+    if request.session_id and not is_name(request.session_id):
         return "Invalid sessionId"
     return _too_many_names(request)
 

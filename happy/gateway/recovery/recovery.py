@@ -221,6 +221,7 @@ class Recovery:
         if self._cluster is not None:
             self._cluster.lost(session.connection_id, self._received_at_least(self._cluster, session))
         self._sessions.expire()
+        self._sessions.limit_lost(session.account_id)
 
     def _received_at_least(self, cluster: ClusterRecovery, session: RecoverableSession) -> str:
         """The stream position up to the last pong: newer than the offset of a client that got no events."""

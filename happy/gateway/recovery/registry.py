@@ -17,7 +17,13 @@ MAX_LOST = limit(
     per="replica",
     then="the one lost first is dropped and not recovered",
 )
-"""Lost sessions that are kept at a time; the one that was lost first is dropped."""
+MAX_ACCOUNT_LOST = limit(
+    2_000,
+    "lost sessions of an account that are kept for recovery",
+    per="account and replica",
+    then="the one lost first is dropped and not recovered",
+)
+"""Those of one account do not drive out those of all others."""
 
 
 class SessionRegistry:
@@ -30,6 +36,7 @@ class SessionRegistry:
         self._by_token: dict[str, RecoverableSession] = {}
         self._by_connection: dict[ConnectionId, RecoverableSession] = {}
         self._lost: OrderedDict[str, RecoverableSession] = OrderedDict()  # the first lost one first
+        self._lost_of: dict[AccountId, dict[str, RecoverableSession]] = {}
         self._awaited: Counter[AccountId] = Counter()
 
     def awaits(self, account_id: AccountId) -> bool:
@@ -69,16 +76,33 @@ class SessionRegistry:
         """Change its state, and with it whether events are kept for it and its token is known."""
         former, session.state = session.state, state
         if former is SessionState.LOST and state is not SessionState.LOST:
-            self._lost.pop(session.recovery_token, None)
+            self._remove_lost(session)
         elif state is SessionState.LOST and former is not SessionState.LOST:
-            session.lost_at = self._now()
-            self._lost[session.recovery_token] = session
+            self._add_lost(session)
         if former not in AWAITED and state in AWAITED:
             self._awaited[session.account_id] += 1
         elif former in AWAITED and state not in AWAITED:
             self._await_less(session.account_id)
         if state in (SessionState.MOVED, SessionState.ENDED):
             self._remove(session)
+
+    def _add_lost(self, session: RecoverableSession) -> None:
+        session.lost_at = self._now()
+        self._lost[session.recovery_token] = session
+        self._lost_of.setdefault(session.account_id, {})[session.recovery_token] = session
+
+    def _remove_lost(self, session: RecoverableSession) -> None:
+        self._lost.pop(session.recovery_token, None)
+        of_account = self._lost_of.get(session.account_id, {})
+        of_account.pop(session.recovery_token, None)
+        if not of_account:
+            self._lost_of.pop(session.account_id, None)
+
+    def limit_lost(self, account_id: AccountId) -> None:
+        """End the session of the account that was lost first, if the account has too many."""
+        of_account = self._lost_of.get(account_id)
+        if of_account is not None and len(of_account) > MAX_ACCOUNT_LOST:
+            self._drop(next(iter(of_account.values())))
 
     def expire(self) -> None:
         """End sessions that were lost too long ago, or are too many."""
@@ -90,11 +114,16 @@ class SessionRegistry:
                     what, reason = "replay after a loss", NotDelivered.WINDOW_OVER
                     self._report.explain(reason, session.account_id, session.connection_id, what)
             elif len(self._lost) > MAX_LOST:
-                reason = NotDelivered.TOO_MANY_LOST
-                self._report.add(reason, session.account_id, session.connection_id, "replay after a loss")
+                self._drop(session)
+                continue
             else:
                 return
             self.enter(session, SessionState.ENDED)
+
+    def _drop(self, session: RecoverableSession) -> None:
+        reason = NotDelivered.TOO_MANY_LOST
+        self._report.add(reason, session.account_id, session.connection_id, "replay after a loss")
+        self.enter(session, SessionState.ENDED)
 
     def _await_less(self, account_id: AccountId) -> None:
         self._awaited[account_id] -= 1

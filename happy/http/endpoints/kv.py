@@ -10,6 +10,7 @@ from happy.domain.artifacts import KvEntry, KvMutation
 from happy.domain.encoding import decode_strict
 from happy.domain.errors import Invalid
 from happy.domain.listing import Large, is_whole
+from happy.domain.names import Name
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
 from happy.http.framework.listing import ListResponse
@@ -26,7 +27,7 @@ class Items(Struct):
 
 
 class BulkRead(Struct):
-    keys: Annotated[list[str], BATCH]
+    keys: Annotated[list[Name], BATCH]
 
 
 class Values(Struct):
@@ -36,7 +37,7 @@ class Values(Struct):
 class Mutation(Struct):
     """A value as base64; null and the empty text delete."""
 
-    key: str
+    key: Name
     value: str | None
     version: int | float
 

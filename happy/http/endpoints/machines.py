@@ -1,14 +1,15 @@
 """Machines: register, list and delete (protocol: http#machines)."""
 
 from functools import partial
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 from litestar.params import FromPath, JSONBody
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from happy.domain.errors import NotFound
 from happy.domain.listing import is_whole
 from happy.domain.machines import Machine
+from happy.domain.names import MAX_NAME
 from happy.domain.values import MachineId, Millis
 from happy.http.endpoints.common import Done, optional_key
 from happy.http.framework.endpoint import Endpoint
@@ -19,7 +20,7 @@ from happy.services.machines import MachineService
 
 
 class RegisterMachine(Struct, rename="camel"):
-    id: MachineId
+    id: Annotated[MachineId, Meta(max_length=MAX_NAME)]
     metadata: str
     daemon_state: str | UnsetType = UNSET
     data_encryption_key: str | None = None

@@ -8,6 +8,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta, Struct
 
 from happy.domain.listing import Large, is_whole
+from happy.domain.names import MAX_NAME
 from happy.domain.sessions import Message
 from happy.domain.values import MessageId, Millis, SessionId
 from happy.http.framework.endpoint import Endpoint
@@ -26,7 +27,7 @@ prompt that was stored just before those during a disconnect, so they get update
 
 class NewMessage(Struct, rename="camel"):
     content: str
-    local_id: Annotated[str, Meta(min_length=1)]
+    local_id: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 
 
 class Append(Struct):

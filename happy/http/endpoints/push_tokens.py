@@ -4,6 +4,7 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
 from happy.domain.accounts import PushToken
+from happy.domain.names import Name
 from happy.http.endpoints.common import Done
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
@@ -12,7 +13,7 @@ from happy.services.accounts import AccountService
 
 
 class RegisterToken(Struct):
-    token: str
+    token: Name
 
 
 class PushTokens(Struct):

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from happy.domain.errors import Invalid
 from happy.domain.listing import Large, is_whole
+from happy.domain.names import Name
 from happy.domain.sessions import Session
 from happy.domain.values import Millis, SessionId
 from happy.http.endpoints.common import Done, optional_key
@@ -63,7 +64,7 @@ class SessionPage(Struct, rename="camel"):
 class CreateSession(Struct, rename="camel"):
     """`agentState` is accepted and ignored: clients send it and then set it with version 0."""
 
-    tag: str
+    tag: Name
     metadata: str
     agent_state: str | None = None
     data_encryption_key: str | None = None

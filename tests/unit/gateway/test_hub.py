@@ -170,7 +170,7 @@ async def test_another_node_delivers_the_same_bytes_to_the_same_audience(
 
 
 def serving(hub: Hub, besides: ConnectionId = NOBODY, method: str = "m") -> str | None:
-    best = hub.serving(OWNER, method, besides=besides)
+    best = hub.registrations.serving(OWNER, method, besides=besides)
     return None if best is None else best.id
 
 
@@ -178,9 +178,9 @@ async def test_e13_the_oldest_registration_served_half_open_as_it_was(hub: Hub) 
     old, _ = join(hub, "old", "machine", "x")
     new, _ = join(hub, "new", "machine", "x")
     for connection in (old, new):
-        hub.register(connection, "m")
+        hub.registrations.register(connection, "m")
     before = serving(hub)
-    hub.register(old, "m")
+    hub.registrations.register(old, "m")
 
     assert ("new", "old") == (before, serving(hub))
 
@@ -191,42 +191,42 @@ async def test_b14_any_device_could_take_the_place_of_a_machine(hub: Hub) -> Non
     user, _ = join(hub, "user")
     chosen = []
     for connection in (machine, session, user):
-        hub.register(connection, "m")
+        hub.registrations.register(connection, "m")
     for connection in (machine, session, user):
         chosen.append(serving(hub))
-        hub.unregister(connection, "m")
+        hub.registrations.unregister(connection, "m")
 
     assert ["machine", "session", "user"] == chosen
     assert None is serving(hub)
-    assert {} == hub._serving
+    assert {} == hub.registrations._serving
 
 
 async def test_the_caller_is_no_target(hub: Hub) -> None:
     caller, _ = join(hub, "caller", "machine", "x")
     other, _ = join(hub, "other")
-    hub.register(caller, "m")
+    hub.registrations.register(caller, "m")
     alone = serving(hub, caller.id)
-    hub.register(other, "m")
+    hub.registrations.register(other, "m")
 
     assert (None, "other") == (alone, serving(hub, caller.id))
-    assert caller is hub.serves(OWNER, "m", caller.id)
-    assert not hub.serves(OWNER, "n", caller.id)
-    assert not hub.serves(STRANGER, "m", caller.id)
+    assert caller is hub.registrations.serves(OWNER, "m", caller.id)
+    assert not hub.registrations.serves(OWNER, "n", caller.id)
+    assert not hub.registrations.serves(STRANGER, "m", caller.id)
 
 
 async def test_registrations_vanish_with_their_connection(hub: Hub) -> None:
     connection, _ = join(hub, "daemon")
     for method in ("m", "n"):
-        hub.register(connection, method)
+        hub.registrations.register(connection, method)
     hub.remove(connection)
 
     assert (None, None) == (serving(hub), serving(hub, method="n"))
-    assert {} == hub._serving
+    assert {} == hub.registrations._serving
 
 
 async def test_a_connection_that_has_closed_serves_nothing_even_before_its_end_is_processed(hub: Hub) -> None:
     connection, socket = join(hub, "daemon")
-    hub.register(connection, "m")
+    hub.registrations.register(connection, "m")
     socket.closed = True
 
     assert None is serving(hub)
@@ -234,19 +234,19 @@ async def test_a_connection_that_has_closed_serves_nothing_even_before_its_end_i
 
 async def test_registering_is_per_account(hub: Hub) -> None:
     foreign, _ = join(hub, "foreign", owner=STRANGER)
-    hub.register(foreign, "m")
+    hub.registrations.register(foreign, "m")
 
     assert None is serving(hub)
 
 
 async def test_unregistering_what_was_not_registered_is_fine(hub: Hub) -> None:
     connection, _ = join(hub, "daemon")
-    hub.unregister(connection, "m")
-    hub.register(connection, "m")
-    hub.unregister(connection, "m")
-    hub.unregister(connection, "m")
+    hub.registrations.unregister(connection, "m")
+    hub.registrations.register(connection, "m")
+    hub.registrations.unregister(connection, "m")
+    hub.registrations.unregister(connection, "m")
 
-    assert {} == hub._serving
+    assert {} == hub.registrations._serving
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""What an account makes the server keep: names, calls of methods that nobody serves, lost handshakes."""
+
+import struct
+import time
+from socket import SO_LINGER, SOL_SOCKET
+
+import pytest
+
+from tests.attack.attacker import Attack, Target, frame, read_until
+from tests.attack.bystander import beside
+from tests.e2e.server import Server
+
+LONG_NAME = "x" * 15_000_000
+PARAMS = "x" * 5_000_000
+LONG_ID = "x" * 90_000
+RESET = struct.pack("ii", 1, 0)
+"""Close without a goodbye."""
+
+
+def endless_method_names(target: Target) -> None:
+    with target.signed_in() as socket:
+        for number in range(15):
+            socket.sendall(frame(f'42["rpc-register",{{"method":"{number}{LONG_NAME}"}}]'.encode()))
+            read_until(socket, b"rpc-error")
+
+
+def many_method_names(target: Target) -> None:
+    with target.signed_in() as socket:
+        packets = b"".join(
+            frame(f'42["rpc-register",{{"method":"{number:0500}"}}]'.encode()) for number in range(1_100)
+        )
+        socket.sendall(packets)
+        read_until(socket, b"Too many methods")
+
+
+def calls_of_absent_methods(target: Target) -> None:
+    """No faster than a network of 100 MB/s: this is about what is kept."""
+    with target.signed_in() as socket:
+        while target.goes_on():
+            socket.sendall(frame(f'421["rpc-call",{{"method":"none","params":"{PARAMS}"}}]'.encode()))
+            time.sleep(len(PARAMS) / 100_000_000)
+
+
+def lost_handshakes(target: Target) -> None:
+    """Each as a client of a session with an endless name, whose connection then breaks."""
+    auth = f'{{"token":"{target.token}","clientType":"session-scoped","sessionId":"{LONG_ID}"}}'
+    with target.websocket(f"40{auth}") as socket:
+        read_until(socket, b"4")
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, RESET)
+
+
+def lost_sockets(target: Target) -> None:
+    with target.signed_in() as socket:
+        socket.setsockopt(SOL_SOCKET, SO_LINGER, RESET)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [endless_method_names, many_method_names, calls_of_absent_methods, lost_handshakes, lost_sockets],
+    ids=lambda attack: attack.__name__,
+)
+async def test_what_one_account_makes_the_server_keep_is_not_felt_by_others(
+    server: Server, attack: Attack
+) -> None:
+    (await beside(server, attack)).check()
