@@ -213,6 +213,7 @@ def connect_gauges(engine: Engine, hub: Hub, adapters: Adapters, metrics: Metric
     metrics.gauges.engine_open = lambda: engine.connection_count
     metrics.gauges.engine_opened = lambda: engine.opened
     metrics.gauges.engine_closed = lambda: engine.closed
+    metrics.gauges.refused = lambda: engine.refusals.counts
 
 
 def build_services(

@@ -111,6 +111,9 @@ class Gauges:
     engine_closed: Callable[[], Mapping[str, int]] = dict
     """Since the start, by reason."""
 
+    refused: Callable[[], Mapping[str, int]] = dict
+    """What was refused to peers that exceed a limit, by kind, since the start."""
+
     history_bytes: Callable[[], float] = float
     """Memory of the recovery history."""
 

@@ -97,6 +97,7 @@ class Collector:
         for name, label, counts in (
             ("realtime_transports_opened", "transport", gauges.engine_opened()),
             ("realtime_transports_closed", "reason", gauges.engine_closed()),
+            ("peers_refused", "kind", gauges.refused()),
         ):
             counter = CounterMetricFamily(name, _help(name), labels=("app", label))
             for value_of_label, count in counts.items():

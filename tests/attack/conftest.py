@@ -8,7 +8,7 @@ import pytest_asyncio
 from tests.e2e.server import Server
 from tests.support.environments import Place
 
-VARIABLES = {"HAPPY_TRUSTED_PROXIES": ""}
+VARIABLES = {"HAPPY_TRUSTED_PROXIES": "none"}
 """Attackers and bystanders have loopback addresses of their own; none of them is a proxy."""
 
 

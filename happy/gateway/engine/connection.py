@@ -9,18 +9,25 @@ from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
 from happy.gateway.engine.context import logger
+from happy.gateway.engine.flood import ControlBudget
 from happy.gateway.engine.packets import MESSAGE, ProtocolError
 from happy.gateway.engine.reasons import OVERFLOW, PARSE_ERROR, PING_TIMEOUT, TRANSPORT_CLOSE
 from happy.gateway.engine.socket_io_session import SocketIoSession
+from happy.limits import limit
+from happy.services.refusals import RefusalKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from happy.domain.client_address import ClientAddress
     from happy.gateway.engine.asgi import Headers
     from happy.gateway.engine.context import EngineContext
     from happy.gateway.engine.settings import EngineSettings
     from happy.gateway.engine.transport import Transport
+
+KEPT_HEADERS = frozenset({b"host", b"origin", b"user-agent", b"x-happy-client"})
+"""Headers of the handshake request that are kept as long as the connection, and given to the application."""
+
+MAX_HEADER = limit(256, "bytes of a handshake header that are kept", per="header", then="the rest is cut off")
 
 
 class Connection:
@@ -29,6 +36,7 @@ class Connection:
     __slots__ = (
         "_busy",
         "_context",
+        "_control_budget",
         "_finished",
         "_loop",
         "_pinged",
@@ -38,6 +46,7 @@ class Connection:
         "_session",
         "_timer",
         "broken",
+        "client_address",
         "closed",
         "headers",
         "last_acknowledged",
@@ -55,7 +64,8 @@ class Connection:
     ) -> None:
         self.sid = sid
         self.peer = peer  # IP address at the other end of the TCP connection
-        self.headers = headers
+        self.headers = [(name, value[:MAX_HEADER]) for name, value in headers if name.lower() in KEPT_HEADERS]
+        self.client_address = context.addresses.of(peer, headers)  # also behind trusted proxies
         self.transport = transport
         self.probe: Transport | None = None  # a websocket that may replace the polling transport
         self.closed = False
@@ -67,6 +77,7 @@ class Connection:
         self.last_acknowledged = 0.0  # when the last ping that was answered was sent
         self._pinged = 0.0
         self._context = context
+        self._control_budget = ControlBudget()
         self._loop = asyncio.get_running_loop()
         self._session = SocketIoSession(self, context)
         self._queue: deque[bytes] | None = None  # most connections never need one
@@ -92,11 +103,6 @@ class Connection:
     @property
     def settings(self) -> EngineSettings:
         return self._context.settings
-
-    @property
-    def client_address(self) -> ClientAddress:
-        """The address of the client, also behind trusted proxies."""
-        return self._context.addresses.of(self.peer, self.headers)
 
     def authenticated(self) -> None:
         """The application has accepted the client: it may send larger payloads."""
@@ -182,10 +188,14 @@ class Connection:
             self._busy = False
 
     def _control(self, packet: str) -> None:
+        if self._control_budget.is_exceeded():
+            self._context.refusals(RefusalKind.CONTROL_PACKETS, self.client_address.text)
+            raise ProtocolError("too many packets without a message")
         if packet == packets.PONG:
-            self.last_acknowledged = self._pinged
-            self._timer.cancel()
-            self._timer = self._loop.call_later(self._context.settings.ping_interval, self._ping)
+            if self._pinged > self.last_acknowledged:  # without a ping, it would only delay the next one
+                self.last_acknowledged = self._pinged
+                self._timer.cancel()
+                self._timer = self._loop.call_later(self._context.settings.ping_interval, self._ping)
         elif packet == packets.CLOSE:
             self.close(TRANSPORT_CLOSE)
         elif packet not in {packets.NOOP, packets.UPGRADE}:

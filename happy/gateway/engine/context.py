@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from happy.gateway.engine.settings import EngineSettings
     from happy.gateway.engine.transport import TransportOwner
     from happy.services.client_addresses import ClientAddresses
+    from happy.services.refusals import Refusals
 
 logger = logging.getLogger("happy.engine")
 
@@ -47,11 +48,16 @@ class EngineContext:
     """Settings, the application, the connection table and counters."""
 
     def __init__(
-        self, application: Application, settings: EngineSettings, addresses: ClientAddresses
+        self,
+        application: Application,
+        settings: EngineSettings,
+        addresses: ClientAddresses,
+        refusals: Refusals,
     ) -> None:
         self.application = application
         self.settings = settings
         self.addresses = addresses
+        self.refusals = refusals
         self.connections: dict[str, TransportOwner] = {}  # open ones by session id
         self.unfinished = 0  # opened, and `disconnected` not yet called
         self._idle = asyncio.Event()  # set whenever `unfinished` falls to zero

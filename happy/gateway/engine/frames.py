@@ -8,10 +8,11 @@ try:
 except ImportError:  # where no compiled wheel exists
     from websockets.utils import apply_mask
 
-from happy.limits import limit
+from happy.gateway.engine.flood import FRAGMENT_BYTES, MAX_TINY_FRAGMENTS, ControlBudget
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
-CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_PROTOCOL, CLOSE_NOT_UTF8, CLOSE_TOO_LARGE = 1000, 1001, 1002, 1007, 1009
+CLOSE_NORMAL, CLOSE_GOING_AWAY, CLOSE_PROTOCOL, CLOSE_NOT_UTF8 = 1000, 1001, 1002, 1007
+CLOSE_POLICY, CLOSE_TOO_LARGE = 1008, 1009
 
 _FIN, _OPCODE, _MASKED = 0x80, 0x0F, 0x80
 _CONTROL = _FIN | CLOSE  # the first byte of the first of the control frames, which are never fragments
@@ -19,7 +20,6 @@ _SHORT, _MEDIUM, _LONG = 125, 126, 127
 _HEADER, _MASK = 2, 4
 _MEDIUM_HEAD, _LONG_HEAD = Struct("!BBH").pack, Struct("!BBQ").pack
 _MEDIUM_MAX = 0xFFFF
-_MAX_FRAGMENTS = limit(65_536, "fragments of a websocket message", per="message", then="closed: 1009")
 _CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})  # that may be sent
 _FREE_CODES = (3000, 4999)  # of libraries and applications
 # The first bytes of an unfragmented text frame, by its whole size:
@@ -44,15 +44,16 @@ class FrameError(Exception):
 class FrameReader:
     """Parses received bytes into messages: text and binary ones reassembled, control frames as they come."""
 
-    __slots__ = ("_fragments", "_fragments_size", "_kind", "_position", "limit", "rest")
+    __slots__ = ("_control", "_fragments", "_fragments_count", "_kind", "_position", "limit", "rest")
 
     def __init__(self, limit: int) -> None:
         self.limit = limit  # of a message; may be changed at any time
         self.rest: bytes | bytearray = b""  # received and not parsed yet
         self._position = 0  # in the rest, of the next frame
         self._kind = CONTINUATION  # of the message whose first fragments have arrived
-        self._fragments: list[bytes] | None = None
-        self._fragments_size = 0
+        self._fragments: bytearray | None = None  # joined: tiny ones would cost many times their size
+        self._fragments_count = 0
+        self._control: ControlBudget | None = None  # few peers ever send a control frame
 
     def whole_text(self, data: bytes) -> bytes | None:
         """The payload, if `data` is exactly one text frame; else None, and `data` is for `feed`.
@@ -83,12 +84,25 @@ class FrameReader:
         """The next message as (opcode, payload), None until more arrives. Raises FrameError."""
         while self.rest and (frame := self._next_frame()) is not None:
             first, payload = frame
-            if first >= _CONTROL or (first > _FIN and self._fragments is None):
+            if first >= _CONTROL:
+                self._count_control()
+                return first & _OPCODE, payload
+            if first > _FIN and self._fragments is None:
                 return first & _OPCODE, payload
             message = self._assemble(first, payload)
             if message is not None:
                 return message
         return None
+
+    def _count_control(self) -> None:
+        if self._control is None:
+            self._control = ControlBudget()
+        if self._control.is_exceeded():
+            raise FrameError(CLOSE_POLICY)
+
+    def discard(self) -> None:
+        """Drop what is buffered."""
+        self.rest, self._position, self._fragments, self.limit = b"", 0, None, 0
 
     def _next_frame(self) -> tuple[int, bytes] | None:
         data, start = self.rest, self._position
@@ -102,7 +116,7 @@ class FrameReader:
             width = 2 if size == _MEDIUM else 8
             size = int.from_bytes(data[begin - _MASK : begin - _MASK + width])  # if cut, too small a number
             begin += width
-        if size + self._fragments_size > self.limit and first < _CONTROL:
+        if size > self.limit - (len(self._fragments) if self._fragments else 0) and first < _CONTROL:
             raise FrameError(CLOSE_TOO_LARGE)
         end = begin + size
         if end > len(data):
@@ -119,15 +133,14 @@ class FrameReader:
         if (opcode == CONTINUATION) == (self._fragments is None):
             raise FrameError(CLOSE_PROTOCOL)
         if self._fragments is None:
-            self._kind, self._fragments = opcode, []
-        if len(self._fragments) >= _MAX_FRAGMENTS:
-            raise FrameError(CLOSE_TOO_LARGE)
-        self._fragments.append(payload)
-        self._fragments_size += len(payload)
+            self._kind, self._fragments, self._fragments_count = opcode, bytearray(), 0
+        self._fragments_count += 1
+        self._fragments += payload
         if not first & _FIN:
+            if self._fragments_count > MAX_TINY_FRAGMENTS + len(self._fragments) // FRAGMENT_BYTES:
+                raise FrameError(CLOSE_TOO_LARGE)
             return None
-        whole = b"".join(self._fragments)
-        self._fragments, self._fragments_size = None, 0
+        whole, self._fragments = bytes(self._fragments), None
         return self._kind, whole
 
 

@@ -215,14 +215,14 @@ def fill_placeholders(body: str, attachments: Sequence[bytes]) -> str:
     """The body of a binary packet with base64 text where the attachments belong."""
     if len(body) > MAX_LENIENT:
         raise ProtocolError("too many arguments around attachments")
-    texts = [base64.b64encode(attachment).decode() for attachment in attachments]
+    texts: list[str | None] = [base64.b64encode(attachment).decode() for attachment in attachments]
     try:
         return _ENCODER.encode(_fill(msgspec.json.decode(body), texts)).decode()
     except _MALFORMED:
         raise ProtocolError("malformed arguments") from None
 
 
-def _fill(value: Any, texts: list[str]) -> Any:
+def _fill(value: Any, texts: list[str | None]) -> Any:
     if isinstance(value, list):
         return [_fill(item, texts) for item in value]
     if not isinstance(value, dict):
@@ -230,9 +230,10 @@ def _fill(value: Any, texts: list[str]) -> Any:
     if value.get("_placeholder") is not True:
         return {key: _fill(item, texts) for key, item in value.items()}
     number = value.get("num")
-    if type(number) is not int or not 0 <= number < len(texts):
+    if type(number) is not int or not 0 <= number < len(texts) or (text := texts[number]) is None:
         raise ProtocolError("illegal attachment number")
-    return texts[number]
+    texts[number] = None  # it has one place: many would multiply what the peer sent
+    return text
 
 
 def encode_open(settings: object) -> bytes:

@@ -17,6 +17,7 @@ from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.upgrade import Probe
 from happy.gateway.engine.websocket import WebSocketTransport
 from happy.services.client_addresses import ClientAddresses
+from happy.services.refusals import Refusals
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -38,12 +39,18 @@ class Server:
         application: Application,
         settings: EngineSettings | None = None,
         addresses: ClientAddresses | None = None,
+        refusals: Refusals | None = None,
     ) -> None:
         self._context = EngineContext(
-            application, settings or EngineSettings(), addresses or ClientAddresses()
+            application, settings or EngineSettings(), addresses or ClientAddresses(), refusals or Refusals()
         )
         self._open_packets = OpenPackets()
         self._closing = False
+
+    @property
+    def refusals(self) -> Refusals:
+        """Counts the peers that were refused something."""
+        return self._context.refusals
 
     @property
     def connection_count(self) -> int:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Protocol
 from happy.gateway.engine import packets, reasons
 from happy.gateway.engine.application import Refused
 from happy.gateway.engine.context import logger
+from happy.gateway.engine.flood import MAX_CONNECTS
 from happy.gateway.engine.packets import ACK, CONNECT, DISCONNECT, EVENT, ROOT, Packet, ProtocolError
 from happy.gateway.engine.socket import Ack, NamespacedSocket, Socket, SocketConnection
+from happy.services.refusals import RefusalKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -25,7 +27,11 @@ class SessionConnection(SocketConnection, Protocol):
     """What a session needs of its connection."""
 
     sid: str
-    headers: Headers  # of the handshake request
+
+    @property
+    def headers(self) -> Headers:
+        """Some of the handshake request."""
+
     closed: bool
 
     def authenticated(self) -> None:
@@ -35,11 +41,12 @@ class SessionConnection(SocketConnection, Protocol):
 class SocketIoSession:
     """At most one socket at a time; without one for too long, the connection is closed."""
 
-    __slots__ = ("_attachments", "_connection", "_context", "_incomplete", "_timer", "socket")
+    __slots__ = ("_attachments", "_connection", "_connects", "_context", "_incomplete", "_timer", "socket")
 
     def __init__(self, connection: SessionConnection, context: EngineContext) -> None:
         self.socket: Socket | None = None
         self._connection = connection
+        self._connects = 0
         self._context = context
         self._incomplete: Packet | None = None  # waits for its attachments
         self._attachments: list[bytes] | None = None
@@ -93,6 +100,10 @@ class SocketIoSession:
     # Joining
 
     def _connect(self, packet: Packet) -> Awaitable[None] | None:
+        self._connects += 1
+        if self._connects > MAX_CONNECTS:
+            self._context.refusals(RefusalKind.CONNECT_PACKETS, self._connection.client_address.text)
+            raise ProtocolError("too many CONNECT packets")
         auth = packets.decode_auth(packet.body)
         namespace = packet.namespace
         if not self._context.settings.prefix.is_root(namespace):

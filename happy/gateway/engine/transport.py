@@ -1,13 +1,26 @@
-"""Protocols between transports and connections, so that neither needs the other's module."""
+"""Protocols between transports and connections, so that neither needs the other's module; states of links."""
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from happy.gateway.engine.asgi import Target
+
+
+class LinkState(Enum):
+    """The life of a websocket, from its handshake on; it only moves forward.
+
+    An open one is also `ready`, unless the peer reads slowly and packets wait in the connection's queue.
+    """
+
+    OPEN = auto()
+    DRAINING = auto()  # the peer stopped sending, or the TCP connection is lost: what arrived is processed
+    CLOSING = auto()  # a close frame was sent or received, or the link cut: what arrives is discarded
+    FAILED = auto()  # the same, after the peer broke the protocol or a limit: nothing more is read
 
 
 class Transport(Protocol):

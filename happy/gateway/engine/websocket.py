@@ -7,14 +7,15 @@ event handler has to wait or the peer reads slowly.
 from __future__ import annotations
 
 import asyncio
-from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, cast
 
 from happy.gateway.engine import frames, reasons
 from happy.gateway.engine.context import TimeSlice
 from happy.gateway.engine.frames import TEXT, FrameError, FrameReader
+from happy.gateway.engine.transport import LinkState
 from happy.gateway.engine.websocket_handshake import accept_handshake
 from happy.gateway.engine.writer import FrameWriter
+from happy.services.refusals import RefusalKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -28,22 +29,14 @@ BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length:
 CLOSE_SECONDS = 5.0
 """Timeout for the peer's response to a close frame."""
 
+FAILED_SECONDS = 1.0
+"""How long a peer that broke the protocol may take to read why."""
+
 SHUTDOWN_SECONDS = 1.0
 """The same, when the server shuts down."""
 
 
-class LinkState(Enum):
-    """The life of a websocket, from its handshake on; it only moves forward.
-
-    An open one is also `ready`, unless the peer reads slowly and packets wait in the connection's queue.
-    """
-
-    OPEN = auto()
-    DRAINING = auto()  # the peer stopped sending, or the TCP connection is lost: what arrived is processed
-    CLOSING = auto()  # a close frame was sent or received, or the link cut: what arrives is discarded
-
-
-OPEN, DRAINING, CLOSING = LinkState.OPEN, LinkState.DRAINING, LinkState.CLOSING
+OPEN, DRAINING, CLOSING, FAILED = LinkState
 
 
 class WebSocketTransport(FrameWriter):
@@ -184,9 +177,9 @@ class WebSocketTransport(FrameWriter):
                     work = self.receiver.receive(payload.decode() if opcode == TEXT else payload)
                     if is_last or work is not None:
                         return work
-                    time_slice = time_slice or TimeSlice()
-                    if time_slice.is_over() and self.connection is not None:
-                        return asyncio.sleep(0)
+                time_slice = time_slice or TimeSlice()
+                if time_slice.is_over() and self.connection is not None:
+                    return asyncio.sleep(0)
         except FrameError as error:
             self._fail(error.code)
         except UnicodeDecodeError:
@@ -210,7 +203,7 @@ class WebSocketTransport(FrameWriter):
             self.push()
             self._tcp.write(response)
             self._timer = asyncio.get_running_loop().call_later(CLOSE_SECONDS, self._tcp.abort)
-        if self._state is not CLOSING:
+        if self._state is OPEN or self._state is DRAINING:
             self._state = state
         self.ready = False
         self._tcp.close()
@@ -218,13 +211,27 @@ class WebSocketTransport(FrameWriter):
             self.receiver.lost()
 
     def _fail(self, code: int) -> None:
-        """The peer broke the websocket protocol: send a close frame and read no further."""
+        """The peer broke the websocket protocol or a limit: send a close frame and read no further."""
+        if code == frames.CLOSE_POLICY:
+            self._context.refusals(RefusalKind.CONTROL_FRAMES, self.address)
         self._close(code)
-        self._reader = FrameReader(0)
-        if not self._tcp.is_closing() and self._tcp.can_write_eof():
-            self._tcp.write_eof()  # its response could not be parsed, so do not wait for it
+        self._stop_reading()
         if self.receiver is not None:
             self.receiver.lost()
+
+    def _stop_reading(self) -> None:
+        """Drop what was buffered. The peer has some time to read the close frame, which ends the stream."""
+        if self._state is FAILED or self._reader is None:
+            return
+        self._state, self.ready = FAILED, False
+        self._reader.discard()
+        if not self._tcp.is_closing():
+            self._tcp.pause_reading()
+            if self._tcp.can_write_eof():
+                self._tcp.write_eof()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(FAILED_SECONDS, self._tcp.abort)
 
     def _start_task(self, work: Awaitable[None]) -> None:
         connection = self.connection
@@ -250,7 +257,7 @@ class WebSocketTransport(FrameWriter):
                 work = self._advance(self._reader)
         finally:
             self._has_task = False
-            if not self._tcp.is_closing():
+            if not self._tcp.is_closing() and self._state is not FAILED:
                 self._tcp.resume_reading()
             await connection.reader_ended()
 
@@ -275,6 +282,8 @@ class WebSocketTransport(FrameWriter):
             self._tcp.abort()
         else:
             self._close(frames.CLOSE_NORMAL)
+            if self.receiver is not None and self.receiver.broken:
+                self._stop_reading()
 
     def _close(self, code: int) -> None:
         if self._state is not OPEN:

@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from happy.gateway.engine import Ack, EngineSettings, Refused, Server, Socket, SocketClosed
+from happy.services.refusals import Refusals
 from tests.support.until import until
 
 PATH = "/v1/updates/"
@@ -97,6 +98,10 @@ class Running:
         self.engine = Server(application, settings)
         self.port = port
         self._uvicorn: uvicorn.Server | None = None
+
+    @property
+    def refusals(self) -> Refusals:
+        return self.engine.refusals
 
     @property
     def url(self) -> str:

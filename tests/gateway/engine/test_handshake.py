@@ -47,7 +47,7 @@ async def test_the_connect_answer_names_the_socket(server: Running) -> None:
         assert socket.id != socket.open_packet["sid"]
         assert server.application.sockets[0].id == socket.id
         assert server.application.auths == [{"token": "t"}]
-        assert "sec-websocket-key" in server.application.headers[0]
+        assert "user-agent" in server.application.headers[0]
 
 
 @pytest.mark.parametrize(

@@ -340,23 +340,6 @@ class Spy:
         return getattr(self._transport, name)
 
 
-async def test_a_flood_of_pings_from_a_peer_that_does_not_read_is_not_collected(
-    server: Running, dial: Dial
-) -> None:
-    wire = await dial()
-    await wire.join()
-    wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
-    link = server.application.sockets[0].connection.transport
-    ping = Frame(Opcode.PING, b"x" * 125).serialize(mask=True) * 1000
-    for _ in range(60):
-        wire.writer.write(ping)
-        await wire.writer.drain()
-    await until(lambda: not link.ready)
-    await asyncio.sleep(0.05)
-
-    assert link._tcp.get_write_buffer_size() < 500_000  # type: ignore[attr-defined]
-
-
 async def test_an_overflow_inside_a_handler_that_waits_ends_well(server: Running) -> None:
     async def flood(socket: Socket, *_: Any) -> None:
         for _number in range(400):

@@ -1,0 +1,50 @@
+"""Bounds what a peer may send that is no message: control frames, pongs, empty packets."""
+
+from __future__ import annotations
+
+import time
+
+from happy.limits import limit
+
+MAX_CONTROL = limit(
+    256,
+    "websocket control frames within 10 s, and as many Engine.IO packets without a message",
+    "connection",
+    "closed",
+)
+"""Clients send one every 15 s, proxies as many; only a flood is stopped."""
+
+CONTROL_SECONDS = 10.0
+"""Time in which MAX_CONTROL may be sent, in s."""
+
+MAX_CONNECTS = limit(32, "CONNECT packets", per="connection", then="the transport is closed: `parse error`")
+"""Clients send one, and another one after it was refused; each costs a check of a token."""
+
+MAX_TINY_FRAGMENTS = limit(
+    1_024, "fragments of a websocket message, and one more for each 256 bytes", "message", "closed: 1009"
+)
+"""Of whatever size, even empty: each costs time. Others may be as many as fit into a packet."""
+
+FRAGMENT_BYTES = 256
+"""Bytes of a fragment that are worth its cost; nobody sends smaller ones in numbers."""
+
+
+class ControlBudget:
+    """Counts; asks for the time only when a budget is used up."""
+
+    __slots__ = ("_count", "_since")
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._since = time.monotonic()
+
+    def is_exceeded(self) -> bool:
+        """To be called for each control frame or packet: true if it is one too many."""
+        self._count += 1
+        if self._count <= MAX_CONTROL:
+            return False
+        now = time.monotonic()
+        if now - self._since < CONTROL_SECONDS:
+            return True
+        self._count, self._since = 1, now
+        return False

@@ -1,0 +1,96 @@
+"""Floods of Engine.IO and Socket.IO packets, and handshakes that are never finished."""
+
+import pytest
+
+from tests.attack.attacker import BINARY, TEXT, Attack, Target, frame, read_until, request
+from tests.attack.bystander import beside
+from tests.e2e.server import Server
+
+MANY = 20_000
+POLL = "/v1/updates/?EIO=4&transport=polling"
+JUNK = (f"User-Agent: {'x' * 30_000}", f"X-Forwarded-For: {'1.2.3.4,' * 3_000}")
+ATTACHMENT = b"x" * 100_000
+
+
+def _flood(target: Target, packets: bytes, *, signed_in: bool = False) -> None:
+    with target.signed_in() if signed_in else target.websocket() as socket:
+        while target.goes_on():
+            socket.sendall(packets)
+
+
+def pongs(target: Target) -> None:
+    _flood(target, frame(b"3") * MANY, signed_in=True)
+
+
+def empty_packets(target: Target) -> None:
+    _flood(target, frame(b"") * MANY)
+
+
+def acks_that_nobody_waits_for(target: Target) -> None:
+    _flood(target, frame(b"431[]") * MANY, signed_in=True)
+
+
+def connects_to_unknown_namespaces(target: Target) -> None:
+    _flood(target, frame(b"40/x,") * MANY)
+
+
+def joins_and_leaves(target: Target) -> None:
+    connect = frame(f'40{{"token":"{target.token}"}}'.encode())
+    _flood(target, (connect + frame(b"41")) * 1000)
+
+
+def attachments_in_many_places(target: Target) -> None:
+    """100 KB that would become 900 MB."""
+    places = b",".join([b'{"_placeholder":true,"num":0}'] * 6000)
+    packet = frame(b'451-["message",' + places + b"]") + frame(ATTACHMENT, BINARY)
+    _flood(target, packet, signed_in=True)
+
+
+def payloads_of_many_packets(target: Target) -> None:
+    with target.connection() as connection:
+        connection.sendall(request("GET", POLL))
+        sid = read_until(connection, b'"upgrades"').partition(b'"sid":"')[2].partition(b'"')[0].decode()
+        body = b"\x1e".join([b"6"] * 16_000)
+        while target.goes_on():
+            head = request("POST", f"{POLL}&sid={sid}", f"Content-Length: {len(body)}")
+            connection.sendall(head + body)
+            if b" 200 " not in read_until(connection, b"\r\n\r\n"):
+                return
+
+
+def lost_handshakes(target: Target) -> None:
+    with target.connection() as connection:
+        while target.goes_on():
+            connection.sendall(request("GET", POLL, *JUNK))
+            read_until(connection, b"pingTimeout")
+
+
+def sockets_that_never_connect(target: Target) -> None:
+    """None is closed by the attacker before its end."""
+    opened = []
+    while target.goes_on() and len(opened) < 500:
+        context = target.websocket()
+        opened.append((context, context.__enter__()))
+    while target.goes_on():
+        for _, socket in opened:
+            socket.sendall(frame(b"40{", TEXT, fin=0))
+            if not target.goes_on():
+                return
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        pongs,
+        empty_packets,
+        acks_that_nobody_waits_for,
+        connects_to_unknown_namespaces,
+        joins_and_leaves,
+        attachments_in_many_places,
+        payloads_of_many_packets,
+        lost_handshakes,
+        sockets_that_never_connect,
+    ],
+)
+async def test_a_flood_of_packets_keeps_nobody_waiting(server: Server, attack: Attack) -> None:
+    (await beside(server, attack)).check()
