@@ -74,7 +74,9 @@ async def test_only_plain_web_addresses_are_fetched(
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "[::ffff:127.0.0.1]"]
 )
-async def test_our_own_network_is_not_asked(web: HttpClient, upstream: Upstream, host: str) -> None:
+async def test_avatars_are_not_fetched_from_the_servers_own_network(
+    web: HttpClient, upstream: Upstream, host: str
+) -> None:
     upstream.on("GET", "/a.png", Answer(body=PICTURE))
 
     source = WebAvatars(web)

@@ -72,7 +72,7 @@ async def test_devices_are_addressed_a_hundred_at_a_time(expo: ExpoPush, upstrea
         (refusal("DeviceNotRegistered"), Ticket("DeviceNotRegistered", gone=True)),
     ],
 )
-async def test_a_ticket_says_what_became_of_the_message(
+async def test_a_ticket_holds_the_result_of_its_message(
     expo: ExpoPush, upstream: Upstream, ticket: Any, expected: Ticket
 ) -> None:
     upstream.on("POST", PATH, Answer(json={"data": [OK, ticket]}))
@@ -92,7 +92,7 @@ async def test_a_message_without_a_ticket_was_not_accepted(
     )
 
 
-async def test_tickets_nobody_asked_for_are_ignored(expo: ExpoPush, upstream: Upstream) -> None:
+async def test_tickets_for_no_message_are_ignored(expo: ExpoPush, upstream: Upstream) -> None:
     upstream.on("POST", PATH, Answer(json={"data": [OK, refusal("X")]}))
 
     assert [Ticket()] == await expo.send(NOTIFICATION, ["a"], 30)

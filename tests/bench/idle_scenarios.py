@@ -23,7 +23,7 @@ WINDOW_SECONDS = 2 * PING_SECONDS
 
 
 async def idle(run: Run) -> list[Figure]:
-    """The crowd is at one of two servers; visitors come to both, turn by turn."""
+    """The crowd is at one of two servers; newcomers come to both, turn by turn."""
     allow_connections(CROWD + VISITORS)
     async with signed_in(run) as (empty, _, to_empty), signed_in(run) as (full, _, to_full):
         before = full.resident_kb()
@@ -78,18 +78,18 @@ async def costs(places: list[Place]) -> list[Cost]:
     visits: list[list[Cost]] = [[] for _ in places]
     for _ in range(VISITS):
         for place, seen in zip(places, visits, strict=True):
-            seen.append(await visit(*place))
+            seen.append(await connect_and_leave(*place))
     return [(median(cost[0] for cost in seen), median(cost[1] for cost in seen)) for seen in visits]
 
 
-async def visit(server: MeasuredServer, visitors: Clients, share: float) -> Cost:
+async def connect_and_leave(server: MeasuredServer, newcomers: Clients, share: float) -> Cost:
     def used() -> float:
         return server.cpu_seconds() - share * time.perf_counter()
 
     begin = used()
-    await visitors.users(VISITORS)
+    await newcomers.users(VISITORS)
     middle = used()
-    visitors.close()
+    newcomers.close()
     await asyncio.sleep(SETTLE_SECONDS / 4)
     return (middle - begin) / VISITORS * 1e6, (used() - middle) / VISITORS * 1e6
 

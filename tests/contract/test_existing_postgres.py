@@ -33,7 +33,7 @@ async def start(url: str) -> None:
         await connection.close()
 
 
-async def test_every_row_and_every_definition_stays_as_it_was(new_postgres: NewDatabase) -> None:
+async def test_every_row_and_every_definition_is_unchanged(new_postgres: NewDatabase) -> None:
     url = await new_postgres()
     await build(url)
     rows, defined = await contents(url), await definitions(url)
@@ -165,7 +165,7 @@ async def test_a_newer_schema_is_left_alone(new_postgres: NewDatabase) -> None:
             await use
 
 
-async def test_a_check_tells_what_differs(new_postgres: NewDatabase) -> None:
+async def test_a_check_names_the_differences(new_postgres: NewDatabase) -> None:
     url = await new_postgres()
     await schema.prepare(url)
     await execute(url, 'DROP INDEX "Session_accountId_updatedAt_idx"')

@@ -31,7 +31,7 @@ def query(path: Path, sql: str) -> list[tuple[object, ...]]:
         return db.execute(sql).fetchall()
 
 
-def test_every_row_and_every_table_stays_as_it_was(path: Path) -> None:
+def test_every_row_and_every_table_is_unchanged(path: Path) -> None:
     build(path)
     rows_before, statements_before = rows(path), statements(path)
     prepare(path, NOW)

@@ -96,7 +96,7 @@ async def test_a_statement_that_takes_too_long_is_given_up_through_it(
     await blocker.close()
 
 
-def test_a_schema_that_it_would_not_be_told_of_is_refused() -> None:
+def test_a_schema_that_the_pooler_does_not_pass_on_is_refused() -> None:
     with pytest.raises(StartupError, match="ALTER ROLE"):
         parse("postgresql://somebody@localhost/happy?schema=other&pgbouncer=true")
 

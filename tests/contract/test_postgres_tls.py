@@ -97,7 +97,7 @@ async def refusal(address: str) -> str:
         "sslmode=verify-ca&sslrootcert={authority}",
     ],
 )
-async def test_an_address_that_asks_for_encryption_gets_it(
+async def test_an_address_that_requires_encryption_gets_it(
     postgres: OwnPostgres, authority: Authority, tmp_path: Path, query: str
 ) -> None:
     other = Authority(tmp_path / "other", "Others")

@@ -30,7 +30,7 @@ async def test_an_envelope_is_not_delivered_to_its_publisher(replicas: Replicas)
     assert [] == replica.envelopes
 
 
-async def test_an_account_can_be_watched_and_left_again_and_again(replicas: Replicas) -> None:
+async def test_an_account_can_be_subscribed_and_unsubscribed_repeatedly(replicas: Replicas) -> None:
     replica, _ = replicas
     for _ in range(3):
         await replica.bus.subscribe(ACCOUNT)

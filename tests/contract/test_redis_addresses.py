@@ -88,7 +88,7 @@ async def test_an_authority_of_ones_own_is_named_in_the_address_or_the_setting(
     assert told.endswith("give the certificate of its authority (HAPPY_REDIS_CA_FILE)")
 
 
-async def test_an_address_on_the_wrong_port_says_so(
+async def test_an_address_on_the_wrong_port_is_named(
     redis: OwnRedis, tls_port: int, authority: Authority
 ) -> None:
     assert "or not (redis://)" in await refusal(f"rediss://localhost:{redis.port}", authority.file)

@@ -149,7 +149,7 @@ async def test_the_address_of_a_public_file_is_not_escaped(files: S3Files) -> No
     ("key", "expected"),
     [("public/a.png", "image/png"), ("public/a.jpg", "image/jpeg"), (KEY, "application/octet-stream")],
 )
-async def test_an_object_says_what_it_is(
+async def test_an_object_has_a_content_type(
     files: S3Files, object_store: ObjectStore, bucket: str, key: str, expected: str
 ) -> None:
     await store(files, key)

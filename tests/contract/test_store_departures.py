@@ -45,7 +45,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
     return Kind(request.param)
 
 
-async def test_only_what_is_active_and_its_accounts_is_ended_and_each_is_told_once(
+async def test_only_active_rows_of_the_account_are_ended_and_each_is_reported_once(
     store: Store, kind: Kind
 ) -> None:
     owner, stranger = await seeds.account(store), await seeds.account(store)

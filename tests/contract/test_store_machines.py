@@ -162,7 +162,7 @@ async def test_a_stranger_does_not_make_a_machine_active(store: Store) -> None:
     assert machine == await beat(store, machine, NOW + 1, await seeds.account(store))
 
 
-async def test_silent_machines_are_deactivated_in_batches_and_each_is_told_once(store: Store) -> None:
+async def test_silent_machines_are_deactivated_in_batches_and_each_is_reported_once(store: Store) -> None:
     owner = await seeds.account(store)
     made = [
         await seeds.machine(store, owner, active=True, last_active_at=Millis(NOW - number))

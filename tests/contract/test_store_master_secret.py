@@ -67,7 +67,7 @@ async def test_a_secret_is_made_only_where_nobody_has_used_one(store: Store) -> 
         await require_no_accounts(store, "the file")
 
 
-async def test_it_is_replaced_when_asked_to(store: Store) -> None:
+async def test_it_is_replaced_on_request(store: Store) -> None:
     await store.write(lambda tx: tx.master_secret.replace("first", NOW))
     await store.write(lambda tx: tx.master_secret.replace("second", NOW))
 

@@ -305,7 +305,7 @@ async def test_a_stopped_session_is_inactive_since_then(store: Store) -> None:
     )
 
 
-async def test_silent_sessions_are_deactivated_in_batches_and_each_is_told_once(store: Store) -> None:
+async def test_silent_sessions_are_deactivated_in_batches_and_each_is_reported_once(store: Store) -> None:
     owners = [await seeds.account(store) for _ in range(2)]
     made = [
         await seeds.session(store, owners[number % 2], last_active_at=Millis(NOW - number))

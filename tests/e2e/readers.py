@@ -70,7 +70,7 @@ class Device(OfficialSocket):
 
     def _update(self, body: dict[str, Any]) -> None:
         if self.reader is not None and body["t"] == "new-message":
-            self.reader.told(body["sid"], body["message"])
+            self.reader.received(body["sid"], body["message"])
         elif self.reader is not None:
             self.reader.view.update(body)
 
@@ -109,7 +109,7 @@ class Reader:
         self._wanted: set[str] = set()
         self._reading: asyncio.Task[None] | None = None
 
-    def told(self, session: str, message: Mapping[str, Any]) -> None:
+    def received(self, session: str, message: Mapping[str, Any]) -> None:
         if message["id"] in self._pushed:
             self.told_twice.append(f"{session}: message {message['seq']}")
         self._pushed.add(message["id"])

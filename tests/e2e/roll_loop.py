@@ -48,7 +48,7 @@ async def run(
         Balancer([replica.port for replica in running]) as balancer,
         crowd(balancer.url, sockets=sockets, seed=seed, pace=Pace(patient=False)) as many,
     ):
-        async with many.traffic(), asking(many, outcome):
+        async with many.traffic(), calling(many, outcome):
             for replica in [*running] * rounds:
                 await asyncio.sleep(1)
                 await replace(replica, many, seconds, outcome)
@@ -77,7 +77,7 @@ async def replace(replica: Replica, many: Crowd, seconds: int, outcome: Outcome)
 
 
 @contextlib.asynccontextmanager
-async def asking(many: Crowd, outcome: Outcome) -> AsyncIterator[None]:
+async def calling(many: Crowd, outcome: Outcome) -> AsyncIterator[None]:
     """Every household reads all the time, over connections that are kept, some busy and some mostly idle."""
     over = asyncio.Event()
     pauses = (0.02, 0.3, 2.0)

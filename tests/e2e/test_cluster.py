@@ -200,7 +200,7 @@ async def test_a_replica_that_was_starting_kept_connections_waiting(tmp_path: Pa
             replica.kill()
 
 
-async def test_a_replica_that_is_stopped_says_so_and_ends_in_time(tmp_path: Path) -> None:
+async def test_a_stopped_replica_reports_that_it_is_not_ready_and_exits_in_time(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, 1, variables={"HAPPY_SHUTDOWN_SECONDS": "6"}) as (replica,),
         ApiClient.signed_in(replica.url) as api,

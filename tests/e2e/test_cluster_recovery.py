@@ -20,7 +20,7 @@ async def sid(pair: Pair) -> str:
     return str((await pair[0].create_session())["id"])
 
 
-async def told(socket: SocketClient, *expected: str) -> None:
+async def received(socket: SocketClient, *expected: str) -> None:
     """What the socket heard of in this life, once all of it and a little more time has come."""
     await until(lambda: len(contents(socket)) >= len(expected))
     await asyncio.sleep(0.1)
@@ -31,15 +31,15 @@ async def test_it_gets_what_it_missed_once_and_in_order(pair: Pair, sid: str) ->
     one, other = pair
     async with Device.of(one) as phone:
         await one.post_messages(sid, ["before"])
-        await told(phone, "before")
+        await received(phone, "before")
         await phone.drop()
     await one.post_messages(sid, ["missed 1"])
     await other.post_messages(sid, ["missed 2"])
     async with phone.again(at=other.url) as back:
         await one.post_messages(sid, ["after 1"])
-        await told(back, "missed 1", "missed 2", "after 1")
+        await received(back, "missed 1", "missed 2", "after 1")
         await other.post_messages(sid, ["after 2"])
-        await told(back, "missed 1", "missed 2", "after 1", "after 2")
+        await received(back, "missed 1", "missed 2", "after 1", "after 2")
 
         assert (back.id, back.pid) == (phone.id, phone.pid)
 
@@ -49,11 +49,11 @@ async def test_what_was_on_its_way_is_sent_again(pair: Pair, sid: str) -> None:
     async with Device.of(one) as phone:
         await one.post_messages(sid, ["1", "2", "3"])
         await other.post_messages(sid, ["4"])
-        await told(phone, "1", "2", "3", "4")
+        await received(phone, "1", "2", "3", "4")
         read = phone.events[1].args[1]
         await phone.drop()
     async with phone.again(read, at=other.url) as back:
-        await told(back, "3", "4")
+        await received(back, "3", "4")
 
 
 async def test_without_an_offset_it_gets_everything_since_its_first_connect(pair: Pair, sid: str) -> None:
@@ -63,7 +63,7 @@ async def test_without_an_offset_it_gets_everything_since_its_first_connect(pair
         await phone.drop()
     await one.post_messages(sid, ["first"])
     async with phone.again(at=other.url) as back:
-        await told(back, "first")
+        await received(back, "first")
 
 
 async def test_it_may_go_back_and_forth(pair: Pair, sid: str) -> None:
@@ -90,13 +90,13 @@ async def test_a_loss_in_the_middle_of_the_replay_repeats_only_the_rest(pair: Pa
     await one.post_messages(sid, ["1", "2"])
     await other.post_messages(sid, ["3", "4"])
     async with phone.again(at=other.url) as back:
-        await told(back, "1", "2", "3", "4")
+        await received(back, "1", "2", "3", "4")
         offsets = [event.args[1] for event in back.events]
         await back.drop()
     for place, offset in enumerate(offsets):
         for api in (one, other):
             async with back.again(offset, at=api.url) as again:
-                await told(again, *["1", "2", "3", "4"][place + 1 :])
+                await received(again, *["1", "2", "3", "4"][place + 1 :])
                 await again.drop()
 
 
@@ -110,7 +110,7 @@ async def test_events_of_others_do_not_count_as_its_own(pair: Pair, sid: str) ->
     await other.post_messages(quiet, ["for it"])
     await other.post_messages(sid, ["more noise"])
     async with session.again(at=other.url) as back:
-        await told(back, "for it")
+        await received(back, "for it")
 
 
 async def test_its_own_messages_are_not_echoed_to_it(pair: Pair, sid: str) -> None:
@@ -120,15 +120,15 @@ async def test_its_own_messages_are_not_echoed_to_it(pair: Pair, sid: str) -> No
         other.user_socket() as phone,
     ):
         await session.emit("message", {"sid": sid, "message": "own"})
-        await told(phone, "own")
+        await received(phone, "own")
         await session.drop()
         async with session.again(at=other.url) as back:
             await back.emit("message", {"sid": sid, "message": "own too"})
             await phone.next_event("update")
             await phone.next_event("update")
             await one.post_messages(sid, ["posted"])
-            await told(back, "posted")
-        await told(phone, "own", "own too", "posted")
+            await received(back, "posted")
+        await received(phone, "own", "own too", "posted")
 
 
 async def test_after_a_goodbye_it_is_a_stranger_everywhere(pair: Pair, sid: str) -> None:
@@ -138,7 +138,7 @@ async def test_after_a_goodbye_it_is_a_stranger_everywhere(pair: Pair, sid: str)
     await asyncio.sleep(0.1)
     await one.post_messages(sid, ["missed"])
     async with phone.again(at=other.url) as back:
-        await told(back)
+        await received(back)
 
         assert back.pid != phone.pid
         assert back.id != phone.id
@@ -152,7 +152,7 @@ async def test_a_private_id_opens_nothing_else(pair: Pair, sid: str, changed: di
         await one.post_messages(sid, ["missed"])
         given = {key: value or stranger.token for key, value in changed.items()}
         async with phone.again(at=other.url, **given) as thief:
-            await told(thief)
+            await received(thief)
             assert thief.id != phone.id
 
 
@@ -164,19 +164,19 @@ async def test_a_private_id_that_was_changed_is_not_known(pair: Pair, sid: str) 
     body, _, proof = phone.pid.partition(".")
     for pid in (f"{body[:-2]}AA.{proof}", f"{body}.{proof[:-2]}AA", f"{body}.", body, ".", "%.%"):
         async with phone.again(at=other.url, pid=pid) as thief:
-            await told(thief)
+            await received(thief)
             assert thief.id != phone.id
 
 
-async def test_a_connection_that_seems_alive_elsewhere_ends(pair: Pair, sid: str) -> None:
+async def test_a_former_connection_on_another_replica_is_closed(pair: Pair, sid: str) -> None:
     one, other = pair
     async with Device.of(one) as phone:
         await one.post_messages(sid, ["1"])
-        await told(phone, "1")
+        await received(phone, "1")
         async with phone.again(at=other.url) as back:
             await phone.wait_closed()
             await one.post_messages(sid, ["2"])
-            await told(back, "2")
+            await received(back, "2")
 
             assert back.id == phone.id
             assert contents(phone) == ["1"]
@@ -210,14 +210,14 @@ async def test_the_window_and_the_bound_hold_everywhere(tmp_path: Path) -> None:
             await asyncio.sleep(1.2)
             await one.post_messages(sid, ["missed"])
             async with late.again(at=other.url) as back:
-                await told(back)
+                await received(back)
                 assert back.pid != late.pid
-            await told(slow, "missed")
+            await received(slow, "missed")
             await slow.drop()
         for _ in range(5):
             await one.post_messages(sid, ["x" * 5_000])
         async with slow.again(at=other.url) as back:
-            await told(back)
+            await received(back)
             assert back.pid != slow.pid
 
 
@@ -231,18 +231,18 @@ async def test_a_killed_replica_costs_its_clients_nothing(tmp_path: Path) -> Non
         sid = str((await one.create_session())["id"])
         async with Device.of(one) as phone:
             await other.post_messages(sid, ["1"])
-            await told(phone, "1")
+            await received(phone, "1")
             await asyncio.sleep(1.5)  # the first replica has published all that it committed, and said so
             first.kill()
             await phone.wait_closed()
             await other.post_messages(sid, ["2"])
             async with phone.again(at=other.url) as back:
                 await other.post_messages(sid, ["3"])
-                await told(back, "2", "3")
+                await received(back, "2", "3")
                 await back.drop()
             await other.post_messages(sid, ["4"])
             await first.start()
             async with back.again(at=one.url) as again:
-                await told(again, "4")
+                await received(again, "4")
 
                 assert again.id == phone.id

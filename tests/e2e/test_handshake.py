@@ -51,7 +51,7 @@ async def test_a_client_name_that_is_no_text_does_no_harm(
         assert await socket.call("ping") == {}
 
 
-async def test_every_scope_hears_what_it_should_and_nothing_else(account: Account, stranger: Account) -> None:
+async def test_every_scope_receives_its_events_and_no_others(account: Account, stranger: Account) -> None:
     """One of each change, and the table of protocol: realtime#recipient-filters."""
     api = account.api
     session = await api.create_session()
@@ -111,7 +111,7 @@ def _name(payload: dict[str, Any]) -> str:
     return payload["body"]["t"] if "body" in payload else payload["type"]  # type: ignore[no-any-return]
 
 
-async def test_a_socket_that_left_hears_nothing_and_others_go_on(account: Account) -> None:
+async def test_a_closed_socket_receives_nothing_and_others_go_on(account: Account) -> None:
     session = await account.api.create_session()
     async with account.session(session["id"]) as stays:
         leaves = account.session(session["id"])

@@ -54,7 +54,7 @@ async def watched(tmp_path: Path) -> AsyncIterator[Watched]:
             yield Watched(replica, redis, port)
 
 
-async def test_a_replica_without_redis_is_healthy_and_says_that_it_is_alone(watched: Watched) -> None:
+async def test_a_replica_without_redis_is_healthy_and_reports_it(watched: Watched) -> None:
     well = {"status": "ok", "service": "happy-server"}
     assert well == await watched.health()
     assert 1 == await watched.metric("redis_link_up")

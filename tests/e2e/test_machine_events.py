@@ -85,7 +85,7 @@ async def test_metadata_and_state_are_compared_and_set(account: Account) -> None
         ),
     ],
 )
-async def test_a_wrong_update_says_what_is_wrong(
+async def test_an_invalid_update_is_answered_with_the_reason(
     account: Account, event: str, wrong: dict[str, Any], text: str
 ) -> None:
     async with account.user() as phone:
@@ -135,7 +135,7 @@ async def test_a_daemons_heartbeat_is_shown_to_the_phone(account: Account) -> No
     assert seen == {"type": "machine-activity", "id": mid, "active": True, "activeAt": at}
 
 
-async def test_a_deleted_machine_is_announced_and_not_heard_again(account: Account) -> None:
+async def test_a_deleted_machine_is_announced_and_its_events_are_ignored(account: Account) -> None:
     mid = (await account.api.register_machine())["id"]
     async with account.machine(mid) as daemon, account.user() as phone:
         await daemon.emit("machine-alive", {"machineId": mid, "time": now()})

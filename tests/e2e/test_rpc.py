@@ -41,7 +41,7 @@ async def test_what_is_absent_stays_absent(account: Account) -> None:
     assert request.args == [{"method": "s:abort"}]
 
 
-async def test_only_the_target_hears_the_request(account: Account, stranger: Account) -> None:
+async def test_only_the_target_receives_the_request(account: Account, stranger: Account) -> None:
     daemon, other, outsider = account.machine("m"), account.machine("m"), stranger.machine("m")
     async with daemon, other, outsider, account.user() as phone:
         await register(outsider, "m:bash", value="stranger")

@@ -205,7 +205,7 @@ async def test_a_heartbeat_from_the_future_is_clamped_to_now(account: Account) -
     assert abs(seen["activeAt"] - now()) < 10_000
 
 
-async def test_a_wrong_heartbeat_is_passed_over_in_silence(account: Account) -> None:
+async def test_an_invalid_heartbeat_is_ignored_without_an_error(account: Account) -> None:
     sid = (await account.api.create_session())["id"]
     wrong = [
         None,
@@ -265,7 +265,7 @@ async def test_archiving_shows_the_session_as_stopped(account: Account) -> None:
     assert silent == []
 
 
-async def test_a_resumed_session_is_heard_again(account: Account) -> None:
+async def test_heartbeats_of_a_resumed_session_count_again(account: Account) -> None:
     """`resume-happy-session` does not create the session anew: its socket, or its update, lifts the mute."""
     sid = (await account.api.create_session())["id"]
     async with account.user() as phone:

@@ -38,7 +38,7 @@ def everything_in(home: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in home.rglob("*") if path.is_file()}
 
 
-async def test_the_first_start_makes_what_it_needs_and_says_where(tmp_path: Path) -> None:
+async def test_the_first_start_creates_its_files_and_prints_their_paths(tmp_path: Path) -> None:
     async with Server(tmp_path) as server:
         assert 0 == await server.stop()
         secret = server.database.with_name("handy-master-secret.txt")

@@ -143,7 +143,7 @@ async def test_one_that_does_not_fit_is_named_and_left_alone(url: str) -> None:
     assert defined == await definitions(url)
 
 
-async def test_a_user_who_may_not_change_tables_is_told_who_can(url: str) -> None:
+async def test_a_database_user_without_rights_to_migrate_gets_the_command_for_one_with_them(url: str) -> None:
     await build(url)
     name = urlsplit(url).path.strip("/")
     role = f"{name}_reader"

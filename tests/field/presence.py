@@ -34,7 +34,7 @@ async def until_listed(api: ApiClient, target: str, *, active: bool, seconds: fl
     await until(is_as_expected, seconds)
 
 
-async def until_told_active(phone: Inbox, target: str, seconds: float = SECONDS) -> None:
+async def until_announced_active(phone: Inbox, target: str, seconds: float = SECONDS) -> None:
     """The next announcement that it is there; others before it are dropped."""
     async with asyncio.timeout(seconds):
         while True:
@@ -43,12 +43,12 @@ async def until_told_active(phone: Inbox, target: str, seconds: float = SECONDS)
                 return
 
 
-async def until_told_inactive(phone: Inbox, target: str, seconds: float = SECONDS) -> dict[str, Any]:
+async def until_announced_inactive(phone: Inbox, target: str, seconds: float = SECONDS) -> dict[str, Any]:
     """The first announcement that it is gone."""
-    return (await until(lambda: told_inactive(phone, target), seconds))[0]
+    return (await until(lambda: inactive_events(phone, target), seconds))[0]
 
 
-def told_inactive(phone: Inbox, target: str) -> list[dict[str, Any]]:
+def inactive_events(phone: Inbox, target: str) -> list[dict[str, Any]]:
     """Every announcement so far that it is gone, read or not."""
     told = [event.payload for event in phone.events if event.name == "ephemeral"]
     return [event for event in told if event.get("id") == target and event.get("active") is False]
@@ -59,4 +59,4 @@ async def grace_has_passed(api: ApiClient, phone: Inbox) -> None:
     witness = (await api.register_machine())["id"]
     async with api.machine_socket(witness):
         pass
-    await until_told_inactive(phone, witness)
+    await until_announced_inactive(phone, witness)

@@ -70,7 +70,7 @@ async def test_an_address_with_a_path_reaches_the_server_and_its_realtime_channe
             await speaks_in_both_directions(client, url, api)
 
 
-async def test_the_page_under_a_path_names_its_server_and_asks_for_its_files_there(prefixed: Server) -> None:
+async def test_the_page_under_a_path_names_its_server_and_loads_its_files_there(prefixed: Server) -> None:
     async with httpx.AsyncClient(base_url=prefixed.url, trust_env=False) as browser:
         page = (await browser.get("/happy/session/x", headers={"Accept": "text/html"})).text
         script = (await browser.get("/happy/_expo/app.js")).text

@@ -62,7 +62,7 @@ async def test_a_realtime_connection_with_the_cookies_of_other_sites_was_closed_
         assert {} == await socket.call("ping")
 
 
-async def test_a_realtime_connection_whose_head_is_beyond_all_measure_is_told_so(
+async def test_a_realtime_connection_with_too_large_a_head_is_refused_with_431(
     account: Account, server: Server
 ) -> None:
     with pytest.raises(OfficialError, match="websocket error"):

@@ -56,7 +56,7 @@ def memory(server: Server, what: str) -> int:
     return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith(what))
 
 
-def ask(port: int, token: str | None, path: str = "/v1/sessions", version: str = "1.1") -> socket.socket:
+def request(port: int, token: str | None, path: str = "/v1/sessions", version: str = "1.1") -> socket.socket:
     """A connection on which the request has been sent, of a client that takes little at a time."""
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
@@ -103,8 +103,8 @@ async def test_a_list_of_large_sessions_took_several_times_its_size_in_memory(ow
     async with ApiClient.signed_in(own_server.url) as api, open_rows(settings) as rows:
         await store_sessions(rows, await account_of(api), COUNT, text)
         before = memory(own_server, "VmRSS")
-        silent = [await asyncio.to_thread(ask, own_server.port, api.token) for _ in range(3)]
-        client = await asyncio.to_thread(ask, own_server.port, api.token)
+        silent = [await asyncio.to_thread(request, own_server.port, api.token) for _ in range(3)]
+        client = await asyncio.to_thread(request, own_server.port, api.token)
         begun = await asyncio.to_thread(client.recv, 4096)
         for _ in range(5):  # others are served while it does not read
             await account_of(api)
@@ -139,14 +139,14 @@ async def listing(fast: RunningServer) -> AsyncIterator[ApiClient]:
 
 
 async def answer_to(server: RunningServer, api: ApiClient, path: str, version: str) -> bytes:
-    with closing(await asyncio.to_thread(ask, server.port, api.token, path, version)) as client:
+    with closing(await asyncio.to_thread(request, server.port, api.token, path, version)) as client:
         return await asyncio.to_thread(lambda: b"".join(received(client)))
 
 
 async def test_whoever_did_not_read_was_waited_for_without_end(
     fast: RunningServer, listing: ApiClient
 ) -> None:
-    with closing(await asyncio.to_thread(ask, fast.port, listing.token)) as client:
+    with closing(await asyncio.to_thread(request, fast.port, listing.token)) as client:
         await until_dropped(client)
 
     assert await account_of(listing)
@@ -162,7 +162,7 @@ async def test_a_slow_client_that_goes_on_reading_gets_everything(
             time.sleep(0.03)
         return answer
 
-    with closing(await asyncio.to_thread(ask, fast.port, listing.token)) as client:
+    with closing(await asyncio.to_thread(request, fast.port, listing.token)) as client:
         answer = await asyncio.to_thread(read_slowly, client)
 
     assert 5 == len(json.loads(body_of(answer))["sessions"])

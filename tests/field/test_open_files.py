@@ -15,7 +15,7 @@ FILES = resource.RLIMIT_NOFILE
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of others are Linux's")
 
 
-async def test_a_server_that_may_have_more_connections_asks_for_them(tmp_path: Path) -> None:
+async def test_a_server_raises_its_limit_of_open_files(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(FILES)
     server = Server(tmp_path)
     try:

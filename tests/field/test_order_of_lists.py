@@ -4,7 +4,7 @@ import pytest
 
 from tests.e2e.conftest import Account
 from tests.e2e.official import OfficialSocket
-from tests.field.presence import heartbeat, until_listed, until_told_active, until_told_inactive
+from tests.field.presence import heartbeat, until_announced_active, until_announced_inactive, until_listed
 from tests.support.api_client import ApiClient
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -36,10 +36,10 @@ async def test_sessions_are_listed_in_the_same_order_before_and_after_a_reload(a
         assert (await phone.call("update-metadata", change))["result"] == "success"
         for session in (ended, revived):
             await phone.emit("session-end", {"sid": session, "time": heartbeat(session)["time"]})
-            await until_told_inactive(phone, session)
+            await until_announced_inactive(phone, session)
         async with account.session(revived) as process:
             await process.emit("session-alive", heartbeat(revived))
-            await until_told_active(phone, revived)
+            await until_announced_active(phone, revived)
             await until_listed(api, revived, active=True)
             drawn = moved(before, phone)
 
@@ -58,7 +58,7 @@ async def test_sessions_that_end_together_keep_their_order(account: Account) -> 
             async with account.session(session) as process:
                 await process.emit("session-alive", heartbeat(session))
         for session in sessions:
-            await until_told_inactive(phone, session)
+            await until_announced_inactive(phone, session)
 
     assert before == await listed(account.api)
     assert sessions[0] == before[0][0]

@@ -12,7 +12,7 @@ from tests.e2e.server import Server
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-async def test_nothing_in_the_log_told_that_a_pairing_was_under_way(account: Account, server: Server) -> None:
+async def test_the_log_did_not_mention_pairing(account: Account, server: Server) -> None:
     """A line for each step, and none when a device asks again every second. No key is in any of them."""
     key, unknown = (base64.b64encode(os.urandom(32)).decode() for _ in range(2))
     before = len(server.log_text())

@@ -47,7 +47,7 @@ async def test_an_address_with_parameters_of_other_clients_stopped_the_start(
     assert 1 == server.log_text().count(expected)
 
 
-async def test_a_replica_with_a_single_connection_serves(place: Place, tmp_path: Path) -> None:
+async def test_a_replica_with_a_single_database_connection_serves(place: Place, tmp_path: Path) -> None:
     url = place.variables["DATABASE_URL"]
     async with server_on(place, tmp_path / "home", HAPPY_POSTGRES_CONNECTIONS="1"):
         assert 1 == await connections(url)

@@ -43,7 +43,7 @@ async def test_variables_of_a_platform_do_not_stop_the_start(tmp_path: Path) -> 
     assert ["HOST", "METRICS_PORT", "PUBLIC_URL"] == sorted(line.split()[3] for line in warnings)
 
 
-def test_migrate_says_on_stderr_which_variables_it_does_not_use(tmp_path: Path) -> None:
+def test_migrate_names_unused_variables_on_stderr(tmp_path: Path) -> None:
     environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}
     ran = subprocess.run(
         [sys.executable, "-m", "happy", "migrate", "--flavor", "light"],

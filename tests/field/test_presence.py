@@ -12,12 +12,12 @@ from tests.e2e.server import Server
 from tests.field.presence import (
     grace_has_passed,
     heartbeat,
+    inactive_events,
     is_listed_active,
     now,
-    told_inactive,
+    until_announced_active,
+    until_announced_inactive,
     until_listed,
-    until_told_active,
-    until_told_inactive,
 )
 from tests.support.api_client import ApiClient
 from tests.support.rows import open_rows
@@ -35,7 +35,7 @@ async def test_a_machine_whose_daemon_has_gone_is_listed_offline_within_seconds(
         async with account.machine(machine) as daemon:
             await daemon.emit("machine-alive", {"machineId": machine, "time": now()})
             await until_listed(account.api, machine, active=True)
-        gone = await until_told_inactive(phone, machine)
+        gone = await until_announced_inactive(phone, machine)
         await until_listed(account.api, machine, active=False, seconds=1)
         listed = await account.api.get(f"/v1/machines/{machine}")
 
@@ -47,16 +47,16 @@ async def test_a_machine_that_reconnects_after_three_seconds_never_looks_offline
     machine = (await account.api.register_machine())["id"]
     daemon = account.machine(machine).with_options(**RECONNECT)
     async with account.user() as phone, daemon:
-        await until_told_active(phone, machine)
+        await until_announced_active(phone, machine)
         await until_listed(account.api, machine, active=True)
         await daemon.drop()
         await daemon.next_life("disconnect")
         await daemon.next_life("connect")
-        await until_told_active(phone, machine)
+        await until_announced_active(phone, machine)
         await grace_has_passed(account.api, phone)
 
         assert await is_listed_active(account.api, machine)
-        assert [] == told_inactive(phone, machine)
+        assert [] == inactive_events(phone, machine)
 
 
 async def test_a_session_whose_process_was_killed_is_listed_inactive_within_seconds(
@@ -67,15 +67,15 @@ async def test_a_session_whose_process_was_killed_is_listed_inactive_within_seco
         process = account.api.session_socket(session)
         async with process:
             await process.emit("session-alive", heartbeat(session, thinking=True))
-            await until_told_active(phone, session)
+            await until_announced_active(phone, session)
             await process.drop()
-        gone = await until_told_inactive(phone, session)
+        gone = await until_announced_inactive(phone, session)
         await until_listed(account.api, session, active=False, seconds=1)
         listed = (await account.api.get("/v1/sessions"))["sessions"][0]
 
     assert gone["thinking"] is False
     assert gone["activeAt"] == listed["activeAt"]
-    assert 1 == len(told_inactive(phone, session))
+    assert 1 == len(inactive_events(phone, session))
 
 
 async def test_a_session_that_returns_is_active_at_once(account: Account) -> None:
@@ -84,11 +84,11 @@ async def test_a_session_that_returns_is_active_at_once(account: Account) -> Non
     async with account.user() as phone:
         async with account.session(session) as process:
             await process.emit("session-alive", heartbeat(session))
-        await until_told_inactive(phone, session)
+        await until_announced_inactive(phone, session)
         async with account.session(session) as process:
             late = {**heartbeat(session), "time": now() - 300_000}
             await process.emit("session-alive", late)
-            await until_told_active(phone, session, seconds=2)
+            await until_announced_active(phone, session, seconds=2)
             await until_listed(account.api, session, active=True, seconds=3)
 
 
@@ -104,7 +104,7 @@ async def test_a_session_that_reconnects_after_three_seconds_never_looks_ended(a
         await grace_has_passed(account.api, phone)
 
         assert await is_listed_active(account.api, session)
-        assert [] == told_inactive(phone, session)
+        assert [] == inactive_events(phone, session)
 
 
 async def test_a_session_that_still_sends_heartbeats_on_another_connection_goes_on(account: Account) -> None:
@@ -115,11 +115,11 @@ async def test_a_session_that_still_sends_heartbeats_on_another_connection_goes_
             await process.emit("session-alive", heartbeat(session))
             for _ in range(2):
                 await tool.emit("session-alive", heartbeat(session))
-                await until_told_active(phone, session)
+                await until_announced_active(phone, session)
         await grace_has_passed(account.api, phone)
 
         assert await is_listed_active(account.api, session)
-        assert [] == told_inactive(phone, session)
+        assert [] == inactive_events(phone, session)
 
 
 @pytest.mark.slow
@@ -131,19 +131,19 @@ async def test_who_moves_to_another_replica_never_looks_gone_and_ends_with_its_l
     async with one.user_socket() as phone, other.user_socket() as tablet:
         async with one.machine_socket(machine), one.session_socket(session) as process:
             await process.emit("session-alive", heartbeat(session))
-            await until_told_active(tablet, session)
+            await until_announced_active(tablet, session)
         async with other.machine_socket(machine), other.session_socket(session) as process:
             await process.emit("session-alive", heartbeat(session))
-            await until_told_active(phone, session)
+            await until_announced_active(phone, session)
             await until_listed(one, machine, active=True)
             await grace_has_passed(one, phone)
-            assert [] == told_inactive(phone, machine) + told_inactive(phone, session)
+            assert [] == inactive_events(phone, machine) + inactive_events(phone, session)
             assert await is_listed_active(one, machine)
             assert await is_listed_active(one, session)
         for target in (machine, session):
             for device in (phone, tablet):
-                await until_told_inactive(device, target)
-                assert 1 == len(told_inactive(device, target))
+                await until_announced_inactive(device, target)
+                assert 1 == len(inactive_events(device, target))
             await until_listed(other, target, active=False, seconds=1)
 
 
@@ -166,7 +166,7 @@ async def test_a_restart_of_the_server_makes_nobody_look_gone_who_comes_back(own
         ):
             await process.emit("session-alive", heartbeat(session))
             await grace_has_passed(api, phone)
-            assert [] == told_inactive(phone, machine) + told_inactive(phone, session)
+            assert [] == inactive_events(phone, machine) + inactive_events(phone, session)
             assert await is_listed_active(api, machine)
             assert await is_listed_active(api, session)
 
@@ -195,8 +195,8 @@ async def test_clients_of_a_killed_server_that_never_come_back_are_not_listed_ac
         async with phone, daemon:
             for target in (lost, session):
                 await until_listed(api, target, active=False, seconds=SWEEP_SECONDS)
-                await until_told_inactive(phone, target)
-            assert [] == told_inactive(phone, kept)
+                await until_announced_inactive(phone, target)
+            assert [] == inactive_events(phone, kept)
             assert await is_listed_active(api, kept)
 
 

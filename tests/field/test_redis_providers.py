@@ -64,7 +64,7 @@ async def test_a_redis_with_a_certificate_of_ones_own_could_not_be_used(place: P
     assert "Redis is connected" in log
 
 
-async def test_a_user_of_redis_without_a_right_was_told_of_one_at_a_time(
+async def test_missing_rights_of_a_redis_user_were_named_one_at_a_time(
     place: Place, redis: OwnRedis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = "p@ss/w#rd"

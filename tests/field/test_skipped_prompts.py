@@ -58,7 +58,7 @@ async def test_prompts_sent_while_an_answer_of_the_agent_was_under_way_are_read(
 @pytest.mark.parametrize(
     "client", ["cli-coding-session/1.2.5", "cli-coding-session/1.2.10", "web/1.7.0", None]
 )
-async def test_all_others_are_told_the_numbers_of_what_they_wrote(
+async def test_all_other_clients_receive_the_seq_of_their_own_messages(
     account: Account, client: str | None
 ) -> None:
     sid = str((await account.api.create_session())["id"])

@@ -194,7 +194,7 @@ async def test_a_method_that_comes_back_in_time_is_called(api: ApiClient, mid: s
     assert [{"ok": True, "result": "late"}] * 3 == answers
 
 
-async def test_a_caller_that_alone_serves_the_method_is_told(api: ApiClient) -> None:
+async def test_a_call_to_the_callers_own_method_fails_with_the_reason(api: ApiClient) -> None:
     async with api.user_socket() as phone:
         await register(phone, "m")
 
@@ -212,7 +212,7 @@ async def test_a_target_that_leaves_ends_the_call_at_once(api: ApiClient, mid: s
         assert DISCONNECTED == await calling
 
 
-async def test_only_the_target_hears_of_a_call(api: ApiClient, mid: str, sid: str) -> None:
+async def test_only_the_target_receives_a_call(api: ApiClient, mid: str, sid: str) -> None:
     async with (
         api.machine_socket(mid) as daemon,
         api.machine_socket(mid) as twin,

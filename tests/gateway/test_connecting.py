@@ -165,7 +165,7 @@ def foreground(flavor: str, monkeypatch: pytest.MonkeyPatch) -> Foreground:
     ],
 )
 @pytest.mark.parametrize("before", ["active", "background", None])
-async def test_an_app_says_whether_somebody_looks_at_it(
+async def test_an_app_reports_whether_it_is_in_the_foreground(
     api: ApiClient, foreground: Foreground, payload: tuple[Any, ...], active: bool, before: str | None
 ) -> None:
     async with api.user_socket(app_state=before) as socket:

@@ -33,7 +33,7 @@ async def test_a1_a_call_of_a_method_that_is_a_number_ended_the_process(api: Api
     "event",
     ["update-metadata", "update-state", "machine-update-metadata", "machine-update-state", "rpc-call"],
 )
-async def test_a2_a_text_in_the_place_of_the_callback_ended_the_process(api: ApiClient, event: str) -> None:
+async def test_a2_a_string_instead_of_the_ack_callback_ended_the_process(api: ApiClient, event: str) -> None:
     async with api.user_socket() as phone:
         await phone.emit(event, {}, "x")
         await phone.emit(event, {}, {"call": "me"}, None)
@@ -137,7 +137,7 @@ async def test_b9_credentials_were_logged(api: ApiClient, caplog: pytest.LogCapt
     assert [] == [secret for secret in secrets if secret[:20] in logged]
 
 
-async def test_b14_any_device_could_take_the_place_of_a_machine(api: ApiClient, mid: str) -> None:
+async def test_b14_any_device_could_take_over_a_machines_connection(api: ApiClient, mid: str) -> None:
     async with api.machine_socket(mid) as daemon, api.user_socket() as rogue, api.user_socket() as phone:
         daemon.answer("rpc-request", lambda _: "daemon")
         rogue.answer("rpc-request", lambda _: "rogue")

@@ -170,7 +170,7 @@ async def test_answers_to_requests_nobody_made_are_ignored(
     assert [] == faults.messages
 
 
-async def test_a_target_that_answers_twice_is_heard_once(
+async def test_a_second_response_of_a_target_is_ignored(
     api: ApiClient, faults: pytest.LogCaptureFixture
 ) -> None:
     async with api.user_socket() as phone, api.user_socket() as target:

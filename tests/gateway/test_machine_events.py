@@ -81,7 +81,7 @@ async def test_another_version_brings_what_is_stored(
         {"machineId": "unknown"},
     ],
 )
-async def test_a_wrong_update_says_what_is_wrong(
+async def test_an_invalid_update_is_answered_with_the_reason(
     api: ApiClient, mid: str, event: str, part: str, version: int, change: dict[str, Any]
 ) -> None:
     payload = {"machineId": mid, "part": "new", "expectedVersion": version, **change}

@@ -145,7 +145,7 @@ async def test_an_event_reaches_exactly_its_recipients(
     assert hearing == await house.should_receive(name, kind)
 
 
-async def test_a_new_machine_is_told_to_the_user_and_then_to_the_machine(house: Household) -> None:
+async def test_a_new_machine_is_announced_to_the_user_and_then_to_the_machine(house: Household) -> None:
     async with house.api.machine_socket("brand-new") as daemon:
         await house.api.register_machine("brand-new", daemon_state="up")
         await settle(house["phone"], daemon)
@@ -157,7 +157,7 @@ async def test_a_new_machine_is_told_to_the_user_and_then_to_the_machine(house: 
     assert {"phone": ["new-machine", "update-machine"], "daemon": ["update-machine"], "machine": []} == kinds
 
 
-async def test_whoever_left_hears_nothing_and_the_others_go_on(house: Household) -> None:
+async def test_a_closed_connection_receives_nothing_and_the_others_go_on(house: Household) -> None:
     for gone in ("session", "tool", "stranger"):
         await house.sockets.pop(gone).close()
     await house.api.post_messages(house.sid, ["text"])

@@ -90,7 +90,7 @@ async def test_an_offset_of_a_former_life_does_not_count(api: ApiClient, sid: st
         assert contents(back) == ["3"]
 
 
-async def test_the_last_state_of_each_session_is_told_again(api: ApiClient, sid: str) -> None:
+async def test_the_last_state_of_each_session_is_replayed(api: ApiClient, sid: str) -> None:
     """Not every one: the others are not true any more."""
     other = str((await api.create_session())["id"])
     async with Device.of(api) as phone:
@@ -106,7 +106,7 @@ async def test_the_last_state_of_each_session_is_told_again(api: ApiClient, sid:
         assert [(state["id"], state["thinking"]) for state in told] == [(other, True), (sid, False)]
 
 
-async def test_a_state_that_was_on_its_way_is_told_again(api: ApiClient, sid: str) -> None:
+async def test_a_state_in_flight_at_the_loss_is_replayed(api: ApiClient, sid: str) -> None:
     """The server cannot know whether the client read what was written since it answered a ping."""
     async with Device.of(api) as phone, api.session_socket(sid) as agent:
         await agent.emit("session-alive", {"sid": sid, "time": now(), "thinking": True})
@@ -116,7 +116,7 @@ async def test_a_state_that_was_on_its_way_is_told_again(api: ApiClient, sid: st
             assert (told.payload["id"], told.payload["thinking"]) == (sid, True)
 
 
-async def test_what_happened_is_told_once(api: ApiClient, sid: str) -> None:
+async def test_a_session_event_is_replayed_once(api: ApiClient, sid: str) -> None:
     event = {"kind": "done", "body": "b", "data": {}}
     async with Device.of(api) as phone:
         await api.post(f"/v1/sessions/{sid}/push-event", {**event, "title": "before"})
@@ -132,7 +132,7 @@ async def test_what_happened_is_told_once(api: ApiClient, sid: str) -> None:
         assert await unread(again) == []
 
 
-async def test_a_client_that_says_goodbye_is_forgotten(api: ApiClient, sid: str) -> None:
+async def test_a_client_that_disconnects_cleanly_is_not_recovered(api: ApiClient, sid: str) -> None:
     async with Device.of(api) as phone:
         await settled(api, phone)
     await api.post_messages(sid, ["missed"])
@@ -186,7 +186,7 @@ async def test_a_private_id_opens_no_other_account(api: ApiClient, stranger: Api
 
 
 @pytest.mark.parametrize("pid", ["", "unknown", 5, None, {"a": 1}, "x" * 10_000])
-async def test_a_strange_private_id_is_a_first_visit(api: ApiClient, pid: object) -> None:
+async def test_an_unknown_recovery_token_starts_a_new_session(api: ApiClient, pid: object) -> None:
     async with Device.of(api, pid=pid, offset=[pid]) as phone:
         assert phone.pid
         assert phone.pid != pid
@@ -256,7 +256,7 @@ async def test_after_the_window_everything_begins_anew(short_api: ApiClient) -> 
         assert await unread(back) == []
 
 
-async def test_who_missed_too_much_is_told_so(short_api: ApiClient) -> None:
+async def test_a_client_that_missed_too_much_is_not_recovered(short_api: ApiClient) -> None:
     sid = (await short_api.create_session())["id"]
     async with Device.of(short_api) as phone:
         await phone.drop()

@@ -331,7 +331,9 @@ async def test_an_end_that_is_followed_by_a_disconnect_is_processed(
 
 
 @pytest.mark.parametrize("how", ["load", "update-metadata", "update-state", "connect"])
-async def test_a_stopped_session_that_is_resumed_is_heard_again(api: ApiClient, how: str) -> None:
+async def test_heartbeats_of_a_stopped_session_count_again_when_it_is_resumed(
+    api: ApiClient, how: str
+) -> None:
     session = await api.create_session("tag")
     sid = session["id"]
     async with api.user_socket() as phone:

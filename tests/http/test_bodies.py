@@ -48,9 +48,7 @@ async def test_any_other_type_is_not_supported(
 
 
 @pytest.mark.parametrize("headers", [{"Content-Type": ""}, {}])
-async def test_an_empty_or_missing_type_says_so_instead_of_a_placeholder(
-    raw: Raw, headers: dict[str, str]
-) -> None:
+async def test_an_empty_or_missing_content_type_is_named_as_such(raw: Raw, headers: dict[str, str]) -> None:
     """06 F3."""
     answer = await raw("POST", "/v1/push-tokens", headers, TOKEN)
 
@@ -281,7 +279,9 @@ async def test_a_disconnect_in_the_middle_of_a_body_does_no_harm(
         (5, "body/ Invalid input: expected object, received number"),
     ],
 )
-async def test_a_validation_message_says_where_and_what(api: ApiClient, body: Any, problem: str) -> None:
+async def test_a_validation_message_names_the_field_and_the_problem(
+    api: ApiClient, body: Any, problem: str
+) -> None:
     session_id = (await api.create_session())["id"]
 
     answer = await api.request(

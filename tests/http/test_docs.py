@@ -25,7 +25,7 @@ def operation(document: dict[str, Any], method: str, path: str) -> dict[str, Any
     return document["paths"][path][method.lower()]  # type: ignore[no-any-return]
 
 
-async def test_the_document_says_what_it_describes(document: dict[str, Any]) -> None:
+async def test_the_openapi_document_has_title_version_and_description(document: dict[str, Any]) -> None:
     assert "3.1.0" == document["openapi"]
     assert ("Happy Server", __version__) == (document["info"]["title"], document["info"]["version"])
     assert {"bearer": {"type": "http", "scheme": "bearer"}} == document["components"]["securitySchemes"]
@@ -40,7 +40,7 @@ async def test_every_endpoint_is_there_under_a_name_of_its_own(document: dict[st
     assert [] == [name for name in names if not re.fullmatch(r"[a-z_]+", name)]
 
 
-async def test_every_endpoint_has_its_place_in_the_protocol_documents(document: dict[str, Any]) -> None:
+async def test_every_endpoint_has_its_section_in_the_protocol_documents(document: dict[str, Any]) -> None:
     text = (REPOSITORY / "docs" / "protocol" / "http.md").read_text("utf-8")
     rows = {
         (method, re.sub(r":\w+|\*", "*", path))
@@ -79,7 +79,7 @@ async def test_an_operation_documents_its_body_and_every_response(document: dict
     assert {"200", "400", "401", "409", "413", "415", "500", "503"} == create["responses"].keys()
 
 
-async def test_what_needs_no_token_says_so(document: dict[str, Any]) -> None:
+async def test_endpoints_without_authentication_are_marked(document: dict[str, Any]) -> None:
     open_to_all = {
         path
         for path, methods in document["paths"].items()

@@ -368,9 +368,7 @@ async def test_linking_again_refreshes_everything(api: ApiClient, github: Github
     assert "gho_new" == derive(SECRET).at_rest.unseal(path, token)
 
 
-async def test_another_github_user_takes_the_place_of_the_first(
-    api: ApiClient, github: GithubSide, rows: Rows
-) -> None:
+async def test_another_github_user_replaces_the_first(api: ApiClient, github: GithubSide, rows: Rows) -> None:
     first = github.user()
     await link(api)
     second = github.user()

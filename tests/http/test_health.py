@@ -11,14 +11,14 @@ from tests.support.api_client import ApiClient
 MISSING = {"error": "Not found"}
 
 
-async def test_the_banner_tells_clients_that_this_is_a_happy_server(raw: Raw) -> None:
+async def test_the_banner_identifies_a_happy_server_to_clients(raw: Raw) -> None:
     answer = await raw("GET", "/", {"Accept": "text/plain"})
 
     assert (200, b"Welcome to Happy Server!") == (answer.status, answer.body)
     assert "text/plain; charset=utf-8" == answer.headers["content-type"]
 
 
-async def test_health_says_ok_and_what_time_it_is(anonymous: ApiClient) -> None:
+async def test_health_returns_ok_and_the_time(anonymous: ApiClient) -> None:
     health = await anonymous.get("/health")
 
     stamp = health.pop("timestamp")

@@ -58,7 +58,7 @@ async def test_messages_of_one_request_are_answered_with_the_growing_times_they_
     assert moments == [message["updatedAt"] for message in stored] == [row["updatedAt"] for row in rows]
 
 
-async def test_what_a_former_release_stored_stays_as_it_is_and_what_follows_is_later(
+async def test_messages_of_a_former_release_are_unchanged_and_new_ones_are_later(
     api: ApiClient, session_id: str, rows: Rows
 ) -> None:
     await api.post_messages(session_id, ["a", "b", "c"])
@@ -216,7 +216,7 @@ async def test_a_page_that_is_just_full_has_no_more(api: ApiClient, session_id: 
     assert (await api.get(path, limit=3, before_seq=4))["hasMore"] is False
 
 
-async def test_a_page_holds_100_messages_unless_told(api: ApiClient, session_id: str) -> None:
+async def test_a_page_holds_100_messages_by_default(api: ApiClient, session_id: str) -> None:
     for _ in range(2):
         await api.post_messages(session_id, ["x"] * 100)
     path = f"/v3/sessions/{session_id}/messages"

@@ -115,7 +115,7 @@ async def test_every_field_of_a_sign_in_is_required_and_a_text(anonymous: ApiCli
 
 
 @each_kind
-async def test_a_device_asks_again_until_somebody_approves(
+async def test_a_device_polls_until_its_request_is_approved(
     api: ApiClient, anonymous: ApiClient, ask: str, approve: str, table: sa.Table
 ) -> None:
     key = new_key()
@@ -230,7 +230,7 @@ async def test_the_first_call_decides_whether_a_terminal_supports_the_second_ver
     assert {"status": "pending", "supportsV2": shown} == status
 
 
-async def test_an_answered_request_is_authorized_and_no_longer_says_what_it_supports(
+async def test_an_answered_request_is_authorized_and_no_longer_has_supports_v2(
     api: ApiClient, anonymous: ApiClient
 ) -> None:
     key = new_key()

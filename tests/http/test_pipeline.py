@@ -115,7 +115,7 @@ async def test_every_response_allows_any_origin(raw: Raw) -> None:
 
 
 @pytest.mark.parametrize("path", ["/v1/sessions", "/nowhere", "/v1/sessions%zz"])
-async def test_a_preflight_names_the_headers_that_were_asked_for(raw: Raw, path: str) -> None:
+async def test_a_preflight_echoes_the_requested_headers(raw: Raw, path: str) -> None:
     """06 B19: the wildcard of the reference does not cover `Authorization`."""
     asked = {
         "Origin": "https://app.example.org",
@@ -131,7 +131,7 @@ async def test_a_preflight_names_the_headers_that_were_asked_for(raw: Raw, path:
     assert "authorization,content-type,x-happy-client" == answer.headers["access-control-allow-headers"]
 
 
-async def test_a_preflight_that_asks_for_no_headers_is_granted_all(raw: Raw) -> None:
+async def test_a_preflight_without_requested_headers_allows_all(raw: Raw) -> None:
     answer = await raw("OPTIONS", "/v1/sessions", {"Origin": "x", "Access-Control-Request-Method": "GET"})
 
     assert (204, "*") == (answer.status, answer.headers["access-control-allow-headers"])

@@ -44,7 +44,7 @@ async def test_a_report_is_acknowledged_announced_and_summed_up(api: ApiClient) 
     assert {"usage": [bucket], "groupBy": "day", "totalReports": 1} == await sums(api)
 
 
-async def test_a_report_takes_the_place_of_the_one_before_it(api: ApiClient) -> None:
+async def test_a_usage_report_replaces_the_one_before_it(api: ApiClient) -> None:
     session = (await api.create_session())["id"]
     async with api.session_socket(session) as agent:
         first = await agent.call("usage-report", report(session))
@@ -86,7 +86,7 @@ async def test_what_is_wrong_with_a_report_is_said(api: ApiClient, payload: Any,
         assert {"success": False, "error": error} == await phone.call("usage-report", payload)
 
 
-async def test_sums_are_of_one_session_and_of_the_asked_time(api: ApiClient, stranger: ApiClient) -> None:
+async def test_sums_are_of_one_session_and_the_requested_time(api: ApiClient, stranger: ApiClient) -> None:
     one, other = (await api.create_session())["id"], (await api.create_session())["id"]
     async with api.user_socket() as phone:
         await phone.call("usage-report", report(one))

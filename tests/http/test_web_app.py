@@ -173,7 +173,7 @@ def test_conditional_requests_respect_the_injected_content(serve: Serve) -> None
     ("path", "location"),
     [("/ui", "/"), ("/ui/", "/"), ("/ui/a%20b", "/a%20b"), ("/ui//evil", "/evil"), ("/ui/%5Cevil", "/evil")],
 )
-def test_the_former_place_of_the_app_leads_to_it_and_nowhere_else(
+def test_the_former_path_of_the_app_redirects_to_it_and_nowhere_else(
     serve: Serve, path: str, location: str
 ) -> None:
     answer = serve().get(path)

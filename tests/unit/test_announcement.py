@@ -19,7 +19,7 @@ def rows(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.splitlines()[1:]]
 
 
-def test_it_says_where_the_data_is_and_how_each_client_gets_here() -> None:
+def test_the_banner_names_the_data_directory_and_how_clients_connect() -> None:
     expected = [
         "data /srv/happy (database, files and secret: back it up as a whole)",
         "address http://localhost:3005",

@@ -208,7 +208,7 @@ def test_content_holds_the_text_untouched(text: str) -> None:
 # -- errors ------------------------------------------------------------------------------------------------
 
 
-def test_an_error_says_what_its_class_says_unless_told_otherwise() -> None:
+def test_an_error_has_the_message_of_its_class_by_default() -> None:
     assert "Not found" == str(NotFound())
     assert "Session not found" == str(NotFound("Session not found"))
     assert "Invalid input" == str(Invalid())

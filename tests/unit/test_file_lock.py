@@ -15,7 +15,7 @@ from happy.adapters.light import file_lock
 from happy.adapters.light.file_lock import Held, locked, locked_everywhere
 
 
-def test_the_second_is_told_who_holds_it(tmp_path: Path) -> None:
+def test_a_refused_second_server_names_the_holder_of_the_lock(tmp_path: Path) -> None:
     file = tmp_path / "lock"
     with (
         locked(file, wait=False) as supported,

@@ -32,14 +32,14 @@ def required(*lists: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_module_says_what_it_is_for(module: Path) -> None:
+def test_every_module_has_a_docstring(module: Path) -> None:
     docstring = ast.get_docstring(ast.parse(module.read_text("utf-8")))
 
     assert docstring or "versions" in module.parts
 
 
 @pytest.mark.parametrize("name", LOCKS)
-def test_a_lock_file_pins_by_hash_and_names_no_place(name: str) -> None:
+def test_a_lock_file_pins_by_hash_and_names_no_index(name: str) -> None:
     text = lock_text(name)
     requirements = [block for block in re.split(r"\n(?=\w)", text) if not block.startswith("#")]
 
@@ -48,7 +48,7 @@ def test_a_lock_file_pins_by_hash_and_names_no_place(name: str) -> None:
     assert [] == re.findall(r"://|index-url|find-links|\s/\w| @ ", text)
 
 
-def test_the_lock_files_hold_what_the_project_asks_for() -> None:
+def test_the_lock_files_hold_the_declared_dependencies() -> None:
     extras = PROJECT["optional-dependencies"]
 
     assert required(PROJECT["dependencies"]) <= locked("light").keys()

@@ -50,7 +50,7 @@ def length(function: Function) -> int:
     return (function.end_lineno or function.lineno) - function.lineno + 1
 
 
-def test_a_module_says_in_one_sentence_what_it_is_for() -> None:
+def test_a_module_docstring_begins_with_one_sentence() -> None:
     firsts = {module: (ast.get_docstring(tree(module)) or "").partition("\n\n")[0] for module in MODULES}
 
     assert [] == [
@@ -68,7 +68,7 @@ def test_a_file_is_read_at_one_sitting() -> None:
     }
 
 
-def test_a_long_function_says_why_it_is_one() -> None:
+def test_a_long_function_gives_its_reason() -> None:
     assert [] == [
         (module, function.name)
         for module in MODULES
@@ -91,7 +91,7 @@ def called(module: str) -> set[str]:
     }
 
 
-def test_the_domain_is_told_the_time() -> None:
+def test_the_domain_takes_time_from_the_clock_port() -> None:
     domain = {module for module in MODULES if module.startswith("happy/domain/")}
 
     assert {} == {module: found for module in domain if (found := imported(module) & {"time", "datetime"})}

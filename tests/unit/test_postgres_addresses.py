@@ -71,7 +71,7 @@ def test_the_driver_gets_the_parts_and_no_address_with_a_secret() -> None:
     assert "postgresql://" == given["dsn"]
 
 
-def test_the_number_of_connections_is_what_was_asked_for() -> None:
+def test_the_number_of_connections_follows_the_address() -> None:
     plain = parse("postgresql://db/happy")
 
     assert [16, 5, 3] == [
@@ -98,7 +98,7 @@ def test_the_number_of_connections_is_what_was_asked_for() -> None:
         ("", None),
     ],
 )
-def test_every_way_to_ask_for_encryption(
+def test_every_way_to_require_encryption(
     query: str, expected: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

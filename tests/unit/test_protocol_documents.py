@@ -60,7 +60,7 @@ def test_every_reference_in_the_code_names_a_section() -> None:
     assert [] == wrong
 
 
-def test_every_event_has_its_place() -> None:
+def test_every_event_has_its_section() -> None:
     text = (PROTOCOL / "realtime.md").read_text("utf-8")
     gateway = "\n".join(path.read_text("utf-8") for path in (ROOT / "happy" / "gateway").rglob("*.py"))
     handled = set(re.findall(r'^ +(?:return \{)?"([a-z-]+)": self\.', gateway, re.MULTILINE))

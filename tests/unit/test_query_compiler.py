@@ -39,7 +39,7 @@ def test_backslashes_are_not_doubled_for_postgres() -> None:
     assert "LIKE '100\\%' ESCAPE '\\'" in compile_one(query, dialect_of("postgresql"))["sql"]
 
 
-def test_a_parameter_used_twice_is_asked_for_once() -> None:
+def test_a_parameter_used_twice_is_listed_once() -> None:
     query = sa.update(sessions).values(created_at=bindparam("now"), updated_at=bindparam("now"))
     compiled = compile_one(query, dialect_of("postgresql"))
 
@@ -54,7 +54,7 @@ def test_a_parameter_used_twice_is_asked_for_once() -> None:
         ("sqlite", '"Session".seq IN (SELECT value FROM json_each(:seqs))'),
     ],
 )
-def test_a_list_parameter_is_told_apart(dialect: str, expected: str) -> None:
+def test_a_list_parameter_is_marked(dialect: str, expected: str) -> None:
     compiled = compile_one(
         sa.select(sa.func.count()).where(any_of(sessions.c.seq, "seqs")), dialect_of(dialect)
     )

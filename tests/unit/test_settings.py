@@ -310,7 +310,7 @@ def test_lines_of_a_dotenv_file_that_are_not_understood_are_named_without_their_
 
 
 @pytest.mark.parametrize("value", ["s3cret#1", "#s3cret"])
-def test_a_secret_whose_end_is_not_clear_is_asked_about(tmp_path: Path, value: str) -> None:
+def test_an_unquoted_secret_with_a_hash_is_refused(tmp_path: Path, value: str) -> None:
     dotenv = tmp_path / ".env"
     dotenv.write_text(f"PORT=1\nHANDY_MASTER_SECRET={value}\n")
 
@@ -515,7 +515,7 @@ def test_printed_settings_show_no_credential() -> None:
 # ---- other companies' services
 
 
-def test_outside_services_are_where_everybody_finds_them_until_told_otherwise() -> None:
+def test_outside_services_have_their_public_addresses_by_default() -> None:
     assert OutboundSettings() == light().outbound == full().outbound
 
 

@@ -220,7 +220,7 @@ def test_friendship_is_open_to_every_pair(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("pair", sorted(reachable(STRANGERS)))
-def test_each_of_the_two_can_ask_or_be_rid_of_the_matter_alone(pair: Pair) -> None:
+def test_each_side_can_request_or_remove_a_friendship_alone(pair: Pair) -> None:
     assert social.added(*pair)[0] in ("requested", "friend")
     assert social.removed(*social.removed(*pair))[0] in ("none", "rejected")
 

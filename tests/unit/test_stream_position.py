@@ -23,7 +23,7 @@ def test_a_strange_text_is_no_position(text: str) -> None:
     assert parse(text) is None
 
 
-def test_a_position_covers_what_was_heard_before_it_got_a_place() -> None:
+def test_a_position_covers_what_was_received_before_it_had_an_offset() -> None:
     position = StreamPosition("1f", 10, {ONE: 5})
 
     assert position.covers(ONE, 5)

@@ -32,7 +32,7 @@ def line(message: str, *values: object, error: BaseException | None = None, **ex
     return LineFormatter().format(record)
 
 
-def test_a_line_says_when_how_bad_who_and_what() -> None:
+def test_a_log_line_has_time_level_logger_and_message() -> None:
     expected = "2023-11-14T22:13:20.500Z info happy.gateway connected to 3 sockets account=cm1 took=0.5"
 
     assert expected == line("connected to %d sockets", 3, account="cm1", took=0.5)
@@ -87,7 +87,7 @@ def test_credentials_do_not_reach_the_log(text: str) -> None:
 
 
 @pytest.mark.usefixtures("logging_restored")
-def test_debug_is_said_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_debug_lines_appear_only_at_debug_level(capsys: pytest.CaptureFixture[str]) -> None:
     configure("info")
     logging.getLogger("happy.services").debug("detail")
     logging.getLogger("happy.services").info("news")
@@ -100,7 +100,7 @@ def test_debug_is_said_only_when_asked_for(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.usefixtures("logging_restored")
-def test_libraries_are_heard_from_warnings_up_even_at_debug_level(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_log_warnings_and_above_even_at_debug_level(capsys: pytest.CaptureFixture[str]) -> None:
     configure("debug")
     logging.getLogger("aiosqlite").debug("executing INSERT with all its values")
     logging.getLogger("uvicorn.error").warning("odd request")

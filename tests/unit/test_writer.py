@@ -102,7 +102,7 @@ async def test_a_batch_is_limited(bench: Bench) -> None:
     assert 2 == bench.commits()
 
 
-async def test_nobody_hears_of_success_before_the_commit(bench: Bench) -> None:
+async def test_no_caller_returns_before_the_commit(bench: Bench) -> None:
     async def look(number: int) -> list[int]:
         await bench.writer.submit(bench.insert(number))
         return bench.stored()

@@ -131,7 +131,7 @@ async def test_browsers_of_any_origin_may_ask(server: Running) -> None:
     assert plain.headers["access-control-allow-origin"] == "*"
 
 
-async def test_a_preflight_allows_what_it_asks_for(server: Running) -> None:
+async def test_a_preflight_allows_the_requested_headers(server: Running) -> None:
     asked = {
         "origin": "https://app.example",
         "access-control-request-method": "POST",

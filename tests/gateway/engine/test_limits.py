@@ -30,7 +30,7 @@ async def test_a_client_that_does_not_answer_pings_is_dropped(serve: Serve) -> N
     await until(lambda: server.application.reasons() == ["ping timeout"])
 
 
-async def test_a_client_that_speaks_without_answering_pings_gets_more_time(serve: Serve) -> None:
+async def test_a_client_that_sends_packets_without_pongs_gets_more_time(serve: Serve) -> None:
     server = await serve(ping_interval=0.05, ping_timeout=0.1)
     async with RawWebSocket(server.url) as socket:
         await socket.join()

@@ -20,7 +20,7 @@ def over(client: NodeClient, server: Running, transports: list[str], **auth: Any
     return client.socket(server.url, **auth).with_options(transports=transports)
 
 
-def ask_back(socket: Socket, args: list[Any], ack: Ack | None) -> None:
+def emit_back(socket: Socket, args: list[Any], ack: Ack | None) -> None:
     """Ask the client before its own question is answered."""
 
     def on_response(answer: msgspec.Raw | SocketClosed | None) -> None:
@@ -34,7 +34,7 @@ def ask_back(socket: Socket, args: list[Any], ack: Ack | None) -> None:
 async def test_events_and_answers_pass_both_ways(
     server: Running, client: NodeClient, transports: list[str]
 ) -> None:
-    server.application.on["ask"] = ask_back
+    server.application.on["ask"] = emit_back
     async with over(client, server, transports, token="t") as socket:
         assert await socket.call("echo", {"x": "é😀\u0000"}) == {"x": "é😀\u0000"}
         assert await socket.call("echo", b"hello") == "aGVsbG8="

@@ -97,7 +97,7 @@ async def test_a_poll_that_is_given_up_ends_the_session(server: Running) -> None
         await until(lambda: server.application.reasons() == ["transport error"])
 
 
-async def test_a_client_says_that_it_leaves(server: Running) -> None:
+async def test_a_close_packet_ends_the_session(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
         waiting = asyncio.create_task(poller.get())

@@ -278,13 +278,13 @@ async def test_attachments_together_are_limited_like_one_message(serve: Any) -> 
 
 
 async def test_pings_are_answered_while_connections_come_and_go(server: Running) -> None:
-    async def visit() -> None:
+    async def connect_and_leave() -> None:
         async with RawWebSocket(server.url) as socket:
             await socket.join()
             await socket.send('421["echo",1]')
             assert await socket.receive() == "431[1]"
 
-    await asyncio.gather(*(visit() for _ in range(100)))
+    await asyncio.gather(*(connect_and_leave() for _ in range(100)))
     await until(lambda: len(server.application.left) == 100)
 
     assert server.engine.opened["websocket"] == 100

@@ -214,7 +214,7 @@ async def test_a_wrong_handshake_is_refused(
     assert server.engine.connection_count == 0
 
 
-async def test_a_refused_handshake_says_why(server: Running, dial: Dial) -> None:
+async def test_a_refused_handshake_names_the_reason(server: Running, dial: Dial) -> None:
     wire = await dial()
     head = await wire.upgrade("/v1/updates/?EIO=3&transport=websocket")
 

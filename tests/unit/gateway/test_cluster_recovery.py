@@ -105,7 +105,7 @@ class World:
         """By the first replica; the second one receives it."""
         self._publish("update", f'"{name}"'.encode(), number, audience)
 
-    def tell(self, event: Ephemeral, number: int, sender: ReplicaId = THERE) -> None:
+    def announce(self, event: Ephemeral, number: int, sender: ReplicaId = THERE) -> None:
         self._publish("ephemeral", msgspec.json.encode(event), number, TO_USER, sender)
 
     def _publish(
@@ -224,11 +224,11 @@ async def test_signals_and_what_is_for_others_are_left_out(world: World) -> None
 
 async def test_of_each_state_the_last_one_is_replayed_in_order(world: World) -> None:
     pid = world.begin().recovery_token
-    world.tell(activity("a", thinking=True), 1)
+    world.announce(activity("a", thinking=True), 1)
     world.publish("1", 2)
-    world.tell(activity("b"), 3)
-    world.tell(activity("a", active=False), 4)
-    world.shared.before_answer = lambda: world.tell(activity("b", thinking=True), 5)
+    world.announce(activity("b"), 3)
+    world.announce(activity("a", active=False), 4)
+    world.shared.before_answer = lambda: world.announce(activity("b", thinking=True), 5)
 
     assert await world.come(pid) == ["1", "b True False", "a False False", "b True True"]
 
@@ -236,7 +236,7 @@ async def test_of_each_state_the_last_one_is_replayed_in_order(world: World) -> 
 @pytest.mark.parametrize(("received", "missed"), [(0, ["a True False", "1"]), (1, ["1"]), (2, [])])
 async def test_a_received_state_is_not_replayed(world: World, received: int, missed: list[str]) -> None:
     pid = world.begin().recovery_token
-    world.tell(activity("a"), 1)
+    world.announce(activity("a"), 1)
     world.publish("1", 2)
 
     assert await world.come(pid, f"aa.1-1f.0.{THERE}.{received}") == missed
@@ -244,8 +244,8 @@ async def test_a_received_state_is_not_replayed(world: World, received: int, mis
 
 async def test_a_received_state_is_not_replaced_by_an_earlier_one(world: World) -> None:
     pid = world.begin().recovery_token
-    world.tell(activity("a", thinking=True), 1, ReplicaId("0c" * 8))
-    world.tell(activity("a", active=False), 1)
+    world.announce(activity("a", thinking=True), 1, ReplicaId("0c" * 8))
+    world.announce(activity("a", active=False), 1)
 
     assert await world.come(pid, f"aa.1-1f.0.{THERE}.1") == []
 
@@ -254,7 +254,7 @@ async def test_a_received_state_is_not_replaced_by_an_earlier_one(world: World) 
 async def test_an_occurrence_is_replayed_once(world: World, read: int, missed: int) -> None:
     pid = world.begin().recovery_token
     for number in (1, 2):
-        world.tell(SessionEvent(SessionId("s"), "done", "title", "body", NOW), number)
+        world.announce(SessionEvent(SessionId("s"), "done", "title", "body", NOW), number)
     session = await world.after.claim(OWNER, world.handshake(pid), NOTHING)
     packets = world.after.resume(session, world.handshake(pid))
     assert len(packets) == 2

@@ -16,7 +16,7 @@ def message(seq: int) -> bytes:
     return b'{"id":"abcdefghijkl","seq":901,"body":%b,"createdAt":1}' % body
 
 
-def test_an_offset_says_how_far_its_session_was_sent() -> None:
+def test_an_offset_is_the_stream_position_of_its_session() -> None:
     cursors = Cursors()
     cursors.follow(OWNER, "s", 41)
 

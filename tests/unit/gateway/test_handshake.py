@@ -117,7 +117,7 @@ def test_a_client_reads_messages_by_itself_if_its_name_says_so(
     assert asked.reads_messages is reads
 
 
-def test_a_client_that_says_nothing_is_unknown() -> None:
+def test_a_client_without_a_name_is_unknown() -> None:
     assert "unknown" == read({"token": "t"}).client
 
 

@@ -65,11 +65,11 @@ def test_a_packet_ends_with_its_offset(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("offset", ["", ".", "1", "x.1", ".1", "²", "9" * 100])
-def test_a_strange_offset_says_nothing(clock: Clock, offset: str) -> None:
+def test_an_invalid_offset_is_ignored(clock: Clock, offset: str) -> None:
     assert history_of(clock).number(offset) is None
 
 
-def test_an_offset_of_another_process_says_nothing(clock: Clock) -> None:
+def test_an_offset_of_another_process_is_ignored(clock: Clock) -> None:
     history = history_of(clock)
     own = offset_of(add(history, "a")[0])
 

@@ -33,12 +33,12 @@ def activity(session: str, *, active: bool = True, thinking: bool = False) -> Se
     return SessionActivity(SessionId(session), active=active, active_at=NOW, thinking=thinking)
 
 
-def tell(history: History, event: Ephemeral, mark: str = "") -> bytes:
-    return history.append(OWNER, Event(TO_USER, None, "ephemeral", msgspec.json.encode(event)), mark)
+def append(history: History, event: Ephemeral, stream_id: str = "") -> bytes:
+    return history.append(OWNER, Event(TO_USER, None, "ephemeral", msgspec.json.encode(event)), stream_id)
 
 
 def beat(history: History, *sessions: str) -> list[bytes]:
-    return [tell(history, activity(session)) for session in sessions]
+    return [append(history, activity(session)) for session in sessions]
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,7 @@ def beat(history: History, *sessions: str) -> list[bytes]:
         (HAPPENED, None),
     ],
 )
-def test_an_ephemeral_tells_of_a_state_or_of_something_that_happened(
-    event: Ephemeral, state: replay.State | None
-) -> None:
+def test_an_ephemeral_is_a_state_or_an_event(event: Ephemeral, state: replay.State | None) -> None:
     assert replay.state_of("ephemeral", msgspec.json.encode(event)) == state
 
 
@@ -64,12 +62,12 @@ def test_every_kind_of_ephemeral_is_decided() -> None:
 
 def test_only_the_last_event_of_a_state_is_missed_where_it_was_among_the_others(clock: Clock) -> None:
     history = history_of(clock)
-    tell(history, activity("a", thinking=True))
+    append(history, activity("a", thinking=True))
     (first,) = add(history, "first")
     (other,) = beat(history, "b")
     (second,) = add(history, "second")
-    ended = tell(history, activity("a", active=False))
-    happened = [tell(history, HAPPENED) for _ in range(2)]
+    ended = append(history, activity("a", active=False))
+    happened = [append(history, HAPPENED) for _ in range(2)]
 
     assert history.missed(reader()) == [first, other, second, ended, *happened]
     assert history.missed(reader(history.number(offset_of(second)) or 0)) == [ended, *happened]
@@ -77,9 +75,9 @@ def test_only_the_last_event_of_a_state_is_missed_where_it_was_among_the_others(
 
 def test_states_have_no_offset_and_what_happened_has(clock: Clock) -> None:
     history = history_of(clock)
-    assert tell(history, activity("a")).startswith(b'42["ephemeral",{"type":"activity"')
-    assert tell(history, activity("a")).endswith(b"}]")
-    assert history.number(offset_of(tell(history, HAPPENED))) == history.position == 3
+    assert append(history, activity("a")).startswith(b'42["ephemeral",{"type":"activity"')
+    assert append(history, activity("a")).endswith(b"}]")
+    assert history.number(offset_of(append(history, HAPPENED))) == history.position == 3
 
 
 def test_a_state_that_was_confirmed_is_not_missed(clock: Clock) -> None:
@@ -141,10 +139,10 @@ def test_states_that_shrink_and_grow_are_counted(clock: Clock) -> None:
     figures: dict[str, float] = {}
     for length in (1, 500, 3):
         figures = {"total": 1.0, "x" * length: 1.0}
-        tell(history, Usage(SessionId("s"), "key", figures, figures, NOW))
+        append(history, Usage(SessionId("s"), "key", figures, figures, NOW))
     only = history.size
     history.forget(OWNER)
-    tell(history, Usage(SessionId("s"), "key", figures, figures, NOW))
+    append(history, Usage(SessionId("s"), "key", figures, figures, NOW))
 
     assert history.size == only
 
@@ -170,7 +168,7 @@ def test_an_account_with_states_alone_makes_room_for_others(clock: Clock) -> Non
     assert history.missed(RecoveryCursor(AccountId("nobody"), ConnectionId("c"), "user", "", 0, 0.0)) == []
 
 
-def test_after_an_interruption_no_state_is_left(clock: Clock) -> None:
+def test_a_history_gap_drops_all_states(clock: Clock) -> None:
     history = history_of(clock)
     beat(history, "a")
     history.resync(OWNER)
@@ -179,41 +177,41 @@ def test_after_an_interruption_no_state_is_left(clock: Clock) -> None:
     assert history.missed(reader(history.position)) == []
 
 
-class TestHowFarAnAccountWasHeard:
-    def test_all_of_it_if_nothing_came_since(self, clock: Clock) -> None:
+class TestPositionBeforeATime:
+    def test_it_is_none_if_nothing_was_appended_since(self, clock: Clock) -> None:
         history = history_of(clock)
-        tell(history, activity("a"), "e.1")
+        append(history, activity("a"), "e.1")
         assert history.position_before(OWNER, clock.now + 1) is None
 
-    def test_not_the_states_that_came_since(self, clock: Clock) -> None:
+    def test_states_appended_since_are_not_counted(self, clock: Clock) -> None:
         """Otherwise another replica would leave them out."""
         history = history_of(clock)
-        tell(history, activity("a"), "e.1")
+        append(history, activity("a"), "e.1")
         clock.now += 10
-        tell(history, activity("a"), "e.2")
+        append(history, activity("a"), "e.2")
         assert history.position_before(OWNER, clock.now - 5) == "e.1"
         assert history.position_before(OWNER, clock.now - 50) == ""
 
-    def test_as_the_last_update_or_state_says(self, clock: Clock) -> None:
+    def test_it_is_that_of_the_last_update_or_state(self, clock: Clock) -> None:
         history = History(HistoryLimits(), clock)
-        tell(history, activity("a"), "e.1")
+        append(history, activity("a"), "e.1")
         clock.now += 1
         history.append(OWNER, Event(TO_USER, None, "update", b"{}"), "e.2")
         clock.now += 10
-        tell(history, activity("a"), "e.3")
+        append(history, activity("a"), "e.3")
         moment = clock.now
 
         assert history.position_before(OWNER, moment - 5) == "e.2"
         assert history.position_before(OWNER, moment - 10.5) == "e.1"
         clock.now += 1
-        tell(history, activity("a"), "e.4")
+        append(history, activity("a"), "e.4")
         assert history.position_before(OWNER, moment + 0.5) == "e.3"
 
     def test_is_noted_now_and_then_and_for_a_while(self, clock: Clock) -> None:
         history = history_of(clock, keep_seconds=60)
         began = clock.now
         for number in range(500):
-            tell(history, activity("a"), f"e.{number:x}")
+            append(history, activity("a"), f"e.{number:x}")
             clock.now += 1
 
         assert history.position_before(OWNER, began + 10) == ""

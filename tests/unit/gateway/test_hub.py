@@ -125,7 +125,7 @@ async def test_a_sender_can_be_skipped(hub: Hub) -> None:
     assert ["ephemeral", msgspec.to_builtins(EPHEMERAL)] == msgspec.json.decode(sockets[1].sent[0][2:])
 
 
-async def test_an_account_without_connections_hears_nothing(hub: Hub) -> None:
+async def test_an_account_without_connections_receives_nothing(hub: Hub) -> None:
     connection, socket = join(hub, "gone")
     hub.remove(connection)
     hub.remove(connection)
@@ -136,7 +136,7 @@ async def test_an_account_without_connections_hears_nothing(hub: Hub) -> None:
     assert {} == hub._accounts
 
 
-async def test_an_account_is_watched_until_its_last_connection_leaves(hub: Hub) -> None:
+async def test_an_account_is_subscribed_until_its_last_connection_closes(hub: Hub) -> None:
     one, _ = join(hub, "one")
     other, _ = join(hub, "other")
     hub.remove(one)
@@ -147,7 +147,7 @@ async def test_an_account_is_watched_until_its_last_connection_leaves(hub: Hub) 
 
 
 @pytest.mark.parametrize("skip", [None, ConnectionId("phone")])
-async def test_another_node_delivers_the_same_bytes_to_the_same_audience(
+async def test_another_replica_delivers_the_same_bytes_to_the_same_audience(
     skip: ConnectionId | None,
 ) -> None:
     bus, elsewhere = RecordingBus(), Hub()
@@ -185,7 +185,7 @@ async def test_e13_the_oldest_registration_served_half_open_as_it_was(hub: Hub) 
     assert ("new", "old") == (before, serving(hub))
 
 
-async def test_b14_any_device_could_take_the_place_of_a_machine(hub: Hub) -> None:
+async def test_b14_any_device_could_take_over_a_machines_connection(hub: Hub) -> None:
     machine, _ = join(hub, "machine", "machine", "x")
     session, _ = join(hub, "session", "session", "x")
     user, _ = join(hub, "user")

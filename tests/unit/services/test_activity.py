@@ -232,7 +232,7 @@ async def test_what_waited_to_be_written_does_not_revive_a_stopped_session(
     assert (world.clock.now, False) == await stored(world, session)
 
 
-async def test_e6_a_late_flush_of_another_node_revived_a_stopped_session(
+async def test_e6_a_late_flush_of_another_replica_revived_a_stopped_session(
     world: World, owner: AccountId
 ) -> None:
     elsewhere = World(world.store)

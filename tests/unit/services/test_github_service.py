@@ -82,7 +82,7 @@ async def test_a_state_lasts_five_minutes(world: World, side: Side, owner: Accou
     assert None is await side.states.redeem(too_late)
 
 
-async def test_a_state_is_spent_for_every_node_and_after_a_restart(
+async def test_a_github_state_is_spent_on_every_replica_and_after_a_restart(
     world: World, side: Side, owner: AccountId
 ) -> None:
     state = await side.states.issue(owner)

@@ -99,7 +99,7 @@ async def test_after_a_write_the_next_one_is_thirty_seconds_away(clock: Clock) -
     assert [] == taken(heartbeats)
 
 
-async def test_a_heartbeat_says_when_it_was_received_whatever_its_clients_clock_says(clock: Clock) -> None:
+async def test_a_heartbeat_has_the_time_of_its_receipt_whatever_the_clients_clock(clock: Clock) -> None:
     heartbeats, _ = make(clock, active=False)
     clock.advance(seconds=5)
     for at in (NOW - 4_000, NOW - 5_000):

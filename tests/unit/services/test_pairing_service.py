@@ -151,7 +151,7 @@ async def test_only_a_terminals_token_names_its_request(
 
 
 @KINDS
-async def test_b3_an_account_that_approved_too_late_was_told_success(
+async def test_b3_an_approval_that_came_too_late_was_answered_with_success(
     pairing: PairingService, world: World, owner: AccountId, kind: PairingKind
 ) -> None:
     key = os.urandom(32)

@@ -163,7 +163,7 @@ async def test_a_call_goes_on_as_soon_as_the_method_is_registered(connections: C
     assert {} == rpc._waiting
 
 
-async def test_a_call_failed_though_a_claim_of_another_node_had_come_back_without_a_signal(
+async def test_a_call_failed_though_a_registration_on_another_replica_had_come_back_without_a_signal(
     connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(rpc_module, "LOOK_AGAIN_SECONDS", MOMENT)
@@ -210,7 +210,7 @@ async def test_a_registration_that_is_gone_again_does_not_end_the_wait(connectio
     assert b"1" == await waiting
 
 
-async def test_a_caller_that_registers_the_method_itself_while_it_waits_is_told(
+async def test_a_call_fails_when_its_caller_registers_the_method_meanwhile(
     connections: Connections,
 ) -> None:
     rpc = service(connections)

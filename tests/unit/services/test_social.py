@@ -137,7 +137,7 @@ async def test_friends_are_listed_with_what_is_between_us(world: World, ann: Per
 # What both parties hear
 
 
-async def test_a_change_is_told_in_the_shape_that_the_app_reads(
+async def test_a_relationship_change_has_the_form_that_the_app_reads(
     world: World, ann: Person, bob: Person
 ) -> None:
     await ann.add(bob)
@@ -155,7 +155,7 @@ async def test_a_change_is_told_in_the_shape_that_the_app_reads(
     } == body
 
 
-async def heard(world: World) -> list[tuple[AccountId, str, str, str]]:
+async def published(world: World) -> list[tuple[AccountId, str, str, str]]:
     """Account, other account, new status and action of each change; each only for the account it is about."""
     changes = []
     for event in world.sink.take():
@@ -173,7 +173,7 @@ async def test_every_change_is_published_to_the_account_it_is_about(
     told = []
     for move in (ann.add(bob), bob.add(ann), ann.remove(bob), bob.remove(ann), ann.remove(bob)):
         await move
-        told.append(await heard(world))
+        told.append(await published(world))
 
     assert [
         sorted([(ann.id, bob.id, "requested", "created"), (bob.id, ann.id, "pending", "created")]),
@@ -223,7 +223,7 @@ async def test_a_post_is_announced_as_it_is_stored(world: World, ann: Person, bo
 # Notices
 
 
-async def test_a_request_is_a_notice_to_the_one_who_is_asked(ann: Person, bob: Person) -> None:
+async def test_a_friend_request_is_a_feed_item_of_its_recipient(ann: Person, bob: Person) -> None:
     await ann.add(bob)
 
     assert ([], [request_of(ann)]) == (await ann.posts(), await bob.posts())
@@ -248,7 +248,7 @@ async def test_both_get_a_notice_of_an_acceptance_after_a_day(world: World, ann:
 
 
 @pytest.mark.parametrize(("waited", "cursors"), [(0, ["0-1"]), (DAY, ["0-1"]), (DAY + 1, ["0-2"])])
-async def test_asking_again_is_a_notice_again_after_a_day_in_place_of_the_first(
+async def test_a_repeated_friend_request_replaces_the_feed_item_after_a_day(
     world: World, ann: Person, bob: Person, waited: int, cursors: list[str]
 ) -> None:
     await ann.add(bob)
@@ -310,7 +310,7 @@ async def test_sixteen_requests_from_both_sides_at_once_make_friends(
 
     assert ("friend", "friend") == await statuses(ann, bob)
     assert {"requested", "friend"} >= set(answers)
-    assert 4 == len(await heard(world))
+    assert 4 == len(await published(world))
     assert 2 == len(await ann.posts() + await bob.posts())
 
 
