@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,15 +26,17 @@ from happy.gateway.events.machines import MachineEvents
 from happy.gateway.events.rpc import REGISTERED, RpcEvents
 from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.events.usage import UsageEvents
-from happy.gateway.hub import Hub
+from happy.gateway.gauges import build_gauges
+from happy.gateway.hub import Handler, Hub
+from happy.gateway.recovery.catch_up import CatchUp
 from happy.gateway.recovery.cluster import ClusterRecovery
 from happy.gateway.recovery.recovery import build_recovery
-from happy.gateway.server import RETURNED, Gateway
+from happy.gateway.server import RETURNED, EventHandlers, Gateway
 from happy.http.app import Services, build_app
 from happy.http.metrics import build_metrics_app
 from happy.http.web_app import open_web_app
 from happy.jobs import background, counting
-from happy.metrics import Metrics, Series
+from happy.metrics import Metrics
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.activity import RESUMED, STOPPED, Activity
@@ -116,19 +117,32 @@ async def open_application(
         rpc = build_rpc(adapters, hub, metrics, grace_seconds)
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
-        gateway = Gateway(replica_id, hub, adapters.presence, services.identity, activity, metrics)
+        gateway = build_gateway(adapters, hub, services, activity, rpc)
         stack.callback(gateway.close)
         connect_handlers(adapters, hub, attendance, activity, departures, gateway)
-        connect_events(gateway, services, activity, rpc)
         addresses = ClientAddresses(settings.trusted_proxies, settings.public_url)
         engine = build_engine(gateway, settings, engine_settings or EngineSettings(), addresses)
-        connect_gauges(engine, hub, adapters, metrics)
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
         await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock)))
         http = build_http(settings, services, addresses, metrics)
         asgi = dispatch(engine, http, PathPrefix.of(settings.public_url))
-        yield Application(asgi, build_metrics_app(metrics), engine, activity, services.readiness)
+        yield Application(
+            asgi,
+            build_metrics_app(metrics, build_gauges(engine, hub, adapters.link_state)),
+            engine,
+            activity,
+            services.readiness,
+        )
+
+
+def build_gateway(
+    adapters: Adapters, hub: Hub, services: Services, activity: Activity, rpc: RpcEvents
+) -> Gateway:
+    """What the realtime engine calls for connections and their events."""
+    handlers, recovery = event_handlers(services, activity, rpc), hub.recovery
+    catch_up = None if recovery is None else CatchUp(services.messages, recovery.cursors)
+    return Gateway(hub, adapters.presence, services.identity, activity, handlers, catch_up)
 
 
 def build_engine(
@@ -191,10 +205,9 @@ def connect_handlers(
     hub.on_signal(RETURNED, gateway.on_returned)
 
 
-def connect_events(gateway: Gateway, services: Services, activity: Activity, rpc: RpcEvents) -> None:
+def event_handlers(services: Services, activity: Activity, rpc: RpcEvents) -> EventHandlers:
     """What is called for the events of clients."""
-    gateway.read_messages_from(services.messages)
-    gateway.on_release(rpc.released)
+    handlers: dict[str, Handler] = {}
     for events in (
         SessionEvents(services.sessions, services.messages, activity, system_clock),
         MachineEvents(services.machines, activity),
@@ -203,17 +216,8 @@ def connect_events(gateway: Gateway, services: Services, activity: Activity, rpc
         UsageEvents(services.usage),
         rpc,
     ):
-        gateway.listen(events.handlers)
-
-
-def connect_gauges(engine: Engine, hub: Hub, adapters: Adapters, metrics: Metrics) -> None:
-    """What is called for the metrics of connections and transports, and of the link to other replicas."""
-    metrics.gauges.link = adapters.link_state
-    metrics.gauges.connections = lambda: connections_by_client(hub, metrics)
-    metrics.gauges.engine_open = lambda: engine.connection_count
-    metrics.gauges.engine_opened = lambda: engine.opened
-    metrics.gauges.engine_closed = lambda: engine.closed
-    metrics.gauges.refused = lambda: engine.refusals.counts
+        handlers |= events.handlers
+    return EventHandlers(handlers, rpc.released)
 
 
 def build_services(
@@ -263,14 +267,6 @@ def build_services(
         files=None if adapters.files.direct else adapters.files,
         developer_log=DeveloperLog(elapsed) if settings.remote_debug_log else None,
     )
-
-
-def connections_by_client(hub: Hub, metrics: Metrics) -> Series:
-    """The open connections with labels of a bounded number."""
-    counts: Counter[tuple[str, ...]] = Counter()
-    for (scope, client), count in hub.count_connections().items():
-        counts[f"{scope}-scoped", *metrics.client(client)] += count
-    return counts.items()
 
 
 def system_clock() -> Millis:

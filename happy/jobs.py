@@ -34,7 +34,7 @@ def counting(store: Store, metrics: Metrics, clock: Clock) -> list[Job]:
 
     async def count_rows() -> None:
         rows = await store.read(lambda tx: tx.statistics.rows())
-        metrics.gauges.records = msgspec.structs.asdict(rows)
+        metrics.records = msgspec.structs.asdict(rows)
 
     trail = AuditTrail(store, clock, metrics.audit)
     return [

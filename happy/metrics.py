@@ -6,7 +6,7 @@ protocol: operations#metrics
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Labels = tuple[str, ...]
@@ -95,7 +95,7 @@ class LinkState(NamedTuple):
     """Since the start."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Gauges:
     """Values that are read when metrics are rendered."""
 
@@ -120,13 +120,10 @@ class Gauges:
     link: Callable[[], LinkState] | None = None
     """The link to other replicas, where there can be any."""
 
-    records: dict[str, int] = field(default_factory=dict)
-    """Rows by table, as of the last count."""
-
 
 class Metrics:
     def __init__(self) -> None:
-        self.gauges = Gauges()
+        self.records: dict[str, int] = {}  # rows by table, as of the last count
         http = ("method", "route", "status", "client", "client_type")
         self.http_durations = Histogram("http_request_duration_seconds", HTTP_BUCKETS, *http)
         self.http_requests = Total("http_requests", self.http_durations)

@@ -5,13 +5,14 @@ protocol: realtime#transport-settings
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
 from happy.domain.errors import Unauthenticated
 from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.presence import FOREGROUND, Holder, Presence
-from happy.domain.values import AccountId, ConnectionId, MachineId, ReplicaId, SessionId
+from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
 from happy.gateway.delivery import DeliveryReport, Reconnect, RecoveryRefused
 from happy.gateway.engine import GOODBYE, OVERFLOW, Ack, Refused, Socket
 from happy.gateway.events.acks import answer
@@ -23,10 +24,8 @@ from happy.gateway.in_flight import OVERLAPPING, SharedBounds
 from happy.gateway.recovery.catch_up import CatchingUp, CatchUp
 from happy.gateway.recovery.session import RecoverableSession, SessionState
 from happy.gateway.subscriptions import Subscriptions
-from happy.metrics import Metrics
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
-from happy.services.messages import MessageService
 
 COUNTED = frozenset(["message", "session-alive", "machine-alive"]) | {
     f"artifact-{what}" for what in ("read", "update", "create", "delete")
@@ -41,44 +40,44 @@ Released = Callable[[Connection, list[str]], Awaitable[None] | None]
 log = logging.getLogger(__name__)
 
 
+class EventHandlers(NamedTuple):
+    """`by_name` handle the events of clients; `released` gets the RPC methods of a connection that ended."""
+
+    by_name: Mapping[str, Handler]
+    released: Released
+
+
 class Gateway:
-    """Implements the engine's `Application`."""
+    """Implements the engine's `Application`.
+
+    `catch_up` sends messages to clients that are not recovered and never read them over HTTP.
+    """
 
     def __init__(
         self,
-        replica_id: ReplicaId,
         hub: Hub,
         presence: Presence,
         identity: IdentityService,
         activity: Activity,
-        metrics: Metrics | None = None,
+        handlers: EventHandlers | None = None,
+        catch_up: CatchUp | None = None,
     ) -> None:
-        self._replica_id = replica_id
         self._hub = hub
         self._presence = presence
         self._identity = identity
         self._activity = activity
-        self._metrics = metrics or Metrics()
         self._report: DeliveryReport = hub.report
+        self._replica_id = hub.report.replica_id
+        self._metrics = hub.report.metrics
         self._recovery = hub.recovery
-        self._catch_up: CatchUp | None = None
+        self._catch_up = catch_up
         self._handlers: dict[str, Handler] = {"app-state": self._app_state}
+        self._released: Released | None = None
+        if handlers is not None:
+            self._handlers |= handlers.by_name
+            self._released = handlers.released
         self._shared = SharedBounds()
-        self._released: list[Released] = []
         self._subscriptions = Subscriptions(hub)
-
-    def read_messages_from(self, messages: MessageService) -> None:
-        """Send messages from the store to clients that are not recovered and never read them over HTTP."""
-        if self._recovery is not None:
-            self._catch_up = CatchUp(messages, self._recovery.cursors)
-
-    def on_release(self, released: Released) -> None:
-        """Call `released` with the RPC methods of each connection that ends."""
-        self._released.append(released)
-
-    def listen(self, handlers: Mapping[str, Handler]) -> None:
-        """Handle these events from now on."""
-        self._handlers |= handlers
 
     # Connections
 
@@ -197,10 +196,8 @@ class Gateway:
         self._hub.remove(connection)
         self._lost(connection, reason=reason)
         try:
-            for released in self._released:
-                work = released(connection, methods)
-                if work is not None:
-                    await work
+            if self._released is not None and (work := self._released(connection, methods)) is not None:
+                await work
         finally:
             await self._departed(connection, goodbye=reason == GOODBYE)
 

@@ -12,7 +12,7 @@ from happy.http.endpoints.health import now
 from happy.http.framework.asgi import ASGIApp, Receive, Scope, Send
 from happy.http.framework.errors import RefusalBody
 from happy.http.framework.responses import Response, json_response
-from happy.metrics import Counter, Histogram, Metrics, Total
+from happy.metrics import Counter, Gauges, Histogram, Metrics, Total
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -27,9 +27,9 @@ class Alive(Struct):
     status: str = "ok"
 
 
-def build_metrics_app(metrics: Metrics) -> ASGIApp:
+def build_metrics_app(metrics: Metrics, gauges: Gauges) -> ASGIApp:
     """The application of the metrics port; it requires no credentials, so the port must not be public."""
-    collector = Collector(metrics)
+    collector = Collector(metrics, gauges)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in {"GET", "HEAD"} and scope["path"] == "/metrics":
@@ -56,23 +56,23 @@ def render(collector: "Collector") -> bytes:
 class Collector:
     """Tells the library what was counted. Every sample carries the name of the application."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, gauges: Gauges) -> None:
         self._metrics = metrics
+        self._gauges = gauges
 
     def collect(self) -> Iterator["Metric"]:
         from prometheus_client.metrics_core import GaugeMetricFamily
 
-        gauges = self._metrics.gauges
         connections = GaugeMetricFamily(
             "websocket_connections_total",
             "Open realtime connections",
             labels=("app", "type", "client", "client_type"),
         )
-        for labels, value in gauges.connections():
+        for labels, value in self._gauges.connections():
             connections.add_metric((APP, *labels), value)
         yield connections
         records = GaugeMetricFamily("database_records_total", ROWS_HELP, labels=("app", "table"))
-        for table, count in gauges.records.items():
+        for table, count in self._metrics.records.items():
             records.add_metric((APP, table), count)
         yield records
         yield from self._engine()
@@ -86,7 +86,7 @@ class Collector:
     def _engine(self) -> Iterator["Metric"]:
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
-        gauges = self._metrics.gauges
+        gauges = self._gauges
         for name, text, value in (
             ("realtime_transports_open", "Open transports of realtime connections", gauges.engine_open()),
             ("realtime_history_bytes", "Updates kept for connection state recovery", gauges.history_bytes()),
@@ -107,9 +107,9 @@ class Collector:
     def _link(self) -> Iterator["Metric"]:
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
-        if self._metrics.gauges.link is None:
+        if self._gauges.link is None:
             return
-        state = self._metrics.gauges.link()
+        state = self._gauges.link()
         for name, text, value in (
             (
                 "redis_stream_lag_ms",

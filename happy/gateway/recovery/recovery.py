@@ -50,6 +50,11 @@ class Recovery:
         self._sessions = SessionRegistry(window, self._report, now)
         self._claims: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
+    @property
+    def history_bytes(self) -> int:
+        """Memory of the history."""
+        return self._history.size
+
     def awaits(self, account_id: AccountId) -> bool:
         """Whether a lost client of the account may still be replayed what is published now."""
         return self._sessions.awaits(account_id)
@@ -262,6 +267,4 @@ def build_recovery(
         account_bytes=settings.account_bytes,
         total_bytes=settings.total_bytes,
     )
-    history = History(limits)
-    report.metrics.gauges.history_bytes = lambda: history.size
-    return Recovery(history, settings.seconds, report, cluster=cluster)
+    return Recovery(History(limits), settings.seconds, report, cluster=cluster)

@@ -17,7 +17,7 @@ from happy.gateway.recovery.limits import HistoryLimits
 from happy.gateway.recovery.recovery import Recovery
 from happy.gateway.server import Gateway
 from tests.support.factories import NOW
-from tests.unit.gateway.test_cluster_recovery import HERE, OWNER, THERE, World
+from tests.unit.gateway.test_cluster_recovery import OWNER, THERE, World
 
 
 class Nobody:
@@ -59,7 +59,7 @@ class FakeSocket:
 async def test_a_client_that_is_not_recovered_is_not_sent_duplicates_from_another_replica() -> None:
     world, nobody, socket = World(), cast("Any", Nobody()), FakeSocket()
     hub = Hub(world.after)
-    gateway = Gateway(HERE, hub, nobody, nobody, nobody)
+    gateway = Gateway(hub, nobody, nobody, nobody)
     received = StreamPosition("2e", 5, {THERE: 7})
     auth = {"token": "t", "clientType": "user-scoped", "pid": "gone", "offset": f"tag.1-{received.text()}"}
     await gateway.connect(cast("Any", socket), msgspec.Raw(msgspec.json.encode(auth)), {})
@@ -75,7 +75,7 @@ async def test_a_client_that_is_not_recovered_is_not_sent_duplicates_from_anothe
 async def test_what_is_published_while_a_client_is_let_in_again_reaches_it() -> None:
     """No other connection of the account is here, and this one is restoring: its events are kept."""
     hub, nobody = Hub(Recovery(History(HistoryLimits()), 120)), Nobody()
-    gateway = Gateway(HERE, hub, *(cast("Any", nobody) for _ in range(3)))
+    gateway = Gateway(hub, *(cast("Any", nobody) for _ in range(3)))
     auth = {"token": "t", "clientType": "user-scoped", "appState": "active"}
     phone, back = cast("Any", FakeSocket()), cast("Any", FakeSocket())
     await gateway.connect(phone, msgspec.Raw(msgspec.json.encode(auth)), {})
