@@ -54,12 +54,14 @@ from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubStates, GithubWebhook
 from happy.services.identity import IdentityService
 from happy.services.in_doubt import InDoubtCommits
+from happy.services.invites import InviteService
 from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
 from happy.services.readiness import Readiness
+from happy.services.registration import Registration
 from happy.services.rpc import CALL_SECONDS, GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
@@ -112,7 +114,13 @@ async def open_application(
         web = HttpClient()
         stack.push_async_callback(web.close)
         services = build_services(
-            settings, adapters, build_outbound(settings.outbound, web), hub, activity, keys
+            settings,
+            adapters,
+            build_outbound(settings.outbound, web),
+            hub,
+            activity,
+            keys,
+            metrics=metrics,
         )
         rpc = build_rpc(adapters, hub, metrics, grace_seconds)
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
@@ -220,13 +228,15 @@ def event_handlers(services: Services, activity: Activity, rpc: RpcEvents) -> Ev
     return EventHandlers(handlers, rpc.released)
 
 
-def build_services(
+def build_services(  # noqa: PLR0913 - what services are made of
     settings: Light | Full,
     adapters: Adapters,
     outbound: Outbound,
     hub: Hub,
     activity: Activity,
     keys: crypto.Keyring,
+    *,
+    metrics: Metrics,
 ) -> Services:
     """Every use case, over the ports of one flavor."""
     store, clock = adapters.store, system_clock
@@ -235,10 +245,14 @@ def build_services(
     unit_of_work = UnitOfWork(store, hub, steady)
     deletions = Deletions(store, adapters.files, clock)
     avatars = AvatarService(store, outbound.avatars, adapters.files)
+    rules = settings.registration
+    registration = Registration(store, rules.mode, rules.keys, clock, metrics.registrations_refused)
     states, app = GithubStates(store, keys, clock), outbound.github_app
     return Services(
         identity=IdentityService(store, keys.tokens, clock),
-        pairing=PairingService(store, keys.tokens, clock),
+        pairing=PairingService(store, keys.tokens, clock, registration),
+        registration=registration,
+        invites=InviteService(store, clock, accepted=registration.mode == "invite"),
         sessions=SessionService(store, unit_of_work, hub, activity, deletions, clock),
         messages=MessageService(store, hub, steady),
         machines=MachineService(store, unit_of_work, activity, deletions),

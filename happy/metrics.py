@@ -130,6 +130,7 @@ class Metrics:
         self.events = Counter("websocket_events", "event_type", "client", "client_type")
         self.recoveries = Counter("realtime_recoveries", "result")
         self.audit = Counter("audit_entries", "actor", "action")
+        self.registrations_refused = Counter("registrations_refused", "reason")
         self.not_delivered = Counter("realtime_not_delivered", "reason")
         self.session_beats = Counter("session_alive_events")
         self.machine_beats = Counter("machine_alive_events")

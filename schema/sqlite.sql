@@ -54,6 +54,29 @@ CREATE TABLE "happy_AuditEntry" (
 );
 CREATE INDEX "happy_AuditEntry_createdAt_idx" ON "happy_AuditEntry" ("createdAt", id);
 
+CREATE TABLE "happy_Invite" (
+	id TEXT NOT NULL,
+	"codeHash" TEXT NOT NULL,
+	uses INTEGER NOT NULL,
+	used INTEGER DEFAULT 0 NOT NULL,
+	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
+	"expiresAt" DATETIME NOT NULL,
+	CONSTRAINT "happy_Invite_pkey" PRIMARY KEY (id)
+);
+CREATE UNIQUE INDEX "happy_Invite_codeHash_key" ON "happy_Invite" ("codeHash");
+CREATE INDEX "happy_Invite_expiresAt_idx" ON "happy_Invite" ("expiresAt");
+
+CREATE TABLE "happy_RegistrationRequest" (
+	"publicKey" TEXT NOT NULL,
+	address TEXT NOT NULL,
+	status TEXT NOT NULL,
+	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
+	"updatedAt" DATETIME NOT NULL,
+	CONSTRAINT "happy_RegistrationRequest_pkey" PRIMARY KEY ("publicKey")
+);
+CREATE INDEX "happy_RegistrationRequest_address_idx" ON "happy_RegistrationRequest" (address);
+CREATE INDEX "happy_RegistrationRequest_status_updatedAt_idx" ON "happy_RegistrationRequest" (status, "updatedAt");
+
 CREATE TABLE "Account" (
 	id TEXT NOT NULL,
 	"publicKey" TEXT NOT NULL,
@@ -75,6 +98,17 @@ CREATE UNIQUE INDEX "Account_githubUserId_key" ON "Account" ("githubUserId");
 CREATE UNIQUE INDEX "Account_publicKey_key" ON "Account" ("publicKey");
 CREATE UNIQUE INDEX "Account_username_key" ON "Account" (username);
 CREATE INDEX "happy_Account_username_idx" ON "Account" (username COLLATE NOCASE);
+
+CREATE TABLE "happy_InviteOpening" (
+	"inviteId" TEXT NOT NULL,
+	address TEXT NOT NULL,
+	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
+	"expiresAt" DATETIME NOT NULL,
+	CONSTRAINT "happy_InviteOpening_pkey" PRIMARY KEY ("inviteId", address),
+	CONSTRAINT "happy_InviteOpening_inviteId_fkey" FOREIGN KEY("inviteId") REFERENCES "happy_Invite" (id) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE INDEX "happy_InviteOpening_address_idx" ON "happy_InviteOpening" (address);
+CREATE INDEX "happy_InviteOpening_expiresAt_idx" ON "happy_InviteOpening" ("expiresAt");
 
 CREATE TABLE "AccountAuthRequest" (
 	id TEXT NOT NULL,
@@ -325,4 +359,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0009');
+INSERT INTO alembic_version (version_num) VALUES ('0010');

@@ -1,6 +1,6 @@
 """Every table, once: PostgreSQL and SQLite both come from this module."""
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, Integer, Table
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index, Integer, Table, Text
 
 from schema.columns import (
     by_bytes,
@@ -371,4 +371,40 @@ audit_entries = Table(
     required("subject"),
     required("detail"),
     Index("happy_AuditEntry_createdAt_idx", "created_at", "id"),
+)
+
+registration_requests = Table(
+    "happy_RegistrationRequest",
+    metadata,
+    key("publicKey"),
+    required("address"),
+    required("status"),
+    created(),
+    updated(),
+    index("address"),
+    index("status", "updated_at"),
+)
+
+invites = Table(
+    "happy_Invite",
+    metadata,
+    key(),
+    required("codeHash"),
+    required("uses", Integer),
+    required("used", Integer, "0"),
+    created(),
+    required("expiresAt", Millis),
+    unique("code_hash"),
+    index("expires_at"),
+)
+
+invite_openings = Table(
+    "happy_InviteOpening",
+    metadata,
+    link("inviteId", "happy_Invite", "CASCADE", primary_key=True),
+    Column("address", Text, primary_key=True),
+    created(),
+    required("expiresAt", Millis),
+    index("address"),
+    index("expires_at"),
 )

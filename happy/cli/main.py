@@ -13,7 +13,9 @@ from happy import __version__
 from happy.cli.accounts import accounts
 from happy.cli.audit import audit
 from happy.cli.common import PROGRAM, InWrittenOrder, flavor_option
+from happy.cli.invites import invites
 from happy.cli.master_secret import new_secret
+from happy.cli.registration import approve, pending, refuse
 from happy.cli.schema import migrate, schema_check
 from happy.cli.serve import serve
 
@@ -31,8 +33,10 @@ def commands(flavor: str | None) -> None:
     """The server that Happy clients sync, pair and call each other through."""
 
 
-for command in (serve, migrate, schema_check, new_secret, accounts, audit):
+for command in (serve, migrate, schema_check, new_secret, accounts, invites, audit):
     commands.add_command(command)
+for command in (pending, approve, refuse):
+    accounts.add_command(command)
 
 
 def main() -> int:

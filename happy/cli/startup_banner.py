@@ -1,7 +1,7 @@
 """The startup banner: where the data is, and the URLs by which clients reach the server."""
 
 import socket
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from happy import __version__
 from happy.settings import Light
@@ -13,10 +13,20 @@ LOOPBACK = ("127.0.0.1", "::1")
 # the three private ranges, and the range of carrier and mesh networks.
 DESTINATIONS = ("192.0.2.1", "10.255.255.254", "172.31.255.254", "192.168.255.254", "100.100.100.100")
 
+ACCOUNTS: Mapping[str, str] = {
+    "open": "whoever reaches this server can make one"
+    " (HAPPY_REGISTRATION=first, approve, invite or closed changes that)",
+    "first": "the first that is made is the only one (HAPPY_REGISTRATION=first)",
+    "approve": "new ones wait for `happy-server accounts approve` (HAPPY_REGISTRATION=approve)",
+    "invite": "new ones need a link of `happy-server invites create` (HAPPY_REGISTRATION=invite)",
+    "closed": "nobody makes a new one (HAPPY_REGISTRATION=closed)",
+}
+"""Who may make an account, by the mode of registration."""
+
 
 def startup_banner(settings: Light, lan_addresses: Iterable[str]) -> str:
     reachable = _addresses(settings, lan_addresses)
-    best = settings.public_url or reachable[min(1, len(reachable) - 1)]
+    best = _best(settings, reachable)
     rows = [
         ("data", f"{settings.data_dir}  (database, files and secret: back it up as a whole)"),
         *([("public", settings.public_url)] if settings.public_url else []),
@@ -24,6 +34,7 @@ def startup_banner(settings: Light, lan_addresses: Iterable[str]) -> str:
         *(("network", address) for address in reachable[1:]),
         ("terminal", f"HAPPY_SERVER_URL={best} happy"),
         ("app", f"enter {best} as its custom server"),
+        ("accounts", ACCOUNTS[settings.registration.mode]),
     ]
     if settings.host in LOOPBACK:
         rows.append(
@@ -34,6 +45,15 @@ def startup_banner(settings: Light, lan_addresses: Iterable[str]) -> str:
     return "\n".join(
         [f"Happy Server {__version__} is ready.", *(f"  {name:<10}{text}" for name, text in rows), ""]
     )
+
+
+def best_address(settings: Light, lan_addresses: Iterable[str]) -> str:
+    """The URL to give to other devices."""
+    return _best(settings, _addresses(settings, lan_addresses))
+
+
+def _best(settings: Light, reachable: Sequence[str]) -> str:
+    return settings.public_url or reachable[min(1, len(reachable) - 1)]
 
 
 def lan_addresses(destinations: Sequence[str] = DESTINATIONS) -> list[str]:

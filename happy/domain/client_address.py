@@ -54,6 +54,11 @@ class ClientAddress(Struct, frozen=True):
     shared: bool = False
     """It is the address of a trusted proxy that does not say whom it speaks for: of many clients."""
 
+    @property
+    def own_network(self) -> str:
+        """The network if it says anything about who the client is, else empty."""
+        return "" if self.shared else self.network
+
 
 class Forwarding(Struct, frozen=True):
     """What the forwarding headers of one request say, empty where they say nothing.

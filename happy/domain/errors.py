@@ -16,6 +16,10 @@ class Unauthenticated(HappyError):
     """Invalid token."""
 
 
+class Forbidden(HappyError):
+    """This is not allowed."""
+
+
 class NotFound(HappyError):
     """Not found."""
 

@@ -16,6 +16,7 @@ from happy.http.endpoints.feed import FeedEndpoints
 from happy.http.endpoints.files import FileEndpoints
 from happy.http.endpoints.github import GithubEndpoints
 from happy.http.endpoints.health import HealthEndpoints
+from happy.http.endpoints.invites import InviteEndpoints
 from happy.http.endpoints.kv import KvEndpoints
 from happy.http.endpoints.machines import MachineEndpoints
 from happy.http.endpoints.messages import MessageEndpoints
@@ -44,12 +45,14 @@ from happy.services.developer_log import DeveloperLog
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubWebhook
 from happy.services.identity import IdentityService
+from happy.services.invites import InviteService
 from happy.services.kv import KvService
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
 from happy.services.readiness import Readiness
+from happy.services.registration import Registration
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
 from happy.services.usage import UsageService
@@ -67,6 +70,8 @@ class Services:
 
     identity: IdentityService
     pairing: PairingService
+    registration: Registration
+    invites: InviteService
     sessions: SessionService
     messages: MessageService
     machines: MachineService
@@ -113,6 +118,7 @@ def build_app(
 def endpoints(services: Services, addresses: ClientAddresses, ui: WebApp | None = None) -> list[Endpoint]:
     return [
         *PairingEndpoints(services.pairing).endpoints(),
+        *InviteEndpoints(services.invites, addresses).endpoints(),
         *SessionEndpoints(services.sessions).endpoints(),
         *MessageEndpoints(services.messages).endpoints(),
         *AttachmentEndpoints(services.attachments, addresses).endpoints(),

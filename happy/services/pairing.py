@@ -16,6 +16,7 @@ from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import HOUR, AccountId, Millis
 from happy.services.batches import in_batches
+from happy.services.registration import Registration
 from happy.telemetry import LimitedLog
 
 KEY_BYTES = 32
@@ -44,8 +45,9 @@ class LinkingStatus(Struct, frozen=True, rename="camel"):
 class PairingService:
     """Keys are the raw bytes that clients send as base64; the store knows them as upper-case hex."""
 
-    def __init__(self, store: Store, tokens: Tokens, clock: Clock) -> None:
+    def __init__(self, store: Store, tokens: Tokens, clock: Clock, registration: Registration) -> None:
         self._store = store
+        self._registration = registration
         self._tokens = tokens
         self._clock = clock
         self._log_request = _limited("a device asks to be linked")
@@ -54,20 +56,18 @@ class PairingService:
             "an approval names a linking request that is not here (made at another server, or an hour ago?)"
         )
 
-    async def sign_in(self, public_key: bytes, challenge: bytes, signature: bytes) -> str:
-        """A fresh token for the account of this key, which is created on first use.
+    async def sign_in(self, public_key: bytes, challenge: bytes, signature: bytes, address: str) -> str:
+        """A fresh token for the account of this key, which is created on first use by a client at `address`.
 
-        Raises Invalid for a key or signature of the wrong size, Unauthenticated for one that does not verify.
+        Raises Invalid for a key or signature of the wrong size, Unauthenticated for one that does not verify,
+        Forbidden for a key that may not have an account.
         """
         if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             raise Invalid("Invalid public key or signature size")
         if not verify_signature(public_key, challenge, signature):
             raise Unauthenticated("Invalid signature")
         now = self._clock()
-        fresh_id = AccountId(new_id(now))
-        account_id = await self._store.write(
-            lambda tx: tx.accounts.upsert(fresh_id, public_key.hex().upper(), now)
-        )
+        account_id = await self._registration.account_of(public_key.hex().upper(), address)
         return self._tokens.issue(account_id, now)
 
     async def request(

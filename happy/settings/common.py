@@ -21,6 +21,7 @@ from happy.settings.model import (
     Ui,
     VoiceSettings,
 )
+from happy.settings.registration import read_registration
 
 
 def read_common(variables: Variables) -> Common:
@@ -33,6 +34,7 @@ def read_common(variables: Variables) -> Common:
         metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
         trusted_proxies=_trusted_proxies(variables),
+        registration=read_registration(variables),
         recovery=_recovery(variables),
         docs=variables.switch("HAPPY_DOCS", usually="true"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,

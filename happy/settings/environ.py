@@ -14,7 +14,9 @@ C = TypeVar("C", bound=str)
 _HIGHEST_PORT: Final = 65_535
 _HIGHEST_COUNT: Final = 3_600
 _MAX_DIGITS: Final = 15
-_PREFIX: Final = re.compile(r"(?!/(v\d|files|health|metrics|docs|ui|logs-[^/]*)(/|$))(/[\w.~-]+)*", re.ASCII)
+_PREFIX: Final = re.compile(
+    r"(?!/(v\d|files|invite|health|metrics|docs|ui|logs-[^/]*)(/|$))(/[\w.~-]+)*", re.ASCII
+)
 _SWITCH: Final = {"true": True, "1": True, "on": True, "false": False, "0": False, "off": False}
 
 

@@ -9,11 +9,13 @@ from msgspec import Struct
 Flavor = Literal["light", "full"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Addressing = Literal["path", "host"]
+Registration = Literal["open", "first", "approve", "invite", "closed"]
 Synchronous = Literal["FULL", "NORMAL"]
 
 FLAVORS: Final[tuple[Flavor, ...]] = ("light", "full")
 LOG_LEVELS: Final[tuple[LogLevel, ...]] = ("debug", "info", "warning", "error")
 SYNCHRONOUS: Final[tuple[Synchronous, ...]] = ("FULL", "NORMAL")
+REGISTRATION: Final[tuple[Registration, ...]] = ("open", "first", "approve", "invite", "closed")
 PROVIDERS: Final = ("pglite", "postgres")
 DATABASE_NAME: Final = "happy-server-light.sqlite"
 
@@ -75,6 +77,13 @@ class OutboundSettings(Struct, frozen=True, kw_only=True):
     voice: VoiceSettings = VoiceSettings()
 
 
+class RegistrationSettings(Struct, frozen=True, kw_only=True):
+    """Who may make an account; those with one of the `keys` (upper-case hex) always may."""
+
+    mode: Registration = "open"
+    keys: tuple[str, ...] = ()
+
+
 class RecoverySettings(Struct, frozen=True, kw_only=True):
     """How long, in s, and how much history is kept for connection state recovery."""
 
@@ -122,6 +131,7 @@ class Common(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = NEARBY
     """Peers whose `Forwarded` and `X-Forwarded-*` headers count."""
 
+    registration: RegistrationSettings = RegistrationSettings()
     recovery: RecoverySettings = RecoverySettings()
     docs: bool = True
     """Whether the endpoints are documented at `/docs`."""

@@ -23,6 +23,13 @@ def UPSERT(insert: Any) -> Any:
     ).returning(accounts.c.id)
 
 
+TOUCH = (
+    sa.update(accounts)
+    .where(accounts.c.public_key == param("public_key"))
+    .values(updated_at=param("now"))
+    .returning(accounts.c.id)
+)
+
 EXISTING = sa.select(accounts.c.id).where(any_of(accounts.c.id, "accounts"))
 
 GET = (

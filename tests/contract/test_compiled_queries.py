@@ -67,7 +67,8 @@ def test_sqlite_uses_every_parameter(sqlite: sqlite3.Connection, name: str) -> N
 
 
 # Once a minute, for the metrics; once an hour, over a table that this very statement bounds.
-SWEEPS = {"statistics.ROWS", "audit.DROP_SURPLUS"}
+SWEEPS = {"statistics.ROWS", "audit.DROP_SURPLUS", "invites.ALL", "registrations.ALL"}
+"""Run by themselves, or for whoever runs the server: what the last two read is bounded in number."""
 
 
 @pytest.mark.parametrize("name", sorted(COMPILED["sqlite"].keys() - SWEEPS))

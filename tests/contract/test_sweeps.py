@@ -10,8 +10,10 @@ from happy.domain.accounts import PairingKind
 from happy.domain.ids import new_id
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import HOUR, Millis
+from happy.metrics import Counter
 from happy.services import batches
 from happy.services.pairing import PairingService
+from happy.services.registration import Registration
 from tests.support import factories as seeds
 from tests.support.factories import NOW
 
@@ -35,6 +37,10 @@ class CountingStore:
         return await self._store.write(body)
 
 
+def later() -> Millis:
+    return Millis(NOW + 48 * HOUR)
+
+
 async def open_requests(store: Store, kind: PairingKind, count: int) -> None:
     async def fill(tx: Transaction) -> None:
         for _ in range(count):
@@ -50,7 +56,8 @@ async def test_expired_linking_requests_were_deleted_in_one_long_transaction(
     await open_requests(store, "terminal", FORGOTTEN)
     await open_requests(store, "account", FORGOTTEN)
     counting: Any = CountingStore(store)
-    pairing = PairingService(counting, derive("secret").tokens, lambda: Millis(NOW + 48 * HOUR))
+    registration = Registration(counting, "open", (), later, Counter("refusals", "reason"))
+    pairing = PairingService(counting, derive("secret").tokens, later, registration)
     await pairing.sweep()
 
     assert 2 * FORGOTTEN + 1 == counting.writes

@@ -7,6 +7,7 @@ import pytest
 
 from happy.cli.startup_banner import lan_addresses, startup_banner
 from happy.settings import Light, load
+from happy.settings.model import REGISTRATION
 
 
 def settings(**variables: str) -> Light:
@@ -27,9 +28,23 @@ def test_the_banner_names_the_data_directory_and_how_clients_connect() -> None:
         "network http://10.8.0.2:3005",
         "terminal HAPPY_SERVER_URL=http://192.168.1.20:3005 happy",
         "app enter http://192.168.1.20:3005 as its custom server",
+        (
+            "accounts whoever reaches this server can make one"
+            " (HAPPY_REGISTRATION=first, approve, invite or closed changes that)"
+        ),
     ]
 
     assert expected == rows(startup_banner(settings(), ["192.168.1.20", "10.8.0.2"]))
+
+
+@pytest.mark.parametrize("mode", REGISTRATION)
+def test_it_says_who_may_make_an_account(mode: str) -> None:
+    (line,) = [
+        line for line in rows(startup_banner(settings(HAPPY_REGISTRATION=mode), [])) if "accounts" in line
+    ]
+
+    assert "HAPPY_REGISTRATION=" in line
+    assert (mode == "open") == ("whoever reaches this server" in line)
 
 
 def test_without_a_network_this_machine_can_still_use_it() -> None:

@@ -38,7 +38,9 @@ def every_command() -> dict[tuple[str, ...], click.Command]:
 def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == run([option], {})
     shown = capsys.readouterr()
-    assert ["serve", "migrate", "schema-check", "new-secret", "accounts", "audit"] == list(commands.commands)
+    assert ["serve", "migrate", "schema-check", "new-secret", "accounts", "invites", "audit"] == list(
+        commands.commands
+    )
     assert [] == [name for name in commands.commands if f"\n  {name} " not in shown.out]
     assert ("docs/operating.md" in shown.out, "") == (True, shown.err)
 

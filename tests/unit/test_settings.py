@@ -1,5 +1,6 @@
 """Which flavor the environment asks for, what each variable means, and the one line a wrong one gets."""
 
+import base64
 import socket
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from happy.settings import (
     GithubSettings,
     Light,
     OutboundSettings,
+    RegistrationSettings,
     Secret,
     SettingsError,
     Ui,
@@ -601,3 +603,42 @@ def test_printed_outside_settings_show_no_credential() -> None:
 def test_an_outside_variable_that_cannot_be_used_is_named(name: str, message: str) -> None:
     with pytest.raises(SettingsError, match=message):
         light(**{name: "perhaps"})
+
+
+# ---- who may make an account
+
+KEY = "0F" * 32
+BASE64 = base64.b64encode(bytes.fromhex(KEY)).decode()
+
+
+def test_keys_that_may_make_an_account_are_hex_or_base64(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"# the family\n{'AB' * 32}  # Ada\n\n{BASE64.rstrip('=')}\n")
+    found = light(
+        HAPPY_REGISTRATION="closed",
+        HAPPY_REGISTRATION_KEYS=f"{KEY.lower()}, {'CD' * 32} {BASE64}",
+        HAPPY_REGISTRATION_KEYS_FILE=str(file),
+    ).registration
+
+    assert RegistrationSettings(mode="closed", keys=(KEY, "CD" * 32, "AB" * 32)) == found
+    assert RegistrationSettings(mode="open", keys=()) == full().registration
+
+
+@pytest.mark.parametrize(
+    ("variables", "problem"),
+    [
+        ({"HAPPY_REGISTRATION": "private"}, "HAPPY_REGISTRATION: expected open or first or approve"),
+        ({"HAPPY_REGISTRATION_KEYS": KEY[:-1]}, "HAPPY_REGISTRATION_KEYS: expected a public key in hex"),
+        ({"HAPPY_REGISTRATION_KEYS_FILE": "/nowhere"}, "HAPPY_REGISTRATION_KEYS_FILE: expected a readable"),
+    ],
+)
+def test_a_wrong_registration_is_named(variables: dict[str, str], problem: str) -> None:
+    with pytest.raises(SettingsError, match=problem):
+        light(**variables)
+
+
+def test_a_wrong_line_among_keys_is_named_by_its_number(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(f"{KEY}\nada\n")
+    with pytest.raises(SettingsError, match="line 2: expected a public key in hex"):
+        light(HAPPY_REGISTRATION_KEYS_FILE=str(file))

@@ -8,6 +8,7 @@ from happy.domain.errors import NotFound
 from happy.domain.values import AccountId, Millis, Swap, Versioned
 
 UPSERT: Statement[AccountId] = Statement("accounts.UPSERT", scalar)
+TOUCH: Statement[AccountId] = Statement("accounts.TOUCH", scalar)
 EXISTING: Statement[AccountId] = Statement("accounts.EXISTING", scalar)
 GET = Statement("accounts.GET", Account)
 CONNECTED_SERVICES: Statement[str] = Statement("accounts.CONNECTED_SERVICES", scalar)
@@ -28,6 +29,9 @@ class SqlAccounts:
         stored = await self._executor.one(UPSERT, id=account_id, public_key=public_key, now=now)
         assert stored is not None, "an upsert always returns its row"
         return stored
+
+    async def touch(self, public_key: str, now: Millis) -> AccountId | None:
+        return await self._executor.one(TOUCH, public_key=public_key, now=now)
 
     async def existing(self, account_ids: Collection[AccountId]) -> list[AccountId]:
         return await self._executor.all(EXISTING, accounts=list(account_ids))

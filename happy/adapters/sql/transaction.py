@@ -8,11 +8,13 @@ from happy.adapters.sql.audit import SqlAudit
 from happy.adapters.sql.deletions import SqlDeletions
 from happy.adapters.sql.feed import SqlFeed
 from happy.adapters.sql.github import SqlGithub
+from happy.adapters.sql.invites import SqlInvites
 from happy.adapters.sql.kv import SqlKv
 from happy.adapters.sql.machines import SqlMachines
 from happy.adapters.sql.master_secret import SqlMasterSecret
 from happy.adapters.sql.pairings import SqlPairings
 from happy.adapters.sql.people import SqlPeople
+from happy.adapters.sql.registrations import SqlRegistrations
 from happy.adapters.sql.sessions import SqlSessions
 from happy.adapters.sql.social import SqlSocial
 from happy.adapters.sql.statement import Executor
@@ -26,6 +28,8 @@ class SqlTransaction:
     def __init__(self, executor: Executor) -> None:
         self.accounts = SqlAccounts(executor)
         self.pairings = SqlPairings(executor)
+        self.registrations = SqlRegistrations(executor)
+        self.invites = SqlInvites(executor)
         self.sessions = SqlSessions(executor)
         self.machines = SqlMachines(executor)
         self.access_keys = SqlAccessKeys(executor)

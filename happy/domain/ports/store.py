@@ -12,11 +12,13 @@ from happy.domain.ports.repositories.audit import AuditRepository
 from happy.domain.ports.repositories.deletions import DeletionRepository
 from happy.domain.ports.repositories.feed import FeedRepository
 from happy.domain.ports.repositories.github import GithubRepository
+from happy.domain.ports.repositories.invites import InviteRepository
 from happy.domain.ports.repositories.kv import KvRepository
 from happy.domain.ports.repositories.machines import MachineRepository
 from happy.domain.ports.repositories.master_secret import MasterSecretRepository
 from happy.domain.ports.repositories.pairings import PairingRepository
 from happy.domain.ports.repositories.people import PeopleRepository
+from happy.domain.ports.repositories.registrations import RegistrationRepository
 from happy.domain.ports.repositories.sessions import SessionRepository
 from happy.domain.ports.repositories.social import SocialRepository
 from happy.domain.ports.repositories.statistics import StatisticsRepository
@@ -34,6 +36,10 @@ class Transaction(Protocol):
     def accounts(self) -> AccountRepository: ...
     @property
     def pairings(self) -> PairingRepository: ...
+    @property
+    def registrations(self) -> RegistrationRepository: ...
+    @property
+    def invites(self) -> InviteRepository: ...
     @property
     def sessions(self) -> SessionRepository: ...
     @property

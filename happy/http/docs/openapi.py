@@ -34,6 +34,7 @@ REASONS = {
     302: "Redirect",
     400: "Invalid request",
     401: "Missing or invalid bearer token",
+    403: "Not allowed",
     404: "Not found, or not owned by the caller",
     409: "Conflict with the stored state",
     413: "Request body too large",

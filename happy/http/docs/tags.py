@@ -18,6 +18,7 @@ TAGS = {
     "files": Tag("files", "Public files, such as profile pictures, from local storage."),
     "github": Tag("github", "Link an account to a GitHub user, and receive webhooks of GitHub."),
     "health": Tag("system", "The banner by which clients recognise a server, and its health."),
+    "invites": Tag("invites", "The page of an invite: for people, in a browser."),
     "kv": Tag("kv", "The key-value store."),
     "machines": Tag("machines", "Machines: register, list and delete."),
     "messages": Tag("messages", "Messages of a session: append and page."),

@@ -51,7 +51,7 @@ class PairingEndpoints:
         self._pairing = pairing
 
     def endpoints(self) -> list[Endpoint]:
-        forged = {401: Failure("Invalid signature")}
+        forged = {401: Failure("Invalid signature"), 403: Failure("This server takes no new accounts")}
         malformed = {401: Failure("Invalid public key")}
         unanswerable = {404: Failure("Request not found"), 409: Failure("Request already answered")}
         return [
@@ -71,9 +71,12 @@ class PairingEndpoints:
             Endpoint("POST", "/v1/auth/account/response", self.approve_account, other_responses=unanswerable),
         ]
 
-    async def sign_in(self, data: JSONBody[SignIn]) -> SignedIn:
+    async def sign_in(self, request: ApiRequest, data: JSONBody[SignIn]) -> SignedIn:
         token = await self._pairing.sign_in(
-            _bytes(data.public_key), _bytes(data.challenge), _bytes(data.signature)
+            _bytes(data.public_key),
+            _bytes(data.challenge),
+            _bytes(data.signature),
+            address=request.client_address.own_network,
         )
         return SignedIn(token)
 

@@ -4,6 +4,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from happy.domain.errors import (
     Conflict,
+    Forbidden,
     HappyError,
     Invalid,
     NotFound,
@@ -17,6 +18,7 @@ from happy.http.framework.responses import Response, json_response
 STATUS: dict[type[HappyError], int] = {
     Invalid: 400,
     Unauthenticated: 401,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     TooLarge: 413,

@@ -12,6 +12,10 @@ class AccountRepository(Protocol):
         """Create the account, or return the id of the one that has this public key (upper-case hex)."""
         ...
 
+    async def touch(self, public_key: str, now: Millis) -> AccountId | None:
+        """The account of this public key (upper-case hex), if there is one; its `updated_at` moves."""
+        ...
+
     async def existing(self, account_ids: Collection[AccountId]) -> list[AccountId]:
         """The ids of them that exist."""
         ...

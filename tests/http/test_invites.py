@@ -1,0 +1,144 @@
+"""Invites: a link lets somebody make an account (protocol: http#invites)."""
+
+import asyncio
+
+import httpx
+import sqlalchemy as sa
+
+from happy.domain.registration import MAX_OPENINGS
+from happy.domain.values import MINUTE
+from schema.tables import invite_openings, invites
+from tests.http.restricted import DAY, FRIEND, STRANGER, Server, age, rows_of, servers
+from tests.support.environments import Place
+
+
+async def invite(server: Server, *options: str) -> tuple[str, str]:
+    """The id and the path of a new invite."""
+    made = (await server.command("invites", "create", "--json", *options)).json
+    assert made["link"].startswith("https://happy.example/invite/")
+    return made["invite"]["id"], made["link"].removeprefix("https://happy.example")
+
+
+async def test_an_invite_lets_in_one_account_from_where_it_was_opened(place: Place) -> None:
+    with servers(place, "invite") as server:
+        _, path = await invite(server)
+        before = await server.sign_in()
+        page = await server.get(path)
+        looked_at = await server.sign_in()
+        opened = await post_form(server, path)
+        elsewhere = await server.sign_in(address=STRANGER)
+        welcome = await server.sign_in()
+        another = await server.sign_in()
+        used_up = await server.get(path)
+
+        assert [403, 403] == [before.status_code, looked_at.status_code]
+        assert "need an invite" in before.json()["error"]
+        assert [200, 200] == [page.status_code, opened.status_code]
+        assert "<button>" in page.text
+        assert "https://happy.example" in opened.text
+        assert [403, 200, 403] == [elsewhere.status_code, welcome.status_code, another.status_code]
+        assert (404, True) == (used_up.status_code, "does not count" in used_up.text)
+
+
+async def test_an_invite_for_three_lets_in_three_however_many_try_at_once(place: Place) -> None:
+    with servers(place, "invite") as server:
+        _, path = await invite(server, "--uses", "3")
+        for address in (FRIEND, STRANGER):
+            await post_form(server, path, address)
+        answers = await asyncio.gather(
+            *(
+                server.sign_in(address=(FRIEND, STRANGER)[number % 2], replica=number % 2 - 1)
+                for number in range(10)
+            )
+        )
+        (listed,) = (await server.command("invites", "list", "--json")).json
+
+        assert [200] * 3 + [403] * 7 == sorted(answer.status_code for answer in answers)
+        assert (3, 3) == (listed["uses"], listed["used"])
+
+
+async def post_form(server: Server, path: str, address: str = FRIEND) -> httpx.Response:
+    """As the browser sends a form without fields."""
+    async with httpx.AsyncClient(base_url=server.urls[-1], trust_env=False, verify=False) as client:
+        headers = {"X-Forwarded-For": address, "Content-Type": "text/plain", "Origin": "null"}
+        return await client.post(path, headers=headers, content=b"", timeout=30)
+
+
+async def test_an_opening_ends_after_a_quarter_of_an_hour_and_can_be_repeated(place: Place) -> None:
+    with servers(place, "invite") as server:
+        _, path = await invite(server)
+        assert 200 == (await post_form(server, path)).status_code
+        async with rows_of(server) as rows:
+            await age(rows, invite_openings, 16 * MINUTE)
+        late = await server.sign_in()
+        await post_form(server, path)
+        welcome = await server.sign_in()
+
+        assert [403, 200] == [late.status_code, welcome.status_code]
+
+
+async def test_a_revoked_or_expired_invite_lets_nobody_in_also_if_it_is_open(place: Place) -> None:
+    with servers(place, "invite") as server:
+        revoked, path = await invite(server)
+        _, other = await invite(server)
+        await post_form(server, path)
+        await server.command("invites", "revoke", revoked)
+        after_revocation = await server.sign_in()
+        await post_form(server, other)
+        async with rows_of(server) as rows:
+            await age(rows, invites, 8 * DAY)
+        after_expiry = await server.sign_in()
+        pages = [(await post_form(server, each)).status_code for each in (path, other, "/invite/unknown")]
+        table = (await server.command("invites", "list")).out
+        unknown = await server.command("invites", "revoke", revoked)
+
+        assert [403, 403] == [after_revocation.status_code, after_expiry.status_code]
+        assert [404, 404, 404] == pages
+        assert "expired" in table
+        assert (1, True) == (unknown.code, "there is no invite" in unknown.err)
+
+
+async def test_an_invite_is_open_for_few_addresses_at_a_time(place: Place) -> None:
+    with servers(place, "invite") as server:
+        _, path = await invite(server)
+        for number in range(MAX_OPENINGS + 2):
+            await post_form(server, path, f"203.0.113.{number}")
+        async with rows_of(server) as rows:
+            ((count,),) = await rows(sa.select(sa.func.count()).select_from(invite_openings))
+
+        assert MAX_OPENINGS == count
+
+
+async def test_the_page_of_an_invite_runs_and_fetches_nothing_and_is_kept_by_nobody(place: Place) -> None:
+    with servers(place, "invite") as server:
+        _, path = await invite(server)
+        page = await server.get(path)
+
+        policy = page.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "form-action 'self'" in policy
+        assert "unsafe" not in policy
+        assert "no-store" == page.headers["cache-control"]
+        assert "no-referrer" == page.headers["referrer-policy"]
+        assert "<script" not in page.text
+
+
+async def test_invites_count_in_their_mode_alone(place: Place) -> None:
+    with servers(place, "closed") as server:
+        made = await server.command("invites", "create", "--json")
+        path = made.json["link"].removeprefix("https://happy.example")
+
+        assert "HAPPY_REGISTRATION=invite, not closed" in made.err
+        assert 404 == (await post_form(server, path)).status_code
+        assert 403 == (await server.sign_in()).status_code
+
+
+async def test_the_database_does_not_hold_what_opens_an_invite(place: Place) -> None:
+    with servers(place, "invite") as server:
+        _, path = await invite(server)
+        async with rows_of(server) as rows:
+            ((stored, name),) = await rows(sa.select(invites.c.code_hash, invites.c.id))
+
+        code = path.removeprefix("/invite/")
+        assert code not in stored
+        assert name not in code
