@@ -6,6 +6,10 @@ from msgspec import Struct
 from happy.domain.listing import Large
 from happy.domain.values import AccountId, MessageId, Millis, SessionId
 
+_CONTENT = b'{"t":"encrypted","c":%b}'
+_BEGIN = _CONTENT.index(b"%")
+_QUOTE = ord('"')
+
 
 class Session(Struct, frozen=True):
     """One coding session. `seq` counts its messages; `metadata` and `agent_state` are opaque."""
@@ -60,4 +64,15 @@ class MessagePage(Struct, frozen=True):
 
 def encrypted_content(ciphertext: str) -> bytes:
     """The content object of protocol: http#messages around the text a client sent."""
-    return b'{"t":"encrypted","c":' + msgspec.json.encode(ciphertext) + b"}"
+    return _CONTENT % msgspec.json.encode(ciphertext)
+
+
+def content_as_sent(ciphertext: msgspec.Raw) -> bytes:
+    """The same around the JSON of that text, without decoding it. Raises ValueError where that is needed.
+
+    Base64 has one form in JSON; other text may have others, or characters that no database takes.
+    """
+    content = _CONTENT % ciphertext
+    if content[_BEGIN] != _QUOTE or b"\\" in content or not content.isascii():
+        raise ValueError("the text is to be decoded")
+    return content

@@ -4,10 +4,9 @@ import asyncio
 import hashlib
 import hmac
 import logging
-from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from happy.crypto import Claims, Keyring
 from happy.domain.accounts import Avatar
@@ -163,6 +162,17 @@ class GithubService:
         await self._unit_of_work.run(unlink)
 
 
+class _Repository(Struct, frozen=True):
+    full_name: str = ""
+
+
+class _Event(Struct, frozen=True):
+    """What is logged of an event."""
+
+    action: str = ""
+    repository: _Repository = _Repository()
+
+
 class GithubWebhook:
     """GitHub's webhook about repositories; it is verified and logged, and has no other effect yet."""
 
@@ -173,7 +183,7 @@ class GithubWebhook:
     def configured(self) -> bool:
         return self._secret is not None
 
-    def receive(self, event: str, signature: str, body: bytes) -> None:
+    def receive(self, event: str, signature: str, body: bytes | bytearray) -> None:
         """Raises Unauthenticated when the signature is not GitHub's."""
         expected = hmac.new((self._secret or "").encode(), body, "sha256").hexdigest()
         genuine = hmac.compare_digest(f"sha256={expected}".encode(), signature.encode())
@@ -202,15 +212,11 @@ def _path(account_id: AccountId) -> tuple[str, ...]:
     return "user", account_id, "github", "token"
 
 
-def _described(body: bytes) -> dict[str, Any]:
+def _described(body: bytes | bytearray) -> dict[str, str]:
     """Event, action and repository, as far as the payload has them."""
     try:
-        fields = msgspec.json.decode(body)
+        event = msgspec.json.decode(body, type=_Event)
     except (ValueError, RecursionError):
         return {}
-    if not isinstance(fields, dict):
-        return {}
-    repository = fields.get("repository")
-    name = repository.get("full_name") if isinstance(repository, dict) else None
-    fields_to_log = {"action": fields.get("action"), "repository": name}
-    return {key: value for key, value in fields_to_log.items() if isinstance(value, str)}
+    fields = {"action": event.action, "repository": event.repository.full_name}
+    return {key: value for key, value in fields.items() if value}

@@ -10,7 +10,7 @@ from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.events import EventSink
 from happy.domain.ports.store import Store
-from happy.domain.sessions import Appended, Message, MessageDraft, MessagePage, encrypted_content
+from happy.domain.sessions import Appended, Message, MessageDraft, MessagePage
 from happy.domain.values import AccountId, ConnectionId, MessageId, Millis, SessionId
 
 LEGACY_PAGE = 150
@@ -26,11 +26,11 @@ class MessageService:
         self,
         account_id: AccountId,
         session_id: SessionId,
-        contents: Sequence[tuple[str | None, str]],
+        contents: Sequence[tuple[str | None, bytes]],
         *,
         skip: ConnectionId | None = None,
     ) -> list[Message]:
-        """Store `(local id, ciphertext)` pairs and announce the new ones; return all rows in ascending `seq`.
+        """Store pairs of local id and content; announce the new ones; return all rows in ascending `seq`.
 
         Idempotent: a local id that is stored already returns its row and is not announced again.
         `skip` is the sender's connection, which does not receive its own message. Raises NotFound.
@@ -77,16 +77,16 @@ class MessageService:
         return await self._log.newest(account_id, session_id, LEGACY_PAGE)
 
 
-def _drafts(contents: Sequence[tuple[str | None, str]], now: Millis) -> list[MessageDraft]:
+def _drafts(contents: Sequence[tuple[str | None, bytes]], now: Millis) -> list[MessageDraft]:
     """The first of several equal local ids wins; an empty one counts as none."""
     seen: set[str] = set()
     drafts = []
-    for local_id, ciphertext in contents:
+    for local_id, content in contents:
         if local_id and local_id in seen:
             continue
         if local_id:
             seen.add(local_id)
-        drafts.append(MessageDraft(MessageId(new_id(now)), local_id or None, encrypted_content(ciphertext)))
+        drafts.append(MessageDraft(MessageId(new_id(now)), local_id or None, content))
     return drafts
 
 

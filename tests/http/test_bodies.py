@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from happy.http.framework.limits import MAX_SMALL_BODY
 from tests.http.conftest import Raw
 from tests.http.raw import RawConnection
 from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
 
 JSON = {"Content-Type": "application/json"}
-LIMIT = 100 * 1024 * 1024
+LIMIT = MAX_SMALL_BODY
 TOKEN = b'{"token":"t"}'
 
 
@@ -106,7 +107,7 @@ async def test_a_body_that_is_both_malformed_and_of_the_wrong_type_is_malformed(
 
 
 async def test_too_deep_nesting_is_refused_like_any_malformed_body(raw: Raw) -> None:
-    answer = await raw("POST", "/v1/push-tokens", JSON, b'{"x":' + b"[" * 200_000)
+    answer = await raw("POST", "/v1/push-tokens", JSON, b'{"x":' + b"[" * 50_000)
 
     assert (400, "SyntaxError") == (answer.status, answer.json()["error"])
 
@@ -132,17 +133,14 @@ async def test_a_body_of_a_get_is_ignored_whatever_its_type(raw: Raw) -> None:
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "error"),
-    [
-        (JSON, b"{", "SyntaxError"),
-        (JSON, b"{}", "Not found"),
-        ({"Content-Type": "text/html"}, b"x", "FastifyError"),
-    ],
+    ("headers", "body"), [(JSON, b"{"), (JSON, b"{}"), ({"Content-Type": "text/html"}, b"x")]
 )
-async def test_the_body_of_an_unknown_route_is_judged_first(
-    raw: Raw, headers: dict[str, str], body: bytes, error: str
+async def test_the_body_of_an_unknown_route_is_not_read(
+    raw: Raw, headers: dict[str, str], body: bytes
 ) -> None:
-    assert error == (await raw("POST", "/nowhere", headers, body)).json()["error"]
+    answer = await raw("POST", "/nowhere", headers, body)
+
+    assert (404, "Not found") == (answer.status, answer.json()["error"])
 
 
 async def test_a_content_encoding_is_ignored(raw: Raw) -> None:
@@ -215,11 +213,11 @@ async def test_a_body_that_grows_too_large_is_refused_while_it_arrives(
     server: RunningServer, api: ApiClient
 ) -> None:
     headers = {**JSON, "Authorization": f"Bearer {api.token}", "Transfer-Encoding": "chunked"}
-    piece = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+    piece = b"1000\r\n" + b" " * 0x1000 + b"\r\n"
 
     async with await RawConnection.open(server.port) as connection:
         connection.send("POST", "/v1/push-tokens", headers, b"")
-        for _ in range(LIMIT // 0x100000):
+        for _ in range(LIMIT // 0x1000):
             connection.writer.write(piece)
             await connection.writer.drain()
         connection.writer.write(b"1\r\n \r\n")
@@ -240,7 +238,7 @@ async def test_the_connection_stays_usable_after_a_refused_body(
     headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "text/html"}
 
     async with await RawConnection.open(server.port) as connection:
-        first = await connection.request("POST", "/v1/push-tokens", headers, b"x" * 100_000)
+        first = await connection.request("POST", "/v1/push-tokens", headers, b"x" * 50_000)
         second = await connection.request("POST", "/v1/push-tokens", {**headers, **JSON}, TOKEN)
 
     assert [415, 200] == [first.status, second.status]

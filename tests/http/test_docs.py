@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from happy import __version__
+from happy.http.framework.limits import MAX_SMALL_BODY, MAX_WEBHOOK_BODY
 from tests.http.server import run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Place
@@ -53,6 +54,26 @@ async def test_every_endpoint_has_its_section_in_the_protocol_documents(document
     }
 
     assert set() == served - rows
+
+
+async def test_every_limit_of_a_body_is_in_the_protocol_documents(document: dict[str, Any]) -> None:
+    text = (REPOSITORY / "docs" / "protocol" / "http.md").read_text("utf-8")
+    _, _, table = text.partition("### Sizes of bodies")
+    documented = {
+        (method, re.sub(r":\w+", "*", path)): int(size.replace(" ", ""))
+        for size, names in re.findall(r"^\| ([\d ]+) \| (.*) \|$", table, re.MULTILINE)
+        for method, path in re.findall(r"`(\w+) ([^`]+)`", names)
+    }
+    served = {
+        (method.upper(), re.sub(r"\{\w+\}", "*", path)): operation["requestBody"]["x-max-bytes"]
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if "requestBody" in operation
+    }
+    webhook = {("POST", "/v1/connect/github/webhook"): MAX_WEBHOOK_BODY}  # declares no body, but verifies one
+
+    assert documented == webhook | {name: size for name, size in served.items() if size != MAX_SMALL_BODY}
+    assert MAX_SMALL_BODY in served.values()
 
 
 async def test_an_operation_names_its_parameters_with_their_limits(document: dict[str, Any]) -> None:

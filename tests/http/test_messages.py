@@ -13,6 +13,8 @@ from schema.tables import session_messages, sessions
 from tests.support.api_client import ApiClient
 from tests.support.rows import Rows
 
+JSON = {"Content-Type": "application/json"}
+
 MISSING = {"error": "Session not found"}
 INT4 = 2**31 - 1
 
@@ -162,6 +164,45 @@ async def test_a_message_of_two_megabytes_comes_back_whole(api: ApiClient, sessi
     await api.post_messages(session_id, ["x" * 2_000_000])
 
     assert [2_000_000] == [len(text) for text in contents(await api.messages(session_id))]
+
+
+@pytest.mark.parametrize(
+    ("sent", "stored"),
+    [
+        (rb"a\/b", "a/b"),
+        (rb"a\nb\u00e9", "a\nb\u00e9"),
+        ("\u00e9\U0001f600".encode(), "\u00e9\U0001f600"),
+        (rb"cut \ud83d", "cut \ufffd"),
+        (rb"\\ud83d \ud83d\ude00", "\\ud83d \U0001f600"),
+        (b"\xff", "\ufffd"),
+    ],
+)
+async def test_text_that_is_not_base64_is_stored_in_its_shortest_form(
+    api: ApiClient, session_id: str, sent: bytes, stored: str
+) -> None:
+    body = b'{"messages":[{"content":"YQ==","localId":"a"},{"content":"%b","localId":"b"}]}' % sent
+    await api.request("POST", f"/v3/sessions/{session_id}/messages", content=body, headers=JSON)
+
+    assert ["YQ==", stored] == contents(await api.messages(session_id))
+
+
+async def test_a_nul_in_a_message_is_refused(api: ApiClient, session_id: str) -> None:
+    body = {"messages": [{"content": "a\0", "localId": "a"}]}
+    answer = await api.post(f"/v3/sessions/{session_id}/messages", body, expect=400)
+
+    assert "body/ Invalid input: the character U+0000 is not allowed" == answer["message"]
+
+
+@pytest.mark.parametrize(
+    "filler", [rb"\n" * 200_000, "\u00e9".encode() * 200_000, b'","x":[' + b"1," * 200_000 + b'1],"y":"']
+)
+async def test_a_large_text_that_is_expensive_to_parse_is_refused(
+    api: ApiClient, session_id: str, filler: bytes
+) -> None:
+    body = b'{"messages":[{"content":"%b","localId":"a"}]}' % filler
+    answer = await api.request("POST", f"/v3/sessions/{session_id}/messages", content=body, headers=JSON)
+
+    assert (413, "Request body is too large") == (answer.status_code, answer.json()["message"])
 
 
 async def test_messages_of_a_missing_or_foreign_session_do_not_exist(

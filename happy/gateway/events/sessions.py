@@ -7,6 +7,7 @@ import msgspec
 from happy.domain.errors import Invalid, NotFound
 from happy.domain.names import is_name
 from happy.domain.ports.clock import Clock
+from happy.domain.sessions import encrypted_content
 from happy.domain.values import SessionId
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import Answer, answer, answer_swap
@@ -69,7 +70,7 @@ class SessionEvents:
             (stored,) = await self._messages.append(
                 connection.account_id,
                 SessionId(sent.sid),
-                [(local_id, sent.message)],
+                [(local_id, encrypted_content(sent.message))],
                 skip=connection.id,
             )
         except NotFound:

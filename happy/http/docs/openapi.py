@@ -133,10 +133,11 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Json:
         },
     }
     if endpoint.streams:
-        operation["requestBody"] = STREAMED
+        operation["requestBody"] = {**STREAMED, "x-max-bytes": endpoint.limit}
     elif endpoint.parsed_data_field is not None:
         schema = schemas.sent(endpoint.parsed_data_field.annotation)
-        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": schema}}}
+        content = {JSON: {"schema": schema}}
+        operation["requestBody"] = {"required": True, "content": content, "x-max-bytes": endpoint.limit}
     return operation
 
 

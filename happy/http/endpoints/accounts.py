@@ -8,6 +8,7 @@ from msgspec import Struct
 from happy.http.endpoints.common import Version
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
+from happy.http.framework.limits import MAX_DOCUMENT_BODY
 from happy.http.framework.requests import ApiRequest
 from happy.services.accounts import AccountService, Profile
 
@@ -45,7 +46,7 @@ class AccountEndpoints:
         return [
             Endpoint("GET", "/v1/account/profile", self.profile),
             Endpoint("GET", path, self.settings, failure=unreadable),
-            Endpoint("POST", path, self.update_settings, failure=unwritable),
+            Endpoint("POST", path, self.update_settings, limit=MAX_DOCUMENT_BODY, failure=unwritable),
         ]
 
     async def profile(self, request: ApiRequest) -> Profile:

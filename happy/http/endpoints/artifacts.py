@@ -12,6 +12,7 @@ from happy.domain.values import ArtifactId, Versioned
 from happy.http.endpoints.common import Done, Version
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
+from happy.http.framework.limits import MAX_DOCUMENT_BODY
 from happy.http.framework.listing import ListResponse
 from happy.http.framework.requests import ApiRequest
 from happy.services.artifacts import FOREIGN, ArtifactService, NewArtifactContents, Part
@@ -72,10 +73,18 @@ class ArtifactEndpoints:
                 "POST",
                 every,
                 self.create,
+                limit=MAX_DOCUMENT_BODY,
                 failure=Failure("Failed to create artifact"),
                 other_responses=taken,
             ),
-            Endpoint("POST", one, self.edit, missing=missing, failure=Failure("Failed to update artifact")),
+            Endpoint(
+                "POST",
+                one,
+                self.edit,
+                limit=MAX_DOCUMENT_BODY,
+                missing=missing,
+                failure=Failure("Failed to update artifact"),
+            ),
             Endpoint(
                 "DELETE", one, self.delete, missing=missing, failure=Failure("Failed to delete artifact")
             ),

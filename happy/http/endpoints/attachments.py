@@ -73,7 +73,7 @@ class AttachmentEndpoints:
             Endpoint(
                 "POST", f"{every}/request-download", self.request_download, other_responses={404: foreign}
             ),
-            Endpoint("PUT", one, self.upload, streams=True, other_responses=stored),
+            Endpoint("PUT", one, self.upload, streams=True, limit=MAX_BYTES, other_responses=stored),
             Endpoint("GET", one, self.download, other_responses=found),
         ]
 

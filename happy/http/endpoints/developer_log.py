@@ -3,20 +3,15 @@
 protocol: http#developer-log-endpoint
 """
 
-from typing import Any
-
 from litestar.params import JSONBody
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from happy.http.endpoints.common import Done
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
-from happy.limits import limit
 from happy.services.developer_log import DeveloperLog, Source
 
 PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
-MAX_ENTRY_BYTES = limit(64 * 1024, "bytes of a request to the developer log", per="request", then="413")
-"""What one request may hold, in bytes."""
 
 
 class Entry(Struct, rename="camel"):
@@ -26,7 +21,7 @@ class Entry(Struct, rename="camel"):
     level: str
     message: str
     source: Source
-    message_raw_object: Any = None
+    message_raw_object: Raw = Raw()
     platform: str | UnsetType = UNSET
 
 
@@ -36,7 +31,7 @@ class DeveloperLogEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         often = {429: Failure("Too many log entries")}
-        return [Endpoint("POST", PATH, self.write, public=True, limit=MAX_ENTRY_BYTES, other_responses=often)]
+        return [Endpoint("POST", PATH, self.write, public=True, other_responses=often)]
 
     async def write(self, data: JSONBody[Entry]) -> Done:
         platform = None if data.platform is UNSET else data.platform

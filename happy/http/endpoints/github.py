@@ -1,5 +1,6 @@
 """Link an account to a GitHub user, and receive webhooks of GitHub (protocol: http#connected-services)."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, cast
 from urllib.parse import quote
 
@@ -10,14 +11,11 @@ from happy.http.endpoints.common import Done
 from happy.http.framework.asgi import Scope
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure, unacceptable
+from happy.http.framework.limits import MAX_WEBHOOK_BODY
 from happy.http.framework.requests import ApiRequest
 from happy.http.framework.responses import Response, json_response
 from happy.http.web_app import WebApp
-from happy.limits import limit
 from happy.services.github import GithubService, GithubWebhook, LinkFailed
-
-MAX_EVENT = limit(25 * 1024 * 1024, "bytes of an event of GitHub", per="request", then="413")
-"""GitHub's own limit, in bytes."""
 
 SIGNATURE, EVENT = "x-hub-signature-256", "x-github-event"
 
@@ -60,7 +58,9 @@ class GithubEndpoints:
                 f"{path}/webhook",
                 self.webhook,
                 public=True,
-                limit=MAX_EVENT,
+                limit=MAX_WEBHOOK_BODY,
+                verifies=True,
+                unready=self._unready,
                 failure=failed,
                 other_responses={401: Failure("Invalid signature"), 500: Failure("Webhooks not configured")},
                 needs_headers=(SIGNATURE, EVENT),
@@ -94,33 +94,20 @@ class GithubEndpoints:
         response.headers = [(b"location", location.encode()), (b"content-length", b"0")]
         return response
 
+    def _unready(self, headers: Mapping[bytes, bytes]) -> Response | None:
+        """What a webhook is answered without reading it."""
+        for name in (SIGNATURE, EVENT):
+            if name.encode() not in headers:
+                raise unacceptable(f"headers/{name} Invalid input: expected string, received undefined")
+        return None if self._webhook.configured else json_response(500, Failure("Webhooks not configured"))
+
     async def webhook(self, request: ApiRequest) -> Received | Response:
-        signature = _header(request, SIGNATURE)
-        event = _header(request, EVENT)
-        body = await _raw_json(request)
-        if body is None:
+        payload = request.payload
+        if payload.kind != "json" or request.headers.get("content-length") == "0":
             return json_response(500, Failure("Server configuration error"))
-        if not self._webhook.configured:
-            return json_response(500, Failure("Webhooks not configured"))
-        self._webhook.receive(event, signature, body)
+        self._webhook.receive(request.headers[EVENT], request.headers[SIGNATURE], payload.content)
         return Received()
 
     async def disconnect(self, request: ApiRequest) -> Done:
         await self._github.disconnect(request.account_id)
         return Done()
-
-
-def _header(request: ApiRequest, name: str) -> str:
-    value = request.headers.get(name)
-    if value is None:
-        raise unacceptable(f"headers/{name} Invalid input: expected string, received undefined")
-    return value
-
-
-async def _raw_json(request: ApiRequest) -> bytes | None:
-    """The body as it was sent; None if it is not JSON, or is empty and so has no signature."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    body = await request.body()
-    if media_type != "application/json" or request.headers.get("content-length") == "0":
-        return None
-    return body

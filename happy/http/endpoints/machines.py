@@ -14,6 +14,7 @@ from happy.domain.values import MachineId, Millis
 from happy.http.endpoints.common import Done, optional_key
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
+from happy.http.framework.limits import MAX_DOCUMENT_BODY
 from happy.http.framework.listing import ListResponse
 from happy.http.framework.requests import ApiRequest
 from happy.services.machines import MachineService
@@ -66,7 +67,13 @@ class MachineEndpoints:
         one = "/v1/machines/{machine_id:str}"
         foreign = {409: Failure("Machine is registered to another account")}
         return [
-            Endpoint("POST", "/v1/machines", self.load_or_register, other_responses=foreign),
+            Endpoint(
+                "POST",
+                "/v1/machines",
+                self.load_or_register,
+                limit=MAX_DOCUMENT_BODY,
+                other_responses=foreign,
+            ),
             Endpoint("GET", "/v1/machines", self.owned),
             Endpoint("GET", one, self.get, missing="Machine not found"),
             Endpoint("DELETE", one, self.delete, missing="Machine not found"),

@@ -4,15 +4,20 @@ import re
 from functools import partial
 from typing import Annotated
 
+import msgspec
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
+from msgspec.json import Decoder
 
 from happy.domain.listing import Large, is_whole
 from happy.domain.names import MAX_NAME
-from happy.domain.sessions import Message
+from happy.domain.sessions import Message, content_as_sent, encrypted_content
 from happy.domain.values import MessageId, Millis, SessionId
+from happy.http.framework import body
+from happy.http.framework.body import Payload
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import unacceptable
+from happy.http.framework.limits import MAX_MESSAGES_BODY
 from happy.http.framework.listing import ListResponse
 from happy.http.framework.requests import ApiRequest
 from happy.services.messages import MessageService
@@ -26,12 +31,26 @@ prompt that was stored just before those during a disconnect, so they get update
 
 
 class NewMessage(Struct, rename="camel"):
-    content: str
+    """`content` is a string. It is stored and sent on as it was sent, and not decoded: it may be large."""
+
+    content: Annotated[Raw, Meta(extra_json_schema={"type": "string"})]
     local_id: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
 
 
 class Append(Struct):
     messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=100)]
+
+
+class _DecodedMessage(Struct, rename="camel"):
+    content: str
+    local_id: str
+
+
+class _Decoded(Struct):
+    messages: list[_DecodedMessage]
+
+
+_decoder = Decoder(_Decoded)
 
 
 class Receipt(Struct, rename="camel"):
@@ -66,7 +85,7 @@ class MessageEndpoints:
         foreign = "Session not found"
         return [
             Endpoint("GET", f"/v3{path}", self.page, missing=foreign),
-            Endpoint("POST", f"/v3{path}", self.append, missing=foreign),
+            Endpoint("POST", f"/v3{path}", self.append, missing=foreign, limit=MAX_MESSAGES_BODY),
             Endpoint("GET", f"/v1{path}", self.newest, missing=foreign),
         ]
 
@@ -93,7 +112,7 @@ class MessageEndpoints:
     async def append(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[Append]
     ) -> Receipts:
-        contents = [(message.local_id, message.content) for message in data.messages]
+        contents = _contents(data)
         stored = await self._messages.append(request.account_id, session_id, contents)
         if ADVANCES_CURSOR_BY_RECEIPTS.match(request.headers.get("x-happy-client", "")):
             return Receipts([])
@@ -112,6 +131,18 @@ class MessageEndpoints:
     ) -> ListResponse[Message]:
         load = partial(self._messages.one, request.account_id, session_id)
         return ListResponse(around, rows, lambda message: message, load)
+
+
+def _contents(data: Append) -> list[tuple[str, bytes]]:
+    """Pairs of local id and content. Raises Refusal. Empties `data`, so that the body is freed."""
+    try:
+        contents = [(message.local_id, content_as_sent(message.content)) for message in data.messages]
+    except ValueError:
+        sent = msgspec.json.encode(data)
+        decoded: _Decoded = body.decode(_decoder, Payload("json", sent))  # says what is wrong, and where
+        return [(message.local_id, encrypted_content(message.content)) for message in decoded.messages]
+    data.messages.clear()
+    return contents
 
 
 def _receipt(message: Message) -> Receipt:

@@ -1,9 +1,9 @@
 """Push events of sessions to the account's devices (protocol: http#push)."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from litestar.params import FromPath, JSONBody
-from msgspec import UNSET, Meta, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 from msgspec.structs import asdict
 
 from happy.domain.push import EventKind, Notification, PushOutcome
@@ -22,7 +22,7 @@ class PushEvent(Struct):
     kind: EventKind
     title: Annotated[str, Meta(min_length=1, max_length=MAX_TITLE)]
     body: Annotated[str, Meta(min_length=1, max_length=MAX_BODY)]
-    data: dict[str, Any] | UnsetType = UNSET
+    data: dict[str, Raw] | UnsetType = UNSET
 
 
 class Pushed(PushOutcome, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from happy.domain.vendor_tokens import Vendor
 from happy.http.endpoints.common import Done
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import unacceptable
+from happy.http.framework.limits import MAX_KEYS_BODY
 from happy.http.framework.requests import ApiRequest
 from happy.services.vendor_tokens import VendorToken, VendorTokenService
 
@@ -34,7 +35,7 @@ class VendorTokenEndpoints:
     def endpoints(self) -> list[Endpoint]:
         one = "/v1/connect/{vendor:str}"
         return [
-            Endpoint("POST", f"{one}/register", self.register),
+            Endpoint("POST", f"{one}/register", self.register, limit=MAX_KEYS_BODY),
             Endpoint("GET", f"{one}/token", self.token),
             Endpoint("DELETE", one, self.delete),
             Endpoint("GET", "/v1/connect/tokens", self.tokens),

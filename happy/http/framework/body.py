@@ -1,6 +1,5 @@
 """Request bodies: size limit, media type, decoding in one pass (protocol: http#body-parsing)."""
 
-import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 
@@ -8,27 +7,13 @@ import msgspec
 from msgspec import Raw, Struct, ValidationError
 from msgspec.json import Decoder
 
+from happy.domain.json_text import is_cheap, mend
 from happy.http.framework.asgi import Receive
+from happy.http.framework.body_memory import BodyShare
 from happy.http.framework.errors import body_too_large, malformed, unacceptable, unsupported
 from happy.http.framework.validation import NUL, body_problem
-from happy.limits import limit
-
-MAX_BYTES = limit(
-    100 * 1024 * 1024,
-    "bytes of a request's body, where the endpoint names no other limit",
-    per="request",
-    then="413",
-)
-MAX_PUBLIC_BYTES = limit(1024 * 1024, "bytes of a request's body without a token", per="request", then="413")
-"""Requests without a token need no more; a few large ones would fill the memory of a small machine."""
 
 METHODS = frozenset({"POST", "PUT", "DELETE"})
-
-# One JSON escape: of a backslash, of a whole surrogate pair, or (named) of half a pair.
-ESCAPE = re.compile(
-    rb"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
-)
-REPLACEMENT = rb"\ufffd"
 
 _any = Decoder(Raw)
 
@@ -38,37 +23,48 @@ class ClientGone(Exception):
 
 
 class Payload(Struct, frozen=True):
-    """A body and how it was declared; `none` is the absence of one."""
+    """A body and how it was declared; `none` is the absence of one. Only that of `json` is read."""
 
     kind: Literal["json", "text", "bytes", "none"]
-    content: bytes
+    content: bytes | bytearray = b""
 
 
-NOTHING = Payload("none", b"")
+NOTHING = Payload("none")
 
 
 async def read(
-    method: str, headers: Mapping[bytes, bytes], receive: Receive, limit: int = MAX_BYTES
+    method: str, headers: Mapping[bytes, bytes], receive: Receive, limit: int, share: BodyShare
 ) -> Payload:
-    """The body of a request, of at most `limit` bytes. Raises Refusal and ClientGone."""
-    content = await _content(headers, receive, limit)
+    """The body of a request, of at most `limit` bytes. Raises Refusal and ClientGone.
+
+    What its headers say is judged before it is read.
+    """
     declared = headers.get(b"content-type")
+    if announced(headers) > limit:
+        raise body_too_large()
     if declared is None:
-        if content:
+        if await _has_content(headers, receive):
             raise unsupported("none declared")
         return NOTHING
     media_type = declared.decode("latin-1").partition(";")[0].strip().lower()
     match media_type:
         case "application/json":
+            content = await _content(receive, limit, share)
             if content and not content.isspace():
                 return Payload("json", content)
             return NOTHING if method == "DELETE" else Payload("json", b"{}")
         case "application/octet-stream":
-            return Payload("bytes", content)
+            return Payload("bytes")
         case "text/plain":
-            return Payload("text", content)
+            return Payload("text")
         case _:
             raise unsupported(media_type or "none declared")
+
+
+def announced(headers: Mapping[bytes, bytes]) -> int:
+    """The size of the body in bytes; 0 if it is not said before."""
+    length = headers.get(b"content-length", b"0")
+    return int(length[:16]) if length.isdigit() else 0
 
 
 def stream(headers: Mapping[bytes, bytes], receive: Receive) -> AsyncIterator[bytes]:
@@ -89,23 +85,31 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
         more = message.get("more_body", False)
 
 
-async def _content(headers: Mapping[bytes, bytes], receive: Receive, limit: int) -> bytes:
-    announced = headers.get(b"content-length", b"0")
-    if announced.isdigit() and int(announced[:16]) > limit:
-        raise body_too_large()
-    chunks: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        chunk: bytes = message.get("body", b"")
-        size += len(chunk)
-        if size > limit:
+async def _has_content(headers: Mapping[bytes, bytes], receive: Receive) -> bool:
+    if announced(headers):
+        return True
+    async for chunk in _chunks(receive):
+        if chunk:
+            return True
+    return False
+
+
+async def _content(receive: Receive, limit: int, share: BodyShare) -> bytes | bytearray:
+    message = await receive()
+    first: bytes = message.get("body", b"")
+    if message["type"] == "http.request" and not message.get("more_body", False) and len(first) <= limit:
+        await share.take(len(first))
+        return first
+    content = bytearray()  # grows without being copied
+    while message["type"] != "http.disconnect":
+        content += message.get("body", b"")
+        if len(content) > limit:
             raise body_too_large()
-        chunks.append(chunk)
+        await share.take(len(content) - share.taken)
         if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            return content
+        message = await receive()
+    raise ClientGone
 
 
 def check(payload: Payload) -> None:
@@ -120,12 +124,14 @@ def decode(decoder: Decoder[Any], payload: Payload) -> Any:
         received = {"none": "null", "text": "string", "bytes": "bytes"}[payload.kind]
         raise unacceptable(f"body/ Invalid input: expected object, received {received}")
     data = _decode(decoder, payload.content)
-    if rb"\u0000" in payload.content and _holds_nul(msgspec.to_builtins(data)):
+    if rb"\u0000" in payload.content and _holds_nul(msgspec.to_builtins(data, builtin_types=(Raw,))):
         raise unacceptable(f"body/ {NUL}")
     return data
 
 
-def _decode(decoder: Decoder[Any], content: bytes) -> Any:
+def _decode(decoder: Decoder[Any], content: bytes | bytearray) -> Any:
+    if not is_cheap(content):
+        raise body_too_large()
     try:
         return decoder.decode(content)
     except ValidationError as error:
@@ -133,19 +139,14 @@ def _decode(decoder: Decoder[Any], content: bytes) -> Any:
             _decode(_any, content)  # what is not JSON at all is reported as malformed
         raise unacceptable(body_problem(str(error))) from None
     except (ValueError, RecursionError) as error:
-        mended = _replace_invalid_unicode(content)
+        mended = mend(bytes(content))
         if mended == content:
             raise malformed(str(error)) from None
     return _decode(decoder, mended)
 
 
-def _replace_invalid_unicode(content: bytes) -> bytes:
-    """Half surrogate pairs and foreign bytes become U+FFFD: JavaScript clients may cut an emoji in two."""
-    text = content.decode(errors="replace").encode()
-    return ESCAPE.sub(lambda match: REPLACEMENT if match["half"] else match[0], text)
-
-
 def _holds_nul(value: object) -> bool:
+    """Of what is unparsed, that is up to those who parse it."""
     match value:
         case str():
             return "\0" in value

@@ -10,8 +10,8 @@ from litestar.typing import FieldDefinition
 from msgspec import Struct
 from msgspec.json import Decoder
 
-from happy.http.framework import body
 from happy.http.framework.errors import Failure, internal_error
+from happy.http.framework.limits import MAX_SMALL_BODY
 from happy.http.framework.listing import ListResponse
 from happy.http.framework.query import QueryField
 from happy.http.framework.responses import JSON, FileResponse, Response, json_response
@@ -26,8 +26,8 @@ class Endpoint(HTTPRouteHandler):
 
     `public` endpoints need no token. `missing` is the text of a 404 for what the caller does not have,
     `failure` the body of a 500. `any_text` lets the path parameters be empty, or longer than others may be.
-    `limit` is the largest body in bytes; without it, public endpoints take 1 MiB, others 100 MiB.
-    `streams` passes the body in chunks as it arrives.
+    `limit` is the largest body in bytes. `streams` passes the body in chunks as it arrives; `verifies` passes
+    it as it was sent, for the endpoint to verify before it is parsed. `unready` answers with the body unread.
     `other_responses` and `needs_headers` are for the documentation: further responses by status (a struct or
     its type, a media type for what is no JSON, None for no content), and the headers the handler requires.
     """
@@ -44,9 +44,11 @@ class Endpoint(HTTPRouteHandler):
         "public",
         "streams",
         "template",
+        "unready",
+        "verifies",
     )
 
-    def __init__(  # noqa: PLR0913 - what an endpoint does not say has a default
+    def __init__(  # noqa: PLR0913
         self,
         method: Method,
         path: str,
@@ -57,17 +59,22 @@ class Endpoint(HTTPRouteHandler):
         failure: Failure | None = None,
         any_text: bool = False,
         streams: bool = False,
-        limit: int | None = None,
+        verifies: bool = False,
+        limit: int = MAX_SMALL_BODY,
+        unready: Callable[[Mapping[bytes, bytes]], Response | None] | None = None,
         other_responses: Mapping[int, Any] | None = None,
         needs_headers: tuple[str, ...] = (),
     ) -> None:
+        """What an endpoint does not say has a default."""
         security: list[dict[str, list[str]]] = [] if public else [{BEARER: []}]
         super().__init__(path, http_method=method, status_code=200, media_type=JSON, security=security)
         self(handler)
         self.public = public
         self.any_text = any_text
         self.streams = streams
-        self.limit = limit or (body.MAX_PUBLIC_BYTES if public else body.MAX_BYTES)
+        self.verifies = verifies
+        self.limit = limit
+        self.unready = unready
         self.template = PARAMETER.sub(r":\1", path)
         self.missing = missing
         self.other_responses = other_responses or {}

@@ -13,8 +13,9 @@ from litestar.exceptions import ValidationException
 
 from happy.domain.errors import HappyError, Unavailable
 from happy.http.framework import body, cors, query
-from happy.http.framework.asgi import Headers, Receive, Scope, Send
+from happy.http.framework.asgi import TRANSPORT, Headers, Receive, Scope, Send
 from happy.http.framework.auth import caller
+from happy.http.framework.body_memory import BodyMemory, BodyShare
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import (
     Refusal,
@@ -47,7 +48,8 @@ log = logging.getLogger(__name__)
 class Pipeline:
     """Litestar declares endpoints and calls handlers; what the protocol specifies exactly is done here.
 
-    Authentication comes before the body is read, so that refusing an unauthenticated request is cheap.
+    A body is read when it is known that it is wanted: there is an endpoint, its caller is known, its size and
+    type are what the endpoint takes, and there is room for it.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class Pipeline:
         self._ui = ui
         self._metrics = metrics
         self._leaving = leaving
+        self._memory = BodyMemory()
         self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -127,7 +130,7 @@ class Pipeline:
         elif match is not None:
             await self._call(match, scope, headers, receive, sender)
         else:
-            await self._refuse_unknown(scope, headers, receive)
+            raise unknown_route(scope["method"], _url(scope))
 
     async def _page(
         self, match: Match | None, scope: Scope, headers: dict[bytes, bytes]
@@ -138,11 +141,6 @@ class Pipeline:
         if scope["raw_path"] == b"/":
             return await self._ui.home(scope, headers)
         return await self._ui.response(scope, headers) if match is None else None
-
-    async def _refuse_unknown(self, scope: Scope, headers: dict[bytes, bytes], receive: Receive) -> None:
-        if scope["method"] in body.METHODS:
-            body.check(await body.read(scope["method"], headers, receive, body.MAX_PUBLIC_BYTES))
-        raise unknown_route(scope["method"], _url(scope))
 
     async def _call(
         self,
@@ -161,28 +159,41 @@ class Pipeline:
             inner["user"] = await caller(self._identity, headers)
         _check_parameters(parameters)
         (inner["method"],) = endpoint.http_methods
-        await _add_body(inner, endpoint, headers, receive)
-        if endpoint.queries:
-            inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
-        try:
-            await route.handle(inner, receive, sender)  # type: ignore[arg-type]
-        except ValidationException as error:
-            raise _query_refusal(endpoint.queries, error) from None
+        unready = endpoint.unready(headers) if endpoint.unready else None
+        if unready is not None:
+            await unready(scope, receive, sender)
+            return
+        with self._memory.share(scope.get(TRANSPORT)) as share:
+            await _add_body(inner, endpoint, headers, receive, share)
+            if endpoint.queries:
+                inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
+            try:
+                await route.handle(inner, receive, sender)  # type: ignore[arg-type]
+            except ValidationException as error:
+                raise _query_refusal(endpoint.queries, error) from None
 
 
 async def _add_body(
-    inner: dict[str, Any], endpoint: Endpoint, headers: dict[bytes, bytes], receive: Receive
+    inner: dict[str, Any],
+    endpoint: Endpoint,
+    headers: dict[bytes, bytes],
+    receive: Receive,
+    share: BodyShare,
 ) -> None:
     """Put the body into the scope in the form that the endpoint takes. Raises Refusal and ClientGone."""
     if endpoint.streams:
         inner[CHUNKS] = body.stream(headers, receive)
-    elif inner["method"] in body.METHODS:
-        payload = await body.read(inner["method"], headers, receive, endpoint.limit)
-        inner[BODY] = payload.content
-        if endpoint.decoder is not None:
-            inner[DATA] = body.decode(endpoint.decoder, payload)
-        else:
-            body.check(payload)
+        return
+    if inner["method"] not in body.METHODS:
+        return
+    payload = await body.read(inner["method"], headers, receive, endpoint.limit, share)
+    share.complete()
+    if endpoint.decoder is not None:
+        inner[DATA] = body.decode(endpoint.decoder, payload)
+    elif endpoint.verifies:
+        inner[BODY] = payload
+    else:
+        body.check(payload)
 
 
 def _common_headers(scope: Scope, headers: dict[bytes, bytes], *, leaving: bool) -> Headers:

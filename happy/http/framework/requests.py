@@ -9,6 +9,7 @@ from litestar.datastructures import State
 from happy.domain.client_address import ClientAddress
 from happy.domain.values import AccountId
 from happy.http.framework.asgi import Scope
+from happy.http.framework.body import Payload
 from happy.http.framework.origin import client
 
 BODY = "happy.body"
@@ -34,8 +35,14 @@ class ApiRequest(Request[AccountId, None, State]):
         return client(cast("Scope", self.scope), self.scope[ADDRESSES])  # type: ignore[literal-required]
 
     async def body(self) -> bytes:
-        content: bytes = self.scope[BODY]  # type: ignore[literal-required]
-        return content
+        """Litestar asks only whether there is one; a copy would keep the memory of large ones."""
+        return b"{}"
+
+    @property
+    def payload(self) -> Payload:
+        """The body as it was sent, for an endpoint that verifies it."""
+        payload: Payload = self.scope[BODY]  # type: ignore[literal-required]
+        return payload
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body of an endpoint that streams, while it arrives."""
@@ -44,4 +51,4 @@ class ApiRequest(Request[AccountId, None, State]):
 
     async def json(self) -> Any:
         """The body as the handler's type for `data`, decoded strictly and in one pass."""
-        return self.scope[DATA]  # type: ignore[literal-required]
+        return self.scope.pop(DATA)  # type: ignore[misc]

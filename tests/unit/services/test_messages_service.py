@@ -7,10 +7,12 @@ import pytest
 
 from happy.domain.errors import CommitInDoubt, NotFound, Unavailable
 from happy.domain.events import to_session
-from happy.domain.sessions import Session
+from happy.domain.sessions import Session, encrypted_content
 from happy.domain.values import AccountId, ConnectionId, SessionId
 from tests.support import factories as seeds
 from tests.unit.services.world import World
+
+TEXT = encrypted_content("text")
 
 
 @pytest.fixture
@@ -19,7 +21,9 @@ async def session(world: World, owner: AccountId) -> Session:
 
 
 async def append(world: World, session: Session, *contents: tuple[str | None, str]) -> list[int]:
-    stored = await world.messages.append(session.account_id, session.id, contents)
+    stored = await world.messages.append(
+        session.account_id, session.id, [(local_id, encrypted_content(text)) for local_id, text in contents]
+    )
     return [message.seq for message in stored]
 
 
@@ -37,7 +41,7 @@ async def test_messages_are_announced_in_ascending_order(world: World, session: 
 
 
 async def test_an_announced_message_reads_as_it_is_stored(world: World, session: Session) -> None:
-    (stored,) = await world.messages.append(session.account_id, session.id, [("a", "text")])
+    (stored,) = await world.messages.append(session.account_id, session.id, [("a", TEXT)])
     (wire,) = world.sink.wires()
 
     assert {
@@ -56,7 +60,7 @@ async def test_an_announced_message_reads_as_it_is_stored(world: World, session:
 
 async def test_the_sender_can_be_skipped(world: World, session: Session) -> None:
     sender = ConnectionId("sender")
-    await world.messages.append(session.account_id, session.id, [(None, "text")], skip=sender)
+    await world.messages.append(session.account_id, session.id, [(None, TEXT)], skip=sender)
 
     assert [sender] == [event.skip for event in world.sink.take()]
 
@@ -98,15 +102,15 @@ async def test_c7_a_message_repeated_at_once_failed(world: World, session: Sessi
 async def test_nothing_is_announced_for_a_session_that_takes_nothing(world: World, session: Session) -> None:
     stranger = await seeds.account(world.store)
     with pytest.raises(NotFound):
-        await world.messages.append(stranger, session.id, [(None, "text")])
+        await world.messages.append(stranger, session.id, [(None, TEXT)])
     with pytest.raises(NotFound):
-        await world.messages.append(session.account_id, SessionId("unknown"), [(None, "text")])
+        await world.messages.append(session.account_id, SessionId("unknown"), [(None, TEXT)])
 
     assert [] == world.sink.take()
 
 
 async def test_pages_say_exactly_whether_there_is_more(world: World, session: Session) -> None:
-    await append(world, session, *[(None, "text")] * 3)
+    await append(world, session, *[(None, TEXT)] * 3)
     owner, sid, service = session.account_id, session.id, world.messages
     pages = [
         await service.after(owner, sid, 0, 3),
@@ -121,7 +125,7 @@ async def test_pages_say_exactly_whether_there_is_more(world: World, session: Se
 
 
 async def test_the_legacy_page_holds_the_newest_150(world: World, session: Session) -> None:
-    await append(world, session, *[(None, "text")] * 152)
+    await append(world, session, *[(None, TEXT)] * 152)
     newest = await world.messages.newest(session.account_id, session.id)
 
     assert list(range(152, 2, -1)) == [message.seq for message in newest]
