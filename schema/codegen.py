@@ -1,4 +1,4 @@
-"""Write generated files, or say which of the committed ones are stale."""
+"""Write generated files, or report which of the committed ones are stale."""
 
 import sys
 from collections.abc import Iterable, Sequence

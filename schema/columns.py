@@ -1,4 +1,4 @@
-"""Shorthand for the columns and indexes that the tables share, with the names the contract fixes."""
+"""Helpers for columns and indexes, named as protocol: data-model#physical-schema-postgresql says."""
 
 import re
 from typing import Any
@@ -26,16 +26,16 @@ from schema.types import Millis
 Type = TypeEngine[Any] | type[TypeEngine[Any]]
 
 ON_LAST = "on the last column"
-"""What an index says of its last column, by dialect: `{}` stands for the column."""
+"""Key in `Index.info` of the SQL for the last column, by dialect; `{}` stands for the column."""
 
-SPELLED_DIFFERENTLY: set[str] = set()
-"""Indexes that a database does not describe as the tables do."""
+EXPRESSION_INDEXES: set[str] = set()
+"""Names of indexes on expressions, which `alembic check` cannot compare with the tables."""
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
 def _index_name(constraint: Constraint | Index, table: Table) -> str:
-    assert isinstance(constraint, Index), "only the `ix` convention asks for this name"
+    assert isinstance(constraint, Index), "only the `ix` convention uses this name"
     names = "_".join(column.name for column in constraint.columns)
     return f"{table.name}_{names}_{'key' if constraint.unique else 'idx'}"
 
@@ -76,7 +76,7 @@ def link(name: str, target: str, ondelete: str, *, primary_key: bool = False) ->
 
 
 def optional_link(name: str, target: str) -> Column[Any]:
-    """A reference that empties itself when its target goes."""
+    """A reference that becomes null when its target is deleted."""
     reference = ForeignKey(f"{target}.id", ondelete="SET NULL", onupdate="CASCADE")
     return Column(name, Text, reference, key=key_of(name), nullable=True)
 
@@ -86,7 +86,7 @@ def owner(name: str = "accountId", ondelete: str = "RESTRICT") -> Column[Any]:
 
 
 def created() -> Column[Any]:
-    # The default is for hands at a prompt: every statement of ours binds both moments.
+    # The default is for rows inserted by hand: every statement of ours binds both times.
     return required("createdAt", Millis, "CURRENT_TIMESTAMP")
 
 
@@ -113,7 +113,7 @@ def by_bytes(name: str, *columns: Any, where: Any = None) -> Index:
 
 
 def is_unanswered(requests: Table) -> ColumnElement[bool]:
-    """A linking request without an answer, in the words of the index that holds these alone."""
+    """Condition for linking requests without a response, as the partial index on them spells it."""
     return or_(requests.c.response.is_(None), requests.c.response == literal_column("''"))
 
 
@@ -123,8 +123,8 @@ def unanswered_by_time(name: str, requests: Table) -> Index:
 
 
 def ignoring_case(name: str, column: str) -> Index:
-    """An index on what `schema.expressions.ignoring_case` makes of a column."""
-    SPELLED_DIFFERENTLY.add(name)
+    """An index on the expression `schema.expressions.ignoring_case` of a column."""
+    EXPRESSION_INDEXES.add(name)
     on = {"postgresql": 'lower({} COLLATE "C")', "sqlite": "{} COLLATE NOCASE"}
     return Index(name, column, info={ON_LAST: on})
 
@@ -133,7 +133,7 @@ def ignoring_case(name: str, column: str) -> Index:
 def _create_index(create: CreateIndex, compiler: DDLCompiler, **options: Any) -> str:
     sql: str = compiler.visit_create_index(create, **options)  # type: ignore[no-untyped-call]
     dialect = compiler.dialect.name
-    if dialect == "sqlite":  # as in existing files: SQLite walks an index backwards as well
+    if dialect == "sqlite":  # as in existing files: SQLite can scan an index backwards
         sql = sql.replace(" DESC", "")
     index: Index = create.element
     form = index.info.get(ON_LAST, {}).get(dialect)

@@ -52,9 +52,9 @@ def _constant(bindparam: BindParameter[Any], options: dict[str, Any]) -> dict[st
 def dialect_of(name: str) -> Dialect:
     dialect: Any
     if name == "postgresql":
-        dialect = make_url("postgresql+asyncpg://").get_dialect()()  # casts what asyncpg could not infer
+        dialect = make_url("postgresql+asyncpg://").get_dialect()()  # with casts for asyncpg
         dialect.statement_compiler = _PostgreSQLCompiler
-        dialect._backslash_escapes = False  # noqa: SLF001 - a literal is what the server's default says it is
+        dialect._backslash_escapes = False  # noqa: SLF001 - none in literals, by the server's default
     else:
         dialect = sqlite.dialect(paramstyle="named")
         dialect.statement_compiler = _SQLiteCompiler
@@ -63,7 +63,7 @@ def dialect_of(name: str) -> Dialect:
 
 
 def queries(dialect: str) -> Iterator[tuple[str, Executable | FunctionType]]:
-    """Every query, named `<module>.<NAME>`, as it is on this database."""
+    """Every query for this database, by `<module>.<NAME>`."""
     for module_info in sorted(pkgutil.iter_modules(schema.queries.__path__), key=lambda info: info.name):
         module = importlib.import_module(f"schema.queries.{module_info.name}")
         for name, value in sorted(vars(module).items()):

@@ -1,7 +1,7 @@
 """Render the schema: `python -m schema.ddl [--check]`.
 
-Writes `sqlite.sql`, which a new light database is made from, and `revisions.py`, the list of revisions; both
-spare a starting server the import of SQLAlchemy and Alembic.
+Writes `sqlite.sql`, from which a new light database is created, and `revisions.py`, the list of revisions.
+With them a server can start without importing SQLAlchemy and Alembic.
 """
 
 import sys

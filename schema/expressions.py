@@ -13,11 +13,11 @@ Query = TypeVar("Query", bound=Callable[..., Any])
 
 
 class AnyOf(FunctionElement[Any]):
-    """A column and the list parameter that its value is looked for in."""
+    """`column = ANY(list parameter)`."""
 
     name = "any_of"
     inherit_cache = True
-    type = NullType()  # of a Boolean, SQLite would be asked `... = 1`, which no index answers
+    type = NullType()  # as a Boolean, SQLite would compare it with 1, which no index supports
 
 
 class Greatest(FunctionElement[Any]):
@@ -69,13 +69,13 @@ def largest(*values: ColumnElement[int]) -> ColumnElement[int]:
 
 
 def only(dialect: str) -> Callable[[Query], Query]:
-    """Mark a query function that exists on one database alone."""
+    """Decorator for a query function that is compiled for one database only."""
 
-    def mark(query: Query) -> Query:
+    def restrict(query: Query) -> Query:
         query.__dict__["only"] = dialect
         return query
 
-    return mark
+    return restrict
 
 
 class ByteOrder(FunctionElement[str]):
@@ -130,7 +130,7 @@ def ignoring_case(column: ColumnElement[str]) -> ColumnElement[str]:
 
 
 class RowCount(FunctionElement[int]):
-    """How many rows a table has, at a bounded cost: exact for small tables, an estimate for large ones."""
+    """The number of rows of a table at a bounded cost: exact for small tables, estimated for large ones."""
 
     name = "row_count"
     inherit_cache = False
@@ -144,12 +144,12 @@ class RowCount(FunctionElement[int]):
 EXACT_ROWS = 10_000
 SLICES, SLICE_ROWS = 64, 8
 
-# PostgreSQL's own estimate, which is none (-1) until it has looked at the table for the first time.
+# PostgreSQL's own estimate, which is -1 until the table was first analyzed.
 _POSTGRESQL_ESTIMATE = (
     "(SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE oid = CAST('{table}' AS regclass))"
 )
 
-# SQLite keeps none. How many rows are left in evenly spread slices says how many there are in all.
+# SQLite keeps no estimate. The share of rows left in evenly spread slices of row ids is extrapolated.
 _SQLITE_ESTIMATE = f"""
 (WITH RECURSIVE slices(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM slices WHERE n < {SLICES - 1}),
   span AS (SELECT (SELECT min(rowid) FROM {{table}}) AS first, (SELECT max(rowid) FROM {{table}}) AS last),

@@ -1,7 +1,7 @@
-"""Sums of the named numbers in JSON documents, made by the database: `{"tokens": {"total": 12}}`.
+"""SQL that sums the named numbers of JSON documents such as `{"tokens": {"total": 12}}`.
 
-Whatever is no number is passed over, as are documents that no client of today could have stored: they are too
-large to be read for a sum.
+Values that are not numbers are skipped, and so are documents larger than clients can store: reading them
+would cost too much.
 """
 
 from typing import Any
@@ -17,10 +17,10 @@ MAX_BYTES = 65_536
 """The largest document that is read. PostgreSQL measures it as it is stored."""
 
 EXACT = 2**40
-"""Larger integers are summed as floating point numbers on SQLite: a sum without room is an error."""
+"""Larger integers are summed as floating point numbers on SQLite, where integer overflow is an error."""
 
 MAX_FIGURE = "1e290"
-"""Numbers beyond it count as none: a sum of them would have no room in any type."""
+"""Numbers beyond it are skipped: a sum of them would overflow every type."""
 
 
 class _Figures(FunctionElement[Any]):

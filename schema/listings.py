@@ -1,4 +1,4 @@
-"""Queries of lists that leave out contents which are too large to be read together with others."""
+"""List queries that leave out the contents of large rows: these are read one at a time."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,10 +10,10 @@ from schema.types import Json
 
 
 class Listing:
-    """A selection in an order, whose columns `contents` may hold megabytes; the first of them is never null.
+    """An ordered SELECT whose columns `contents` may hold megabytes; the first of them is never null.
 
-    On PostgreSQL they are null in rows that are large, or behind as much as is read at once. SQLite hands out
-    one row after the other: whoever reads them stops there, and asks `NAME_KEYS` for the keys of the rest.
+    On PostgreSQL these columns are null in large rows and in rows beyond the size limit (`schema.limits`).
+    SQLite returns rows one by one: the reader stops at the limit and runs `NAME_KEYS` for the other keys.
     """
 
     def __init__(self, select: sa.Select[Any], key: sa.Column[Any], *contents: sa.Column[Any]) -> None:
@@ -43,7 +43,7 @@ class Listing:
 
 
 def _size(column: sa.Column[Any]) -> Any:
-    if isinstance(column.type, Json):  # a large one is not written out to be measured
+    if isinstance(column.type, Json):  # the text of a large document is not produced just to be measured
         text = sa.func.octet_length(sa.cast(column, sa.Text))
         stored = sa.func.pg_column_size(column)
         return sa.case((stored > LARGE_ROW, LARGE_ROW + 1), else_=text)

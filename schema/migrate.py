@@ -27,7 +27,7 @@ FORMATTER = {
 
 
 def config(connection: Connection | None = None) -> Config:
-    """The Alembic configuration, found beside this module wherever the package is installed."""
+    """The Alembic configuration, with paths relative to this module."""
     found = Config()
     found.set_main_option("script_location", str(HERE / "migrations").replace("%", "%%"))
     found.set_main_option("file_template", "%%(rev)s_%%(slug)s")
@@ -38,7 +38,7 @@ def config(connection: Connection | None = None) -> Config:
 
 
 def revisions() -> tuple[str, ...]:
-    """The whole history, oldest first."""
+    """Every revision, oldest first."""
     scripts = ScriptDirectory.from_config(config())
     return tuple(reversed([script.revision for script in scripts.walk_revisions()]))
 
@@ -57,7 +57,7 @@ def stamp(connection: Connection, revision: str) -> None:
 
 
 def check(connection: Connection) -> None:
-    """Raises when `schema.tables` says more, or less, than the database has."""
+    """Raises when the database differs from `schema.tables`."""
     command.check(config(connection))
 
 
@@ -84,7 +84,7 @@ def driver_connection(connection: Connection) -> sqlite3.Connection:
 
 
 def new(message: str) -> None:
-    """Write the next revision: what `schema.tables` has and the migrations do not."""
+    """Generate the next revision from the differences between `schema.tables` and the migrations."""
     settings = config()
     settings.file_config.read_dict(FORMATTER)
     with (

@@ -23,7 +23,7 @@ from schema.types import Blob, Json, Millis, relationship_status
 
 metadata = new_metadata()
 
-# Accounts, and how a client comes to one
+# Accounts and authentication
 
 github_users = Table(
     "GithubUser",
@@ -54,7 +54,7 @@ accounts = Table(
     unique("public_key"),
     unique("github_user_id"),
     unique("username"),
-    # Ours, for the search by the beginning of a username.
+    # Ours, for the search by prefix of the username.
     ignoring_case("happy_Account_username_idx", "username"),
 )
 
@@ -83,7 +83,7 @@ account_auth_requests = Table(
     unique("public_key"),
 )
 
-# Ours, for the sweep that forgets requests nobody answered: it holds no others.
+# Ours, partial, for the sweep that deletes unanswered linking requests.
 for _table in (terminal_auth_requests, account_auth_requests):
     unanswered_by_time(f"happy_{_table.name}_unanswered_idx", _table)
 
@@ -96,11 +96,11 @@ push_tokens = Table(
     created(),
     updated(),
     unique("account_id", "token"),
-    # Ours, for a phone that signs in to another account: its token moves along.
+    # Ours, for a phone that signs in to another account: its token moves there.
     Index("happy_AccountPushToken_token_idx", "token"),
 )
 
-# Sessions and what belongs to them
+# Sessions, messages and usage reports
 
 sessions = Table(
     "Session",
@@ -158,7 +158,7 @@ usage_reports = Table(
     unique("account_id", "session_id", "key"),
     index("account_id"),
     index("session_id"),
-    # Ours, for the sums of a time.
+    # Ours, for sums over a period.
     Index("happy_UsageReport_accountId_createdAt_idx", "account_id", "created_at", "id"),
     Index("happy_UsageReport_sessionId_createdAt_idx", "session_id", "created_at", "id"),
 )
@@ -244,7 +244,7 @@ user_kv = Table(
     unique("account_id", "key"),
     index("account_id"),
 )
-# Ours, for the pages of an account's entries, without those that were deleted.
+# Ours, partial, for the pages of an account's entries that are not deleted.
 by_bytes(
     "happy_UserKVStore_accountId_key_idx",
     user_kv.c.account_id,
@@ -266,7 +266,7 @@ uploaded_files = Table(
     updated(),
     unique("account_id", "path"),
     index("account_id"),
-    # Ours, to find a picture that was fetched before.
+    # Ours, for the reuse of pictures that were fetched before.
     Index("happy_UploadedFile_reuseKey_idx", "reuse_key"),
 )
 
@@ -301,7 +301,7 @@ user_feed_items = Table(
 )
 newest_first(user_feed_items, "user_id", "counter")
 
-# Other companies' services
+# Services of other companies
 
 service_account_tokens = Table(
     "ServiceAccountToken",
@@ -330,7 +330,7 @@ voice_conversations = Table(
 )
 newest_first(voice_conversations, "account_id", "created_at")
 
-# In the databases we share with other servers, but used by no request
+# Part of the data model, but used by no request
 
 github_organizations = Table(
     "GithubOrganization", metadata, key(), required("profile", Json), created(), updated()
@@ -353,7 +353,7 @@ repeat_keys = Table(
     required("value"),
     created(),
     required("expiresAt", Millis),
-    # Ours, to forget what has expired.
+    # Ours, for the deletion of expired rows.
     Index("happy_RepeatKey_expiresAt_idx", "expires_at"),
 )
 

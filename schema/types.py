@@ -6,7 +6,7 @@
 | `Json`   | `str`         | `JSONB`, exchanged as its text            | `JSONB` holding text            |
 | `Blob`   | `bytes`       | `BYTEA`                                   | `BLOB`                          |
 
-SQLite gives `DATETIME` and `JSONB` columns numeric affinity: a JSON document must be no bare number.
+SQLite gives `DATETIME` and `JSONB` columns numeric affinity: a JSON document must not be a bare number.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ RELATIONSHIP_STATUSES = ("none", "requested", "pending", "friend", "rejected")
 
 
 class _Conversion(ColumnElement[Any]):
-    """An expression on its way into or out of the database; plain on SQLite, converted on PostgreSQL."""
+    """A value that is bound or selected: unchanged on SQLite, converted on PostgreSQL."""
 
     inherit_cache = False
 
@@ -79,7 +79,7 @@ def _postgresql_to_json(element: _Conversion, compiler: SQLCompiler, **options: 
 
 
 class Millis(UserDefinedType[int]):
-    """A moment, as integer milliseconds since 1970 UTC outside the database."""
+    """A time; outside the database, integer milliseconds since 1970 UTC."""
 
     cache_ok = True
 
@@ -93,7 +93,7 @@ class Millis(UserDefinedType[int]):
         return str
 
     def compare_against_backend(self, dialect: Dialect, found: TypeEngine[Any]) -> bool:
-        """Tell `alembic check` whether the reflected column type is ours."""
+        """For `alembic check`: whether the reflected column type is this one."""
         name = type(found).__name__
         if dialect.name != "postgresql":
             return name == "DATETIME"
@@ -116,7 +116,7 @@ class Json(UserDefinedType[str]):
         return quoted
 
     def compare_against_backend(self, dialect: Dialect, found: TypeEngine[Any]) -> bool:
-        """Tell `alembic check` whether the reflected column type is ours."""
+        """For `alembic check`: whether the reflected column type is this one."""
         # SQLite knows no type of this name and reports the affinity that the name implies.
         return type(found).__name__ in ({"JSONB"} if dialect.name == "postgresql" else {"JSONB", "NUMERIC"})
 
@@ -140,5 +140,5 @@ Blob = LargeBinary
 
 
 def relationship_status() -> TypeEngine[str]:
-    """The one enum: a type of its own on PostgreSQL, text on SQLite."""
+    """The only enum: a named type on PostgreSQL, text on SQLite."""
     return Enum(*RELATIONSHIP_STATUSES, name="RelationshipStatus").with_variant(Text(), "sqlite")

@@ -10,20 +10,20 @@ from sqlalchemy import Connection, make_url, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from schema import types
-from schema.columns import SPELLED_DIFFERENTLY
+from schema.columns import EXPRESSION_INDEXES
 from schema.tables import metadata
 
 MIGRATION_LOCK = 0x68617070  # "happ"
 
 
 def include_name(name: str | None, kind: str, _parents: Any) -> bool:
-    # Tables of the server that created the database, its bookkeeping above all, are none of our business.
+    # Ignore tables of the server that created the database, such as those of its own migrations.
     return kind != "table" or name in metadata.tables
 
 
 def include_object(_item: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:  # noqa: FBT001
-    # A database says of such an index what the tables cannot: an expression instead of a column.
-    return kind != "index" or name not in SPELLED_DIFFERENTLY
+    # Reflection returns an expression for such an index, and `schema.tables` has a column.
+    return kind != "index" or name not in EXPRESSION_INDEXES
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:

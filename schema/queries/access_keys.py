@@ -23,7 +23,7 @@ REACHABLE = (
         machines.c.deleted_at.is_(None),
     )
 )
-# The key of a deleted session or machine may not be removed yet.
+# Access keys of deleted sessions and machines are removed later, in batches.
 _there = sa.and_(_own, sa.exists(REACHABLE))
 
 GET = sa.select(

@@ -13,20 +13,21 @@ from schema.tables import session_messages as messages
 
 @only("postgresql")
 def APPEND(insert: Any) -> Any:
-    """Number and store drafts of many sessions, skip known local ids, take update numbers: at once.
+    """Number and store drafts of many sessions, skip known local ids and take update numbers, atomically.
 
-    Rows: each session that was asked for and is its account's, with each of its new messages and the update
-    number of that, or with none. A local id may be asked for once only.
+    Rows: each requested session that belongs to its account, once per new message, with the message's update
+    number; or once without a message. Each local id may occur only once in the parameters.
 
-    Sessions are locked first, then accounts, each in the order of their ids: two such statements wait for
-    each other in one direction only.
+    Sessions are locked first, then accounts, each in the order of their ids, so that two such statements
+    cannot deadlock.
     """
-    asked = _unnested("asked", session="asked_sessions", account="asked_accounts")
+    requested = _unnested("requested", session="requested_sessions", account="requested_accounts")
     owned = (
         sa.select(sessions.c.id, sessions.c.account_id)
         .select_from(
             sessions.join(
-                asked, sa.and_(sessions.c.id == asked.c.session, sessions.c.account_id == asked.c.account)
+                requested,
+                sa.and_(sessions.c.id == requested.c.session, sessions.c.account_id == requested.c.account),
             )
         )
         .order_by(sessions.c.id)
@@ -42,7 +43,7 @@ def APPEND(insert: Any) -> Any:
         owned.c.account_id,
         created.c.id,
         created.c.seq,
-        (numbered.c.before + fresh.c.place).label("update_seq"),
+        (numbered.c.before + fresh.c.number_in_account).label("update_seq"),
         created.c.created_at,
     ).select_from(
         owned.outerjoin(fresh, fresh.c.session == owned.c.id)
@@ -52,7 +53,7 @@ def APPEND(insert: Any) -> Any:
 
 
 def _fresh(owned: Any) -> Any:
-    """Drafts that are to be stored, numbered within their sessions and within their accounts."""
+    """Drafts that are not stored yet, numbered within their sessions and within their accounts."""
     drafts = _unnested(
         "drafts",
         "position",
@@ -75,7 +76,7 @@ def _fresh(owned: Any) -> Any:
             drafts.c.content,
             drafts.c.now,
             _number(drafts, drafts.c.session).label("number"),
-            _number(drafts, drafts.c.account).label("place"),
+            _number(drafts, drafts.c.account).label("number_in_account"),
         )
         .select_from(
             drafts.join(
@@ -92,7 +93,7 @@ def _number(drafts: Any, within: Any) -> Any:
 
 
 def _taken(fresh: Any) -> Any:
-    """The sessions, moved on, and where they were."""
+    """Advance the sessions' message numbers; returns the numbers and times before that."""
     counts = _counts(fresh, fresh.c.session).subquery("counts")
     return (
         sa.update(sessions)
@@ -128,7 +129,7 @@ def _created(insert: Any, fresh: Any, taken: Any) -> Any:
 
 
 def _numbered(fresh: Any, taken: Any) -> Any:
-    """The accounts, moved on after their sessions, and where they were."""
+    """Advance the accounts' update numbers, after their sessions; returns the numbers before that."""
     stored = fresh.join(taken, taken.c.id == fresh.c.session)
     counts = _counts(fresh, fresh.c.account).select_from(stored).subquery("counted")
     locked = (
@@ -154,18 +155,20 @@ def _counts(fresh: Any, key: Any) -> Any:
 
 @only("postgresql")
 def STORED(insert: Any) -> Any:  # noqa: ARG001 - the signature of every query function
-    """The messages that have these local ids, each in its session, and whose they are."""
-    asked = _unnested("asked", session="sessions", local_id="local_ids")
+    """The messages with these local ids, each with its session."""
+    requested = _unnested("requested", session="sessions", local_id="local_ids")
     return sa.select(messages.c.session_id, *queries.columns).select_from(
-        asked.join(
+        requested.join(
             messages,
-            sa.and_(messages.c.session_id == asked.c.session, messages.c.local_id == asked.c.local_id),
+            sa.and_(
+                messages.c.session_id == requested.c.session, messages.c.local_id == requested.c.local_id
+            ),
         )
     )
 
 
 def _unnested(name: str, position: str | None = None, **arrays: str) -> Any:
-    """Array parameters as the columns of a table, and the position in them if it gets a name."""
+    """Array parameters as columns of a table; `position` names a column with the index into the arrays."""
     types = {column: sa.BigInteger if column == "now" else sa.Text for column in arrays}
     casts = [sa.cast(sa.bindparam(arrays[column]), ARRAY(kind)) for column, kind in types.items()]
     columns = [sa.column(column, kind) for column, kind in types.items()]

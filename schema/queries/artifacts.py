@@ -49,7 +49,7 @@ OWNED = Listing(
 
 
 def _part(name: str) -> tuple[Any, dict[str, Any]]:
-    """The condition on one part and its new columns; a part whose parameters are null stays as it is."""
+    """The condition on one part and its new values; a part whose parameters are null is not changed."""
     value, version = artifacts.c[name], artifacts.c[f"{name}_version"]
     expected = param(f"{name}_expected", type_=sa.Integer)
     written = sa.func.coalesce(param(name, type_=Blob), value)

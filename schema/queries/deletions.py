@@ -1,9 +1,9 @@
-"""Statements on what was deleted, and whose rows are still to be removed a few at a time.
+"""Statements on deleted sessions and machines, whose rows are removed in small batches.
 
-A deleted session belongs to `DELETED_OWNER`, an account that nobody can sign in to, until its rows are gone.
-Every statement on a session or its messages names the owner, so none sees it any more, whichever release or
-replica runs the statement. A machine cannot change hands, as its access keys would all follow: it has a
-moment of deletion instead.
+A deleted session is moved to `DELETED_OWNER`, an account that nobody can sign in to, until its rows are
+removed. Every statement on a session or its messages names the owner, so none finds it any more, in whichever
+release or replica. A machine cannot be moved, because its access keys refer to its owner too (ON UPDATE
+CASCADE): it has a time of deletion instead.
 """
 
 from typing import Any
@@ -23,7 +23,7 @@ _deleted_machine = sa.and_(machines.c.id == _target, machines.c.deleted_at.is_no
 
 
 def ADD_OWNER(insert: Any) -> Any:
-    """Its key is none that a signature could belong to."""
+    """Its public key is not a valid one, so nobody can sign in."""
     return (
         insert(accounts)
         .values(id=DELETED_OWNER, public_key=DELETED_OWNER, created_at=param("now"), updated_at=param("now"))
@@ -31,7 +31,7 @@ def ADD_OWNER(insert: Any) -> Any:
     )
 
 
-# Replicas that work at the same time take different ones, or none.
+# Concurrent replicas take different rows, or none.
 CLAIM_SESSION = (
     sa.select(sessions.c.id)
     .where(sessions.c.account_id == DELETED_OWNER, sessions.c.updated_at <= _now)
@@ -49,7 +49,7 @@ CLAIM_MACHINE = (
 
 
 def _some(table: sa.Table, owner: Any, deleted: Any, *order: Any) -> Any:
-    """Delete a few rows of what was deleted; the order is that of the index in which they are found."""
+    """Delete a batch of rows of a deleted session or machine, in the order of the index that finds them."""
     is_deleted = sa.exists().where(deleted)
     found = sa.select(table.c.id).where(owner == _target, is_deleted).order_by(*order).limit(_limit)
     return sa.delete(table).where(table.c.id.in_(found.scalar_subquery())).returning(table.c.id)
@@ -62,7 +62,7 @@ REMOVE_USAGE = _some(usage_reports, usage_reports.c.session_id, _deleted_session
 REMOVE_KEYS_OF_SESSION = _some(access_keys, access_keys.c.session_id, _deleted_session)
 REMOVE_KEYS_OF_MACHINE = _some(access_keys, access_keys.c.machine_id, _deleted_machine)
 
-# Until the commit nothing new can belong to what is locked like this.
+# Until the commit no row can be added that refers to the locked one.
 LOCK_SESSION = sa.select(sessions.c.id).where(_deleted_session).with_for_update()
 LOCK_MACHINE = sa.select(machines.c.id).where(_deleted_machine).with_for_update()
 FINISH_SESSION = sa.delete(sessions).where(_deleted_session)

@@ -11,7 +11,7 @@ from schema.types import Json, Millis
 
 _own = accounts.c.id == param("account")
 
-# Locked in the order in which update counters are taken, so that no two transactions wait for each other.
+# Locked in the order in which update numbers are taken, so that transactions cannot deadlock.
 HOLDERS = (
     sa.select(accounts.c.id, accounts.c.github_user_id, accounts.c.username)
     .where(
@@ -50,7 +50,7 @@ def SAVE_USER(insert: Any) -> Any:
 
 DELETE_USER = sa.delete(github_users).where(github_users.c.id == param("github_id"))
 
-# Without a new picture the old one stays.
+# Without a new picture the former one is kept.
 LINK = (
     sa.update(accounts)
     .where(_own)
@@ -73,7 +73,7 @@ UNLINK = (
 DROP_USERNAME = sa.update(accounts).where(_own).values(username=sa.null(), updated_at=param("now"))
 
 
-# The table is there for things that may happen once; nothing else uses it.
+# Tokens that can be used once; nothing else uses this table.
 def SPEND_STATE(insert: Any) -> Any:
     return (
         insert(repeat_keys)
@@ -90,7 +90,7 @@ def SPEND_STATE(insert: Any) -> Any:
 
 STATE = "github-state:"
 
-# Found by when they expire: other servers keep a few rows of their own here.
+# By expiry: other servers have a few rows of their own here.
 _expired = (
     sa.select(repeat_keys.c.key)
     .where(

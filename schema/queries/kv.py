@@ -14,7 +14,7 @@ _of_account = user_kv.c.account_id == param("account")
 
 GET_MANY = sa.select(*_columns).where(_of_account, any_of(user_kv.c.key, "keys"))
 
-# A range rather than a pattern: it is found in the index, and `%` and `_` are ordinary characters of keys.
+# A range instead of LIKE: it uses the index, and `%` and `_` are ordinary characters of keys.
 _key = byte_order(user_kv.c.key)
 _page = (
     sa.select(*_columns)

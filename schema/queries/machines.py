@@ -75,8 +75,8 @@ SWAP_DAEMON_STATE = (
 
 _at = param("at", type_=Millis)
 _is_future = machines.c.last_active_at > param("future", type_=Millis)
-# A machine that beats is alive even when its clock is behind; the time itself never moves back, but from a
-# future that was stored before the server's clock was set back.
+# A heartbeat makes the machine active even if its clock is behind. `last_active_at` never decreases, unless
+# it lies in the future because the server's clock was set back.
 MARK_ACTIVE = (
     sa.update(machines)
     .where(_own, sa.or_(machines.c.last_active_at < _at, machines.c.active == sa.false(), _is_future))

@@ -7,12 +7,12 @@ from sqlalchemy import bindparam as param
 
 from schema.tables import accounts, simple_caches
 
-# A table that every server of this protocol has and no other request uses.
+# This table is part of the data model, and nothing else uses it.
 _KEY = "happy-server:master-secret"
 
 FINGERPRINT = sa.select(simple_caches.c.value).where(simple_caches.c.key == sa.literal_column(f"'{_KEY}'"))
 
-# The condition lets an index answer.
+# The condition allows an index to be used.
 SOME_ACCOUNT = (
     sa.select(accounts.c.id).where(accounts.c.id > sa.literal_column("''")).limit(sa.literal_column("1"))
 )

@@ -32,9 +32,9 @@ _of_own_session = sa.and_(_of_session, sa.exists(OWNED))
 def newest_time(now: Any, count: Any) -> Any:
     """Creation time in ms of the last of `count` messages that are appended now.
 
-    Times of a session grow by at least 1 ms with every message, also when the clock steps back: clients sort
-    by them. The session's row holds the time of its newest message, so whoever has locked the row sees what
-    other servers have just appended. A row from before that column was there is answered by the messages.
+    Within a session each message is at least 1 ms newer than the one before, even if the clock is set
+    back: clients sort by these times. The session's row has the time of its newest message, so the holder of
+    its lock sees appends of other servers. Where that column is still null, the newest message is read.
     """
     newest = (
         sa.select(messages.c.created_at)

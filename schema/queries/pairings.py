@@ -1,4 +1,4 @@
-"""Statements on the requests by which devices ask to be linked: the same five for both kinds."""
+"""Statements on linking requests of devices: the same five for both kinds."""
 
 from typing import Any
 
@@ -74,7 +74,7 @@ def _answer(table: sa.Table) -> Any:
 
 
 def _drop_unanswered(table: sa.Table) -> Any:
-    """A few of them; their index holds no others."""
+    """Delete a batch of unanswered requests, found by their partial index."""
     found = (
         sa.select(table.c.id)
         .where(table.c.updated_at < param("deadline", type_=table.c.updated_at.type), is_unanswered(table))

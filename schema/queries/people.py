@@ -21,7 +21,7 @@ _profile = [
     github_users.c.profile,
 ]
 _with_github = accounts.outerjoin(github_users, accounts.c.github_user_id == github_users.c.id)
-# Looked up for each person: joined, all relations of the viewer may be read for a few people.
+# A subquery per person: with a join all relations of the viewer might be read for a few people.
 _status = sa.select(relations.c.status).where(_toward).correlate(accounts).scalar_subquery()
 _people = sa.select(*_profile, sa.func.coalesce(_status, sa.literal_column("'none'"))).select_from(
     _with_github
@@ -29,7 +29,7 @@ _people = sa.select(*_profile, sa.func.coalesce(_status, sa.literal_column("'non
 
 GET = _people.where(accounts.c.id == param("account"), accounts.c.id != DELETED_OWNER)
 
-# A range rather than a pattern: it is found in the index, and no character is a wildcard.
+# A range instead of LIKE: it uses the index, and no character is a wildcard.
 _username = ignoring_case(accounts.c.username)
 SEARCH = (
     _people.where(

@@ -49,7 +49,7 @@ BY_TAG = sa.select(*_columns).where(sessions.c.account_id == param("account"), s
 
 GET = sa.select(*_columns).where(_own)
 
-# Those of one moment have no order: a sweep gives the same to many, and no index orders them by their ids.
+# Sessions of the same time are in no order: a sweep gives many the same, and no index has the id as well.
 RECENT = Listing(
     sa.select(*_columns)
     .where(sessions.c.account_id == param("account"))
@@ -80,7 +80,7 @@ CHANGED = (
     .limit(param("limit", type_=sa.Integer))
 )
 
-# Found by their ids alone: an index that begins with the account would lead through all of its sessions.
+# `byte_order` keeps the planner from the index on the account, which would scan all of its sessions.
 BY_IDS = Listing(
     sa.select(*_columns)
     .where(byte_order(sessions.c.account_id) == param("account"), any_of(sessions.c.id, "sessions"))
@@ -123,9 +123,9 @@ SWAP_AGENT_STATE = (
     .returning(sessions.c.agent_state.label("value"), sessions.c.agent_state_version.label("version"))
 )
 
-# Presence does not touch `updated_at`: the app sorts by it, and no event would tell it of such a change.
-# A session that beats is alive even when its clock is behind; the time itself never moves back. But what was
-# received before the session was stopped, or deleted, must not revive it, however late it is written.
+# Activity does not change `updated_at`: the app sorts by it, and no event would announce the change.
+# A heartbeat makes the session active even if its clock is behind; `last_active_at` never decreases. But
+# heartbeats that were received before the session was stopped or deleted have no effect when stored late.
 MARK_ACTIVE = (
     sa.update(sessions)
     .where(
@@ -169,7 +169,7 @@ _silent = (
     .limit(param("limit", type_=sa.Integer))
     .scalar_subquery()
 )
-# The conditions stand again outside the selection: a heartbeat may be written in between.
+# The conditions are repeated outside of the subquery: a heartbeat may be stored in between.
 MARK_IDLE = (
     sa.update(sessions)
     .where(
@@ -205,7 +205,7 @@ MARK_GONE = (
     .returning(sessions.c.id, sessions.c.last_active_at)
 )
 
-# The tag is free for a new session at once. Ids are the only tags that deleted sessions have.
+# Its id replaces the tag, which a new session may then use.
 DELETE = (
     sa.update(sessions)
     .where(_own)

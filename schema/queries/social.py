@@ -12,8 +12,8 @@ from schema.tables import user_relationships as relations
 
 _direction = sa.and_(relations.c.from_user_id == param("owner"), relations.c.to_user_id == param("other"))
 
-# Rows that are not there yet cannot be locked, their accounts can: one at a time changes a pair. Locked in
-# the order in which update counters are taken, so that no two transactions wait for each other.
+# Relations that do not exist yet cannot be locked, so both accounts are: changes of a pair are serialized.
+# In the order in which update numbers are taken, so that transactions cannot deadlock.
 LOCK_PAIR = (
     sa.select(accounts.c.id)
     .where(

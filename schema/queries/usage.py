@@ -36,7 +36,7 @@ def SAVE(insert: Any) -> Any:
     ).returning(*_stored)
 
 
-# Both databases let any number of rows have the same key without a session.
+# In both databases the unique index allows several rows with a null session.
 REPLACE_WITHOUT_SESSION = (
     sa.update(usage_reports)
     .where(
@@ -48,9 +48,9 @@ REPLACE_WITHOUT_SESSION = (
     .returning(*_stored)
 )
 
-# Sums are made in portions, from one `(created_at, id)` to another, so that none keeps others waiting.
+# Sums are read in portions, from one `(created_at, id)` to another, so that other statements need not wait.
 _usage = usage_reports.c
-_place = sa.tuple_(_usage.created_at, _usage.id)
+_cursor = sa.tuple_(_usage.created_at, _usage.id)
 
 
 def _at(name: str) -> Any:
@@ -59,7 +59,7 @@ def _at(name: str) -> Any:
 
 _created = sa.type_coerce(Millis().column_expression(_usage.created_at), sa.BigInteger)
 _start = (_created - _created % param("length", type_=sa.BigInteger)).label("start")
-# Reports of deleted sessions may not be removed yet; such sessions are few, and looked up once.
+# Reports of deleted sessions are removed later; such sessions are few and read once.
 _deleted = sa.select(sessions.c.id).where(sessions.c.account_id == DELETED_OWNER).scalar_subquery()
 _is_shown = sa.or_(_usage.session_id.is_(None), _usage.session_id.not_in(_deleted))
 _of_account = sa.and_(_usage.account_id == param("account"), _is_shown)
@@ -70,7 +70,7 @@ def _last(whose: Any) -> Any:
     """The last report of a portion that is full."""
     return (
         sa.select(_usage.created_at, _usage.id)
-        .where(whose, _place > _at("after"), _usage.created_at <= param("until", type_=Millis))
+        .where(whose, _cursor > _at("after"), _usage.created_at <= param("until", type_=Millis))
         .order_by(_usage.created_at, _usage.id)
         .limit(sa.literal_column("1"))
         .offset(param("skip", type_=sa.Integer))
@@ -78,7 +78,7 @@ def _last(whose: Any) -> Any:
 
 
 def _portion(whose: Any) -> Any:
-    return sa.and_(whose, _place > _at("after"), _place <= _at("last"))
+    return sa.and_(whose, _cursor > _at("after"), _cursor <= _at("last"))
 
 
 def _counts(whose: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Statements on the credentials of other companies that accounts keep here."""
+"""Statements on vendor tokens."""
 
 from typing import Any
 

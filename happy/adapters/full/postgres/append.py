@@ -81,8 +81,8 @@ def _values(jobs: Sequence[Job]) -> dict[str, list[Any]]:
             key = draft.id if draft.local_id is None else (job.account_id, job.session_id, draft.local_id)
             drafts.setdefault(key, (job, draft))
     return {
-        "asked_sessions": [session_id for session_id, _ in requested],
-        "asked_accounts": [account_id for _, account_id in requested],
+        "requested_sessions": [session_id for session_id, _ in requested],
+        "requested_accounts": [account_id for _, account_id in requested],
         "ids": [draft.id for _, draft in drafts.values()],
         "sessions": [job.session_id for job, _ in drafts.values()],
         "accounts": [job.account_id for job, _ in drafts.values()],
