@@ -24,7 +24,7 @@ def background(
         repeat("end sessions and machines without connections", 15, departures.sweep),
         repeat("remove deleted rows", 0, services.deletions.run, at_once=True),
         repeat("resync after in-doubt commits", 5, in_doubt.resync_again),
-        repeat("delete unanswered pairing requests", 3600, services.pairing.sweep),
+        repeat("delete expired linking requests", 60, services.pairing.sweep),
         repeat("delete expired requests for accounts, and invites", 3600, services.registration.sweep),
         repeat("delete old tokens from the cache", 600, services.identity.purge),
     ]

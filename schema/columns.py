@@ -117,8 +117,12 @@ def is_unanswered(requests: Table) -> ColumnElement[bool]:
     return or_(requests.c.response.is_(None), requests.c.response == literal_column("''"))
 
 
-def unanswered_by_time(name: str, requests: Table) -> Index:
-    where = is_unanswered(requests)
+def is_answered(requests: Table) -> ColumnElement[bool]:
+    """The opposite, in the words of its own index."""
+    return requests.c.response > literal_column("''")
+
+
+def by_time(name: str, requests: Table, where: ColumnElement[bool]) -> Index:
     return Index(name, requests.c.updated_at, sqlite_where=where, postgresql_where=where)
 
 

@@ -117,10 +117,12 @@ CREATE TABLE "AccountAuthRequest" (
 	"responseAccountId" TEXT,
 	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
 	"updatedAt" DATETIME NOT NULL,
+	"happy_pickedUpAt" DATETIME,
 	CONSTRAINT "AccountAuthRequest_pkey" PRIMARY KEY (id),
 	CONSTRAINT "AccountAuthRequest_responseAccountId_fkey" FOREIGN KEY("responseAccountId") REFERENCES "Account" (id) ON DELETE SET NULL ON UPDATE CASCADE
 );
 CREATE UNIQUE INDEX "AccountAuthRequest_publicKey_key" ON "AccountAuthRequest" ("publicKey");
+CREATE INDEX "happy_AccountAuthRequest_answered_idx" ON "AccountAuthRequest" ("updatedAt") WHERE response > '';
 CREATE INDEX "happy_AccountAuthRequest_unanswered_idx" ON "AccountAuthRequest" ("updatedAt") WHERE response IS NULL OR response = '';
 
 CREATE TABLE "AccountPushToken" (
@@ -223,10 +225,12 @@ CREATE TABLE "TerminalAuthRequest" (
 	"responseAccountId" TEXT,
 	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
 	"updatedAt" DATETIME NOT NULL,
+	"happy_pickedUpAt" DATETIME,
 	CONSTRAINT "TerminalAuthRequest_pkey" PRIMARY KEY (id),
 	CONSTRAINT "TerminalAuthRequest_responseAccountId_fkey" FOREIGN KEY("responseAccountId") REFERENCES "Account" (id) ON DELETE SET NULL ON UPDATE CASCADE
 );
 CREATE UNIQUE INDEX "TerminalAuthRequest_publicKey_key" ON "TerminalAuthRequest" ("publicKey");
+CREATE INDEX "happy_TerminalAuthRequest_answered_idx" ON "TerminalAuthRequest" ("updatedAt") WHERE response > '';
 CREATE INDEX "happy_TerminalAuthRequest_unanswered_idx" ON "TerminalAuthRequest" ("updatedAt") WHERE response IS NULL OR response = '';
 
 CREATE TABLE "UploadedFile" (
@@ -359,4 +363,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0010');
+INSERT INTO alembic_version (version_num) VALUES ('0011');

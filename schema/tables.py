@@ -4,9 +4,12 @@ from sqlalchemy import BigInteger, Boolean, Column, ForeignKeyConstraint, Index,
 
 from schema.columns import (
     by_bytes,
+    by_time,
     created,
     ignoring_case,
     index,
+    is_answered,
+    is_unanswered,
     key,
     link,
     new_metadata,
@@ -15,7 +18,6 @@ from schema.columns import (
     optional_link,
     owner,
     required,
-    unanswered_by_time,
     unique,
     updated,
 )
@@ -68,6 +70,8 @@ terminal_auth_requests = Table(
     optional_link("responseAccountId", "Account"),
     created(),
     updated(),
+    # Ours: when the answer was handed out first. Empty for those of earlier releases.
+    Column("happy_pickedUpAt", Millis, key="picked_up_at"),
     unique("public_key"),
 )
 
@@ -80,12 +84,15 @@ account_auth_requests = Table(
     optional_link("responseAccountId", "Account"),
     created(),
     updated(),
+    # Ours: when the answer was handed out first. Empty for those of earlier releases.
+    Column("happy_pickedUpAt", Millis, key="picked_up_at"),
     unique("public_key"),
 )
 
-# Ours, partial, for the sweep that deletes unanswered linking requests.
+# Ours, partial, for the sweeps that delete linking requests: unanswered ones sooner than answered ones.
 for _table in (terminal_auth_requests, account_auth_requests):
-    unanswered_by_time(f"happy_{_table.name}_unanswered_idx", _table)
+    by_time(f"happy_{_table.name}_unanswered_idx", _table, is_unanswered(_table))
+    by_time(f"happy_{_table.name}_answered_idx", _table, is_answered(_table))
 
 push_tokens = Table(
     "AccountPushToken",

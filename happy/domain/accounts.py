@@ -6,14 +6,29 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.values import FUTURE_AFTER, MINUTE, AccountId, Millis
+from happy.limits import limit
 
 PairingKind = Literal["terminal", "account"]
 
-UNANSWERED_LIFETIME = Millis(60 * MINUTE)
-"""Timeout of an unanswered linking request, in ms since the device last polled."""
+UNANSWERED_MINUTES = limit(
+    15, "min that an unanswered linking request lives", per="request", then="404; asking again makes it anew"
+)
+UNANSWERED_LIFETIME = Millis(UNANSWERED_MINUTES * MINUTE)
+"""A device that still waits asks every second."""
 
-PICKUP_LIFETIME = Millis(10 * MINUTE)
-"""How long an answered request issues tokens, in ms: a client polls again when a response was lost."""
+ANSWERED_MINUTES = limit(
+    10, "min that an answer waits for the linked device", per="request", then="as if it was never requested"
+)
+ANSWERED_LIFETIME = Millis(ANSWERED_MINUTES * MINUTE)
+
+PICK_UP_MINUTES = limit(
+    5,
+    "min that an answer is handed out after the first time",
+    per="request",
+    then="as if it was never requested",
+)
+PICK_UP_LIFETIME = Millis(PICK_UP_MINUTES * MINUTE)
+"""A client polls again when a response was lost; a photograph of its code is worth nothing later."""
 
 
 class Identity(Struct, frozen=True):
@@ -55,6 +70,8 @@ class PairingRequest(Struct, frozen=True):
     response: str | None
     account_id: AccountId | None
     updated_at: Millis
+    picked_up_at: Millis | None
+    """When the answer was handed out first."""
 
     @property
     def answered(self) -> bool:
@@ -65,8 +82,12 @@ class PairingRequest(Struct, frozen=True):
 
         A request with a time in the future counts as expired: the clock was set back since.
         """
-        ends = self.updated_at + (PICKUP_LIFETIME if self.answered else UNANSWERED_LIFETIME)
-        return not self.updated_at - FUTURE_AFTER <= now <= ends
+        began, lifetime = self.updated_at, UNANSWERED_LIFETIME
+        if self.answered:
+            lifetime = ANSWERED_LIFETIME
+            if self.picked_up_at is not None:
+                began, lifetime = self.picked_up_at, PICK_UP_LIFETIME
+        return not began - FUTURE_AFTER <= now <= began + lifetime
 
 
 class PushToken(Struct, frozen=True, rename="camel"):

@@ -9,7 +9,7 @@ from typing import Literal
 from msgspec import Struct
 
 from happy.crypto import Tokens, verify_signature
-from happy.domain.accounts import PairingKind, PairingRequest
+from happy.domain.accounts import UNANSWERED_LIFETIME, PairingKind, PairingRequest
 from happy.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
@@ -22,6 +22,8 @@ from happy.telemetry import LimitedLog
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 FORGET_AFTER = 24 * HOUR
+"""When an answered request is deleted; it hands out nothing long before."""
+
 LINES_A_MINUTE = 20
 """Rate limit of log lines about pairings, per minute: requests need no authentication."""
 
@@ -53,7 +55,7 @@ class PairingService:
         self._log_request = _limited("a device asks to be linked")
         self._log_approval = _limited("a device was linked")
         self._log_unknown = _limited(
-            "an approval names a linking request that is not here (made at another server, or an hour ago?)"
+            "an approval names a linking request that is not here (made at another server, or long ago?)"
         )
 
     async def sign_in(self, public_key: bytes, challenge: bytes, signature: bytes, address: str) -> str:
@@ -86,6 +88,8 @@ class PairingService:
             self._log_request(DEVICES[kind])
         if not found.response or found.account_id is None:
             return None
+        if found.picked_up_at is None:
+            await self._store.write(lambda tx: tx.pairings.pick_up(kind, stored_key, now))
         extras = {"session": found.id} if kind == "terminal" else None
         return Linked(self._tokens.issue(found.account_id, now, extras), found.response)
 
@@ -129,9 +133,11 @@ class PairingService:
         self._log_approval(f"{DEVICES[kind]}, by account {account_id}")
 
     async def sweep(self) -> None:
-        """Delete requests that stayed unanswered for a day."""
-        deadline = Millis(self._clock() - FORGET_AFTER)
-        await in_batches(self._store, lambda tx, limit: tx.pairings.drop_unanswered(deadline, limit))
+        """Delete requests that have expired: unanswered ones at once, answered ones after a day."""
+        now = self._clock()
+        unanswered, answered = Millis(now - UNANSWERED_LIFETIME), Millis(now - FORGET_AFTER)
+        await in_batches(self._store, lambda tx, limit: tx.pairings.drop_unanswered(unanswered, limit))
+        await in_batches(self._store, lambda tx, limit: tx.pairings.drop_answered(answered, limit))
 
 
 def _limited(text: str) -> LimitedLog:

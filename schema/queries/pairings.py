@@ -1,11 +1,11 @@
-"""Statements on linking requests of devices: the same five for both kinds."""
+"""Statements on linking requests of devices: the same seven for both kinds."""
 
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
-from schema.columns import is_unanswered
+from schema.columns import is_answered, is_unanswered
 from schema.tables import account_auth_requests, terminal_auth_requests
 
 _terminal, _account = terminal_auth_requests, account_auth_requests
@@ -22,6 +22,7 @@ def _columns(table: sa.Table) -> list[Any]:
         table.c.response,
         table.c.response_account_id.label("account_id"),
         table.c.updated_at,
+        table.c.picked_up_at,
     ]
 
 
@@ -54,6 +55,7 @@ def _reopen(table: sa.Table) -> Any:
         .values(
             response=sa.null(),
             response_account_id=sa.null(),
+            picked_up_at=sa.null(),
             created_at=param("now"),
             updated_at=param("now"),
             **_values(table),
@@ -73,11 +75,20 @@ def _answer(table: sa.Table) -> Any:
     )
 
 
-def _drop_unanswered(table: sa.Table) -> Any:
-    """Delete a batch of unanswered requests, found by their partial index."""
+def _pick_up(table: sa.Table) -> Any:
+    """`updated_at` stays: it is the time of the answer."""
+    return (
+        sa.update(table)
+        .where(table.c.public_key == param("public_key"), table.c.picked_up_at.is_(None))
+        .values(picked_up_at=param("now"))
+    )
+
+
+def _drop(table: sa.Table, kind: Any) -> Any:
+    """Delete a batch of requests, found by the partial index of their kind."""
     found = (
         sa.select(table.c.id)
-        .where(table.c.updated_at < param("deadline", type_=table.c.updated_at.type), is_unanswered(table))
+        .where(table.c.updated_at < param("deadline", type_=table.c.updated_at.type), kind)
         .order_by(table.c.updated_at)
         .limit(param("limit", type_=sa.Integer))
     )
@@ -100,5 +111,9 @@ REOPEN_TERMINAL = _reopen(_terminal)
 REOPEN_ACCOUNT = _reopen(_account)
 ANSWER_TERMINAL = _answer(_terminal)
 ANSWER_ACCOUNT = _answer(_account)
-DROP_UNANSWERED_TERMINAL = _drop_unanswered(_terminal)
-DROP_UNANSWERED_ACCOUNT = _drop_unanswered(_account)
+PICK_UP_TERMINAL = _pick_up(_terminal)
+PICK_UP_ACCOUNT = _pick_up(_account)
+DROP_UNANSWERED_TERMINAL = _drop(_terminal, is_unanswered(_terminal))
+DROP_UNANSWERED_ACCOUNT = _drop(_account, is_unanswered(_account))
+DROP_ANSWERED_TERMINAL = _drop(_terminal, is_answered(_terminal))
+DROP_ANSWERED_ACCOUNT = _drop(_account, is_answered(_account))

@@ -86,6 +86,8 @@ OF_QUERY: dict[str, dict[str, Any]] = {
     "append.APPEND": {"local_ids": ["new"]},
     "github.FORGET_STATES": {"now": NOW - 1_000_000 + 5},
     "github.SAVE_USER": {"token": b"", "profile": "{}"},
+    "pairings.DROP_ANSWERED_ACCOUNT": {"deadline": NOW},
+    "pairings.DROP_ANSWERED_TERMINAL": {"deadline": NOW},
     "pairings.DROP_UNANSWERED_ACCOUNT": {"deadline": NOW},
     "pairings.DROP_UNANSWERED_TERMINAL": {"deadline": NOW},
     "people.SEARCH": {"first": "user17", "end": "user18"},
@@ -189,6 +191,8 @@ SMALL_TABLE = {
     "deletions.REMOVE_KEYS_OF_MACHINE",
     "deletions.REMOVE_KEYS_OF_SESSION",
     "deletions.REMOVE_USAGE",
+    "pairings.DROP_ANSWERED_ACCOUNT",
+    "pairings.DROP_ANSWERED_TERMINAL",
     "pairings.DROP_UNANSWERED_ACCOUNT",
     "pairings.DROP_UNANSWERED_TERMINAL",
 }

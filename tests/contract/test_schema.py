@@ -38,6 +38,8 @@ OWN_INDEXES = {
     ("happy_RepeatKey_expiresAt_idx", False, "expiresAt"),
     ("happy_TerminalAuthRequest_unanswered_idx", False, "updatedAt"),
     ("happy_AccountAuthRequest_unanswered_idx", False, "updatedAt"),
+    ("happy_TerminalAuthRequest_answered_idx", False, "updatedAt"),
+    ("happy_AccountAuthRequest_answered_idx", False, "updatedAt"),
     ("happy_Machine_deletedAt_idx", False, "happy_deletedAt"),
 }
 

@@ -142,3 +142,37 @@ async def test_only_old_requests_that_nobody_answered_are_dropped(store: Store, 
     assert [False, False, True, True] == [
         await get(store, kind, key) is not None for key in (old, empty, answered, new)
     ]
+
+
+async def test_the_first_time_an_answer_was_handed_out_stays(store: Store, kind: PairingKind) -> None:
+    owner = await seeds.account(store)
+    key, other = seeds.unused_key(), seeds.unused_key()
+    for each in (key, other):
+        await make(store, kind, each)
+        await answer(store, kind, each, owner, "answer")
+    for at in (LATER, Millis(LATER + 5)):
+        await store.write(lambda tx, at=at: tx.pairings.pick_up(kind, key, at))
+    stored, untouched = await get(store, kind, key), await get(store, kind, other)
+
+    assert stored is not None
+    assert untouched is not None
+    assert (LATER, LATER, None) == (stored.picked_up_at, stored.updated_at, untouched.picked_up_at)
+    anew = await store.write(lambda tx: tx.pairings.reopen(kind, key, LATER, supports_v2=True))
+    assert None is anew.picked_up_at
+
+
+async def test_only_old_requests_that_were_answered_are_dropped(store: Store, kind: PairingKind) -> None:
+    owner = await seeds.account(store)
+    unanswered, empty, old, new = (seeds.unused_key() for _ in range(4))
+    for key in (unanswered, empty, old, new):
+        await make(store, kind, key)
+    for key, response, at in ((empty, "", NOW), (old, "answer", NOW), (new, "answer", LATER)):
+        await store.write(
+            lambda tx, key=key, response=response, at=at: tx.pairings.answer(kind, key, owner, response, at)
+        )
+    dropped = [await store.write(lambda tx: tx.pairings.drop_answered(LATER, 1)) for _ in range(2)]
+
+    assert [1, 0] == dropped
+    assert [True, True, False, True] == [
+        await get(store, kind, key) is not None for key in (unanswered, empty, old, new)
+    ]

@@ -60,5 +60,5 @@ async def test_expired_linking_requests_were_deleted_in_one_long_transaction(
     pairing = PairingService(counting, derive("secret").tokens, later, registration)
     await pairing.sweep()
 
-    assert 2 * FORGOTTEN + 1 == counting.writes
+    assert 2 * FORGOTTEN + 2 == counting.writes
     assert 0 == await store.write(lambda tx: tx.pairings.drop_unanswered(Millis(NOW + 48 * HOUR), 1))

@@ -33,7 +33,8 @@ def claims(token: str) -> dict[str, Any]:
 
 
 async def age(rows: Rows, table: sa.Table, key: str, minutes: int) -> None:
-    await move(rows, table.c.updated_at, -minutes * MINUTE, table.c.public_key == stored(key))
+    for moment in (table.c.updated_at, table.c.picked_up_at):
+        await move(rows, moment, -minutes * MINUTE, table.c.public_key == stored(key))
 
 
 def stored(key: str) -> str:
@@ -186,10 +187,24 @@ async def test_an_answered_request_stops_handing_out_tokens_some_minutes_after_t
     key = new_key()
     await anonymous.post(ask, {"publicKey": key})
     await api.post(approve, {"publicKey": key, "response": "r"})
-    await age(rows, table, key, 9)
-    assert "authorized" == (await anonymous.post(ask, {"publicKey": key}))["state"]
+    await age(rows, table, key, 11)
 
-    await age(rows, table, key, 2)
+    assert {"state": "requested"} == await anonymous.post(ask, {"publicKey": key})
+
+
+@each_kind
+async def test_an_answer_was_handed_out_for_as_long_as_somebody_asked(
+    api: ApiClient, anonymous: ApiClient, rows: Rows, ask: str, approve: str, table: sa.Table
+) -> None:
+    """Whoever had photographed the code could have the account's token for ten minutes more."""
+    key = new_key()
+    await anonymous.post(ask, {"publicKey": key})
+    await api.post(approve, {"publicKey": key, "response": "r"})
+    await age(rows, table, key, 9)
+    for _ in range(2):
+        assert "authorized" == (await anonymous.post(ask, {"publicKey": key}))["state"]
+
+    await age(rows, table, key, 6)
 
     assert {"state": "requested"} == await anonymous.post(ask, {"publicKey": key})
 
@@ -201,7 +216,7 @@ async def test_a_request_that_nobody_answered_expires(
     """06 B2."""
     key = new_key()
     await anonymous.post(ask, {"publicKey": key})
-    await age(rows, table, key, 61)
+    await age(rows, table, key, 16)
 
     await api.post(approve, {"publicKey": key, "response": "r"}, expect=404)
 

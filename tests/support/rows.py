@@ -51,6 +51,7 @@ def _in_postgres(server: asyncpg.Connection) -> Rows:
 
 
 async def move(rows: Rows, moment: sa.Column[int], millis: int, where: sa.ColumnElement[bool]) -> None:
-    """Store a moment of one row that many milliseconds later, or earlier."""
+    """Store a moment of one row that many milliseconds later, or earlier; an empty one stays empty."""
     ((found,),) = await rows(sa.select(moment).where(where))
-    await rows(sa.update(moment.table).where(where).values({moment: found + millis}))
+    if found is not None:
+        await rows(sa.update(moment.table).where(where).values({moment: found + millis}))

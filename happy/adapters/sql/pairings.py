@@ -14,7 +14,9 @@ class Statements(Struct, frozen=True):
     open: Statement[None]
     reopen: Statement[None]
     answer: Statement[str]
+    pick_up: Statement[None]
     drop_unanswered: Statement[str]
+    drop_answered: Statement[str]
 
 
 def _statements(suffix: str) -> Statements:
@@ -23,7 +25,9 @@ def _statements(suffix: str) -> Statements:
         open=Statement(f"pairings.OPEN_{suffix}", scalar),
         reopen=Statement(f"pairings.REOPEN_{suffix}", scalar),
         answer=Statement(f"pairings.ANSWER_{suffix}", scalar),
+        pick_up=Statement(f"pairings.PICK_UP_{suffix}", scalar),
         drop_unanswered=Statement(f"pairings.DROP_UNANSWERED_{suffix}", scalar),
+        drop_answered=Statement(f"pairings.DROP_ANSWERED_{suffix}", scalar),
     )
 
 
@@ -64,9 +68,18 @@ class SqlPairings:
         )
         return answered is not None
 
+    async def pick_up(self, kind: PairingKind, public_key: str, now: Millis) -> None:
+        await self._executor.execute(OF_KIND[kind].pick_up, public_key=public_key, now=now)
+
     async def drop_unanswered(self, deadline: Millis, limit: int) -> int:
-        for statements in OF_KIND.values():
-            dropped = await self._executor.all(statements.drop_unanswered, deadline=deadline, limit=limit)
+        return await self._drop([each.drop_unanswered for each in OF_KIND.values()], deadline, limit)
+
+    async def drop_answered(self, deadline: Millis, limit: int) -> int:
+        return await self._drop([each.drop_answered for each in OF_KIND.values()], deadline, limit)
+
+    async def _drop(self, statements: list[Statement[str]], deadline: Millis, limit: int) -> int:
+        for statement in statements:
+            dropped = await self._executor.all(statement, deadline=deadline, limit=limit)
             if dropped:
                 return len(dropped)
         return 0

@@ -209,10 +209,12 @@ async def test_b2_an_approved_request_handed_out_tokens_for_ever(
 ) -> None:
     key = os.urandom(32)
     await pairing.request(kind, key)
-    world.clock.advance(minutes=59)
+    world.clock.advance(minutes=14)
     await pairing.answer(kind, owner, key, "answer")
     world.clock.advance(minutes=10)
     in_time = await pairing.request(kind, key)
+    world.clock.advance(minutes=5)
+    assert None is not await pairing.request(kind, key)
     world.clock.advance(seconds=1)
 
     assert in_time is not None
@@ -226,7 +228,7 @@ async def test_b2_a_request_that_nobody_approved_lived_for_ever(
 ) -> None:
     key = os.urandom(32)
     await pairing.request(kind, key)
-    world.clock.advance(minutes=60, seconds=1)
+    world.clock.advance(minutes=15, seconds=1)
     with pytest.raises(NotFound):
         await pairing.answer(kind, owner, key, "too late")
     await pairing.request(kind, key)  # the device still polls
@@ -263,17 +265,20 @@ async def test_a_terminal_polling_at_once_makes_one_request(
     assert None is not await pairing.request("terminal", key)
 
 
-async def test_the_sweep_removes_what_nobody_approved_within_a_day(
+async def test_the_sweep_removes_what_expired(
     pairing: PairingService, world: World, owner: AccountId
 ) -> None:
     forgotten, approved = os.urandom(32), os.urandom(32)
     for key in (forgotten, approved):
         await pairing.request("terminal", key)
     await pairing.answer("terminal", owner, approved, "answer")
-    world.clock.advance(minutes=24 * 60, seconds=1)
+    world.clock.advance(minutes=15, seconds=1)
     await pairing.sweep()
 
     async def is_there(key: bytes) -> bool:
         return None is not await world.store.read(lambda tx: tx.pairings.get("terminal", key.hex().upper()))
 
     assert [False, True] == [await is_there(forgotten), await is_there(approved)]
+    world.clock.advance(minutes=24 * 60)
+    await pairing.sweep()
+    assert not await is_there(approved)

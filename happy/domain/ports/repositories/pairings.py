@@ -27,9 +27,17 @@ class PairingRepository(Protocol):
         """Store the answer unless there is a non-empty one already."""
         ...
 
+    async def pick_up(self, kind: PairingKind, public_key: str, now: Millis) -> None:
+        """Write down when the answer was handed out, the first time alone."""
+        ...
+
     async def drop_unanswered(self, deadline: Millis, limit: int) -> int:
         """Delete up to `limit` unanswered requests that were last touched before `deadline`.
 
         Return how many; 0 when there are none left.
         """
+        ...
+
+    async def drop_answered(self, deadline: Millis, limit: int) -> int:
+        """Delete up to `limit` requests that were answered before `deadline`, in the same way."""
         ...
