@@ -88,7 +88,7 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
         recovery_token=recovery_token,
         offset=offset,
         token_with_cursor=token_with_cursor,
-        read_up_to=at_last if sent else at_first,
+        read_up_to=at_first if at_last is None else at_last,
         given_up_to=None if offset else at_last,
     )
 

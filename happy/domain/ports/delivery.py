@@ -24,6 +24,9 @@ class NotDelivered(StrEnum):
     ANNOUNCED_TWICE = auto()
     """The message was given to the client from the store, and its event comes after that."""
 
+    CATCHING_UP = auto()
+    """Older messages are being read from the store for the client; this one is sent after them."""
+
     CLOSING = auto()
     """The connection is being closed. The event is kept for a replay, if the client can be recovered."""
 

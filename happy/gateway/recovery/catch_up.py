@@ -1,6 +1,6 @@
 """Sends messages from the store to clients that never read them over HTTP and are not recovered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from typing import Any
 
 import msgspec
@@ -35,40 +35,54 @@ _encode = msgspec.json.Encoder().encode
 
 
 class CatchingUp(Connection):
-    """Dedupes messages that are read from the store while their events are delivered."""
+    """Holds back messages that are announced while others are read from the store: they are sent in order."""
 
-    __slots__ = ("_announced", "_given")
+    __slots__ = ("_announced", "_given", "_has_up_to")
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._announced: set[int] | None = None
-        self._given: frozenset[int] = frozenset()
+        self._announced: dict[int, bytes] | None = None
+        self._given: Set[int] = frozenset()
+        self._has_up_to = 0
 
-    def begin(self) -> None:
-        """It is in the hub from now on, and messages are being read for it."""
-        self._announced = set()
+    def recovered(self, given_up_to: int | None) -> None:
+        """The client was given messages up to this one from the store, so events of them are late."""
+        self._has_up_to = given_up_to or 0
+
+    def begin(self, has_up_to: int | None) -> None:
+        """It is in the hub from now on, and the messages after this one are being read for it."""
+        self._announced = {}
+        self._has_up_to = has_up_to or 0
 
     def withheld(self, event: Event) -> NotDelivered | None:
         withheld = super().withheld(event)
-        if withheld is not None:
+        busy = self._has_up_to or self._given or self._announced is not None
+        if withheld is not None or not busy or not is_message(event.payload):
             return withheld
-        if (self._announced is None and not self._given) or not is_message(event.payload):
-            return None
         seq = seq_of(event.payload)
-        if self._announced is not None:
-            self._announced.add(seq)
-        return NotDelivered.ANNOUNCED_TWICE if seq in self._given else None
+        if seq <= self._has_up_to or seq in self._given:
+            return NotDelivered.ANNOUNCED_TWICE
+        if self._announced is None or len(self._announced) == MAX_MESSAGES:
+            return None
+        self._announced[seq] = event.payload
+        return NotDelivered.CATCHING_UP
+
+    def newest(self, stored: int) -> int:
+        """The newest message of those stored when they were read, and of those announced since."""
+        announced: Iterable[int] = self._announced or ()
+        return max([stored, *announced])
 
     def give(self, messages: Iterable[Message]) -> None:
-        """Send these messages, but for those whose events were delivered meanwhile."""
-        announced, self._announced = self._announced or set(), None
-        missed = [message for message in messages if message.seq not in announced]
-        self._given = frozenset(message.seq for message in missed)
-        for message in missed:
-            update = Update(
-                update_id(), message.seq, NewMessage(SessionId(self.target), message), message.created_at
-            )
-            self.socket.send(encode_event_at(cursor_text(message.seq), Update.name, _encode(update)))
+        """Send these messages and those announced meanwhile. Each has its cursor alone as the offset."""
+        announced, self._announced = self._announced or {}, None
+        given = {message.seq: self._encoded(message) for message in messages} | announced
+        self._given = given.keys()
+        for seq in sorted(given):
+            self.socket.send(encode_event_at(cursor_text(seq), Update.name, given[seq]))
+
+    def _encoded(self, message: Message) -> bytes:
+        body = NewMessage(SessionId(self.target), message)
+        return _encode(Update(update_id(), message.seq, body, message.created_at))
 
 
 class CatchUp:
@@ -87,9 +101,10 @@ class CatchUp:
         token = handshake.recovery_token
         if token and connection.socket.recovery_token == token:  # recovered
             connection.socket.recovery_token = handshake.token_with_cursor
+            connection.recovered(handshake.given_up_to)
             self._follow(connection, handshake, replayed)
             return
-        connection.begin()
+        connection.begin(handshake.read_up_to)
         account_id, session_id = connection.account_id, SessionId(connection.target)
         limit = 1 if handshake.read_up_to is None else MAX_MESSAGES
         try:
@@ -98,11 +113,12 @@ class CatchUp:
             connection.give(())
             return
         newest = _number(page.messages[0]) if page.messages else 0
-        self._cursors.follow(account_id, session_id, newest)
-        connection.socket.recovery_token += cursor_text(newest)
         read_up_to = newest if handshake.read_up_to is None else handshake.read_up_to
         rows = [row for row in reversed(page.messages) if _number(row) > read_up_to]
         read = [await self._whole(account_id, session_id, row) for row in rows]
+        newest = connection.newest(newest)
+        self._cursors.follow(account_id, session_id, newest)
+        connection.socket.recovery_token += cursor_text(newest)
         connection.give(message for message in read if message is not None and message.local_id is not None)
 
     def _follow(self, connection: CatchingUp, handshake: Handshake, replayed: Iterable[bytes]) -> None:
