@@ -78,6 +78,11 @@ def _address(settings: Light | Full) -> str:
 
 
 def _print_code(link: str) -> None:
+    """Nothing where the terminal has no blocks to draw it with; the link is shown anyway."""
+    try:
+        "█▀▄".encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return
     import segno
 
     click.echo()

@@ -41,9 +41,9 @@ def _serve(settings: Light | Full) -> None:
         if isinstance(settings, Light):
             _print_banner(settings)
         flavor = type(settings).__name__.lower()
-        logging.getLogger("happy").info(
-            "ready", extra={"version": __version__, "flavor": flavor, "port": settings.port}
-        )
+        mode = settings.registration.mode
+        extra = {"version": __version__, "flavor": flavor, "port": settings.port, "registration": mode}
+        logging.getLogger("happy").info("ready", extra=extra)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve_until_stopped(settings, on_ready))

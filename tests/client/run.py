@@ -6,6 +6,7 @@ the play with 1 and shows the logs of both sides.
 
 import argparse
 import asyncio
+import json
 import re
 import shutil
 import sys
@@ -15,6 +16,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+from nacl.signing import SigningKey
 
 from tests.client.fake_model import fake_model
 from tests.client.interruptions import WHOLE, Stage, conversations, interrupt, scenes
@@ -24,7 +28,7 @@ from tests.client.terminal import Terminal
 from tests.e2e.cluster import cluster
 from tests.e2e.new_server import new_server
 from tests.e2e.server import Server, temporary_home
-from tests.support.api_client import ApiClient
+from tests.support.api_client import ApiClient, sign_in_body
 from tests.support.nodejs import MISSING, node_is_there
 from tests.support.socket_client import Disconnected, SocketClient
 from tests.support.tcp_proxy import Proxy
@@ -73,17 +77,19 @@ async def start_the_daemon(play: Play, socket: SocketClient) -> DataKey:
     await asyncio.to_thread(play.terminal.run, "daemon", "start", expect=(0, 1))
     created = await socket.next_update("new-machine", timeout=30)
     assert created["machineId"] == play.terminal.machine_id
-    await until(lambda: machine_is_active(play), what="the machine is active")
+    key = play.phone.data_key(created["dataEncryptionKey"])
+    await until(lambda: machine_is_running(play, key), what="the machine is active, and its daemon runs")
     machine = await play.machine()
-    key = play.phone.data_key(machine["dataEncryptionKey"])
     assert key.decrypt(machine["metadata"])["happyCliVersion"] == play.terminal.release.version
-    assert key.decrypt(machine["daemonState"])["status"] == "running"
     play.done("happy daemon start: the machine is there, active, and the phone reads what it says of itself")
     return key
 
 
-async def machine_is_active(play: Play) -> bool:
-    return bool((await play.machine())["active"])
+async def machine_is_running(play: Play, key: DataKey) -> bool:
+    """It is active as soon as its daemon is connected; what the daemon says of itself follows."""
+    machine = await play.machine()
+    state = machine["daemonState"]
+    return bool(machine["active"] and state and key.decrypt(state)["status"] == "running")
 
 
 async def call_the_daemon(play: Play, socket: SocketClient, key: DataKey, *, when: str) -> None:
@@ -213,14 +219,27 @@ async def play_a_day(flavor: str, release: Release, home: Path) -> None:
     """A server on an empty home, a signed-in phone, a machine, and what people do with them."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(new_server(flavor, home / "server"))
+        server.variables["HAPPY_REGISTRATION"] = "invite"
         await stack.enter_async_context(server)
-        phone = await signed_in_phone(stack, server)
+        phone = await invited_phone(stack, server)
         terminal = Terminal(home / "terminal", server.url, release)
         stack.callback(terminal.clean_up)
         play = Play(server, phone, terminal)
-        play.done(f"the server runs ({flavor}); the client is {release}")
+        play.done(f"the server runs ({flavor}) and has let in the invited phone; the client is {release}")
         with logs_of_a_failure([server], [terminal]), fake_model() as model:
             await perform(play, home, model)
+
+
+async def invited_phone(stack: AsyncExitStack, server: Server) -> Phone:
+    """A phone that is refused at first, and signs in after its person has opened an invite."""
+    phone = Phone(await stack.enter_async_context(ApiClient(server.url)))
+    refusal = await phone.api.post("/v1/auth", sign_in_body(SigningKey(phone.secret)), expect=403)
+    assert "New accounts need an invite" in refusal["error"], refusal
+    link = json.loads(await server.command("invites", "create", "--json"))["link"]
+    page = await phone.api.request("POST", urlsplit(link).path, headers={"Content-Type": "text/plain"})
+    assert page.status_code == 200, page.text
+    await phone.sign_in()
+    return phone
 
 
 async def signed_in_phone(stack: AsyncExitStack, server: Server) -> Phone:

@@ -102,6 +102,20 @@ class Server:
             process.wait()
             raise
 
+    async def command(self, *arguments: str) -> str:
+        """What `happy-server` prints, run beside it with the same variables."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "happy", "--flavor", self.flavor, *arguments),
+            cwd=self.folder,
+            env={**self._environment(), "PUBLIC_URL": self.url},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+        return out.decode()
+
     def log_text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""
 

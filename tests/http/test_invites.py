@@ -1,8 +1,13 @@
 """Invites: a link lets somebody make an account (protocol: http#invites)."""
 
 import asyncio
+import io
+import os
+import re
+import sys
 
 import httpx
+import segno
 import sqlalchemy as sa
 
 from happy.domain.registration import MAX_OPENINGS
@@ -142,3 +147,41 @@ async def test_the_database_does_not_hold_what_opens_an_invite(place: Place) -> 
         code = path.removeprefix("/invite/")
         assert code not in stored
         assert name not in code
+
+
+async def test_the_qr_code_of_an_invite_is_drawn_on_a_terminal(place: Place) -> None:
+    with servers(place, "invite") as server:
+        screen = await on_terminal(server, "invites", "create")
+    (link,) = re.findall(r"^link +(https://\S+)", screen, re.MULTILINE)
+    drawn = io.StringIO()
+    segno.make(link, micro=False).terminal(drawn, border=2, compact=True)
+
+    assert drawn.getvalue().strip() in screen
+
+
+async def on_terminal(server: Server, *arguments: str) -> str:
+    master, slave = os.openpty()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "happy", "--flavor", server.place.flavor, *arguments),
+        env={"PATH": os.environ["PATH"], "PYTHONIOENCODING": "utf-8", **server.place.variables},
+        stdin=slave,
+        stdout=slave,
+        stderr=slave,
+    )
+    os.close(slave)
+    shown = await asyncio.to_thread(read_all, master)
+    assert 0 == await process.wait(), shown
+    return shown.decode().replace("\r\n", "\n")
+
+
+def read_all(master: int) -> bytes:
+    """Until the program has closed the terminal, which is an error of this end."""
+    shown = b""
+    try:
+        while piece := os.read(master, 65536):
+            shown += piece
+    except OSError:
+        pass
+    finally:
+        os.close(master)
+    return shown

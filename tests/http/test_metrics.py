@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+from nacl.signing import SigningKey
 
 from happy.metrics import Bounded, Metrics
 from tests.e2e.server import free_port
 from tests.http.server import RunningServer, run_server
-from tests.support.api_client import ApiClient
+from tests.support.api_client import ApiClient, sign_in_body
 from tests.support.environments import OpenPlace
 
 
@@ -117,3 +118,18 @@ def test_a_bucket_holds_its_own_bound() -> None:
     assert [1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1] == observed.counts
     assert observed.total == pytest.approx(99.11)
     assert metrics.rpc_calls.values == {("bash", "success"): 3}
+
+
+async def test_refused_accounts_are_counted_by_reason(open_place: OpenPlace) -> None:
+    port = free_port()
+    variables = {
+        "METRICS_ENABLED": "true",
+        "METRICS_PORT": str(port),
+        "HAPPY_REGISTRATION": "closed",
+    }
+    with open_place() as place, run_server(place, variables) as server:
+        async with ApiClient(server.url) as stranger, ApiClient(f"http://127.0.0.1:{port}") as scraping:
+            await stranger.post("/v1/auth", sign_in_body(SigningKey.generate()), expect=403)
+            text = (await scraping.request("GET", "/metrics")).text
+
+    assert 1 == sample(text, "registrations_refused_total", reason="closed")
