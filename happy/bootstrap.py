@@ -132,7 +132,7 @@ async def open_application(
         engine = build_engine(gateway, settings, engine_settings or EngineSettings(), addresses)
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
-        await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock)))
+        await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock, keys)))
         http = build_http(settings, services, addresses, metrics)
         asgi = dispatch(engine, http, PathPrefix.of(settings.public_url))
         yield Application(
@@ -167,8 +167,10 @@ def build_hub(
     """The hub, with recovery of clients that were connected to another replica where there can be any."""
     cluster = None
     if adapters.history is not None:
-        key, window = keys.proof("private ids"), settings.recovery.seconds
-        cluster = ClusterRecovery(adapters.history, key, window, replica_id=report.replica_id)
+        (key, *previous), window = keys.proofs("private ids"), settings.recovery.seconds
+        cluster = ClusterRecovery(
+            adapters.history, key, window, replica_id=report.replica_id, previous_keys=previous
+        )
     return Hub(build_recovery(settings.recovery, report, cluster), adapters.bus, report)
 
 
@@ -240,7 +242,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
 ) -> Services:
     """Every use case, over the ports of one flavor."""
     store, clock = adapters.store, system_clock
-    names = AttachmentNames(keys.proof("attachment names"))
+    name_key, *previous_name_keys = keys.proofs("attachment names")
     steady = SteadyClock(clock)
     unit_of_work = UnitOfWork(store, hub, steady)
     deletions = Deletions(store, adapters.files, clock)
@@ -263,7 +265,9 @@ def build_services(  # noqa: PLR0913 - what services are made of
         usage=UsageService(store, hub, clock),
         social=SocialService(store, unit_of_work, adapters.files, elapsed),
         feed=FeedService(store),
-        attachments=AttachmentService(store, adapters.files, names, elapsed),
+        attachments=AttachmentService(
+            store, adapters.files, AttachmentNames(name_key, previous_name_keys), elapsed
+        ),
         push=PushService(store, hub, adapters.presence, outbound.push, clock),
         github=GithubService(unit_of_work, outbound.github, avatars, states, keys, app),
         github_webhook=GithubWebhook(app.webhook_secret),

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from happy.crypto import Keyring
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
 from happy.http.app import Services
@@ -11,6 +12,9 @@ from happy.services.audit import AuditTrail
 from happy.services.background import Job, repeat
 from happy.services.departures import Departures
 from happy.services.in_doubt import InDoubtCommits
+from happy.services.resealing import Resealing
+
+DAY_SECONDS = 86_400.0
 
 
 def background(
@@ -30,8 +34,8 @@ def background(
     ]
 
 
-def counting(store: Store, metrics: Metrics, clock: Clock) -> list[Job]:
-    """The jobs that keep what metrics show: numbers of rows, and what was recorded in the audit log."""
+def counting(store: Store, metrics: Metrics, clock: Clock, keys: Keyring) -> list[Job]:
+    """The jobs that look after the whole database: row counts, the audit log, values that nothing opens."""
 
     async def count_rows() -> None:
         rows = await store.read(lambda tx: tx.statistics.rows())
@@ -42,4 +46,7 @@ def counting(store: Store, metrics: Metrics, clock: Clock) -> list[Job]:
         repeat("count rows", 60, count_rows, at_once=True),
         repeat("follow the audit log", 10, trail.follow),
         repeat("prune the audit log", 3600, trail.prune),
+        repeat(
+            "warn of values that nothing opens", DAY_SECONDS, Resealing(store, keys, clock).warn, at_once=True
+        ),
     ]

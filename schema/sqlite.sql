@@ -14,6 +14,7 @@ CREATE TABLE "GithubUser" (
 	token BLOB,
 	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
 	"updatedAt" DATETIME NOT NULL,
+	"happy_tokenKey" TEXT,
 	CONSTRAINT "GithubUser_pkey" PRIMARY KEY (id)
 );
 
@@ -186,6 +187,7 @@ CREATE TABLE "ServiceAccountToken" (
 	"lastUsedAt" DATETIME,
 	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
 	"updatedAt" DATETIME NOT NULL,
+	"happy_tokenKey" TEXT,
 	CONSTRAINT "ServiceAccountToken_pkey" PRIMARY KEY (id),
 	CONSTRAINT "ServiceAccountToken_accountId_fkey" FOREIGN KEY("accountId") REFERENCES "Account" (id) ON DELETE CASCADE ON UPDATE CASCADE
 );
@@ -363,4 +365,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0011');
+INSERT INTO alembic_version (version_num) VALUES ('0012');

@@ -35,6 +35,8 @@ github_users = Table(
     optional("token", Blob),
     created(),
     updated(),
+    # Ours: the key id of the master secret that the token was sealed with.
+    Column("happy_tokenKey", Text, key="token_key"),
 )
 
 accounts = Table(
@@ -321,6 +323,8 @@ service_account_tokens = Table(
     optional("lastUsedAt", Millis),
     created(),
     updated(),
+    # Ours: the key id of the master secret that the token was sealed with.
+    Column("happy_tokenKey", Text, key="token_key"),
     unique("account_id", "vendor"),
     index("account_id"),
 )

@@ -5,39 +5,51 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 from happy import crypto
+from happy.adapters.secrets import VARIABLE, Secrets, read_secrets
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.store import Store
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import Millis, ReplicaId
-from happy.services.master_secret import require_no_accounts, require_same_secret
+from happy.services.audit import record
+from happy.services.master_secret import (
+    require_no_accounts,
+    require_same_secret,
+    require_strong,
+    warn_of_weak,
+)
 from happy.settings import Full, Light
-
-VARIABLE = "HANDY_MASTER_SECRET"
 
 
 async def open_keys(settings: Light | Full, store: Store, now: Millis) -> crypto.Keyring:
-    """Raises StartupError when the accounts of this database have used another secret."""
+    """Raises StartupError for a weak secret, and when accounts of this database have used another one."""
     with _explained():
-        secret, source = await _secret_of(settings, store)
-        keys = crypto.derive(secret)
-        fingerprint = await asyncio.to_thread(lambda: keys.fingerprint)  # half of the start is spent on this
-        await require_same_secret(store, fingerprint, now, source, single_process=isinstance(settings, Light))
+        secrets = await _secrets_of(settings, store)
+        require_strong(secrets.current, secrets.source, allowed=settings.allow_weak_secret)
+        warn_of_weak(secrets.previous)
+        keys = crypto.derive(secrets.current, secrets.previous)
+        await asyncio.to_thread(keys.prepare)  # half of the start is spent on this
+        await require_same_secret(
+            store,
+            keys.fingerprint,
+            now,
+            secrets.source,
+            single_process=isinstance(settings, Light),
+            previous=keys.previous_fingerprints,
+        )
     return keys
 
 
-async def _secret_of(settings: Light | Full, store: Store) -> tuple[str, str]:
-    """The secret, made if nobody can have used one, and where it comes from."""
-    if settings.secret is not None:
-        return settings.secret, VARIABLE
+async def _secrets_of(settings: Light | Full, store: Store) -> Secrets:
+    """The secrets; the current one is made if nobody can have used one."""
+    found = read_secrets(settings)
+    if found is not None:
+        return found
     assert isinstance(settings, Light), "settings of the full flavor always have a secret"
     from happy.adapters.light import secret as secret_file
 
     file = settings.data_dir / secret_file.FILE_NAME
-    found = secret_file.read(settings.data_dir)
-    if not found:
-        await require_no_accounts(store, str(file))
-        found = secret_file.master_secret(settings.data_dir)
-    return found, str(file)
+    await require_no_accounts(store, str(file))
+    return Secrets(secret_file.master_secret(settings.data_dir), str(file))
 
 
 async def begin_anew(settings: Light | Full, clock: Clock) -> str:
@@ -45,12 +57,19 @@ async def begin_anew(settings: Light | Full, clock: Clock) -> str:
 
     Raises StartupError.
     """
+    if settings.secret is not None:
+        require_strong(settings.secret, VARIABLE, allowed=settings.allow_weak_secret)
     async with _open_store(settings, clock) as store:
         secret, said = _another_secret(settings, clock())
         fingerprint = crypto.Keyring(secret).fingerprint
         with _explained():
-            await store.write(lambda tx: tx.master_secret.replace(fingerprint, clock()))
+            await store.write(lambda tx: _replace(tx, fingerprint, clock()))
     return f"{said} Every device has to sign in again; what was stored sealed cannot be read any more."
+
+
+async def _replace(tx: Transaction, fingerprint: str, now: Millis) -> None:
+    await tx.master_secret.replace(fingerprint, now)
+    await record(tx, now, "command line", "secret.new", crypto.key_id_of(fingerprint))
 
 
 @contextmanager

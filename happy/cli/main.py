@@ -17,6 +17,7 @@ from happy.cli.invites import invites
 from happy.cli.master_secret import new_secret
 from happy.cli.registration import approve, pending, refuse
 from happy.cli.schema import migrate, schema_check
+from happy.cli.secret import secret
 from happy.cli.serve import serve
 
 SETTINGS_HINT = (
@@ -33,7 +34,7 @@ def commands(flavor: str | None) -> None:
     """The server that Happy clients sync, pair and call each other through."""
 
 
-for command in (serve, migrate, schema_check, new_secret, accounts, invites, audit):
+for command in (serve, migrate, schema_check, new_secret, secret, accounts, invites, audit):
     commands.add_command(command)
 for command in (pending, approve, refuse):
     accounts.add_command(command)

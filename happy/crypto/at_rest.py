@@ -1,8 +1,11 @@
 """Encryption of text before it is stored: vendor tokens and GitHub tokens."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
 
 from happy.crypto.encoding import KEY_BYTES, hmac_sha512
 
@@ -10,6 +13,13 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 CACHED_LEAF_KEYS: Final = 4_096
+
+
+class Sealed(Struct, frozen=True):
+    """A sealed text, and the key id of the secret it was sealed with."""
+
+    blob: bytes
+    key_id: str
 
 
 class AtRest:
@@ -52,3 +62,34 @@ class AtRest:
                 self._ciphers.clear()
             cipher = self._ciphers[key] = AESGCM(self.leaf_key(path))
         return cipher
+
+
+class AtRestRing:
+    """Seals with the current secret, and unseals what was sealed with it or a previous one."""
+
+    def __init__(
+        self, key_id: str, current: Callable[[], AtRest], previous: Sequence[Callable[[], AtRest]]
+    ) -> None:
+        self.key_id = key_id
+        self._current = current
+        self._previous = previous
+
+    def seal(self, path: Sequence[str], text: str) -> Sealed:
+        return Sealed(self._current().seal(path, text), self.key_id)
+
+    def unseal(self, path: Sequence[str], blob: bytes) -> str:
+        """Raises ValueError when `blob` is damaged or was sealed under another path or unknown secret."""
+        try:
+            return self._current().unseal(path, blob)
+        except ValueError as error:
+            for previous in self._previous:
+                with suppress(ValueError):
+                    return previous().unseal(path, blob)
+            raise error from None
+
+    def reseal(self, path: Sequence[str], blob: bytes) -> Sealed:
+        """The same text under the current secret, or `blob` if it is. Raises ValueError as `unseal`."""
+        with suppress(ValueError):
+            self._current().unseal(path, blob)
+            return Sealed(blob, self.key_id)
+        return self.seal(path, self.unseal(path, blob))

@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -42,7 +42,13 @@ class Signer:
     def __init__(self, seed: bytes, issuer: str) -> None:
         self.public_key, self._secret_key = crypto_sign_seed_keypair(seed)
         self._issuer = issuer
+        self._previous: Sequence[Signer] = ()
         self._warned = -math.inf
+
+    def also_accepting(self, previous: Sequence["Signer"]) -> "Signer":
+        """This signer, which from now on accepts tokens of `previous` ones too."""
+        self._previous = previous
+        return self
 
     def issue(
         self,
@@ -71,12 +77,16 @@ class Signer:
         try:
             if not _acceptable(msgspec.json.decode(unbase64url(header))):
                 return None
-            if not verify_signature(self.public_key, f"{header}.{payload}".encode(), unbase64url(signature)):
+            if not self._signed(f"{header}.{payload}".encode(), unbase64url(signature)):
                 return None
             claims = msgspec.json.decode(unbase64url(payload))
         except (ValueError, RecursionError):
             return None
         return self._check(claims, now // 1000)
+
+    def _signed(self, message: bytes, signature: bytes) -> bool:
+        signers = (self, *self._previous)
+        return any(verify_signature(signer.public_key, message, signature) for signer in signers)
 
     def _check(self, claims: object, seconds: int) -> Claims | None:
         if not isinstance(claims, dict) or claims.get("iss") != self._issuer:

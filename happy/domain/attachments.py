@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+from collections.abc import Sequence
 from uuid import UUID
 
 from happy.domain.errors import NotFound
@@ -16,11 +17,13 @@ HALF = 8  # bytes of a UUID that are random; the others are a MAC
 class AttachmentNames:
     """Issues names that look like random UUIDs and can be recognised without having been stored."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, previous: Sequence[bytes] = ()) -> None:
+        """Names of `previous` keys are recognised too, but not issued."""
         self._key = key
+        self._keys = (key, *previous)
 
     def issue(self, session_id: SessionId) -> str:
-        return f"{self._complete(session_id, secrets.token_bytes(HALF))}{SUFFIX}"
+        return f"{_complete(self._key, session_id, secrets.token_bytes(HALF))}{SUFFIX}"
 
     def issued(self, session_id: SessionId, name: str) -> bool:
         """Whether `name` was issued for this session."""
@@ -28,13 +31,18 @@ class AttachmentNames:
             claimed = UUID(name.removesuffix(SUFFIX))
         except ValueError:
             return False
-        genuine = f"{self._complete(session_id, claimed.bytes[:HALF])}{SUFFIX}"
-        return hmac.compare_digest(genuine.encode(), name.encode())
+        return any(
+            hmac.compare_digest(
+                f"{_complete(key, session_id, claimed.bytes[:HALF])}{SUFFIX}".encode(), name.encode()
+            )
+            for key in self._keys
+        )
 
-    def _complete(self, session_id: SessionId, random: bytes) -> UUID:
-        marked = UUID(bytes=random + bytes(HALF), version=4).bytes[:HALF]
-        proof = hmac.digest(self._key, marked + session_id.encode(), "sha256")[:HALF]
-        return UUID(bytes=marked + proof, version=4)
+
+def _complete(key: bytes, session_id: SessionId, random: bytes) -> UUID:
+    marked = UUID(bytes=random + bytes(HALF), version=4).bytes[:HALF]
+    proof = hmac.digest(key, marked + session_id.encode(), "sha256")[:HALF]
+    return UUID(bytes=marked + proof, version=4)
 
 
 def folder(session_id: SessionId) -> str:

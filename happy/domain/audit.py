@@ -21,7 +21,9 @@ Action = Literal[
     "invite.create",
     "invite.open",
     "invite.revoke",
+    "secret.forget",
     "secret.new",
+    "secret.replace",
     "secret.rotate",
     "token.revoke",
 ]

@@ -8,7 +8,7 @@ import logging
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from happy.crypto import Claims, Keyring
+from happy.crypto import Claims, Keyring, Sealed
 from happy.domain.accounts import Avatar
 from happy.domain.errors import Invalid, NotFound, Unauthenticated
 from happy.domain.events import TO_USER, UpdateAccount
@@ -17,6 +17,7 @@ from happy.domain.people import Picture
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.outbound import Github, GithubRefused, GithubUserUnknown
 from happy.domain.ports.store import Store
+from happy.domain.sealed import github_token_path
 from happy.domain.values import SECOND, AccountId, Millis
 from happy.services.avatars import AvatarService, Copy
 from happy.services.unit_of_work import Changes, UnitOfWork
@@ -103,7 +104,9 @@ class GithubService:
             raise LinkFailed("server_config")
         token = await self._github.exchange(code)
         user = await self._github.user(token)
-        sealed = await asyncio.to_thread(lambda: self._keys.at_rest.seal(_path(account_id), token))
+        sealed = await asyncio.to_thread(
+            lambda: self._keys.at_rest.seal(github_token_path(account_id), token)
+        )
         copy = await self._avatars.copy(account_id, user.avatar_url) if user.avatar_url else None
         try:
             await self._unit_of_work.run(lambda changes: self._link(changes, account_id, user, sealed, copy))
@@ -114,7 +117,7 @@ class GithubService:
         return user.login
 
     async def _link(
-        self, changes: Changes, account_id: AccountId, user: GithubUser, token: bytes, copy: Copy | None
+        self, changes: Changes, account_id: AccountId, user: GithubUser, token: Sealed, copy: Copy | None
     ) -> None:
         """Link in one transaction, and unlink other accounts from this GitHub user and username."""
         repository, now = changes.tx.github, changes.now
@@ -125,7 +128,7 @@ class GithubService:
         for holder in holders:
             if holder is not own:
                 await _take_from(changes, holder, user)
-        await repository.save_user(user.id, user.profile, token, now)
+        await repository.save_user(user.id, user.profile, token.blob, token.key_id, now)
         first, last = split_name(user.name)
         avatar = copy.avatar if copy else None
         await repository.link(Holder(account_id, user.id, user.login), first, last, avatar, now)
@@ -206,10 +209,6 @@ async def _take_from(changes: Changes, holder: Holder, user: GithubUser) -> None
 async def _unlink(changes: Changes, account_id: AccountId) -> None:
     await changes.tx.github.unlink(account_id, changes.now)
     changes.record(account_id, TO_USER, UpdateAccount(account_id, github=None, username=None))
-
-
-def _path(account_id: AccountId) -> tuple[str, ...]:
-    return "user", account_id, "github", "token"
 
 
 def _described(body: bytes | bytearray) -> dict[str, str]:

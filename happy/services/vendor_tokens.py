@@ -5,10 +5,11 @@ import logging
 
 from msgspec import Struct
 
-from happy.crypto import Keyring
+from happy.crypto import Keyring, Sealed
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
+from happy.domain.sealed import vendor_token_path
 from happy.domain.values import AccountId
 from happy.domain.vendor_tokens import SealedToken, Vendor
 
@@ -33,7 +34,9 @@ class VendorTokenService:
         sealed = await asyncio.to_thread(self._seal, account_id, vendor, token)
         now = self._clock()
         token_id = new_id(now)
-        await self._store.write(lambda tx: tx.vendor_tokens.save(account_id, token_id, vendor, sealed, now))
+        await self._store.write(
+            lambda tx: tx.vendor_tokens.save(account_id, token_id, vendor, sealed.blob, sealed.key_id, now)
+        )
 
     async def token(self, account_id: AccountId, vendor: Vendor) -> str | None:
         """None also for one that was sealed with another master secret."""
@@ -53,16 +56,12 @@ class VendorTokenService:
         """Idempotent."""
         await self._store.write(lambda tx: tx.vendor_tokens.delete(account_id, vendor))
 
-    def _seal(self, account_id: AccountId, vendor: str, token: str) -> bytes:
-        return self._keys.at_rest.seal(_path(account_id, vendor), token)
+    def _seal(self, account_id: AccountId, vendor: str, token: str) -> Sealed:
+        return self._keys.at_rest.seal(vendor_token_path(account_id, vendor), token)
 
     def _unseal(self, account_id: AccountId, vendor: str, sealed: bytes) -> str | None:
         try:
-            return self._keys.at_rest.unseal(_path(account_id, vendor), sealed)
+            return self._keys.at_rest.unseal(vendor_token_path(account_id, vendor), sealed)
         except ValueError as error:
             log.warning("a vendor token cannot be read: %s", error, extra={"vendor": vendor})
             return None
-
-
-def _path(account_id: AccountId, vendor: str) -> tuple[str, ...]:
-    return "user", account_id, "vendors", vendor, "token"

@@ -39,6 +39,9 @@ def read_common(variables: Variables) -> Common:
         docs=variables.switch("HAPPY_DOCS", usually="true"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
         outbound=_outbound(variables),
+        previous_secrets=variables.secrets("HANDY_MASTER_SECRET_PREVIOUS"),
+        previous_secrets_file=variables.folder("HANDY_MASTER_SECRET_PREVIOUS_FILE"),
+        allow_weak_secret=variables.switch("HAPPY_ALLOW_WEAK_SECRET"),
     )
 
 

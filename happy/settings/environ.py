@@ -33,6 +33,14 @@ class Variables:
         """Verbatim, spaces included, for the master secret: keys derive from exactly these characters."""
         return Secret(self._environ[name]) if self.text(name) else None
 
+    def secrets(self, name: str) -> tuple[Secret, ...]:
+        """One verbatim, or several, one a line."""
+        whole = self.secret(name)
+        lines = [line for line in (whole or "").splitlines() if line.strip()]
+        if whole is None or len(lines) == 1:
+            return () if whole is None else (whole,)
+        return tuple(map(Secret, lines))
+
     def required(self, name: str) -> Secret:
         value = self.credential(name)
         if value is None:

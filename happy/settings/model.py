@@ -138,6 +138,15 @@ class Common(Struct, frozen=True, kw_only=True):
 
     outbound: OutboundSettings = OutboundSettings()
 
+    previous_secrets: tuple[Secret, ...] = ()
+    """Master secrets whose tokens and sealed values are still accepted."""
+
+    previous_secrets_file: Path | None = None
+    """More of them, one a line."""
+
+    allow_weak_secret: bool = False
+    """Whether a master secret that can be guessed is a warning instead of a refusal."""
+
     warnings: tuple[str, ...] = ()
     """Warnings about variables that were ignored; one line each, without values."""
 

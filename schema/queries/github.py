@@ -35,6 +35,7 @@ def SAVE_USER(insert: Any) -> Any:
         id=param("github_id"),
         profile=param("profile"),
         token=param("token"),
+        token_key=param("key_id"),
         created_at=param("now"),
         updated_at=param("now"),
     )
@@ -43,6 +44,7 @@ def SAVE_USER(insert: Any) -> Any:
         set_={
             github_users.c.profile: statement.excluded.profile,
             github_users.c.token: statement.excluded.token,
+            github_users.c.token_key: statement.excluded.token_key,
             github_users.c.updated_at: statement.excluded.updated_at,
         },
     )

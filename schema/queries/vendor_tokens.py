@@ -17,12 +17,17 @@ def SAVE(insert: Any) -> Any:
         account_id=param("account"),
         vendor=param("vendor"),
         token=param("token"),
+        token_key=param("key_id"),
         created_at=param("now"),
         updated_at=param("now"),
     )
     return statement.on_conflict_do_update(
         index_elements=[tokens.c.account_id, tokens.c.vendor],
-        set_={tokens.c.token: statement.excluded.token, tokens.c.updated_at: statement.excluded.updated_at},
+        set_={
+            tokens.c.token: statement.excluded.token,
+            tokens.c.token_key: statement.excluded.token_key,
+            tokens.c.updated_at: statement.excluded.updated_at,
+        },
     )
 
 

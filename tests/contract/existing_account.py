@@ -29,7 +29,7 @@ Row = dict[str, Any]
 
 def rows() -> dict[str, list[Row]]:
     """By table, parents first. Numbers in columns of moments are milliseconds."""
-    sealed = crypto.derive(SECRET).at_rest.seal(["user", ME, "vendors", "anthropic", "token"], TOKEN)
+    sealed = crypto.derive(SECRET).at_rest.seal(["user", ME, "vendors", "anthropic", "token"], TOKEN).blob
     encrypted = {"metadata": TEXT, "metadataVersion": 3, "dataEncryptionKey": BYTES, "active": False}
     mine = {"accountId": ME, **MOMENTS}
     return {

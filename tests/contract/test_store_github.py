@@ -24,7 +24,7 @@ async def link(
     store: Store, owner: AccountId, github_id: str, username: str, avatar: Avatar | None = AVATAR
 ) -> None:
     async def body(tx: Transaction) -> None:
-        await tx.github.save_user(github_id, PROFILE, b"sealed", NOW)
+        await tx.github.save_user(github_id, PROFILE, b"sealed", "key", NOW)
         await tx.github.link(Holder(owner, github_id, username), "Ada", None, avatar, NOW)
 
     await store.write(body)
@@ -145,7 +145,7 @@ async def test_a_github_user_is_saved_again_in_place(store: Store) -> None:
     owner = await seeds.account(store)
     await link(store, owner, "7", "ada")
     renamed = msgspec.Raw(b'{"login":"countess"}')
-    await store.write(lambda tx: tx.github.save_user("7", renamed, b"new", LATER))
+    await store.write(lambda tx: tx.github.save_user("7", renamed, b"new", "key", LATER))
     account = await store.read(lambda tx: tx.accounts.get(owner))
 
     assert account is not None
@@ -175,7 +175,7 @@ async def test_nobody_has_pictures(store: Store) -> None:
 
 async def save(store: Store, owner: AccountId, vendor: Vendor, token: bytes, now: Millis = NOW) -> None:
     token_id = new_id(now)
-    await store.write(lambda tx: tx.vendor_tokens.save(owner, token_id, vendor, token, now))
+    await store.write(lambda tx: tx.vendor_tokens.save(owner, token_id, vendor, token, "key", now))
 
 
 async def test_vendor_tokens_are_bytes_by_account_and_vendor(store: Store) -> None:

@@ -17,8 +17,12 @@ async def fingerprint(store: Store) -> str | None:
     return (await store.read(lambda tx: tx.master_secret.use())).fingerprint
 
 
-async def start(store: Store, of: str, *, single_process: bool = False) -> None:
-    await require_same_secret(store, of, NOW, "HANDY_MASTER_SECRET", single_process=single_process)
+async def start(
+    store: Store, of: str, *, single_process: bool = False, previous: tuple[str, ...] = ()
+) -> None:
+    await require_same_secret(
+        store, of, NOW, "HANDY_MASTER_SECRET", single_process=single_process, previous=previous
+    )
 
 
 async def test_a_database_of_an_earlier_version_learns_the_secret_of_its_accounts(store: Store) -> None:
@@ -70,5 +74,36 @@ async def test_a_secret_is_made_only_where_nobody_has_used_one(store: Store) -> 
 async def test_it_is_replaced_on_request(store: Store) -> None:
     await store.write(lambda tx: tx.master_secret.replace("first", NOW))
     await store.write(lambda tx: tx.master_secret.replace("second", NOW))
+
+    assert "second" == await fingerprint(store)
+
+
+async def test_a_database_goes_over_to_a_secret_that_names_the_one_before(store: Store) -> None:
+    await start(store, "first")
+    await seeds.account(store)
+    await start(store, "second", previous=("zeroth", "first"))
+    await start(store, "second", previous=("zeroth", "first"))
+    assert "second" == await fingerprint(store)
+    (entry,) = await store.read(lambda tx: tx.audit.since(Millis(0), 10))
+    assert ("system", "secret.replace", "second", "before: first") == (
+        entry.actor,
+        entry.action,
+        entry.subject,
+        entry.detail,
+    )
+
+    await start(store, "second")
+    with pytest.raises(
+        StartupError, match=r"than the database was used with \(third, not second\).*PREVIOUS"
+    ):
+        await start(store, "third", previous=("zeroth", "first"))
+
+
+async def test_replicas_with_either_order_of_the_secrets_start_while_they_are_replaced(store: Store) -> None:
+    await start(store, "first")
+    await seeds.account(store)
+    await start(store, "second", previous=("first",))
+    await start(store, "first", previous=("second",))
+    await start(store, "second", previous=("first",))
 
     assert "second" == await fingerprint(store)

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.cluster import Pair, Replica, cluster
 from tests.support.api_client import ApiClient
 from tests.support.databases import new_database
+from tests.support.environments import SECRET
 from tests.support.redis_server import Wire
 from tests.support.until import until
 
@@ -186,7 +187,7 @@ async def test_a_replica_that_was_starting_kept_connections_waiting(tmp_path: Pa
         user = urlsplit(url).netloc.rpartition("@")[0]
         through = urlsplit(url)._replace(netloc=f"{user}@127.0.0.1:{wire.port}").geturl()
         wire.hold()
-        replica = Replica(tmp_path, {"DATABASE_URL": through, "HANDY_MASTER_SECRET": "x"})
+        replica = Replica(tmp_path, {"DATABASE_URL": through, "HANDY_MASTER_SECRET": SECRET})
         starting = asyncio.create_task(replica.start())
         try:
             for _ in range(20):

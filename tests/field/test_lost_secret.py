@@ -73,18 +73,18 @@ async def test_another_secret_file_than_the_databases_is_refused(tmp_path: Path)
             pass
         await server.stop()
         file = server.database.with_name("handy-master-secret.txt")
-        file.write_text("that of another backup")
+        file.write_text("the secret of another backup")
 
         said = refused(server)
         assert f"{file} holds another master secret than the database was used with" in said
-        assert "that of" not in said
+        assert "of another backup" not in said
 
 
 async def test_a_changed_variable_with_the_secret_is_refused(own_server: Server) -> None:
     async with ApiClient.signed_in(own_server.url) as api:
         token = api.token
     await own_server.stop()
-    said = refused(own_server, HANDY_MASTER_SECRET="a pasted one")
+    said = refused(own_server, HANDY_MASTER_SECRET="a pasted secret that differs")
 
     assert "HANDY_MASTER_SECRET holds another master secret than the database was used with" in said
     assert "pasted" not in said
@@ -97,7 +97,7 @@ async def test_beginning_anew_with_another_secret_is_a_command(own_server: Serve
         token = api.token
         await api.post("/v1/connect/openai/register", {"token": "sealed"})
     await own_server.stop()
-    own_server.variables["HANDY_MASTER_SECRET"] = "another secret"
+    own_server.variables["HANDY_MASTER_SECRET"] = "another secret for tests"
 
     asked = command(own_server, "new-secret")
     assert (1, f"happy-server: new-secret: add {FLAG} if every device is to sign in again\n") == (

@@ -8,7 +8,7 @@ import pytest
 
 from happy.cli.main import run
 from tests.e2e.server import Server, free_port
-from tests.support.environments import Place, full_place
+from tests.support.environments import SECRET, Place, full_place
 
 pytestmark = pytest.mark.services
 NAMES = "channel_binding, pool_timeout, supa, uselibpqcompat"
@@ -66,7 +66,7 @@ def test_a_raw_character_in_a_password_became_a_host_name(
     raw: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     url = f"postgresql://ada:QXZJ{raw}KWVQ@db.example.org:5432/happy"
-    environ = {"DATABASE_URL": url, "HANDY_MASTER_SECRET": "s", "DATA_DIR": str(tmp_path)}
+    environ = {"DATABASE_URL": url, "HANDY_MASTER_SECRET": SECRET, "DATA_DIR": str(tmp_path)}
 
     assert 1 == run(["serve"], {**environ, "METRICS_ENABLED": "false", "PORT": str(free_port())})
 

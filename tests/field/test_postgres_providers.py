@@ -21,7 +21,7 @@ from tests.e2e.server import Server, free_port
 from tests.support import databases
 from tests.support import factories as seeds
 from tests.support.api_client import ApiClient
-from tests.support.environments import full_place
+from tests.support.environments import SECRET, full_place
 from tests.support.pgbouncer_server import own_pgbouncer
 from tests.support.redis_server import Wire
 from tests.support.services import POSTGRES, result_of
@@ -160,7 +160,7 @@ def test_a_start_on_a_read_only_database_is_one_line(
 ) -> None:
     environ = {
         "DATABASE_URL": read_only_database,
-        "HANDY_MASTER_SECRET": "s",
+        "HANDY_MASTER_SECRET": SECRET,
         "DATA_DIR": str(tmp_path),
         "METRICS_ENABLED": "false",
         "PORT": str(free_port()),

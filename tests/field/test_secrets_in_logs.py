@@ -14,7 +14,7 @@ from happy.cli.main import run
 from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
 from tests.support.certificates import Authority
-from tests.support.environments import Place, full_place
+from tests.support.environments import SECRET, Place, full_place
 from tests.support.object_store import ObjectStore, run_object_store
 from tests.support.postgres_server import OwnPostgres, own_postgres
 from tests.support.redis_server import OwnRedis, Wire, own_redis
@@ -135,7 +135,12 @@ STORES: dict[str, Callable[[str], Variables]] = {
 
 def start(capsys: pytest.CaptureFixture[str], variables: Variables, command: str = "serve") -> str:
     """All that an attempt to start writes, which is one line on stderr."""
-    environ = {"HANDY_MASTER_SECRET": "s", "METRICS_ENABLED": "false", "PORT": str(free_port()), **variables}
+    environ = {
+        "HANDY_MASTER_SECRET": SECRET,
+        "METRICS_ENABLED": "false",
+        "PORT": str(free_port()),
+        **variables,
+    }
     assert 1 == run([command, "--flavor", "full"], environ)
     out, error = capsys.readouterr()
     assert 1 == error.count("\n"), error

@@ -38,9 +38,16 @@ def every_command() -> dict[tuple[str, ...], click.Command]:
 def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 0 == run([option], {})
     shown = capsys.readouterr()
-    assert ["serve", "migrate", "schema-check", "new-secret", "accounts", "invites", "audit"] == list(
-        commands.commands
-    )
+    assert [
+        "serve",
+        "migrate",
+        "schema-check",
+        "new-secret",
+        "secret",
+        "accounts",
+        "invites",
+        "audit",
+    ] == list(commands.commands)
     assert [] == [name for name in commands.commands if f"\n  {name} " not in shown.out]
     assert ("docs/operating.md" in shown.out, "") == (True, shown.err)
 
@@ -73,7 +80,7 @@ def test_every_command_is_documented() -> None:
     ("arguments", "error"),
     [
         (["migrations"], "No such command 'migrations'. Did you mean 'migrate'?"),
-        (["serv"], "No such command 'serv'. Did you mean 'serve'?"),
+        (["srv"], "No such command 'srv'. Did you mean 'serve'?"),
         (["frobnicate"], "No such command 'frobnicate'."),
         (["serve", "now"], "Got unexpected extra argument (now)"),
         (["serve", "migrate"], "Got unexpected extra argument (migrate)"),
@@ -143,7 +150,11 @@ def test_migrate_makes_a_database_that_the_check_accepts(
 
 
 def test_the_launcher_of_the_embedded_server_can_migrate(tmp_path: Path) -> None:
-    launcher = {"DB_PROVIDER": "pglite", "DATA_DIR": str(tmp_path / "data"), "HANDY_MASTER_SECRET": "s"}
+    launcher = {
+        "DB_PROVIDER": "pglite",
+        "DATA_DIR": str(tmp_path / "data"),
+        "HANDY_MASTER_SECRET": "a secret for tests",
+    }
 
     assert 0 == run(["migrate"], launcher)
     assert database(tmp_path).exists()
@@ -200,7 +211,10 @@ def test_a_flavor_variable_with_another_value_is_a_failure_to_start(
 
 @pytest.mark.parametrize("command", ["serve", "migrate", "schema-check"])
 def test_a_database_out_of_reach_is_one_line(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    full = {"DATABASE_URL": "postgresql://me:hidden@127.0.0.1:1/happy", "HANDY_MASTER_SECRET": "s"}
+    full = {
+        "DATABASE_URL": "postgresql://me:hidden@127.0.0.1:1/happy",
+        "HANDY_MASTER_SECRET": "a secret for tests",
+    }
 
     assert 1 == run([command], full)
     error = capsys.readouterr().err

@@ -11,6 +11,7 @@ from nacl.bindings import crypto_sign, crypto_sign_seed_keypair
 
 from happy.crypto import AtRest, Claims, Keyring, Once, Signer, Tokens, derive, verify_signature
 from happy.crypto.encoding import base64url
+from happy.crypto.keyring import SecretKeys
 from happy.crypto.tokens import CACHE_LIFETIME, GITHUB_STATE_LIFETIME
 
 VECTORS: dict[str, Any] = json.loads((Path(__file__).parent / "data" / "vectors.json").read_text("utf-8"))
@@ -286,11 +287,12 @@ def test_the_end_of_a_state_token_counts_whole_seconds(keyring: Keyring) -> None
 def test_leaf_keys_and_blobs_are_those_of_the_contract(keyring: Keyring, item: dict[str, Any]) -> None:
     blob = base64.b64decode(item["blobBase64"])
 
-    assert item["leafKeyHex"] == keyring.at_rest.leaf_key(item["path"]).hex()
+    at_rest = SecretKeys(VECTORS["secret"]).at_rest()
+    assert item["leafKeyHex"] == at_rest.leaf_key(item["path"]).hex()
     assert item["plaintext"] == keyring.at_rest.unseal(item["path"], blob)
     if "nonceHex" in item:
         nonce = bytes.fromhex(item["nonceHex"])
-        assert blob == keyring.at_rest.seal(item["path"], item["plaintext"], nonce)
+        assert blob == at_rest.seal(item["path"], item["plaintext"], nonce)
 
 
 def test_sealing_twice_gives_two_blobs_of_the_same_text() -> None:
@@ -337,6 +339,53 @@ def test_the_cache_of_leaf_keys_is_bounded(monkeypatch: pytest.MonkeyPatch) -> N
 
     assert len(vault._ciphers) <= 2
     assert list("abcde") == [vault.unseal([name], blob) for name, blob in blobs.items()]
+
+
+# ---- a secret that replaced others
+
+OLDER, OLD, NEW = "the first secret", "the second secret", "the third secret"
+
+
+@pytest.fixture(scope="module")
+def rotated() -> Keyring:
+    return Keyring(NEW, [OLD, OLDER])
+
+
+@pytest.mark.parametrize("before", [OLD, OLDER])
+def test_what_a_previous_secret_made_is_accepted(rotated: Keyring, before: str) -> None:
+    keys = Keyring(before)
+    token, state = keys.tokens.issue(ACCOUNT, NOW), keys.github_states.issue(ACCOUNT, NOW)
+    blob = keys.at_rest.seal(["a"], "text").blob
+
+    for accepting, accepted in ((rotated, True), (Keyring(NEW), False)):
+        assert accepted == (accepting.tokens.verify(token, NOW) is not None)
+        assert accepted == (accepting.github_states.verify(state, NOW) is not None)
+    assert "text" == rotated.at_rest.unseal(["a"], blob)
+    with pytest.raises(ValueError, match="another path or secret"):
+        Keyring(NEW).at_rest.unseal(["a"], blob)
+
+
+def test_previous_secrets_make_nothing(rotated: Keyring) -> None:
+    token = rotated.tokens.issue(ACCOUNT, NOW)
+    sealed = rotated.at_rest.seal(["a"], "text")
+
+    assert Keyring(NEW).tokens.verify(token, NOW) is not None
+    assert None is Keyring(OLD, [OLDER]).tokens.verify(token, NOW)
+    assert "text" == Keyring(NEW).at_rest.unseal(["a"], sealed.blob)
+    assert sealed.key_id == rotated.key_ids[0] == rotated.fingerprint[:16]
+    assert (Keyring(OLD).fingerprint, Keyring(OLDER).fingerprint) == rotated.previous_fingerprints
+    assert rotated.proofs("a use") == tuple(Keyring(each).proofs("a use")[0] for each in (NEW, OLD, OLDER))
+    assert Keyring(NEW).voice_user_id("a") == rotated.voice_user_id("a")
+
+
+def test_a_text_is_sealed_again_unless_it_is_already(rotated: Keyring) -> None:
+    old = Keyring(OLD).at_rest.seal(["a"], "text")
+    again = rotated.at_rest.reseal(["a"], old.blob)
+
+    assert "text" == Keyring(NEW).at_rest.unseal(["a"], again.blob)
+    assert again == rotated.at_rest.reseal(["a"], again.blob)
+    with pytest.raises(ValueError, match="another path or secret"):
+        rotated.at_rest.reseal(["a"], Keyring("a fourth secret").at_rest.seal(["a"], "text").blob)
 
 
 # ---- the rest

@@ -11,7 +11,11 @@ from happy.adapters.file_system import make_private, sync_folder
 from happy.domain.errors import StartupError
 
 FILE_NAME: Final = "handy-master-secret.txt"
+PREVIOUS_NAME: Final = "handy-master-secret-previous.txt"
+"""Secrets that were replaced, one a line, while their tokens are still accepted."""
+
 OWNER_ONLY: Final = 0o600
+SECRET_BYTES: Final = 32
 
 
 def master_secret(data_dir: Path) -> str:
@@ -30,6 +34,42 @@ def read(data_dir: Path) -> str:
     file = data_dir / FILE_NAME
     with _explained(file):
         return _read(file)
+
+
+def read_previous(data_dir: Path) -> list[str]:
+    """The secrets that were replaced, the latest first. Raises StartupError."""
+    file = data_dir / PREVIOUS_NAME
+    with _explained(file):
+        return [line.strip() for line in _read(file).splitlines() if line.strip()]
+
+
+def replace(data_dir: Path) -> str | None:
+    """Make a new secret; the one before is kept among the previous ones first. None without one before.
+
+    Raises StartupError.
+    """
+    file, kept = data_dir / FILE_NAME, data_dir / PREVIOUS_NAME
+    with _explained(file):
+        before = _read(file)
+        if not before:
+            return None
+        previous = dict.fromkeys([before, *read_previous(data_dir)])
+        _overwrite(kept, "".join(f"{secret}\n" for secret in previous))
+        made = secrets.token_urlsafe(SECRET_BYTES)
+        _overwrite(file, made)
+    return made
+
+
+def forget_previous(data_dir: Path) -> bool:
+    """Remove the previous secrets; whether there were any. Raises StartupError."""
+    file = data_dir / PREVIOUS_NAME
+    with _explained(file):
+        try:
+            file.unlink()
+        except FileNotFoundError:
+            return False
+        sync_folder(data_dir)
+    return True
 
 
 def set_aside(data_dir: Path, now: int) -> Path | None:
@@ -67,7 +107,7 @@ def _read(file: Path) -> str:
 def _make(file: Path) -> str:
     written = file.with_name(f".{FILE_NAME}.{secrets.token_hex(8)}")
     try:
-        _write(written, secrets.token_urlsafe(32))
+        _write(written, secrets.token_urlsafe(SECRET_BYTES))
         _place(written, file)
         sync_folder(file.parent)
     finally:
@@ -82,6 +122,17 @@ def _place(written: Path, file: Path) -> None:
     except OSError:  # it is there; or the file system has no links, as on memory cards
         if not _read(file):
             written.replace(file)
+
+
+def _overwrite(file: Path, text: str) -> None:
+    """Either text is there after a crash, and whole."""
+    written = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    try:
+        _write(written, text)
+        written.replace(file)
+        sync_folder(file.parent)
+    finally:
+        written.unlink(missing_ok=True)
 
 
 def _write(path: Path, text: str) -> None:

@@ -37,9 +37,13 @@ class SqlGithub:
     async def linked(self, account_id: AccountId) -> Holder | None:
         return await self._executor.one(LINKED, account=account_id)
 
-    async def save_user(self, github_id: str, profile: msgspec.Raw, token: bytes, now: Millis) -> None:
+    async def save_user(
+        self, github_id: str, profile: msgspec.Raw, token: bytes, key_id: str, now: Millis
+    ) -> None:
         text = bytes(profile).decode()
-        await self._executor.execute(SAVE_USER, github_id=github_id, profile=text, token=token, now=now)
+        await self._executor.execute(
+            SAVE_USER, github_id=github_id, profile=text, token=token, key_id=key_id, now=now
+        )
 
     async def delete_user(self, github_id: str) -> None:
         await self._executor.execute(DELETE_USER, github_id=github_id)

@@ -15,6 +15,7 @@ from happy.adapters.sql.master_secret import SqlMasterSecret
 from happy.adapters.sql.pairings import SqlPairings
 from happy.adapters.sql.people import SqlPeople
 from happy.adapters.sql.registrations import SqlRegistrations
+from happy.adapters.sql.sealed import SqlSealed
 from happy.adapters.sql.sessions import SqlSessions
 from happy.adapters.sql.social import SqlSocial
 from happy.adapters.sql.statement import Executor
@@ -47,3 +48,4 @@ class SqlTransaction:
         self.master_secret = SqlMasterSecret(executor)
         self.administration = SqlAdministration(executor)
         self.audit = SqlAudit(executor)
+        self.sealed = SqlSealed(executor)

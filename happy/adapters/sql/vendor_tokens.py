@@ -15,10 +15,10 @@ class SqlVendorTokens:
         self._executor = executor
 
     async def save(
-        self, account_id: AccountId, token_id: str, vendor: Vendor, token: bytes, now: Millis
+        self, account_id: AccountId, token_id: str, vendor: Vendor, token: bytes, key_id: str, now: Millis
     ) -> None:
         await self._executor.execute(
-            SAVE, id=token_id, account=account_id, vendor=vendor, token=token, now=now
+            SAVE, id=token_id, account=account_id, vendor=vendor, token=token, key_id=key_id, now=now
         )
 
     async def get(self, account_id: AccountId, vendor: Vendor) -> bytes | None:

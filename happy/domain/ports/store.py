@@ -19,6 +19,7 @@ from happy.domain.ports.repositories.master_secret import MasterSecretRepository
 from happy.domain.ports.repositories.pairings import PairingRepository
 from happy.domain.ports.repositories.people import PeopleRepository
 from happy.domain.ports.repositories.registrations import RegistrationRepository
+from happy.domain.ports.repositories.sealed import SealedRepository
 from happy.domain.ports.repositories.sessions import SessionRepository
 from happy.domain.ports.repositories.social import SocialRepository
 from happy.domain.ports.repositories.statistics import StatisticsRepository
@@ -75,6 +76,8 @@ class Transaction(Protocol):
     def master_secret(self) -> MasterSecretRepository: ...
     @property
     def audit(self) -> AuditRepository: ...
+    @property
+    def sealed(self) -> SealedRepository: ...
 
 
 Body = Callable[[Transaction], Awaitable[T]]

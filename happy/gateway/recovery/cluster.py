@@ -6,7 +6,7 @@ protocol: realtime#recovery
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as Base64Error
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 
 import msgspec
@@ -69,7 +69,7 @@ class RestoredSession(Struct, frozen=True):
 class ClusterRecovery:
     """`window` is how long a client may have been away, in s, on the clock that all replicas share.
 
-    `key` signs recovery tokens, and is the same on all replicas.
+    `key` signs recovery tokens, and is the same on all replicas; those of `previous_keys` are accepted.
     """
 
     def __init__(
@@ -79,9 +79,10 @@ class ClusterRecovery:
         window: float,
         now: Callable[[], float] | None = None,
         replica_id: ReplicaId | None = None,
+        previous_keys: Sequence[bytes] = (),
     ) -> None:
         self._history = history
-        self._key = key
+        self._keys = (key, *previous_keys)
         self._window = window
         self._now = now or (lambda: history.now() / 1000)
         self._replica_id = replica_id or ReplicaId("")
@@ -103,7 +104,7 @@ class ClusterRecovery:
         began = self._history.position_text(account_id)
         identity = Identity(connection_id, scope, target, began, int(self._now()))
         body = msgspec.json.encode(identity)
-        return f"{_text(body)}.{_text(self._signature(account_id, body))}"
+        return f"{_text(body)}.{_signature(self._keys[0], account_id, body)}"
 
     def _identity(self, account_id: AccountId, handshake: Handshake) -> Identity:
         """Raises RecoveryRefused unless account, scope and target match those of the lost session."""
@@ -112,7 +113,8 @@ class ClusterRecovery:
             body = urlsafe_b64decode(encoded + "=" * (-len(encoded) % 4))
         except (Base64Error, ValueError):
             raise RecoveryRefused(NotDelivered.UNKNOWN_TOKEN) from None
-        if not hmac.compare_digest(_text(self._signature(account_id, body)).encode(), signature.encode()):
+        genuine = (_signature(key, account_id, body) for key in self._keys)
+        if not any(hmac.compare_digest(each.encode(), signature.encode()) for each in genuine):
             raise RecoveryRefused(NotDelivered.UNKNOWN_TOKEN)
         try:
             identity = msgspec.json.decode(body, type=Identity)
@@ -121,9 +123,6 @@ class ClusterRecovery:
         if (identity.scope, identity.target) != (handshake.scope, handshake.target):
             raise RecoveryRefused(NotDelivered.OTHER_TARGET)
         return identity
-
-    def _signature(self, account_id: AccountId, body: bytes) -> bytes:
-        return hmac.digest(self._key, account_id.encode() + b"\0" + body, "sha256")[:SIGNATURE_BYTES]
 
     # Disconnect records
 
@@ -238,6 +237,10 @@ def _last_states(kept: list[StoredEnvelope]) -> dict[State, StoredEnvelope]:
             if state is not None:
                 last[state] = event
     return last
+
+
+def _signature(key: bytes, account_id: AccountId, body: bytes) -> str:
+    return _text(hmac.digest(key, account_id.encode() + b"\0" + body, "sha256")[:SIGNATURE_BYTES])
 
 
 def _text(data: bytes) -> str:
