@@ -21,7 +21,10 @@ class RefusalKind(StrEnum):
     CONTROL_FRAMES = "control_frames"
     CONTROL_PACKETS = "control_packets"
     CONNECT_PACKETS = "connect_packets"
-    FRAGMENTS = "fragments"
+    CHUNKS = "chunks"
+    PIPELINED_REQUESTS = "pipelined_requests"
+    SLOW_REQUESTS = "slow_requests"
+    UNREAD_BODIES = "unread_bodies"
 
 
 class Refusals:

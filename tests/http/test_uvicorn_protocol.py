@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from happy.http.framework import body
+from happy.http.framework import body, request_limits
 from happy.http.framework import uvicorn_protocol as arrival
 from tests.http.raw import RawConnection
 from tests.http.server import RunningServer
@@ -28,7 +28,7 @@ async def ended(connection: RawConnection) -> bool:
 async def test_a_head_that_exceeds_its_read_timeout_closes_the_connection(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "HEAD_SECONDS", 0.3)
+    monkeypatch.setattr(request_limits, "HEAD_SECONDS", 0.3)
     async with await RawConnection.open(server.port) as slow:
         slow.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\nX-")
 
@@ -57,7 +57,7 @@ async def test_requests_with_large_heads_and_bodies_are_answered(server: Running
 async def test_the_read_timeout_of_the_head_does_not_apply_to_the_body(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(request_limits, "HEAD_SECONDS", 0.2)
     async with await RawConnection.open(server.port) as connection:
         connection.send("POST", "/v1/auth/request", {**JSON, "Content-Length": "2"}, b"")
         await asyncio.sleep(0.5)
@@ -70,7 +70,7 @@ async def test_the_read_timeout_of_the_head_does_not_apply_to_the_body(
 async def test_a_body_that_stops_arriving_closes_the_connection(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch, length: str
 ) -> None:
-    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.3)
+    monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.3)
     name, value = length.split(": ")
     async with await RawConnection.open(server.port) as stalled:
         stalled.send("POST", "/v1/auth/request", {**JSON, name: value}, b"")
@@ -82,7 +82,7 @@ async def test_a_body_that_stops_arriving_closes_the_connection(
 async def test_each_piece_of_a_body_restarts_its_read_timeout(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.7)
+    monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.7)
     async with await RawConnection.open(server.port) as connection:
         for _ in range(2):
             connection.send("POST", "/v1/auth/request", {**JSON, "Content-Length": "8"}, b"")
@@ -99,7 +99,7 @@ async def test_backpressure_suspends_the_read_timeout_of_a_body(
     api: ApiClient, server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The server stops reading while it is busy with what came before."""
-    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.2)
     token, read = f"Bearer {api.token}", body._content
 
     async def read_late(*arguments: Any) -> bytes:
@@ -118,7 +118,7 @@ async def test_backpressure_suspends_the_read_timeout_of_a_body(
 async def test_the_read_timeout_of_a_body_does_not_apply_to_websockets(
     api: ApiClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(arrival, "BODY_SECONDS", 0.2)
+    monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.2)
     async with api.user_socket() as phone:
         await asyncio.sleep(0.6)
 

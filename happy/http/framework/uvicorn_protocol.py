@@ -1,40 +1,26 @@
-"""Limits that uvicorn lacks: read timeouts of head and body, the size of the head, one Host header."""
+"""Limits that uvicorn lacks: read timeouts, the size of a head, framing of bodies, one Host header."""
 
 import asyncio
 import logging
 from collections.abc import Iterable
+from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from happy.domain.client_address import FORWARDED_BYTES, FORWARDING_HEADERS
+from happy.http.framework import request_limits as limits
+from happy.http.framework.asgi import Message
+from happy.http.framework.body_watch import BodyWatch
+from happy.http.framework.handshake_headers import of_handshake
 from happy.http.framework.open_files import are_scarce, out_of_files
+from happy.http.framework.sequential_http import SequentialHttp
+from happy.services.refusals import RefusalKind
 from happy.telemetry import LimitedLog
 
-HEAD_SECONDS = 20.0
-"""Read timeout of a request head, from its first byte to its last."""
-
-HEAD_BYTES = 65_536
-"""Maximum size of a request head, with what of the body arrived in the same packets."""
-
-BODY_SECONDS = 60.0
-"""Read timeout of a body, since its last byte. A phone may lose its network that long."""
-
-DISCARD_SECONDS = 2.0
-"""How long input is discarded after a refusal, so that the peer can read the response."""
-
-HANDSHAKE_HEADERS = frozenset(
-    {b"host", b"upgrade", b"connection", b"origin", b"user-agent", b"x-happy-client"}
-    | {b"sec-websocket-key", b"sec-websocket-version", b"sec-websocket-extensions", b"sec-websocket-protocol"}
-    | FORWARDING_HEADERS
-)
-"""The headers of a websocket handshake that are used and kept; cookies, for example, are not."""
-
-HANDSHAKE_HEADER_BYTES = 4096
+CONNECTION_HEADERS = frozenset({b"connection", b"keep-alive"})
 
 log = logging.getLogger(__name__)
 malformed = LimitedLog(log, "malformed HTTP request")
-too_large = LimitedLog(log, f"refused a request whose head is larger than {HEAD_BYTES} bytes")
+too_large = LimitedLog(log, f"refused a request whose head is larger than {limits.HEAD_BYTES} bytes")
 
 
 class Malformed(Exception):
@@ -45,14 +31,16 @@ class HeadTooLarge(Malformed):
     """The request head is larger than HEAD_BYTES."""
 
 
-class UvicornProtocol(HttpToolsProtocol):
-    """Closes connections on a read timeout (idle, head or body). Unknown upgrades are ignored."""
+class UvicornProtocol(SequentialHttp):
+    """Closes connections on a read timeout (idle, head or body). Unknown upgrades are ignored.
 
-    _deadline: asyncio.TimerHandle | None = None
+    What is still to come of a body whose request was answered is not read if it is much.
+    """
+
     _unread = 0  # bytes received of an incomplete head
     _reading = 0  # bytes that are being parsed
-    _refused = False  # further input is discarded
-    _in_body = False  # the head was complete, the request is not
+    _closes = False  # the response announced the end of the connection
+    _body: BodyWatch | None = None  # most bodies arrive together with their heads
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)  # type: ignore[arg-type]
@@ -60,23 +48,23 @@ class UvicornProtocol(HttpToolsProtocol):
             out_of_files()
             self.transport.abort()
             return
-        self._expect(self.timeout_keep_alive)
+        self._expect(limits.FIRST_BYTE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
+        self._take_held()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
-        if self._refused:
-            return
-        self._unset_keepalive_if_required()
+    # Receiving
+
+    def _receive(self, data: bytes) -> None:
         self._reading = len(data)
         self._feed(data)
         if self._in_body:
-            self._expect(BODY_SECONDS)
-        elif self._deadline is not None:
+            self._watch_body(len(data))
+        elif self._in_head:
             self._unread += len(data)
-            if self._unread > HEAD_BYTES:
+            if self._unread > limits.HEAD_BYTES:
                 self._refuse(HeadTooLarge())
 
     def _feed(self, data: bytes) -> None:
@@ -106,20 +94,35 @@ class UvicornProtocol(HttpToolsProtocol):
     def _ignores_upgrade(self) -> bool:
         return self.parser.should_upgrade() and not self._should_upgrade()
 
+    # Callbacks of the parser
+
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._expect(HEAD_SECONDS)
+        self._in_head = True
+        self._expect(limits.HEAD_SECONDS)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # else it is a trailer
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         if self._ignores_upgrade():
             return
-        if self._unread + self._reading > HEAD_BYTES and _size(self.headers) > HEAD_BYTES:
+        if self._unread + self._reading > limits.HEAD_BYTES and _size(self.headers) > limits.HEAD_BYTES:
             raise HeadTooLarge
         self._stop()
-        if self.parser.get_http_version() == "1.1" and [name for name, _ in self.headers].count(b"host") != 1:
+        names = [name for name, _ in self.headers]
+        if self.parser.get_http_version() == "1.1" and names.count(b"host") != 1:
             raise Malformed("it needs one Host header")
-        self._in_body = True
+        self._in_head, self._in_body, self._content = False, True, 0
+        self._declared = None if b"transfer-encoding" in names else _declared(self.headers)
         super().on_headers_complete()
+        if self.cycle is not None and self._is_long():
+            self._announce_close(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        self._content += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._ignores_upgrade():
@@ -131,11 +134,65 @@ class UvicornProtocol(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         self._stop()
         self._in_body = False
-        self.scope["headers"] = list(_of_handshake(self.headers))
+        self._refused = True  # nothing more is parsed here
+        self.scope["headers"] = list(of_handshake(self.headers))
         super().handle_websocket_upgrade()
-        # Nothing more is parsed here. The parser refers to this protocol: let go of it, or each arrival
-        # leaves a cycle of some thirty objects to the garbage collector.
+        # The parser refers to this protocol: let go of it, or each arrival leaves a cycle of some thirty
+        # objects to the garbage collector.
         del self.parser
+
+    # Bodies
+
+    def _is_long(self) -> bool:
+        """Whether more of the body is still to come than is worth reading only to keep the connection."""
+        return self._in_body and (
+            self._declared is None or self._declared - self._content > limits.MAX_UNWANTED
+        )
+
+    def _announce_close(self, cycle: Any) -> None:
+        """A response that does not wait for the rest of the body says that the connection ends with it."""
+        send = cycle.send
+
+        async def send_and_close(message: Message) -> None:
+            if message["type"] != "http.response.start" or cycle is not self.cycle or not self._is_long():
+                await send(message)
+                return
+            others = [pair for pair in message.get("headers", ()) if pair[0] not in CONNECTION_HEADERS]
+            await send({**message, "headers": [*others, (b"connection", b"close")]})
+            self._closes = cycle.keep_alive = True  # it is closed here, when the response has been read
+
+        cycle.send = send_and_close
+
+    def _watch_body(self, wire: int) -> None:
+        now = self.loop.time()
+        if self._body is None:
+            self._body = BodyWatch(now, self._content)
+            self._deadline = self.loop.call_later(limits.BODY_SECONDS / 4, self._check_body)
+        elif not self._body.arrived(now, wire, self._content):
+            self.refusals(RefusalKind.CHUNKS, self._address)
+            self._refuse(Malformed("too little of a chunked body is content"))
+
+    def _check_body(self) -> None:
+        assert self._body is not None
+        now = self.loop.time()
+        if self.flow.read_paused:  # the handler is not reading: backpressure, not a slow client
+            self._body.was_not_read(now, limits.BODY_SECONDS / 4)
+        elif self._body.is_too_slow(now):
+            self._give_up()
+            return
+        self._deadline = self.loop.call_later(limits.BODY_SECONDS / 4, self._check_body)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.transport.is_closing():
+            return
+        if self._closes or (self.cycle.response_complete and self._is_long()):
+            self.refusals(RefusalKind.UNREAD_BODIES, self._address)
+            self._discard()
+        else:
+            self._release_soon()
+
+    # Timeouts and refusals
 
     def _expect(self, seconds: float) -> None:
         self._stop()
@@ -143,22 +200,19 @@ class UvicornProtocol(HttpToolsProtocol):
 
     def _stop(self) -> None:
         self._unread = 0
+        self._body = None
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
     def _give_up(self) -> None:
-        if (
-            self._in_body and self.flow.read_paused
-        ):  # the handler is not reading: backpressure, not a slow client
-            self._expect(BODY_SECONDS)
-            return
+        if self._in_head or self._in_body:
+            self.refusals(RefusalKind.SLOW_REQUESTS, self._address)
         self._stop()
         self.transport.abort()
 
     def _refuse(self, error: BaseException) -> None:
         """Respond with an error and discard further input. The log never quotes what was sent."""
-        self._stop()
         if isinstance(error, HeadTooLarge):
             status = b"431 Request Header Fields Too Large"
             too_large()
@@ -167,21 +221,30 @@ class UvicornProtocol(HttpToolsProtocol):
             malformed(str(error) if isinstance(error, Malformed) else type(error).__name__)
         reason = status.partition(b" ")[2]
         head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-        self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + head % len(reason) + reason)
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(b"HTTP/1.1 " + status + b"\r\n" + head % len(reason) + reason)
+        self.pipeline.clear()
+        if (
+            self.cycle is not None and not self.cycle.response_complete
+        ):  # its request will not be complete, or its response not be read
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._discard()
+
+    def _discard(self) -> None:
+        """Close, but not at once: a peer that is still sending would be reset, and not read the response."""
+        self._stop()
+        self._unset_keepalive_if_required()
         self._refused = True
-        if self.transport.can_write_eof():  # closing now would reset a peer that is still sending
+        if self.transport.can_write_eof():
             self.transport.write_eof()
-        self._deadline = self.loop.call_later(DISCARD_SECONDS, self.transport.abort)
+        self._deadline = self.loop.call_later(limits.DISCARD_SECONDS, self.transport.abort)
 
 
 def _size(headers: Iterable[tuple[bytes, bytes]]) -> int:
     return sum(len(name) + len(value) for name, value in headers)
 
 
-def _of_handshake(headers: Iterable[tuple[bytes, bytes]]) -> Iterable[tuple[bytes, bytes]]:
-    """The end of a list of forwarded addresses counts: a client cannot make it too long to be kept."""
-    for name, value in headers:
-        if name in FORWARDING_HEADERS:
-            yield name, value[-FORWARDED_BYTES:]
-        elif name in HANDSHAKE_HEADERS and len(value) <= HANDSHAKE_HEADER_BYTES:
-            yield name, value
+def _declared(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """The length of the body; the parser has checked it."""
+    return next((int(value) for name, value in headers if name == b"content-length"), 0)
