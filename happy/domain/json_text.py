@@ -6,8 +6,13 @@ objects 30 ms, of numbers like `1e300` 9 s. Hence no value of any type is made o
 is allowed, it stays unparsed (`msgspec.Raw`), and lists of numbers are short before they are parsed.
 """
 
+import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import Raw
 
 from happy.limits import limit
 
@@ -29,7 +34,17 @@ MAX_MENDED_BYTES = limit(
 )
 """JSON in bytes in which lone surrogates and foreign bytes are replaced; larger is malformed with any."""
 
+MAX_NUMBER = limit(
+    32, "characters of a number in a field of any type", per="request or event", then="it counts as infinite"
+)
+
+OBJECT: Mapping[str, object] = {"": None}
+ARRAY: Sequence[object] = [None]
+"""What stands for values that are not parsed."""
+
 _MARKS = ("\\", ",", "[", "{")
+
+_any = msgspec.json.Decoder().decode
 
 # An escaped half of a surrogate pair, or (to leave it alone) a whole pair, behind an even number of
 # backslashes: behind an odd one it is plain text.
@@ -57,6 +72,35 @@ def _has_many(find: Callable[..., int], mark: str | bytes) -> bool:
         if at < 0:
             return False
     return True
+
+
+def scalar(value: Raw) -> Any:
+    """The value of a field of any type; for an object or array only that it is one (OBJECT, ARRAY).
+
+    None for no value, as for null; infinity for numbers that are too long or too large. Raises
+    msgspec.DecodeError for text that is not JSON.
+    """
+    match bytes(memoryview(value)[:1]):
+        case b"{":
+            return OBJECT
+        case b"[":
+            return ARRAY
+        case b"":
+            return None
+        case b'"' | b"t" | b"f" | b"n":
+            return _any(value)
+        case _:
+            return _number(value)
+
+
+def _number(value: Raw) -> int | float:
+    if len(value) > MAX_NUMBER:
+        return math.inf
+    try:
+        number: int | float = _any(value)
+    except msgspec.DecodeError:
+        return math.inf
+    return number
 
 
 def mend(text: bytes) -> bytes:

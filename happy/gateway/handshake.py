@@ -7,6 +7,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.events import Scope
+from happy.domain.json_text import scalar
 from happy.domain.names import MAX_NAME
 from happy.gateway.recovery import replay
 from happy.gateway.recovery.cursors import seq_of, split_cursor
@@ -22,6 +23,20 @@ MAX_TOKEN = limit(
 MAX_CLIENT = limit(
     100, "characters of `happyClient` that are kept", per="handshake", then="the rest is cut off"
 )
+
+
+FIELDS = (
+    "token",
+    "clientType",
+    "sessionId",
+    "machineId",
+    "pid",
+    "offset",
+    "appState",
+    "happyClient",
+)
+
+_decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 class Handshake(Struct, frozen=True):
@@ -94,11 +109,12 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
 
 
 def _fields(auth: msgspec.Raw | None) -> dict[str, Any]:
+    """Those that are read; of an object or array only that it is one."""
     try:
-        fields = msgspec.json.decode(auth) if auth else None
-    except (msgspec.DecodeError, RecursionError):
-        fields = None
-    return fields if isinstance(fields, dict) else {}
+        sent = _decode(auth) if auth else {}
+        return {name: scalar(sent[name]) for name in FIELDS if name in sent}
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
 
 
 def _scope(kind: object, fields: dict[str, Any]) -> tuple[Scope, str]:
@@ -112,7 +128,7 @@ def _scope(kind: object, fields: dict[str, Any]) -> tuple[Scope, str]:
 
 def _target(value: object, refusal: str) -> str:
     """The id of a session or machine. It is kept with the connection, and while that is lost."""
-    if _is_falsy(value) or len(str(value)) > MAX_NAME:
+    if _is_falsy(value) or isinstance(value, dict | list) or len(str(value)) > MAX_NAME:
         raise Refusal(refusal)
     return str(value).replace("\0", "\ufffd")  # PostgreSQL rejects NUL in text
 

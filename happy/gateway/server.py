@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from happy.domain.errors import Unauthenticated
+from happy.domain.json_text import scalar
 from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.presence import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
@@ -280,7 +281,7 @@ class Gateway:
     ) -> None:
         """Record whether the app is in the foreground; only explicitly user-scoped clients count."""
         change = parse(payload, AppState)
-        active = change is not None and change.state == "active"
+        active = change is not None and scalar(change.state) == "active"
         if not connection.is_user or active == connection.foreground:
             return
         connection.foreground = active

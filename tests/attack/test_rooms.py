@@ -12,7 +12,7 @@ from tests.e2e.server import Server
 
 LONG_NAME = "x" * 15_000_000
 PARAMS = "x" * 5_000_000
-LONG_ID = "x" * 90_000
+LONG_ID = "x" * 15_000
 RESET = struct.pack("ii", 1, 0)
 """Close without a goodbye."""
 

@@ -33,7 +33,7 @@ async def test_a_handshake_with_an_endless_id_is_refused(
 
 
 async def test_an_endless_recovery_token_recovers_nothing(api: ApiClient) -> None:
-    auth = {"token": api.token, "pid": "x" * 50_000, "offset": "x" * 20_000}
+    auth = {"token": api.token, "pid": "x" * 8_000, "offset": "x" * 4_000}
     async with SocketClient(api.url, auth) as socket:
         assert [] == await unread(socket)
 

@@ -1,8 +1,20 @@
 """What JSON of a peer may cost: `happy/domain/json_text.py`."""
 
-import pytest
+import math
 
-from happy.domain.json_text import MAX_FREE_BYTES, MAX_MARKS, MAX_MENDED_BYTES, is_cheap, mend
+import pytest
+from msgspec import Raw
+
+from happy.domain.json_text import (
+    ARRAY,
+    MAX_FREE_BYTES,
+    MAX_MARKS,
+    MAX_MENDED_BYTES,
+    OBJECT,
+    is_cheap,
+    mend,
+    scalar,
+)
 
 BASE64 = "YWJj" * MAX_FREE_BYTES
 
@@ -51,3 +63,22 @@ def test_long_text_is_not_mended() -> None:
     text = rb"\ud83d" * MAX_MENDED_BYTES
 
     assert text == mend(text)
+
+
+@pytest.mark.parametrize(
+    ("sent", "value"),
+    [
+        (b"", None),
+        (b"null", None),
+        (b"true", True),
+        (b'"text"', "text"),
+        (b"-1.5", -1.5),
+        (b"7", 7),
+        (b"1e999", math.inf),
+        (b"9" * 1_000_000, math.inf),
+        (b'{"a":[1e300]}', OBJECT),
+        (b"[]", ARRAY),
+    ],
+)
+def test_a_field_of_any_type_is_a_scalar_or_stands_for_what_it_is(sent: bytes, value: object) -> None:
+    assert value == scalar(Raw(sent))

@@ -10,10 +10,11 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from happy.domain.json_text import is_cheap, mend
 from happy.limits import limit
 
 # Engine.IO, as it is received
@@ -32,9 +33,10 @@ MAX_PACKETS = limit(
 )
 
 # characters of a packet that needs the slower, lenient decoding
-MAX_LENIENT = limit(
-    256_000,
-    "characters of a packet that needs the slower, lenient decoding",
+
+MAX_AROUND_ATTACHMENTS = limit(
+    65_536,
+    "characters of a packet around its binary attachments",
     per="packet",
     then="the transport is closed: `parse error`",
 )
@@ -55,13 +57,8 @@ _HEAD = re.compile(
     r"(?=[\[{]|\Z)",
     re.ASCII,
 )
-_SURROGATE = re.compile(
-    r"\\(?:"
-    r"u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
-    r"|(u[dD][89a-fA-F][0-9a-fA-F]{2})"  # half of one
-    r"|.)",  # any other escape, so that an escaped backslash hides what follows it
-    re.DOTALL,
-)
+_PLACEHOLDER = re.compile(r'\{\s*"_placeholder"\s*:\s*true\s*,\s*"num"\s*:\s*([^\s{}]{1,20})\s*\}')
+_RAW = msgspec.json.Decoder(msgspec.Raw)
 _OBJECT = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 _ENCODER = msgspec.json.Encoder()
@@ -164,6 +161,7 @@ def decode(text: str) -> Packet:
 
 def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
     """Name and undecoded arguments of an event. A number as the name, which no event has, is None."""
+    _require_cheap(body)
     try:
         event = _EVENT_BODY.decode(body)
     except _MALFORMED:
@@ -179,6 +177,7 @@ def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
 
 def decode_ack(body: str) -> msgspec.Raw | None:
     """The first argument of an ack, undecoded."""
+    _require_cheap(body)
     try:
         return _ACK_BODY.decode(body or "[]").first or None
     except _MALFORMED:
@@ -187,17 +186,15 @@ def decode_ack(body: str) -> msgspec.Raw | None:
 
 def _decode_leniently(decoder: msgspec.json.Decoder[Body], body: str) -> Body:
     """Decode JSON with lone surrogates. Raises ProtocolError if it is not JSON even then."""
-    if len(body) > MAX_LENIENT:
-        raise ProtocolError("malformed arguments") from None
     try:
-        return decoder.decode(_without_lone_surrogates(body))
+        return decoder.decode(mend(body.encode()))
     except _MALFORMED:
         raise ProtocolError("malformed arguments") from None
 
 
-def _without_lone_surrogates(body: str) -> str:
-    """JavaScript may escape half a character pair, which no UTF-8 text can hold: it becomes U+FFFD."""
-    return _SURROGATE.sub(lambda match: r"\ufffd" if match[1] else match[0], body)
+def _require_cheap(body: str) -> None:
+    if not is_cheap(body):
+        raise ProtocolError("arguments that are expensive to parse")
 
 
 def decode_auth(body: str) -> msgspec.Raw | None:
@@ -212,28 +209,26 @@ def decode_auth(body: str) -> msgspec.Raw | None:
 
 
 def fill_placeholders(body: str, attachments: Sequence[bytes]) -> str:
-    """The body of a binary packet with base64 text where the attachments belong."""
-    if len(body) > MAX_LENIENT:
+    """The body of a binary packet with base64 text where the attachments belong, each in one place.
+
+    The rest of it is not decoded.
+    """
+    if len(body) > MAX_AROUND_ATTACHMENTS:
         raise ProtocolError("too many arguments around attachments")
-    texts: list[str | None] = [base64.b64encode(attachment).decode() for attachment in attachments]
+    missing = dict(enumerate(attachments))
+    filled = _PLACEHOLDER.sub(lambda match: _attachment(match[1], missing), body)
     try:
-        return _ENCODER.encode(_fill(msgspec.json.decode(body), texts)).decode()
+        _RAW.decode(filled)
     except _MALFORMED:
         raise ProtocolError("malformed arguments") from None
+    return filled
 
 
-def _fill(value: Any, texts: list[str | None]) -> Any:
-    if isinstance(value, list):
-        return [_fill(item, texts) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.get("_placeholder") is not True:
-        return {key: _fill(item, texts) for key, item in value.items()}
-    number = value.get("num")
-    if type(number) is not int or not 0 <= number < len(texts) or (text := texts[number]) is None:
+def _attachment(number: str, missing: dict[int, bytes]) -> str:
+    attachment = missing.pop(int(number), None) if number.isdecimal() and number.isascii() else None
+    if attachment is None:
         raise ProtocolError("illegal attachment number")
-    texts[number] = None  # it has one place: many would multiply what the peer sent
-    return text
+    return f'"{base64.b64encode(attachment).decode()}"'
 
 
 def encode_open(settings: object) -> bytes:

@@ -19,7 +19,7 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         16_000_000, "bytes of a packet or body", per="connection", then="the transport is closed"
     )
     max_payload_untrusted: int = limit(
-        100_000,
+        16_384,
         "bytes of a packet or body before the client is authenticated",
         per="connection",
         then="the transport is closed",

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from happy.domain.artifacts import Artifact, ArtifactSwap
 from happy.domain.errors import Conflict, Invalid, NotFound
+from happy.domain.json_text import scalar
 from happy.domain.values import ArtifactId, Millis, Versioned
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
@@ -25,6 +26,9 @@ from happy.services.artifacts import ArtifactService, NewArtifactContents, Part
 Payload = msgspec.Raw | None
 T = TypeVar("T")
 INVALID = "Invalid parameters"
+
+
+_decode_part = msgspec.json.Decoder(ArtifactPart).decode
 
 
 class RtArtifact(Struct, frozen=True, rename="camel"):
@@ -78,13 +82,13 @@ class ArtifactEvents:
         if request is None or not request.artifact_id:
             _refuse(ack, INVALID)
             return None
-        if not request.header and not request.body:
+        if not scalar(request.header) and not scalar(request.body):
             _refuse(ack, "No updates provided")
             return None
         parts: dict[str, Part] = {}
         for name, given in (("header", request.header), ("body", request.body)):
             part = _part(given)
-            if given and part is None:
+            if part is None and scalar(given):
                 _refuse(ack, f"Invalid {name} parameters")
                 return None
             if part is not None:
@@ -136,10 +140,10 @@ def _shown(artifact: Artifact) -> dict[str, object]:
     return {"result": "success", "artifact": msgspec.convert(artifact, RtArtifact, from_attributes=True)}
 
 
-def _part(given: Any) -> Part | None:
+def _part(given: msgspec.Raw) -> Part | None:
     try:
-        part = msgspec.convert(given, ArtifactPart)
-    except msgspec.ValidationError:
+        part = _decode_part(given)
+    except msgspec.DecodeError:
         return None
     return Versioned(part.data, version(part.expected_version))
 

@@ -1,14 +1,15 @@
 """Payloads of the events that clients send (protocol: realtime#events-from-clients)."""
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 from msgspec.structs import astuple
 
 from happy.domain.names import Name
 from happy.domain.values import Millis
+from happy.limits import limit
 
 P = TypeVar("P", bound=Struct)
 Number = int | float
@@ -16,6 +17,20 @@ Number = int | float
 MAX_VERSION = 2**31 - 1
 NEVER = -1
 """A version that is never stored: a compare-and-set with it always fails."""
+
+
+MAX_MESSAGE = limit(
+    16_000_000, "bytes of a message, or of an RPC call", per="event", then="`Invalid parameters`"
+)
+MAX_DOCUMENT = limit(
+    4 * 1024 * 1024,
+    "bytes of an event with metadata, a state or an artifact",
+    per="event",
+    then="as other invalid parameters",
+)
+"""Other servers drop events of more than 1 MB, so clients keep what they store below that."""
+
+MAX_SMALL = limit(65_536, "bytes of any other event", per="event", then="as other invalid parameters")
 
 
 class UpdateMetadata(Struct, frozen=True, rename="camel"):
@@ -32,14 +47,14 @@ class UpdateState(Struct, frozen=True, rename="camel"):
 
 class SendMessage(Struct, frozen=True, rename="camel"):
     sid: Name
-    message: str
-    local_id: Any = None
+    message: Raw
+    local_id: Raw = Raw()
 
 
 class SessionAlive(Struct, frozen=True):
     sid: Name
     time: Number
-    thinking: Any = False
+    thinking: Raw = Raw()
 
 
 class SessionEnd(Struct, frozen=True):
@@ -82,8 +97,8 @@ class ArtifactPart(Struct, frozen=True, rename="camel"):
 
 class ArtifactUpdate(Struct, frozen=True, rename="camel"):
     artifact_id: Name
-    header: Any = None
-    body: Any = None
+    header: Raw = Raw()
+    body: Raw = Raw()
 
 
 class AccessKeyGet(Struct, frozen=True, rename="camel"):
@@ -92,14 +107,14 @@ class AccessKeyGet(Struct, frozen=True, rename="camel"):
 
 
 class ReportUsage(Struct, frozen=True, rename="camel"):
-    key: Any = None
-    tokens: Any = None
-    cost: Any = None
-    session_id: Any = None
+    key: Raw = Raw()
+    tokens: Raw = Raw()
+    cost: Raw = Raw()
+    session_id: Raw = Raw()
 
 
 class AppState(Struct, frozen=True):
-    state: Any = None
+    state: Raw = Raw()
 
 
 class Method(Struct, frozen=True):
@@ -108,12 +123,25 @@ class Method(Struct, frozen=True):
 
 class Call(Struct, frozen=True):
     method: str
-    params: msgspec.Raw = msgspec.Raw()
+    params: Raw = Raw()
 
 
-def parse(payload: msgspec.Raw | None, kind: type[P]) -> P | None:
-    """Decode and validate a payload; None if it is not a valid `kind`."""
-    if payload is None:
+PAYLOAD_LIMITS: dict[type[Struct], int] = {
+    SendMessage: MAX_MESSAGE,
+    Call: MAX_MESSAGE,
+    UpdateMetadata: MAX_DOCUMENT,
+    UpdateState: MAX_DOCUMENT,
+    MachineUpdateMetadata: MAX_DOCUMENT,
+    MachineUpdateState: MAX_DOCUMENT,
+    ArtifactCreate: MAX_DOCUMENT,
+    ArtifactUpdate: MAX_DOCUMENT,
+}
+"""In bytes, by what clients send; MAX_SMALL for all others."""
+
+
+def parse(payload: Raw | None, kind: type[P]) -> P | None:
+    """Decode and validate a payload; None if it is not a valid `kind`, or too large for one."""
+    if payload is None or len(payload) > PAYLOAD_LIMITS.get(kind, MAX_SMALL):
         return None
     try:
         parsed: P = _decoder(kind).decode(payload)

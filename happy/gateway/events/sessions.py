@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Mapping
 import msgspec
 
 from happy.domain.errors import Invalid, NotFound
+from happy.domain.json_text import scalar
 from happy.domain.names import is_name
 from happy.domain.ports.clock import Clock
-from happy.domain.sessions import encrypted_content
+from happy.domain.sessions import content_as_sent, encrypted_content
 from happy.domain.values import SessionId
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import Answer, answer, answer_swap
@@ -58,20 +59,27 @@ class SessionEvents:
         The next message does not wait for this commit. Messages and acknowledgements keep their order.
         """
         sent, ordered = parse(payload, SendMessage), connection.in_flight.in_order(ack)
-        if sent is None or (isinstance(sent.local_id, str) and not is_name(sent.local_id)):
+        content = None if sent is None else _content(sent.message)
+        local_id = None if sent is None else scalar(sent.local_id)
+        if not isinstance(local_id, str):
+            local_id = None
+        if sent is None or content is None or (local_id and (not is_name(local_id) or "\0" in local_id)):
             answer(ordered, ok=False, error="Invalid parameters")
             return None
-        work = self._append(connection, sent, ordered)
-        return connection.in_flight.overlap(key(sent.sid), work, len(sent.message))
+        work = self._append(connection, SessionId(sent.sid), local_id, content, ordered)
+        return connection.in_flight.overlap(key(sent.sid), work, len(content))
 
-    async def _append(self, connection: Connection, sent: SendMessage, ack: Answer | None) -> None:
-        local_id = sent.local_id if isinstance(sent.local_id, str) else None
+    async def _append(
+        self,
+        connection: Connection,
+        session_id: SessionId,
+        local_id: str | None,
+        content: bytes,
+        ack: Answer | None,
+    ) -> None:
         try:
             (stored,) = await self._messages.append(
-                connection.account_id,
-                SessionId(sent.sid),
-                [(local_id, encrypted_content(sent.message))],
-                skip=connection.id,
+                connection.account_id, session_id, [(local_id, content)], skip=connection.id
             )
         except NotFound:
             return answer(ack, ok=False, error="Session not found")
@@ -121,7 +129,7 @@ class SessionEvents:
         if beat is None or not beat.sid:
             return None
         account_id, sid, at = connection.account_id, SessionId(beat.sid), millis(beat.time)
-        thinking = bool(beat.thinking)
+        thinking = bool(scalar(beat.thinking))
         if self._activity.known_session_alive(account_id, sid, at, thinking=thinking):
             if connection.target != sid:
                 self._activity.attend(Target(account_id, "session", sid), connection.id)
@@ -145,6 +153,19 @@ class SessionEvents:
             await self._sessions.stop(connection.account_id, SessionId(ended.sid), at)
         except NotFound:
             return
+
+
+def _content(message: msgspec.Raw) -> bytes | None:
+    """The content object of a message; None if it is no text that can be stored."""
+    try:
+        return content_as_sent(message)
+    except ValueError:
+        pass
+    try:
+        text = msgspec.json.decode(message, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    return None if "\0" in text else encrypted_content(text)
 
 
 def key(session_id: str) -> Key:

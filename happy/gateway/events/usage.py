@@ -1,11 +1,14 @@
 """Events about usage (protocol: realtime#usage-reports)."""
 
+import math
 from collections.abc import Awaitable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import Raw
 
 from happy.domain.errors import Invalid, NotFound
+from happy.domain.json_text import scalar
 from happy.domain.names import is_name
 from happy.domain.usage import MAX_NAME, MAX_NAMES, too_many_names
 from happy.domain.values import SessionId
@@ -19,6 +22,16 @@ Payload = msgspec.Raw | None
 Figures = dict[str, float]
 
 
+_decode = msgspec.json.Decoder(dict[str, Raw]).decode
+
+
+class _Report(NamedTuple):
+    key: str
+    session_id: SessionId | None
+    tokens: Figures
+    cost: Figures
+
+
 class UsageEvents:
     def __init__(self, usage: UsageService) -> None:
         self._usage = usage
@@ -30,23 +43,18 @@ class UsageEvents:
     def report(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         """Store a report in the order of arrival; it replaces the earlier one with the same key."""
         request = parse(payload, ReportUsage)
-        refusal = "Internal error" if request is None else _refusal(request)
-        if request is None or refusal:
-            answer(ack, success=False, error=refusal)
+        report = "Internal error" if request is None else _read(request)
+        if isinstance(report, str):
+            answer(ack, success=False, error=report)
             return None
         return connection.in_flight.follow(
-            ("usage", ""), self._report(connection, request, ack), len(payload or b"")
+            ("usage", ""), self._report(connection, report, ack), len(payload or b"")
         )
 
-    async def _report(self, connection: Connection, request: ReportUsage, ack: Ack | None) -> None:
-        session_id = SessionId(request.session_id) if request.session_id else None
+    async def _report(self, connection: Connection, report: _Report, ack: Ack | None) -> None:
         try:
             saved = await self._usage.report(
-                connection.account_id,
-                session_id,
-                request.key,
-                _figures(request.tokens),
-                _figures(request.cost),
+                connection.account_id, report.session_id, report.key, report.tokens, report.cost
             )
         except NotFound:
             return answer(ack, success=False, error="Session not found")
@@ -60,34 +68,46 @@ class UsageEvents:
         )
 
 
-def _refusal(request: ReportUsage) -> str | None:
-    """The error text for an invalid report, checked in the documented order; None for a valid one."""
-    if not is_name(request.key) or not request.key:
+def _read(request: ReportUsage) -> _Report | str:
+    """The report, or the error text for an invalid one, checked in the documented order."""
+    key, session_id = scalar(request.key), scalar(request.session_id)
+    tokens, cost = _object(request.tokens), _object(request.cost)
+    if not is_name(key) or not key:
         return "Invalid key"
-    if not _has_total(request.tokens):
+    if not _has_total(tokens):
         return "Invalid tokens object - must include total"
-    if not _has_total(request.cost):
+    if not _has_total(cost):
         return "Invalid cost object - must include total"
-    if request.session_id and not is_name(request.session_id):
+    if session_id and not is_name(session_id):
         return "Invalid sessionId"
-    return _too_many_names(request)
+    owner = SessionId(session_id) if session_id else None
+    return _too_many_names(tokens, cost) or _Report(key, owner, _figures(tokens), _figures(cost))
 
 
-def _too_many_names(request: ReportUsage) -> str | None:
-    for part, figures in (("tokens", request.tokens), ("cost", request.cost)):
-        if too_many_names(figures):
+def _too_many_names(tokens: dict[str, Raw], cost: dict[str, Raw]) -> str | None:
+    for part, sent in (("tokens", tokens), ("cost", cost)):
+        if too_many_names(sent):
             return f"Invalid {part} object - at most {MAX_NAMES} names of {MAX_NAME} characters"
     return None
 
 
-def _has_total(figures: Any) -> bool:
-    return isinstance(figures, dict) and _is_number(figures.get("total"))
+def _object(sent: Raw) -> dict[str, Raw]:
+    """Its values are not parsed before it is known that there are few."""
+    try:
+        return _decode(sent)
+    except msgspec.DecodeError:
+        return {}
 
 
-def _figures(given: dict[str, Any]) -> Figures:
+def _has_total(sent: dict[str, Raw]) -> bool:
+    return _is_number(scalar(sent.get("total", Raw())))
+
+
+def _figures(sent: dict[str, Raw]) -> Figures:
     """The numeric entries of a report; anything else could not be added up."""
-    return {name: value for name, value in given.items() if _is_number(value) and "\0" not in name}
+    values = {name: scalar(value) for name, value in sent.items() if "\0" not in name}
+    return {name: value for name, value in values.items() if _is_number(value)}
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

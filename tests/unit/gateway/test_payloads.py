@@ -6,6 +6,8 @@ import msgspec
 import pytest
 
 from happy.gateway.events.payloads import (
+    MAX_DOCUMENT,
+    MAX_SMALL,
     Call,
     MachineAlive,
     Method,
@@ -32,10 +34,10 @@ def raw(value: Any) -> msgspec.Raw:
         (UpdateMetadata, {**UPDATE, "more": {}}, ("s", "m", 0)),
         (UpdateMetadata, {**UPDATE, "expectedVersion": 1.0}, ("s", "m", 1.0)),
         (UpdateState, {"sid": "s", "agentState": None, "expectedVersion": 0}, ("s", None, 0)),
-        (SendMessage, {"sid": "s", "message": "c"}, ("s", "c", None)),
-        (SendMessage, {"sid": "s", "message": "c", "localId": 5}, ("s", "c", 5)),
-        (SessionAlive, {"sid": "s", "time": 5, "mode": "local"}, ("s", 5, False)),
-        (SessionAlive, {"sid": "s", "time": 5.5, "thinking": {"a": 1}}, ("s", 5.5, {"a": 1})),
+        (SendMessage, {"sid": "s", "message": "c"}, ("s", raw("c"), raw(b""))),
+        (SendMessage, {"sid": "s", "message": "c", "localId": 5}, ("s", raw("c"), raw(5))),
+        (SessionAlive, {"sid": "s", "time": 5, "mode": "local"}, ("s", 5, raw(b""))),
+        (SessionAlive, {"sid": "s", "time": 5.5, "thinking": {"a": 1}}, ("s", 5.5, raw({"a": 1}))),
         (MachineAlive, {"machineId": "m", "time": -1}, ("m", -1)),
         (Method, {"method": ""}, ("",)),
     ],
@@ -45,6 +47,15 @@ def test_a_payload_is_read(kind: Any, payload: Any, fields: tuple[Any, ...]) -> 
 
     assert parsed is not None
     assert fields == msgspec.structs.astuple(parsed)
+
+
+@pytest.mark.parametrize(("kind", "most"), [(UpdateMetadata, MAX_DOCUMENT), (MachineAlive, MAX_SMALL)])
+def test_a_payload_that_is_larger_than_its_event_may_have_is_none(kind: Any, most: int) -> None:
+    fields = {**UPDATE, "machineId": "m", "time": 1, "more": "x" * most}
+    payload = raw(fields)
+
+    assert None is parse(payload, kind)
+    assert parse(raw({**fields, "more": "x" * (most - len(payload) + most)}), kind)
 
 
 @pytest.mark.parametrize(
