@@ -280,7 +280,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
             require_subscription=outbound.require_subscription,
         ),
         deletions=deletions,
-        readiness=Readiness(store.ping),
+        readiness=Readiness(store.ping, adapters.files.ping),
         link_state=adapters.link_state,
         files=None if adapters.files.direct else adapters.files,
         developer_log=DeveloperLog(elapsed) if settings.remote_debug_log else None,

@@ -2,10 +2,9 @@
 
 import asyncio
 import errno
+import logging
 import os
 import shutil
-import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import IO
 from urllib.parse import quote
 
 from happy.adapters.file_system import sync_folder
+from happy.adapters.free_space import require_space
+from happy.adapters.incoming_files import IncomingFiles
 from happy.domain.errors import Invalid, NotFound, TooLarge, Unavailable
 from happy.domain.ports.filestore import StoredFile
 
@@ -20,15 +21,18 @@ CHUNK = 256 * 1024
 BUFFER = 1024 * 1024
 """How much of an upload is collected before it is worth a trip to another thread, in bytes."""
 
-INCOMING = ".incoming"
-"""Where uploads grow until they are complete. No key leads there."""
-ABANDONED = 24 * 3600
-"""The age in s at which an incomplete upload is deleted: a killed server left it."""
-
 ATTEMPTS = 3
+TAKES_NOTHING = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EFBIG, errno.EACCES, errno.EPERM}
+)
+"""Errors of a file system that is full, read-only or broken."""
+
 MISSING = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 )
+
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -49,25 +53,59 @@ class DiskFiles:
 
     def __init__(self, folder: Path, base_url: str) -> None:
         self._folder = folder
-        self._incoming = folder / INCOMING
+        self._incoming = IncomingFiles(folder)
         self._base_url = base_url.rstrip("/")
-        self._swept = False
+        self._refused = False
+        """Whether the file system took nothing when something was stored last."""
+
+    async def sweep(self) -> None:
+        """Delete what killed processes have left of uploads; at the start, beside others that run."""
+        try:
+            deleted = await asyncio.to_thread(self._incoming.sweep)
+        except OSError as error:
+            log.warning("uploads of killed processes stay in %s: %s", self._folder, error.strerror)
+        else:
+            if deleted:
+                log.info("deleted %d incomplete uploads of killed processes", deleted)
+
+    async def ping(self) -> None:
+        """Raises Unavailable for a disk that is full or read-only; writes only once a write has failed."""
+        await asyncio.to_thread(require_space, self._folder)
+        if self._refused:
+            with map_errors():
+                await asyncio.to_thread(self._write_again)
+            self._refused = False
+
+    def _write_again(self) -> None:
+        with self._incoming.begin() as file:
+            try:
+                file.write(b"\0" * CHUNK)
+                _sync(file)
+            finally:
+                Path(file.name).unlink()
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
         target = self._path(key)
-        with map_errors():
-            temporary = await asyncio.to_thread(self._begin)
-        try:
-            with map_errors(), temporary:
-                size = await _fill(temporary, chunks, max_bytes)
-                await asyncio.to_thread(_sync, temporary)
-            with map_errors():
-                await asyncio.to_thread(self._place, Path(temporary.name), target)
-        except BaseException:
-            with suppress(OSError):
-                await asyncio.to_thread(os.unlink, temporary.name)
-            raise
+        with map_errors(), self._noticing_refusals():
+            temporary = await asyncio.to_thread(self._incoming.begin)
+            try:
+                with temporary:  # until it has its name: it is locked meanwhile
+                    size = await _fill(temporary, chunks, max_bytes)
+                    await asyncio.to_thread(_sync, temporary)
+                    await asyncio.to_thread(self._place, Path(temporary.name), target)
+            except BaseException:
+                with suppress(OSError):
+                    await asyncio.to_thread(os.unlink, temporary.name)
+                raise
         return size
+
+    @contextmanager
+    def _noticing_refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._refused |= error.errno in TAKES_NOTHING
+            raise
 
     async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile:
         try:
@@ -101,19 +139,6 @@ class DiskFiles:
         if any(not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
             raise Invalid("Invalid file key")
         return self._folder.joinpath(*parts)
-
-    def _begin(self) -> IO[bytes]:
-        self._incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not self._swept:
-            self._swept = True
-            self._sweep()
-        return tempfile.NamedTemporaryFile(dir=self._incoming, delete=False)
-
-    def _sweep(self) -> None:
-        for path in self._incoming.iterdir():
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < time.time() - ABANDONED:
-                    path.unlink()
 
     def _place(self, temporary: Path, target: Path) -> None:
         """Give a complete file its name, and make sure that a crash cannot take the name away again."""

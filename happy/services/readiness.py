@@ -4,12 +4,15 @@ from collections.abc import Awaitable, Callable
 
 from happy.domain.errors import Stopping
 
+Ping = Callable[[], Awaitable[None]]
+
 
 class Readiness:
-    """Ready while the database answers and the server is not stopping."""
+    """Ready while the database answers, database and files take writes, and the server is not stopping."""
 
-    def __init__(self, ping: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, ping: Ping, ping_files: Ping) -> None:
         self._ping = ping
+        self._ping_files = ping_files
         self.stopping = False
 
     async def check(self) -> None:
@@ -17,3 +20,7 @@ class Readiness:
         if self.stopping:
             raise Stopping
         await self._ping()
+
+    async def check_files(self) -> None:
+        """Raises Unavailable while the file store takes no files."""
+        await self._ping_files()

@@ -2,8 +2,11 @@
 
 import asyncio
 import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -349,7 +352,59 @@ async def test_empty_folders_are_tidied_away_on_disk(folder: Path) -> None:
     assert not (folder / "sessions").is_dir()
 
 
-async def test_what_a_killed_server_left_behind_is_removed_after_a_day_on_disk(folder: Path) -> None:
+WRITER = """
+import sys
+from pathlib import Path
+from happy.adapters.incoming_files import IncomingFiles
+
+file = IncomingFiles(Path(sys.argv[1])).begin()
+file.write(b"half")
+file.flush()
+print(flush=True)
+sys.stdin.read()
+"""
+
+
+def writer(folder: Path) -> "subprocess.Popen[bytes]":
+    """A process in the middle of an upload."""
+    process = subprocess.Popen([sys.executable, "-c", WRITER, folder], stdin=PIPE, stdout=PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    return process
+
+
+async def test_uploads_of_killed_processes_stayed_for_ever_on_disk(folder: Path) -> None:
+    """Those that another process is writing stay."""
+    killed, running = writer(folder), writer(folder)
+    killed.kill()
+    killed.communicate()
+    await DiskFiles(folder, "http://x").sweep()
+
+    assert 1 == len(uploads(folder))
+    running.communicate()
+    await DiskFiles(folder, "http://x").sweep()
+    assert [] == uploads(folder)
+
+
+async def test_an_upload_that_is_swept_beside_arrives_on_disk(folder: Path) -> None:
+    files, other = DiskFiles(folder, "http://x"), DiskFiles(folder, "http://x")
+
+    async def swept() -> AsyncIterator[bytes]:
+        yield b"first"
+        await other.sweep()
+        yield b"second"
+
+    await files.put(KEY, swept(), max_bytes=100)
+
+    assert b"firstsecond" == await read(files, KEY)
+    assert [] == uploads(folder)
+
+
+def uploads(folder: Path) -> list[str]:
+    return [path.name for path in (folder / ".incoming").iterdir()]
+
+
+async def test_uploads_without_locks_are_removed_after_a_day_on_disk(folder: Path) -> None:
     incoming = folder / ".incoming"
     incoming.mkdir(parents=True)
     for name, mtime in [("old", 1), ("new", None)]:
@@ -357,9 +412,9 @@ async def test_what_a_killed_server_left_behind_is_removed_after_a_day_on_disk(f
         if mtime is not None:
             os.utime(incoming / name, (mtime, mtime))
 
-    await store(DiskFiles(folder, "http://x"), KEY)
+    await DiskFiles(folder, "http://x").sweep()
 
-    assert ["new"] == [path.name for path in incoming.iterdir()]
+    assert ["new"] == uploads(folder)
 
 
 async def test_a_disk_that_refuses_is_unavailable(tmp_path: Path) -> None:

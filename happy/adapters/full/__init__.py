@@ -112,7 +112,9 @@ async def open_files(settings: Full) -> AsyncIterator[FileStore]:
     match settings.files:
         case Path() as folder:
             make_private_folder(folder)
-            yield DiskFiles(folder, settings.public_url or f"http://localhost:{settings.port}")
+            local = DiskFiles(folder, settings.public_url or f"http://localhost:{settings.port}")
+            await local.sweep()
+            yield local
         case S3():
             from happy.adapters.full.s3 import client as s3_client
             from happy.adapters.full.s3 import files as s3_files

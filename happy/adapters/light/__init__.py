@@ -31,12 +31,14 @@ async def open_adapters(settings: Light, replica_id: ReplicaId, clock: Clock) ->
         make_private_folder(settings.files_dir)
         public_url = settings.public_url or f"http://localhost:{settings.port}"
         async with _open_checked_store(settings) as store:
+            files = DiskFiles(settings.files_dir, public_url)
+            await files.sweep()
             yield Adapters(
                 store=store,
                 bus=MemoryBus(),
                 link=MemoryLink(replica_id),
                 presence=MemoryPresence(),
-                files=DiskFiles(settings.files_dir, public_url),
+                files=files,
             )
 
 

@@ -28,6 +28,7 @@ class FileGuard:
     def __init__(self, path: Path) -> None:
         """Create it after the first read of a connection: from then on the WAL files exist."""
         self._path = path
+        self.folder = path.absolute().parent
         self._log = f"{path}-wal"
         self._opened = [(file, _identity(file)) for file in (f"{path}{suffix}" for suffix in BESIDE)]
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

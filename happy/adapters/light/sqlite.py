@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 import aiosqlite
 import msgspec
 
+from happy.adapters.free_space import require_space
 from happy.adapters.light.file_guard import FileGuard
 from happy.adapters.light.writer import Writer, drive
 from happy.adapters.sql import accounts, messages
@@ -145,6 +146,7 @@ class SqliteStore:
         self._executor = SqliteExecutor(writing)
         self._transaction = SqlTransaction(self._executor)
         self._writer = Writer(writing, guard)
+        self._guard = guard
         self._closed = False
         self._idle: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
         for reader in readers:
@@ -178,9 +180,11 @@ class SqliteStore:
             )
 
     async def ping(self) -> None:
-        """Raises Unavailable, also for a disk that is full or read-only, once a write has failed."""
+        """Raises Unavailable, also for a disk that is full or read-only; writes once a write has failed."""
         self._writer.require_file()
         await self.query(_ping)
+        if self._guard is not None:
+            await asyncio.to_thread(require_space, self._guard.folder)
         if self._writer.refused:
             with map_errors():
                 await self._writer.submit(self._write_again)

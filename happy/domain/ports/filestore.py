@@ -34,6 +34,10 @@ class FileStore(Protocol):
         """Store an object whole or not at all and return its size. Raises TooLarge past `max_bytes`."""
         ...
 
+    async def ping(self) -> None:
+        """Raises Unavailable for a store that is known to take no files. Costs next to nothing."""
+        ...
+
     async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile:
         """Raises NotFound. `size` is that of the whole object, the chunks those of the range."""
         ...

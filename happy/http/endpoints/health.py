@@ -13,13 +13,17 @@ from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.responses import TEXT, Response, json_response
 from happy.metrics import LinkState
 from happy.services.readiness import Readiness
+from happy.telemetry import LimitedLog
 
 BANNER = "Welcome to Happy Server!"
 """Clients recognise a server by this text."""
 DATABASE_TIMEOUT_SECONDS = 5.0
 """How long the database may take to count as healthy, in s."""
 
-log = logging.getLogger(__name__)
+DATABASE_FAILED = "Database connectivity failed"
+FILES_FAILED = "File storage failed"
+
+_log_problem = LimitedLog(logging.getLogger(__name__), "the health check failed", burst=3)
 
 
 class Health(Struct):
@@ -55,14 +59,17 @@ class HealthEndpoints:
 
     async def _problem(self) -> str | None:
         """The reason for a 503, by which balancers take this replica out of service; None if healthy."""
+        problem = DATABASE_FAILED
         try:
             async with asyncio.timeout(DATABASE_TIMEOUT_SECONDS):
                 await self._readiness.check()
+                problem = FILES_FAILED
+                await self._readiness.check_files()
         except Stopping as stopping:
             return str(stopping)
-        except Exception:
-            log.warning("the health check of the database failed or timed out", exc_info=True)
-            return "Database connectivity failed"
+        except Exception as error:  # noqa: BLE001 - whatever it is, the server is not well
+            _log_problem(f"{problem}: {error!r}")
+            return problem
         return None
 
 

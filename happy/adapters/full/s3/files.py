@@ -64,6 +64,9 @@ class S3Files:
         self._bucket = bucket
         self._base_url = base_url
 
+    async def ping(self) -> None:
+        """Clients transfer files by themselves: whether the object store is well is asked there."""
+
     async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
         """One request with the complete object, which S3 stores whole or not at all."""
         with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
