@@ -12,8 +12,7 @@ from happy import crypto
 from happy.adapters import Adapters
 from happy.adapters.flavors import open_adapters
 from happy.adapters.keys import open_keys
-from happy.adapters.outbound.bundle import Outbound, build_outbound
-from happy.adapters.outbound.http_client import HttpClient
+from happy.adapters.outbound.bundle import Outbound, open_outbound
 from happy.domain.attachments import AttachmentNames
 from happy.domain.values import Millis, ReplicaId
 from happy.gateway.delivery import DeliveryReport
@@ -32,6 +31,7 @@ from happy.gateway.recovery.catch_up import CatchUp
 from happy.gateway.recovery.cluster import ClusterRecovery
 from happy.gateway.recovery.recovery import build_recovery
 from happy.gateway.server import RETURNED, EventHandlers, Gateway
+from happy.gateway.throttle import throttled
 from happy.http.app import Services, build_app
 from happy.http.metrics import build_metrics_app
 from happy.http.web_app import open_web_app
@@ -60,6 +60,7 @@ from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
+from happy.services.rate_limit import RateLimits
 from happy.services.readiness import Readiness
 from happy.services.registration import Registration
 from happy.services.rpc import CALL_SECONDS, GRACE_SECONDS, RpcService
@@ -111,18 +112,12 @@ async def open_application(
         attendance = Attendance(adapters.presence, replica_id, departure_seconds)
         activity = Activity(store, hub, attendance, system_clock, metrics, signals=hub)
         departures = Departures(store, hub, activity, attendance, system_clock, signals=hub)
-        web = HttpClient()
-        stack.push_async_callback(web.close)
+        limits = RateLimits(settings.rates, elapsed, adapters.buckets, metrics)
+        outbound = await stack.enter_async_context(open_outbound(settings.outbound))
         services = build_services(
-            settings,
-            adapters,
-            build_outbound(settings.outbound, web),
-            hub,
-            activity,
-            keys,
-            metrics=metrics,
+            settings, adapters, outbound, hub, activity, keys, metrics=metrics, limits=limits
         )
-        rpc = build_rpc(adapters, hub, metrics, grace_seconds)
+        rpc = build_rpc(adapters, hub, metrics, grace_seconds, limits)
         stack.push_async_callback(activity.flush)  # after the sockets, before the store
         stack.push_async_callback(rpc.close)
         gateway = build_gateway(adapters, hub, services, activity, rpc)
@@ -174,15 +169,17 @@ def build_hub(
     return Hub(build_recovery(settings.recovery, report, cluster), adapters.bus, report)
 
 
-def build_rpc(adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: float) -> RpcEvents:
+def build_rpc(
+    adapters: Adapters, hub: Hub, metrics: Metrics, grace_seconds: float, limits: RateLimits
+) -> RpcEvents:
     """RPC calls within this replica, and to others where there can be any."""
     if adapters.history is None:
-        return RpcEvents(hub, RpcService(hub.registrations, grace_seconds, metrics=metrics))
+        return RpcEvents(hub, RpcService(hub.registrations, grace_seconds, metrics=metrics), limits)
     remote = ClusterRpc(hub.registrations, adapters.link, adapters.presence, CALL_SECONDS)
     service = RpcService(hub.registrations, grace_seconds, metrics=metrics, remote=remote)
     adapters.link.listen(remote.on_message)
     hub.on_signal(REGISTERED, service.registered_on_other_replica)
-    return RpcEvents(hub, service, remote)
+    return RpcEvents(hub, service, limits, remote)
 
 
 def build_http(
@@ -219,14 +216,14 @@ def event_handlers(services: Services, activity: Activity, rpc: RpcEvents) -> Ev
     """What is called for the events of clients."""
     handlers: dict[str, Handler] = {}
     for events in (
-        SessionEvents(services.sessions, services.messages, activity, system_clock),
+        SessionEvents(services.sessions, services.messages, activity, system_clock, services.limits),
         MachineEvents(services.machines, activity),
         ArtifactEvents(services.artifacts),
         AccessKeyEvents(services.access_keys),
         UsageEvents(services.usage),
         rpc,
     ):
-        handlers |= events.handlers
+        handlers |= throttled(events.handlers, services.limits.bytes)
     return EventHandlers(handlers, rpc.released)
 
 
@@ -239,6 +236,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
     keys: crypto.Keyring,
     *,
     metrics: Metrics,
+    limits: RateLimits,
 ) -> Services:
     """Every use case, over the ports of one flavor."""
     store, clock = adapters.store, system_clock
@@ -252,7 +250,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
     states, app = GithubStates(store, keys, clock), outbound.github_app
     return Services(
         identity=IdentityService(store, keys.tokens, clock),
-        pairing=PairingService(store, keys.tokens, clock, registration),
+        pairing=PairingService(store, keys.tokens, clock, registration, limits),
         registration=registration,
         invites=InviteService(store, clock, accepted=registration.mode == "invite"),
         sessions=SessionService(store, unit_of_work, hub, activity, deletions, clock),
@@ -263,10 +261,10 @@ def build_services(  # noqa: PLR0913 - what services are made of
         access_keys=AccessKeyService(store, clock),
         kv=KvService(store, unit_of_work),
         usage=UsageService(store, hub, clock),
-        social=SocialService(store, unit_of_work, adapters.files, elapsed),
+        social=SocialService(store, unit_of_work, adapters.files, limits.searches),
         feed=FeedService(store),
         attachments=AttachmentService(
-            store, adapters.files, AttachmentNames(name_key, previous_name_keys), elapsed
+            store, adapters.files, AttachmentNames(name_key, previous_name_keys), limits.uploads
         ),
         push=PushService(store, hub, adapters.presence, outbound.push, clock),
         github=GithubService(unit_of_work, outbound.github, avatars, states, keys, app),
@@ -284,6 +282,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
         link_state=adapters.link_state,
         files=None if adapters.files.direct else adapters.files,
         developer_log=DeveloperLog(elapsed) if settings.remote_debug_log else None,
+        limits=limits,
     )
 
 

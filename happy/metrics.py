@@ -135,6 +135,7 @@ class Metrics:
         self.session_beats = Counter("session_alive_events")
         self.machine_beats = Counter("machine_alive_events")
         self.validations = Counter("session_cache_operations", "operation", "result")
+        self.rate_limited = Counter("rate_limited_requests", "kind")
         self.skipped = Counter("database_updates_skipped", "type")
         self.rpc_durations = Histogram("rpc_call_duration_seconds", RPC_BUCKETS, "method", "result")
         self.rpc_calls = Total("rpc_calls", self.rpc_durations)

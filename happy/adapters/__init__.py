@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from happy.domain.ports.cluster import EventBus, ReplicaLink, SharedHistory
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.presence import Presence
+from happy.domain.ports.shared_buckets import SharedBuckets
 from happy.domain.ports.store import Store
 from happy.metrics import LinkState
 
@@ -21,5 +22,7 @@ class Adapters:
     files: FileStore
     history: SharedHistory | None = None
     """None: there is only one replica."""
+    buckets: SharedBuckets | None = None
+    """Rate limits that all replicas share; None: there is only one."""
     link_state: Callable[[], LinkState] | None = None
     """State of the link to other replicas, without a round trip; None: there are none."""

@@ -60,6 +60,10 @@ class ClientAddress(Struct, frozen=True):
         return "" if self.shared else self.network
 
 
+LOCAL = ClientAddress(UNIX, UNIX, local=True)
+"""A process of this machine."""
+
+
 class Forwarding(Struct, frozen=True):
     """What the forwarding headers of one request say, empty where they say nothing.
 

@@ -35,6 +35,10 @@ class TooLarge(HappyError):
 class TooMany(HappyError):
     """Too many requests."""
 
+    def __init__(self, message: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after  # in s
+
 
 class Unavailable(HappyError):
     """A backing service did not answer."""

@@ -23,6 +23,7 @@ from happy.gateway.in_flight import InFlight, SharedBounds
 from happy.gateway.recovery.history import Event, already_delivered
 from happy.gateway.recovery.recovery import Recovery
 from happy.gateway.registrations import RpcRegistrations
+from happy.services.rate_limit import Allowance
 from happy.telemetry import LimitedLog
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Connection:
         "_in_flight",
         "_shared",
         "account_id",
+        "allowance",
         "calls",
         "client",
         "foreground",
@@ -83,7 +85,7 @@ class Connection:
         self.recoverable: RecoverableSession | None = None
         self.since = 0  # ms on the shared clock: events published before this were read over HTTP
         self.received: StreamPosition | None = None  # from another replica; not to be sent again
-
+        self.allowance = Allowance()
         self._shared = shared
         self._in_flight: InFlight | None = None  # most connections never need it
 

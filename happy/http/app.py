@@ -29,6 +29,7 @@ from happy.http.endpoints.usage import UsageEndpoints
 from happy.http.endpoints.vendor_tokens import VendorTokenEndpoints
 from happy.http.endpoints.version import version_endpoints
 from happy.http.endpoints.voice import VoiceEndpoints
+from happy.http.framework.admission import Admission
 from happy.http.framework.asgi import ASGIApp
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.pipeline import Pipeline
@@ -51,6 +52,7 @@ from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
+from happy.services.rate_limit import RateLimits
 from happy.services.readiness import Readiness
 from happy.services.registration import Registration
 from happy.services.sessions import SessionService
@@ -93,6 +95,7 @@ class Services:
     link_state: Callable[[], LinkState] | None
     files: FileStore | None
     developer_log: DeveloperLog | None
+    limits: RateLimits
 
 
 def build_app(
@@ -112,7 +115,8 @@ def build_app(
     declared = endpoints(services, addresses, ui)
     handlers = [*declared, *(DocsEndpoints(declared).endpoints() if docs else ())]
     litestar = Litestar(handlers, request_class=ApiRequest, openapi_config=None, logging_config=None)
-    return Pipeline(litestar, services.identity, addresses, ui, metrics or Metrics(), leaving)
+    admission = Admission(services.identity, addresses, services.limits)
+    return Pipeline(litestar, admission, ui, metrics or Metrics(), leaving)
 
 
 def endpoints(services: Services, addresses: ClientAddresses, ui: WebApp | None = None) -> list[Endpoint]:
@@ -120,7 +124,7 @@ def endpoints(services: Services, addresses: ClientAddresses, ui: WebApp | None 
         *PairingEndpoints(services.pairing).endpoints(),
         *InviteEndpoints(services.invites, addresses).endpoints(),
         *SessionEndpoints(services.sessions).endpoints(),
-        *MessageEndpoints(services.messages).endpoints(),
+        *MessageEndpoints(services.messages, services.limits.messages).endpoints(),
         *AttachmentEndpoints(services.attachments, addresses).endpoints(),
         *MachineEndpoints(services.machines).endpoints(),
         *AccountEndpoints(services.accounts).endpoints(),

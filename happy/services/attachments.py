@@ -6,14 +6,12 @@ from msgspec import Struct
 
 from happy.domain import attachments
 from happy.domain.attachments import MAX_BYTES, AttachmentNames
-from happy.domain.errors import Invalid, NotFound, TooLarge, TooMany
-from happy.domain.ports.clock import Elapsed
+from happy.domain.errors import Invalid, NotFound, TooLarge
 from happy.domain.ports.filestore import FileStore, StoredFile, UploadTicket
 from happy.domain.ports.store import Store
-from happy.domain.values import MINUTE, AccountId, Millis, SessionId
-from happy.services.rate_limit import Window
+from happy.domain.values import AccountId, SessionId
+from happy.services.rate_limit import AccountLimit
 
-UPLOADS_PER_MINUTE = 60
 TOO_LARGE = "File too large (max 10MB)"
 NOT_HERE = "Direct upload not available in S3 mode"
 TOO_MANY = "Too many upload requests. Try again in a minute."
@@ -28,16 +26,15 @@ class Upload(Struct, frozen=True):
 
 
 class AttachmentService:
-    def __init__(self, store: Store, files: FileStore, names: AttachmentNames, elapsed: Elapsed) -> None:
+    def __init__(self, store: Store, files: FileStore, names: AttachmentNames, uploads: AccountLimit) -> None:
         self._store = store
         self._files = files
         self._names = names
-        self._uploads = Window(UPLOADS_PER_MINUTE, Millis(MINUTE), elapsed)
+        self._uploads = uploads
 
     async def request_upload(self, account_id: AccountId, session_id: SessionId, size: float) -> Upload:
         """Issue a name. Raises TooMany, NotFound for a foreign session, TooLarge."""
-        if not self._uploads.allow(account_id):
-            raise TooMany(TOO_MANY)
+        self._uploads.take(account_id, text=TOO_MANY)
         await self._require_session(account_id, session_id)
         if size > MAX_BYTES:
             raise TooLarge(TOO_LARGE)

@@ -8,9 +8,9 @@ from typing import Literal
 
 from happy.domain.errors import TooMany
 from happy.domain.ports.clock import Elapsed
-from happy.domain.values import MINUTE, Millis
+from happy.domain.token_buckets import TokenBuckets
+from happy.domain.values import MINUTE
 from happy.limits import limit
-from happy.services.rate_limit import Window
 
 ENTRIES_PER_MINUTE = 600
 MAX_CHARACTERS = limit(
@@ -34,7 +34,8 @@ log = logging.getLogger(__name__)
 
 class DeveloperLog:
     def __init__(self, elapsed: Elapsed) -> None:
-        self._entries = Window(ENTRIES_PER_MINUTE, Millis(MINUTE), elapsed)
+        self._elapsed = elapsed
+        self._entries = TokenBuckets(MINUTE)
         self._left = MAX_TOTAL_CHARACTERS
 
     def write(self, level: str, message: str, source: Source, platform: str | None, timestamp: str) -> None:
@@ -43,6 +44,6 @@ class DeveloperLog:
         if platform is not None:
             about["platform"] = platform[:100]
         self._left -= len(text) + sum(map(len, about.values()))
-        if self._left < 0 or not self._entries.allow(None):
+        if self._left < 0 or self._entries.take(None, MINUTE / ENTRIES_PER_MINUTE, self._elapsed()):
             raise TooMany("Too many log entries")
         log.log(LEVELS.get(level, logging.INFO), "%s", text, extra=about)

@@ -10,12 +10,14 @@ from msgspec import Struct
 
 from happy.crypto import Tokens, verify_signature
 from happy.domain.accounts import UNANSWERED_LIFETIME, PairingKind, PairingRequest
+from happy.domain.client_address import LOCAL, ClientAddress
 from happy.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import HOUR, AccountId, Millis
 from happy.services.batches import in_batches
+from happy.services.rate_limit import RateLimits
 from happy.services.registration import Registration
 from happy.telemetry import LimitedLog
 
@@ -47,8 +49,16 @@ class LinkingStatus(Struct, frozen=True, rename="camel"):
 class PairingService:
     """Keys are the raw bytes that clients send as base64; the store knows them as upper-case hex."""
 
-    def __init__(self, store: Store, tokens: Tokens, clock: Clock, registration: Registration) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tokens: Tokens,
+        clock: Clock,
+        registration: Registration,
+        limits: RateLimits | None = None,
+    ) -> None:
         self._store = store
+        self._limits = limits or RateLimits()
         self._registration = registration
         self._tokens = tokens
         self._clock = clock
@@ -58,30 +68,44 @@ class PairingService:
             "an approval names a linking request that is not here (made at another server, or long ago?)"
         )
 
-    async def sign_in(self, public_key: bytes, challenge: bytes, signature: bytes, address: str) -> str:
-        """A fresh token for the account of this key, which is created on first use by a client at `address`.
+    async def sign_in(
+        self, public_key: bytes, challenge: bytes, signature: bytes, client: ClientAddress = LOCAL
+    ) -> str:
+        """A fresh token for the account of this key, which is created on first use.
 
         Raises Invalid for a key or signature of the wrong size, Unauthenticated for one that does not verify,
-        Forbidden for a key that may not have an account.
+        Forbidden for a key that may not have an account, TooMany where `client` has made too many.
         """
         if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             raise Invalid("Invalid public key or signature size")
         if not verify_signature(public_key, challenge, signature):
             raise Unauthenticated("Invalid signature")
         now = self._clock()
-        account_id = await self._registration.account_of(public_key.hex().upper(), address)
+        stored_key = public_key.hex().upper()
+        if not await self._store.read(lambda tx: tx.accounts.is_known(stored_key)):
+            await self._limits.accounts.take(client)
+        account_id = await self._registration.account_of(stored_key, client.own_network)
         return self._tokens.issue(account_id, now)
 
     async def request(
-        self, kind: PairingKind, public_key: bytes, *, supports_v2: bool = False
+        self,
+        kind: PairingKind,
+        public_key: bytes,
+        client: ClientAddress = LOCAL,
+        *,
+        supports_v2: bool = False,
     ) -> Linked | None:
-        """Request to be linked; None until approved. Raises Unauthenticated for a key of wrong size."""
+        """Request to be linked; None until approved.
+
+        Raises Unauthenticated for a key of wrong size, TooMany for new requests of `client`.
+        """
         if len(public_key) != KEY_BYTES:
             raise Unauthenticated("Invalid public key")
         stored_key = public_key.hex().upper()
         now = self._clock()
         found = await self._store.read(lambda tx: tx.pairings.get(kind, stored_key))
         if found is None or found.expired(now):
+            await self._limits.links.take(client)
             found = await self._store.write(
                 lambda tx: _open(tx, kind, stored_key, now, supports_v2=supports_v2)
             )

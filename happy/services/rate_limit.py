@@ -1,43 +1,203 @@
-"""Counting calls in a fixed window of time, in this process."""
+"""Refuses requests of addresses and accounts that ask too often.
 
-from collections.abc import Hashable
+A replica decides by buckets of its own, so that no message and no call waits for others. Where there are
+other replicas, requests without a sign-in also take their tokens from a shared bucket, in one round trip;
+what accounts take is told to it in portions of an eighth of a bucket, and its reply corrects the bucket here.
+So an account gets an eighth more for each replica at most. While the shared buckets are out of reach, those
+of each replica go on limiting.
+"""
 
+import asyncio
+import logging
+import sys
+from collections.abc import Callable
+from functools import partial
+from math import ceil
+
+from msgspec import Struct
+
+from happy.domain.client_address import ClientAddress
+from happy.domain.errors import TooMany, Unavailable
 from happy.domain.ports.clock import Elapsed
-from happy.domain.values import Millis
+from happy.domain.ports.shared_buckets import SharedBuckets
+from happy.domain.token_buckets import TokenBuckets
+from happy.domain.values import SECOND, AccountId, Millis
 from happy.limits import limit
+from happy.metrics import Metrics
+from happy.rates import OFF, Rate, Rates
+from happy.telemetry import LimitedLog
 
-MAX_CALLERS = limit(
-    10_000,
-    "callers with a window of a rate limit",
-    per="replica",
-    then="those whose window has passed are forgotten",
+SHARED_SECONDS = 0.5
+"""Timeout of the shared buckets in s: after it, what this replica knows decides."""
+
+MANY_CLIENTS = 10
+"""An address that many clients share, since their proxy hides them, may ask so many times as often."""
+
+LINES_A_MINUTE = 5
+
+PORTIONS = {"messages": 16, "calls": 16, "bytes": 100_000}
+
+MAX_WAIT_SECONDS = limit(
+    5.0,
+    "s that an event of an account over its limit waits",
+    per="event",
+    then="it is processed",
 )
-"""Callers that are kept before those whose window has passed are evicted."""
+
+log = logging.getLogger(__name__)
+
+WhoAsks = Callable[[], ClientAddress]
 
 
-class Window:
-    """At most `limit` calls of one caller within `length` ms of the first."""
+class Allowance(Struct):
+    """What a connection may still do before it takes another portion of its account's tokens."""
 
-    def __init__(self, limit: int, length: Millis, elapsed: Elapsed) -> None:
-        self._limit = limit
-        self._length = length
+    bytes: int = 0
+    calls: int = 0
+    messages: int = 0
+
+
+class RateLimit:
+    """One kind of request. Tokens are requests, or bytes."""
+
+    def __init__(
+        self, kind: str, rate: Rate | None, elapsed: Elapsed, shared: SharedBuckets | None, metrics: Metrics
+    ) -> None:
+        self._kind = kind
+        self.portion = max(1, min(PORTIONS.get(kind, 1), int(rate.burst / 8))) if rate else sys.maxsize
+        """Tokens that a connection takes at once, to ask its account's bucket seldom."""
+
+        self._token = rate.token if rate else 0.0
+        self._window = rate.window if rate else 0.0
+        self._buckets = TokenBuckets(self._window) if rate else None
         self._elapsed = elapsed
-        self._counts: dict[Hashable, tuple[Millis, int]] = {}
+        self._shared = shared
+        self._metrics = metrics
+        self._log = LimitedLog(log, f"too many {kind.replace('_', ' ')}", burst=LINES_A_MINUTE)
 
-    def allow(self, caller: Hashable) -> bool:
-        """Count a call and say whether it is within the limit."""
+    def _refused(self, who: str, wait: float, text: str | None) -> TooMany:
+        self._metrics.rate_limited.add(self._kind)
+        self._log(f"of {who}")
+        seconds = max(1, ceil(wait / SECOND))
+        what = self._kind.replace("_", " ")
+        return TooMany(text or f"Too many {what}. Try again in {seconds} s.", seconds)
+
+    def _share(self, buckets: TokenBuckets, key: str) -> None:
+        """Tell the shared bucket what was taken here, once that is worth it."""
+        if self._shared is not None and (due := buckets.due(key)):
+            on_owed = partial(self._correct, buckets, key)
+            self._shared.spend(f"{self._kind}:{key}", due, self._window, on_owed)
+
+    def _correct(self, buckets: TokenBuckets, key: str, owed: float) -> None:
         now = self._elapsed()
-        started, count = self._counts.get(caller, (now, 0))
-        if now - started >= self._length:
-            started, count = now, 0
-        self._counts[caller] = started, count + 1
-        if len(self._counts) > MAX_CALLERS:
-            self._forget(now)
-        return count < self._limit
+        buckets.owe(key, now + owed, now)
 
-    def _forget(self, now: Millis) -> None:
-        self._counts = {
-            caller: (started, count)
-            for caller, (started, count) in self._counts.items()
-            if now - started < self._length
-        }
+
+class AddressLimit(RateLimit):
+    """Counts by the client's address; processes of this machine that use no proxy are not limited."""
+
+    async def take(self, client: ClientAddress) -> None:
+        """One token, of all replicas. Raises TooMany."""
+        cost = self._cost(client)
+        if self._buckets is None or not cost:
+            return
+        wait = self._buckets.take(client.network, cost, self._elapsed())
+        if not wait and self._shared is not None:
+            wait = await self._take_shared(self._shared, self._buckets, client.network, cost)
+        if wait:
+            raise self._refused(client.network, wait, None)
+
+    def take_now(self, client: ClientAddress) -> None:
+        """The same without a round trip. Raises TooMany."""
+        cost = self._cost(client)
+        if self._buckets is None or not cost:
+            return
+        if wait := self._buckets.take(client.network, cost, self._elapsed()):
+            raise self._refused(client.network, wait, None)
+        self._share(self._buckets, client.network)
+
+    def _cost(self, client: ClientAddress) -> float:
+        if client.local:
+            return 0.0
+        return self._token / MANY_CLIENTS if client.shared else self._token
+
+    async def _take_shared(
+        self, shared: SharedBuckets, buckets: TokenBuckets, key: str, cost: float
+    ) -> float:
+        """How many ms to wait, 0 if the token was given."""
+        try:
+            async with asyncio.timeout(SHARED_SECONDS):
+                taken = await shared.take(f"{self._kind}:{key}", cost, self._window)
+        except (Unavailable, TimeoutError):
+            return 0.0
+        if taken.granted:
+            return 0.0
+        self._correct(buckets, key, taken.owed)
+        return max(1.0, taken.owed + cost - self._window)
+
+
+class AccountLimit(RateLimit):
+    """Counts by account, without a round trip. `who_asks` is called where a request would be refused."""
+
+    def take(
+        self,
+        account_id: AccountId,
+        tokens: float = 1,
+        who_asks: WhoAsks | None = None,
+        text: str | None = None,
+    ) -> None:
+        """Raises TooMany with `text`, unless `who_asks` is a process of this machine."""
+        buckets = self._buckets
+        if buckets is None:
+            return
+        wait = buckets.take(account_id, tokens * self._token, self._elapsed())
+        if not wait:
+            self._share(buckets, account_id)
+        elif who_asks is None or not who_asks().local:
+            raise self._refused(f"account {account_id}", wait, text)
+
+    def take_portion(self, account_id: AccountId, who_asks: WhoAsks) -> int:
+        """At least one token; returns how many were taken. Raises TooMany."""
+        buckets = self._buckets
+        if buckets is None:
+            return self.portion
+        if not buckets.take(account_id, self.portion * self._token, self._elapsed()):
+            self._share(buckets, account_id)
+            return self.portion
+        self.take(account_id, 1, who_asks)
+        return 1
+
+    def reserve(self, account_id: AccountId, tokens: float, who_asks: WhoAsks) -> float:
+        """For what cannot be refused: in how many s it may be done."""
+        buckets = self._buckets
+        if buckets is None:
+            return 0.0
+        wait = buckets.reserve(account_id, tokens * self._token, self._elapsed())
+        self._share(buckets, account_id)
+        if not wait or who_asks().local:
+            return 0.0
+        self._refused(f"account {account_id}", wait, None)
+        return min(wait / SECOND, MAX_WAIT_SECONDS)
+
+
+class RateLimits:
+    """The limits of all kinds; without arguments, there are none."""
+
+    def __init__(
+        self,
+        rates: Rates = OFF,
+        elapsed: Elapsed | None = None,
+        shared: SharedBuckets | None = None,
+        metrics: Metrics | None = None,
+    ) -> None:
+        rest = (elapsed or (lambda: Millis(0)), shared, metrics or Metrics())
+        self.sign_ins = AddressLimit("sign_ins", rates.sign_ins, *rest)
+        self.accounts = AddressLimit("accounts", rates.accounts, *rest)
+        self.links = AddressLimit("links", rates.links, *rest)
+        self.polls = AddressLimit("polls", rates.polls, *rest)
+        self.connects = AddressLimit("connects", rates.connects, *rest)
+        self.messages = AccountLimit("messages", rates.messages, *rest)
+        self.bytes = AccountLimit("bytes", rates.bytes, *rest)
+        self.calls = AccountLimit("calls", rates.calls, *rest)
+        self.uploads = AccountLimit("uploads", rates.uploads, *rest)
+        self.searches = AccountLimit("searches", rates.searches, *rest)

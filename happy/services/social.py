@@ -3,25 +3,21 @@
 from collections.abc import Callable
 
 from happy.domain import social as rules
-from happy.domain.errors import NotFound, TooMany
+from happy.domain.errors import NotFound
 from happy.domain.events import TO_USER, RelationshipUpdated
 from happy.domain.feed import draft_of
 from happy.domain.ids import new_id
 from happy.domain.people import Person, UserProfile, profile_of
-from happy.domain.ports.clock import Elapsed
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.social import Change, Notice, Relation, Transition
-from happy.domain.values import MINUTE, AccountId, Millis
+from happy.domain.values import AccountId, Millis
 from happy.limits import limit
 from happy.services import feed
-from happy.services.rate_limit import Window
+from happy.services.rate_limit import AccountLimit
 from happy.services.unit_of_work import Changes, UnitOfWork
 
 MAX_FOUND = limit(10, "accounts that a search finds", per="request", then="the others are not in the list")
-SEARCHES_PER_MINUTE = 120
-"""Rate limit of searches per minute: more than people type, too few to enumerate accounts."""
-
 TOO_MANY = "Too many searches. Try again in a minute."
 MAX_USERNAME = limit(
     1_000, "characters of a username that is searched for", per="search", then="finds nobody"
@@ -32,16 +28,17 @@ Move = Callable[[Relation, Relation, Millis], list[Change]]
 
 
 class SocialService:
-    def __init__(self, store: Store, unit_of_work: UnitOfWork, files: FileStore, elapsed: Elapsed) -> None:
+    def __init__(
+        self, store: Store, unit_of_work: UnitOfWork, files: FileStore, searches: AccountLimit
+    ) -> None:
         self._store = store
         self._unit_of_work = unit_of_work
         self._files = files
-        self._searches = Window(SEARCHES_PER_MINUTE, Millis(MINUTE), elapsed)
+        self._searches = searches
 
     async def search(self, viewer: AccountId, prefix: str) -> list[UserProfile]:
         """The first ten accounts whose username begins with `prefix`, in any case. Raises TooMany."""
-        if not self._searches.allow(viewer):
-            raise TooMany(TOO_MANY)
+        self._searches.take(viewer, text=TOO_MANY)
         if len(prefix) > MAX_USERNAME:
             return []
         people = await self._store.read(lambda tx: tx.people.search(viewer, prefix, MAX_FOUND))

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from happy.rates import KINDS, SETTING, Rates, parse_rates
 from happy.settings.environ import Variables, unusable
 from happy.settings.model import (
     LOG_LEVELS,
@@ -35,6 +36,7 @@ def read_common(variables: Variables) -> Common:
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
         trusted_proxies=_trusted_proxies(variables),
         registration=read_registration(variables),
+        rates=_rates(variables),
         recovery=_recovery(variables),
         docs=variables.switch("HAPPY_DOCS", usually="true"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
@@ -59,6 +61,17 @@ def _trusted_proxies(variables: Variables) -> tuple[IPv4Network | IPv6Network, .
         return tuple(ip_network(each, strict=False) for word in words for each in meant.get(word, (word,)))
     except ValueError:
         raise unusable(name, "networks such as 203.0.113.0/24, loopback, private, or none", text) from None
+
+
+def _rates(variables: Variables) -> Rates:
+    text = variables.text(SETTING)
+    try:
+        return parse_rates(text or "")
+    except ValueError:
+        kinds = ", ".join(KINDS)
+        raise unusable(
+            SETTING, f"off, or rates such as sign-ins=10/m or calls=off, of {kinds}", text
+        ) from None
 
 
 def _recovery(variables: Variables) -> RecoverySettings:

@@ -6,6 +6,8 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from happy.rates import Rates
+
 Flavor = Literal["light", "full"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 Addressing = Literal["path", "host"]
@@ -132,6 +134,9 @@ class Common(Struct, frozen=True, kw_only=True):
     """Peers whose `Forwarded` and `X-Forwarded-*` headers count."""
 
     registration: RegistrationSettings = RegistrationSettings()
+    rates: Rates = Rates()
+    """How often addresses and accounts may ask."""
+
     recovery: RecoverySettings = RecoverySettings()
     docs: bool = True
     """Whether the endpoints are documented at `/docs`."""

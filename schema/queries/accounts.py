@@ -30,6 +30,8 @@ TOUCH = (
     .returning(accounts.c.id)
 )
 
+IS_KNOWN = sa.select(accounts.c.id).where(accounts.c.public_key == param("public_key"))
+
 EXISTING = sa.select(accounts.c.id).where(any_of(accounts.c.id, "accounts"))
 
 GET = (

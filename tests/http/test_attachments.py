@@ -199,15 +199,17 @@ async def test_the_largest_and_the_empty_file_are_stored(api: ApiClient, session
         assert content == (await api.request("GET", file["downloadUrl"])).content
 
 
-async def test_sixty_one_requests_in_a_minute_are_one_too_many(
+async def test_more_than_sixty_requests_in_a_minute_are_too_many(
     api: ApiClient, stranger: ApiClient, session: str
 ) -> None:
-    for _ in range(59):
-        await offer(api, "none", expect=404)
-    await offer(api, session)
+    """One more is allowed every second, which a busy machine may take for one of them."""
+    path = "/v1/sessions/none/attachments/request-upload"
+    allowed = 0
+    while (answer := await api.request("POST", path, json={"filename": "x", "size": 1})).status_code != 429:
+        allowed += 1
 
-    error = {"error": "Too many upload requests. Try again in a minute."}
-    assert error == await offer(api, session, expect=429)
+    assert {"error": "Too many upload requests. Try again in a minute."} == answer.json()
+    assert allowed >= 60
     await offer(stranger, (await stranger.create_session())["id"])
 
 

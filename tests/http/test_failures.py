@@ -15,6 +15,7 @@ import pytest
 from happy.domain.errors import Conflict, Invalid, TooLarge, TooMany, Unavailable
 from happy.domain.values import AccountId
 from happy.http.app import Services, build_app
+from happy.services.rate_limit import RateLimits
 
 GENERIC = {
     "error": "Internal Server Error",
@@ -47,6 +48,7 @@ def client(error: BaseException, identity: object | None = None) -> httpx.AsyncC
     services: dict[str, Any] = {field.name: broken for field in fields(Services)}
     services["identity"] = identity or Anybody()
     services["link_state"] = None
+    services["limits"] = RateLimits()
     app = build_app(Services(**services))
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app),

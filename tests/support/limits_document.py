@@ -28,6 +28,7 @@ AREAS = {
     "services": "Accounts and what they store",
     "domain": "Accounts and what they store",
     "adapters": "Databases, files and services of others",
+    "rates": "Rates: how often one may ask",
     "": "The process",
 }
 """Headings by the folders below `happy/`; the first that fits counts."""

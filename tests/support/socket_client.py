@@ -12,7 +12,7 @@ that need many sockets, or the exact packets.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -143,6 +143,9 @@ class SocketClient(Inbox):
         self.url = url.replace("http", "ws", 1).rstrip("/") + path
         self.auth = auth
         self.connect_timeout = connect_timeout
+        self.headers: dict[str, str] = {}
+        """Of the handshake request."""
+
         self.open_packet: dict[str, Any] = {}
         self.id = ""
         self.pid = ""
@@ -166,6 +169,7 @@ class SocketClient(Inbox):
         app_state: str | None = None,
         happy_client: str | None = None,
         connect_timeout: float = TIMEOUT,
+        headers: Mapping[str, str] | None = None,
     ) -> "SocketClient":
         """A client for `async with`; absent values are left out of the handshake."""
         given = {
@@ -177,7 +181,9 @@ class SocketClient(Inbox):
             "happyClient": happy_client,
         }
         auth = {key: value for key, value in given.items() if value is not None}
-        return cls(url, auth, connect_timeout=connect_timeout)
+        client = cls(url, auth, connect_timeout=connect_timeout)
+        client.headers = dict(headers or {})
+        return client
 
     # -- life ----------------------------------------------------------------------------------------
 
@@ -212,6 +218,7 @@ class SocketClient(Inbox):
             open_timeout=None,
             close_timeout=1,
             proxy=None,
+            additional_headers=self.headers,
         )
         self.open_packet = msgspec.json.decode((await self._receive())[1:])
         await self._websocket.send("40" + _encode(self.auth))

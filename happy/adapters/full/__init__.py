@@ -46,6 +46,7 @@ async def open_adapters(settings: Full, replica_id: ReplicaId, report: DropRepor
                 redis.presence,
                 files,
                 history=redis.history,
+                buckets=redis.buckets,
                 link_state=redis.state,
             )
 

@@ -1,5 +1,7 @@
 """The adapters to other companies' services, as far as the settings name them."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from happy.adapters.outbound.avatars import WebAvatars
@@ -24,6 +26,15 @@ class Outbound:
     voice: Voice | None
     subscriptions: Subscriptions | None
     require_subscription: bool
+
+
+@asynccontextmanager
+async def open_outbound(settings: OutboundSettings) -> AsyncIterator[Outbound]:
+    web = HttpClient()
+    try:
+        yield build_outbound(settings, web)
+    finally:
+        await web.close()
 
 
 def build_outbound(settings: OutboundSettings, web: HttpClient) -> Outbound:

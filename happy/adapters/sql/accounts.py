@@ -9,6 +9,7 @@ from happy.domain.values import AccountId, Millis, Swap, Versioned
 
 UPSERT: Statement[AccountId] = Statement("accounts.UPSERT", scalar)
 TOUCH: Statement[AccountId] = Statement("accounts.TOUCH", scalar)
+IS_KNOWN: Statement[AccountId] = Statement("accounts.IS_KNOWN", scalar)
 EXISTING: Statement[AccountId] = Statement("accounts.EXISTING", scalar)
 GET = Statement("accounts.GET", Account)
 CONNECTED_SERVICES: Statement[str] = Statement("accounts.CONNECTED_SERVICES", scalar)
@@ -32,6 +33,9 @@ class SqlAccounts:
 
     async def touch(self, public_key: str, now: Millis) -> AccountId | None:
         return await self._executor.one(TOUCH, public_key=public_key, now=now)
+
+    async def is_known(self, public_key: str) -> bool:
+        return await self._executor.one(IS_KNOWN, public_key=public_key) is not None
 
     async def existing(self, account_ids: Collection[AccountId]) -> list[AccountId]:
         return await self._executor.all(EXISTING, accounts=list(account_ids))

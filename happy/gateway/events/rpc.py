@@ -16,8 +16,10 @@ from happy.gateway.events.payloads import Call, Method, parse
 from happy.gateway.events.pending_calls import MAX_CALLS, PendingCalls
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.registrations import RANKS
+from happy.gateway.throttle import allows
 from happy.limits import limit
 from happy.services.cluster_rpc import ClusterRpc
+from happy.services.rate_limit import RateLimits
 from happy.services.rpc import NOT_AVAILABLE, RpcFailed, RpcService
 
 Payload = msgspec.Raw | None
@@ -36,8 +38,11 @@ log = logging.getLogger(__name__)
 
 
 class RpcEvents:
-    def __init__(self, hub: Hub, rpc: RpcService, remote: ClusterRpc | None = None) -> None:
+    def __init__(
+        self, hub: Hub, rpc: RpcService, limits: RateLimits, remote: ClusterRpc | None = None
+    ) -> None:
         self._hub = hub
+        self._limit = limits.calls
         self._rpc = rpc
         self._remote = remote
         self._calls: set[asyncio.Task[None]] = set()
@@ -110,7 +115,8 @@ class RpcEvents:
             return answer(ack, ok=False, error=METHOD_REQUIRED)
         if len(request.method) > MAX_METHOD:
             return answer(ack, ok=False, error=NOT_AVAILABLE)
-        if connection.calls >= MAX_CALLS or not self._pending.begin(connection.account_id):
+        too_many = connection.calls >= MAX_CALLS or not allows(self._limit, connection)
+        if too_many or not self._pending.begin(connection.account_id):
             return answer(ack, ok=False, error=TOO_MANY_CALLS)
         connection.calls += 1
         on_response = partial(self._respond, connection, ack)

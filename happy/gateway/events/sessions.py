@@ -1,10 +1,11 @@
 """Events about sessions (protocol: realtime#session-events)."""
 
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 import msgspec
 
-from happy.domain.errors import Invalid, NotFound
+from happy.domain.errors import Invalid, NotFound, TooMany
 from happy.domain.json_text import scalar
 from happy.domain.names import is_name
 from happy.domain.ports.clock import Clock
@@ -24,10 +25,12 @@ from happy.gateway.events.payloads import (
 )
 from happy.gateway.hub import Connection, Handler
 from happy.gateway.in_flight import Key
+from happy.gateway.throttle import handle_later
 from happy.services.activity import Activity
 from happy.services.attendance import Target
 from happy.services.heartbeats import clamp
 from happy.services.messages import MessageService
+from happy.services.rate_limit import RateLimits
 from happy.services.sessions import SessionService
 
 Payload = msgspec.Raw | None
@@ -36,12 +39,18 @@ ERROR = {"result": "error"}
 
 class SessionEvents:
     def __init__(
-        self, sessions: SessionService, messages: MessageService, activity: Activity, clock: Clock
+        self,
+        sessions: SessionService,
+        messages: MessageService,
+        activity: Activity,
+        clock: Clock,
+        limits: RateLimits | None = None,
     ) -> None:
         self._sessions = sessions
         self._messages = messages
         self._activity = activity
         self._clock = clock
+        self._limit = (limits or RateLimits()).messages
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -56,7 +65,8 @@ class SessionEvents:
     def message(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         """Append a message to the log, publish it to all connections but its sender, acknowledge it.
 
-        The next message does not wait for this commit. Messages and acknowledgements keep their order.
+        The next message does not wait for this commit. Messages and acknowledgements keep their order. One
+        too many is refused in its acknowledgement; without one, it and what follows wait for its turn.
         """
         sent, ordered = parse(payload, SendMessage), connection.in_flight.in_order(ack)
         content = None if sent is None else _content(sent.message)
@@ -66,8 +76,38 @@ class SessionEvents:
         if sent is None or content is None or (local_id and (not is_name(local_id) or "\0" in local_id)):
             answer(ordered, ok=False, error="Invalid parameters")
             return None
-        work = self._append(connection, SessionId(sent.sid), local_id, content, ordered)
-        return connection.in_flight.overlap(key(sent.sid), work, len(content))
+        session_id, allowance = SessionId(sent.sid), connection.allowance
+        if allowance.messages:
+            allowance.messages -= 1
+            return self._store(connection, session_id, local_id, content, ordered)
+        store = partial(self._store, connection, session_id, local_id, content, ordered)
+        return self._store_if_allowed(connection, store, ordered)
+
+    def _store_if_allowed(
+        self, connection: Connection, store: Callable[[], Awaitable[None] | None], ack: Answer | None
+    ) -> Awaitable[None] | None:
+        account_id, socket = connection.account_id, connection.socket
+        if ack is None:
+            wait = self._limit.reserve(account_id, 1, lambda: socket.client_address)
+            return handle_later(wait, store) if wait else store()
+        try:
+            taken = self._limit.take_portion(account_id, lambda: socket.client_address)
+        except TooMany as refusal:
+            answer(ack, ok=False, error=str(refusal))
+            return None
+        connection.allowance.messages = taken - 1
+        return store()
+
+    def _store(
+        self,
+        connection: Connection,
+        session_id: SessionId,
+        local_id: str | None,
+        content: bytes,
+        ack: Answer | None,
+    ) -> Awaitable[None] | None:
+        work = self._append(connection, session_id, local_id, content, ack)
+        return connection.in_flight.overlap(key(session_id), work, len(content))
 
     async def _append(
         self,

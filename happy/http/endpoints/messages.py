@@ -16,11 +16,12 @@ from happy.domain.values import MessageId, Millis, SessionId
 from happy.http.framework import body
 from happy.http.framework.body import Payload
 from happy.http.framework.endpoint import Endpoint
-from happy.http.framework.errors import unacceptable
+from happy.http.framework.errors import Failure, unacceptable
 from happy.http.framework.limits import MAX_MESSAGES_BODY
 from happy.http.framework.listing import ListResponse
 from happy.http.framework.requests import ApiRequest
 from happy.services.messages import MessageService
+from happy.services.rate_limit import AccountLimit
 
 MAX_SEQ = 2**31 - 1
 """Databases count messages in 32 bits. The app asks for the latest page with exactly this `before_seq`."""
@@ -77,15 +78,23 @@ class MessagesPage(Struct, rename="camel"):
 
 
 class MessageEndpoints:
-    def __init__(self, messages: MessageService) -> None:
+    def __init__(self, messages: MessageService, limit: AccountLimit) -> None:
         self._messages = messages
+        self._limit = limit
 
     def endpoints(self) -> list[Endpoint]:
         path = "/sessions/{session_id:str}/messages"
-        foreign = "Session not found"
+        foreign, often = "Session not found", {429: Failure("Too many messages. Try again in 1 s.")}
         return [
             Endpoint("GET", f"/v3{path}", self.page, missing=foreign),
-            Endpoint("POST", f"/v3{path}", self.append, missing=foreign, limit=MAX_MESSAGES_BODY),
+            Endpoint(
+                "POST",
+                f"/v3{path}",
+                self.append,
+                missing=foreign,
+                limit=MAX_MESSAGES_BODY,
+                other_responses=often,
+            ),
             Endpoint("GET", f"/v1{path}", self.newest, missing=foreign),
         ]
 
@@ -112,6 +121,7 @@ class MessageEndpoints:
     async def append(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[Append]
     ) -> Receipts:
+        self._limit.take(request.account_id, len(data.messages), lambda: request.client_address)
         contents = _contents(data)
         stored = await self._messages.append(request.account_id, session_id, contents)
         if ADVANCES_CURSOR_BY_RECEIPTS.match(request.headers.get("x-happy-client", "")):

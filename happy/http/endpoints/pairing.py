@@ -1,5 +1,6 @@
 """Sign-in, and linking a new device to an account (protocol: http#sign-in-and-device-linking)."""
 
+from functools import partial
 from typing import Annotated, Literal
 
 from litestar.params import JSONBody, QueryParameter
@@ -51,23 +52,18 @@ class PairingEndpoints:
         self._pairing = pairing
 
     def endpoints(self) -> list[Endpoint]:
-        forged = {401: Failure("Invalid signature"), 403: Failure("This server takes no new accounts")}
-        malformed = {401: Failure("Invalid public key")}
+        often = {429: Failure("Too many sign ins. Try again in 1 s.")}
+        unwanted = {403: Failure("This server takes no new accounts")}
+        forged = {401: Failure("Invalid signature"), **unwanted, **often}
+        malformed = {401: Failure("Invalid public key"), **often}
         unanswerable = {404: Failure("Request not found"), 409: Failure("Request already answered")}
+        request, polled = "/v1/auth/request", partial(Endpoint, public=True, rate="polls")
         return [
-            Endpoint("POST", "/v1/auth", self.sign_in, public=True, other_responses=forged),
-            Endpoint(
-                "POST", "/v1/auth/request", self.request_terminal, public=True, other_responses=malformed
-            ),
-            Endpoint("GET", "/v1/auth/request/status", self.status, public=True),
+            Endpoint("POST", "/v1/auth", self.sign_in, public=True, rate="sign_ins", other_responses=forged),
+            polled("POST", request, self.request_terminal, other_responses=malformed),
+            polled("GET", f"{request}/status", self.status, other_responses=often),
             Endpoint("POST", "/v1/auth/response", self.approve_terminal, other_responses=unanswerable),
-            Endpoint(
-                "POST",
-                "/v1/auth/account/request",
-                self.request_account,
-                public=True,
-                other_responses=malformed,
-            ),
+            polled("POST", "/v1/auth/account/request", self.request_account, other_responses=malformed),
             Endpoint("POST", "/v1/auth/account/response", self.approve_account, other_responses=unanswerable),
         ]
 
@@ -76,18 +72,21 @@ class PairingEndpoints:
             _bytes(data.public_key),
             _bytes(data.challenge),
             _bytes(data.signature),
-            address=request.client_address.own_network,
+            client=request.client_address,
         )
         return SignedIn(token)
 
-    async def request_terminal(self, data: JSONBody[TerminalRequest]) -> LinkState:
-        return await self._request("terminal", data.public_key, supports_v2=bool(data.supports_v2))
+    async def request_terminal(self, request: ApiRequest, data: JSONBody[TerminalRequest]) -> LinkState:
+        return await self._request("terminal", request, data.public_key, supports_v2=bool(data.supports_v2))
 
-    async def request_account(self, data: JSONBody[AccountRequest]) -> LinkState:
-        return await self._request("account", data.public_key)
+    async def request_account(self, request: ApiRequest, data: JSONBody[AccountRequest]) -> LinkState:
+        return await self._request("account", request, data.public_key)
 
-    async def _request(self, kind: PairingKind, public_key: str, *, supports_v2: bool = False) -> LinkState:
-        linked = await self._pairing.request(kind, _bytes(public_key), supports_v2=supports_v2)
+    async def _request(
+        self, kind: PairingKind, request: ApiRequest, public_key: str, *, supports_v2: bool = False
+    ) -> LinkState:
+        client, key = request.client_address, _bytes(public_key)
+        linked = await self._pairing.request(kind, key, client, supports_v2=supports_v2)
         if linked is None:
             return LinkState("requested")
         return LinkState("authorized", linked.token, linked.response)

@@ -17,6 +17,9 @@ from happy.http.framework.query import QueryField
 from happy.http.framework.responses import JSON, FileResponse, Response, json_response
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
+Limited = Literal["sign_ins", "polls"]
+"""Kinds of requests that are limited for each address."""
+
 BEARER = "bearer"
 PARAMETER = re.compile(r"\{(\w+):\w+\}")
 
@@ -24,8 +27,9 @@ PARAMETER = re.compile(r"\{(\w+):\w+\}")
 class Endpoint(HTTPRouteHandler):
     """A handler with its method and path. The handler returns the content of a 200, or a response of its own.
 
-    `public` endpoints need no token. `missing` is the text of a 404 for what the caller does not have,
-    `failure` the body of a 500. `any_text` lets the path parameters be empty, or longer than others may be.
+    `public` endpoints need no token; `rate` limits them for each address. `missing` is the text of a 404 for
+    what the caller does not have, `failure` the body of a 500. `any_text` lets the path parameters be empty,
+    or longer than others may be.
     `limit` is the largest body in bytes. `streams` passes the body in chunks as it arrives; `verifies` passes
     it as it was sent, for the endpoint to verify before it is parsed. `unready` answers with the body unread.
     `other_responses` and `needs_headers` are for the documentation: further responses by status (a struct or
@@ -42,6 +46,7 @@ class Endpoint(HTTPRouteHandler):
         "needs_headers",
         "other_responses",
         "public",
+        "rate",
         "streams",
         "template",
         "unready",
@@ -55,6 +60,7 @@ class Endpoint(HTTPRouteHandler):
         handler: Callable[..., Any],
         *,
         public: bool = False,
+        rate: Limited | None = None,
         missing: str | None = None,
         failure: Failure | None = None,
         any_text: bool = False,
@@ -70,6 +76,7 @@ class Endpoint(HTTPRouteHandler):
         super().__init__(path, http_method=method, status_code=200, media_type=JSON, security=security)
         self(handler)
         self.public = public
+        self.rate = rate
         self.any_text = any_text
         self.streams = streams
         self.verifies = verifies

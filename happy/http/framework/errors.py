@@ -13,6 +13,7 @@ from happy.domain.errors import (
     Unauthenticated,
     Unavailable,
 )
+from happy.http.framework.asgi import Headers
 from happy.http.framework.responses import Response, json_response
 
 STATUS: dict[type[HappyError], int] = {
@@ -99,4 +100,14 @@ def error_response(error: HappyError, missing: str | None = None) -> Response:
     """The response to an expected error. `missing` is the endpoint's own text for a 404."""
     status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     text = missing if missing and isinstance(error, NotFound) else str(error)
-    return json_response(status, Failure(text), RETRY_LATER if isinstance(error, Unavailable) else ())
+    return json_response(status, Failure(text), _retry_after(error))
+
+
+def _retry_after(error: HappyError) -> Headers:
+    match error:
+        case Unavailable():
+            return RETRY_LATER
+        case TooMany(retry_after=int(seconds)):
+            return ((b"retry-after", b"%d" % seconds),)
+        case _:
+            return ()

@@ -13,8 +13,8 @@ from litestar.exceptions import ValidationException
 
 from happy.domain.errors import HappyError, Unavailable
 from happy.http.framework import body, cors, query
+from happy.http.framework.admission import Admission
 from happy.http.framework.asgi import TRANSPORT, Headers, Receive, Scope, Send
-from happy.http.framework.auth import caller
 from happy.http.framework.body_memory import BodyMemory, BodyShare
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import (
@@ -31,8 +31,6 @@ from happy.http.framework.routing import MalformedPath, Match, Router
 from happy.http.framework.validation import NUL, problem
 from happy.http.web_app import WebApp
 from happy.metrics import OTHER, Metrics
-from happy.services.client_addresses import ClientAddresses
-from happy.services.identity import IdentityService
 
 KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
 """Announced keep-alive timeout in s. uvicorn's `timeout_keep_alive` must be at least as long."""
@@ -55,15 +53,13 @@ class Pipeline:
     def __init__(
         self,
         litestar: Litestar,
-        identity: IdentityService,
-        addresses: ClientAddresses,
+        admission: Admission,
         ui: WebApp | None,
         metrics: Metrics,
         leaving: Callable[[], bool],
     ) -> None:
         self._litestar = litestar
-        self._identity = identity
-        self._addresses = addresses
+        self._admission = admission
         self._ui = ui
         self._metrics = metrics
         self._leaving = leaving
@@ -154,9 +150,8 @@ class Pipeline:
         inner: dict[str, Any] = {**scope, "app": self._litestar, "litestar_app": self._litestar}
         inner["route_handler"] = endpoint
         inner["path_params"] = parameters
-        inner[ADDRESSES] = self._addresses
-        if not endpoint.public:
-            inner["user"] = await caller(self._identity, headers)
+        inner[ADDRESSES] = self._admission.addresses
+        inner["user"] = await self._admission.admit(endpoint, scope, headers)
         _check_parameters(parameters)
         (inner["method"],) = endpoint.http_methods
         unready = endpoint.unready(headers) if endpoint.unready else None

@@ -41,7 +41,7 @@ def identity(world: World, tokens: Tokens) -> IdentityService:
 
 
 async def sign_in(pairing: PairingService, key: SigningKey, challenge: bytes = b"challenge") -> str:
-    return await pairing.sign_in(bytes(key.verify_key), challenge, key.sign(challenge).signature, "")
+    return await pairing.sign_in(bytes(key.verify_key), challenge, key.sign(challenge).signature)
 
 
 async def test_a_key_signs_in_to_one_account(pairing: PairingService, identity: IdentityService) -> None:
@@ -65,7 +65,7 @@ async def test_many_first_sign_ins_at_once_make_one_account(
 async def test_a_signature_of_something_else_does_not_sign_in(pairing: PairingService) -> None:
     key = SigningKey.generate()
     with pytest.raises(Unauthenticated):
-        await pairing.sign_in(bytes(key.verify_key), b"challenge", key.sign(b"other").signature, "")
+        await pairing.sign_in(bytes(key.verify_key), b"challenge", key.sign(b"other").signature)
 
 
 @pytest.mark.parametrize(("key_bytes", "signature_bytes"), [(31, 64), (33, 64), (32, 63), (0, 0)])
@@ -73,7 +73,7 @@ async def test_c12_a_key_of_the_wrong_size_was_an_internal_error(
     pairing: PairingService, key_bytes: int, signature_bytes: int
 ) -> None:
     with pytest.raises(Invalid):
-        await pairing.sign_in(bytes(key_bytes), b"challenge", bytes(signature_bytes), "")
+        await pairing.sign_in(bytes(key_bytes), b"challenge", bytes(signature_bytes))
 
 
 # -- who a token speaks for --------------------------------------------------------------------------------

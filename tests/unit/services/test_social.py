@@ -10,8 +10,10 @@ import pytest
 from happy.domain.errors import NotFound, TooMany
 from happy.domain.events import TO_USER
 from happy.domain.values import AccountId
+from happy.rates import MAX_SEARCHES, Rates
 from happy.services.feed import FeedService
-from happy.services.social import SEARCHES_PER_MINUTE, SocialService
+from happy.services.rate_limit import RateLimits
+from happy.services.social import SocialService
 from tests.support import factories as seeds
 from tests.support import people
 from tests.support.factories import NOBODY, NOW
@@ -45,7 +47,8 @@ class Person(NamedTuple):
 
 async def person(world: World, **columns: Any) -> Person:
     account_id = await people.person(world.store, **columns)
-    social = SocialService(world.store, world.unit_of_work, world.files, world.clock)
+    limits = RateLimits(Rates(), world.clock)
+    social = SocialService(world.store, world.unit_of_work, world.files, limits.searches)
     return Person(account_id, social, FeedService(world.store))
 
 
@@ -377,7 +380,7 @@ async def test_before_wins_over_after(world: World, ann: Person) -> None:
 async def test_b21_everybody_could_be_found_by_searching_without_a_pause(
     world: World, ann: Person, bob: Person
 ) -> None:
-    for _ in range(SEARCHES_PER_MINUTE):
+    for _ in range(MAX_SEARCHES):
         await ann.social.search(ann.id, "b")
     with pytest.raises(TooMany):
         await ann.social.search(ann.id, "b")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from happy.adapters.full.redis.buckets import RedisBuckets
 from happy.adapters.full.redis.bus import RedisBus
 from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.history import RedisHistory
@@ -40,14 +41,16 @@ class RedisReplicaLink:
 
 
 class _Handler(LinkHandler):
-    """Passes on to the bus and to presence what the link calls."""
+    """Passes on to the bus, to presence and to rate limits what the link calls."""
 
-    def __init__(self, bus: RedisBus, presence: RedisPresence) -> None:
+    def __init__(self, bus: RedisBus, presence: RedisPresence, buckets: RedisBuckets) -> None:
         self._bus = bus
         self._presence = presence
+        self._buckets = buckets
 
     async def restore(self) -> bool:
         await self._presence.restore()
+        await self._buckets.restore()
         return await self._bus.restore()
 
     async def tick(self) -> None:
@@ -68,6 +71,7 @@ class Redis(Struct, frozen=True):
     replica_link: RedisReplicaLink
     presence: RedisPresence
     history: RedisHistory
+    buckets: RedisBuckets
     link: RedisLink
 
     def state(self) -> LinkState:
@@ -86,12 +90,14 @@ async def open_redis(
     link = RedisLink(url, authority)
     retention = retention or Retention()
     bus, presence = RedisBus(link, replica_id, retention, report), RedisPresence(link, replica_id)
-    async with link.open(_Handler(bus, presence)):
+    buckets = RedisBuckets(link)
+    async with link.open(_Handler(bus, presence, buckets)):
         yield Redis(
             bus=bus,
             replica_link=RedisReplicaLink(bus, presence, link.prefix),
             presence=presence,
             history=RedisHistory(link, bus, retention.seconds),
+            buckets=buckets,
             link=link,
         )
         await presence.end_lease()

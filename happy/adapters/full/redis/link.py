@@ -110,22 +110,26 @@ class RedisLink:
 
     async def execute(self, *parts: Part) -> Any:
         """The reply, after everything sent before. Raises Unavailable while Redis is out of reach."""
+        return await self.execute_soon(*parts)
+
+    def execute_soon(self, *parts: Part) -> asyncio.Future[Any]:
+        """The same without waiting; the future fails with Unavailable if Redis goes meanwhile."""
         if not self.up:
             raise Unavailable("Redis did not answer")
-        return await self._execute(self._queue, parts)
+        return self._execute(self._queue, parts)
 
     async def execute_first(self, *parts: Part) -> Any:
         """The same for the handler, ahead of all queued commands."""
         return await self._execute(self._priority_queue, parts)
 
-    async def _execute(self, queue: deque[Entry], parts: tuple[Part, ...]) -> Any:
+    def _execute(self, queue: deque[Entry], parts: tuple[Part, ...]) -> asyncio.Future[Any]:
         done: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         entry = Entry(pack(parts), done)
         queue.append(entry)
         if queue is self._queue:
             self._queued_bytes += len(entry.packed)
         self._work.set()
-        return await done
+        return done
 
     def _drop(self, entry: Entry) -> None:
         self._queued_bytes -= len(entry.packed)

@@ -118,3 +118,23 @@ return silent
 Arguments: the replica, the prefix of replicas' channels, now and the time before which intents are old, in s,
 and for how many s a dead replica is remembered.
 """
+
+TAKE: Final = """
+local cost, window, now = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
+if not now then
+  local time = redis.call('TIME')
+  now = time[1] * 1000 + time[2] / 1000
+end
+local owed = math.max(0, tonumber(redis.call('GET', KEYS[1]) or 0) - now)
+local granted = owed + math.min(cost, window) <= window
+if granted or ARGV[3] == '1' then
+  owed = math.min(owed + cost, math.max(cost, 2 * window))
+  redis.call('SET', KEYS[1], string.format('%.3f', now + owed), 'PX', math.ceil(owed) + 1)
+end
+return {granted and 1 or 0, string.format('%.3f', owed)}
+"""
+"""Take tokens of a bucket: whether they were taken, and in how many ms the bucket is full again.
+
+Arguments: the cost and the window in ms, 1 to take them in any case, and the time in ms or, empty, that of
+Redis.
+"""

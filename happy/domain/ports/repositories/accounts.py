@@ -16,6 +16,10 @@ class AccountRepository(Protocol):
         """The account of this public key (upper-case hex), if there is one; its `updated_at` moves."""
         ...
 
+    async def is_known(self, public_key: str) -> bool:
+        """Whether there is an account with this public key (upper-case hex)."""
+        ...
+
     async def existing(self, account_ids: Collection[AccountId]) -> list[AccountId]:
         """The ids of them that exist."""
         ...

@@ -1,0 +1,39 @@
+"""Who may ask: limits of addresses, authentication, and limits of accounts, before a body is read."""
+
+from collections.abc import Mapping
+from functools import partial
+
+from happy.domain.values import AccountId
+from happy.http.framework import body
+from happy.http.framework.asgi import Scope
+from happy.http.framework.auth import caller
+from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.origin import client
+from happy.services.client_addresses import ClientAddresses
+from happy.services.identity import IdentityService
+from happy.services.rate_limit import AddressLimit, RateLimits
+
+UNANNOUNCED_BYTES = 10_000_000
+"""What a body in chunks counts for, as nobody knows its size before it has arrived. Clients send none."""
+
+
+class Admission:
+    def __init__(self, identity: IdentityService, addresses: ClientAddresses, limits: RateLimits) -> None:
+        self.addresses = addresses
+        self._identity = identity
+        self._limits = limits
+
+    async def admit(
+        self, endpoint: Endpoint, scope: Scope, headers: Mapping[bytes, bytes]
+    ) -> AccountId | None:
+        """The account, None where none is needed. Raises Unauthenticated, Unavailable, TooMany."""
+        who_asks = partial(client, scope, self.addresses)
+        if endpoint.rate is not None:
+            limit: AddressLimit = getattr(self._limits, endpoint.rate)
+            await limit.take(who_asks())
+        if endpoint.public:
+            return None
+        account_id = await caller(self._identity, headers)
+        if size := UNANNOUNCED_BYTES if b"transfer-encoding" in headers else body.announced(headers):
+            self._limits.bytes.take(account_id, size, who_asks)
+        return account_id
