@@ -19,7 +19,7 @@ from happy.domain.ports.filestore import StoredFile
 
 CHUNK = 256 * 1024
 BUFFER = 1024 * 1024
-"""How much of an upload is collected before it is worth a trip to another thread, in bytes."""
+"""In bytes: how much of an upload is collected before a thread writes it."""
 
 ATTEMPTS = 3
 TAKES_NOTHING = frozenset(
@@ -92,7 +92,7 @@ class DiskFiles:
                 with temporary:  # until it has its name: it is locked meanwhile
                     size = await _fill(temporary, chunks, max_bytes)
                     await asyncio.to_thread(_sync, temporary)
-                    await asyncio.to_thread(self._place, Path(temporary.name), target)
+                    await asyncio.to_thread(self._publish, Path(temporary.name), target)
             except BaseException:
                 with suppress(OSError):
                     await asyncio.to_thread(os.unlink, temporary.name)
@@ -140,15 +140,15 @@ class DiskFiles:
             raise Invalid("Invalid file key")
         return self._folder.joinpath(*parts)
 
-    def _place(self, temporary: Path, target: Path) -> None:
-        """Give a complete file its name, and make sure that a crash cannot take the name away again."""
+    def _publish(self, temporary: Path, target: Path) -> None:
+        """Give a complete file its name, durably."""
         for attempt in range(1, ATTEMPTS + 1):
             target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._require_inside(target.parent)
             try:
                 temporary.replace(target)
                 break
-            except FileNotFoundError:  # a deletion has tidied the folder away in between
+            except FileNotFoundError:  # the folder was deleted in between
                 if attempt == ATTEMPTS:
                     raise
         sync_folder(target.parent)
@@ -168,17 +168,17 @@ class DiskFiles:
                 shutil.rmtree(entry)
             elif not whole:
                 entry.unlink(missing_ok=True)
-        self._tidy(path.parent)
+        self._delete_empty(path.parent)
 
-    def _tidy(self, folder: Path) -> None:
-        """Remove folders that nothing is left in."""
+    def _delete_empty(self, folder: Path) -> None:
+        """Delete empty folders."""
         with suppress(OSError):
             while folder != self._folder:
                 folder.rmdir()
                 folder = folder.parent
 
     def _require_inside(self, path: Path) -> None:
-        """A link may lead anywhere. Raises NotFound."""
+        """Symbolic links may lead out of the folder. Raises NotFound."""
         if not path.resolve().is_relative_to(self._folder.resolve()):
             raise NotFound
 

@@ -1,4 +1,4 @@
-"""What file systems of memory cards, network shares and NAS boxes lack, and how to do without."""
+"""File permissions, syncing and file system types, also on memory cards, network shares and NAS boxes."""
 
 import contextlib
 import errno
@@ -21,7 +21,7 @@ UNABLE: Final = frozenset(
         errno.EISDIR,
     }
 )
-"""How a file system says that it does not do this at all."""
+"""Error numbers of operations that a file system does not support."""
 
 PRIVATE: Final = 0o700
 OTHERS: Final = 0o077
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 
 def make_private_folder(folder: Path) -> None:
-    """One that only its owner can read, where that can be said; an existing one stays as it is.
+    """Create a folder that only its owner can read, where permissions exist; an existing one is not changed.
 
     Raises StartupError.
     """
@@ -47,7 +47,7 @@ def make_private_folder(folder: Path) -> None:
 
 
 def make_private(file: Path) -> None:
-    """Let nobody else read a file, or warn of it."""
+    """Make a file readable by its owner only, or log a warning."""
     if not file.stat().st_mode & OTHERS:
         return
     with contextlib.suppress(OSError):
@@ -57,7 +57,7 @@ def make_private(file: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make sure that a crash cannot take a new name away again, where a folder can be synced."""
+    """Make new names in the folder durable, where folders can be synced."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
@@ -74,16 +74,16 @@ def sync_folder(folder: Path) -> None:
 
 
 def network_file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
-    """The kind of network file system that the path is on, if it is on one and the system says so."""
+    """The type of the network file system of the path; None if it is local or unknown."""
     try:
         lines = mounts.read_text("utf-8", "replace").splitlines()
     except OSError:
         return None
-    place = path.resolve()
+    resolved = path.resolve()
     found, kind = Path("/"), ""
     for line in lines:
         mounted, _, source = line.partition(" - ")
         point = Path(mounted.split()[4].replace("\\040", " "))
-        if place.is_relative_to(point) and point.is_relative_to(found):
+        if resolved.is_relative_to(point) and point.is_relative_to(found):
             found, kind = point, source.split()[0]
     return kind if kind in NETWORK or kind.startswith(NETWORK_HELPERS) else None

@@ -22,12 +22,12 @@ from happy.settings import Full, Light
 
 async def open_keys(settings: Light | Full, store: Store, now: Millis) -> crypto.Keyring:
     """Raises StartupError for a weak secret, and when accounts of this database have used another one."""
-    with _explained():
+    with _startup_errors():
         secrets = await _secrets_of(settings, store)
         require_strong(secrets.current, secrets.source, allowed=settings.allow_weak_secret)
         warn_of_weak(secrets.previous)
         keys = crypto.derive(secrets.current, secrets.previous)
-        await asyncio.to_thread(keys.prepare)  # half of the start is spent on this
+        await asyncio.to_thread(keys.prepare)  # takes half of the start-up time
         await require_same_secret(
             store,
             keys.fingerprint,
@@ -40,7 +40,7 @@ async def open_keys(settings: Light | Full, store: Store, now: Millis) -> crypto
 
 
 async def _secrets_of(settings: Light | Full, store: Store) -> Secrets:
-    """The secrets; the current one is made if nobody can have used one."""
+    """The secrets; the current one is generated if no account exists yet."""
     found = read_secrets(settings)
     if found is not None:
         return found
@@ -52,8 +52,8 @@ async def _secrets_of(settings: Light | Full, store: Store) -> Secrets:
     return Secrets(secret_file.master_secret(settings.data_dir), str(file))
 
 
-async def begin_anew(settings: Light | Full, clock: Clock) -> str:
-    """Go on with the secret that is set, or with a new one in the data directory; what there is to say of it.
+async def replace_secret(settings: Light | Full, clock: Clock) -> str:
+    """Replace the master secret by the configured one, or by a new one; returns a message for the operator.
 
     Raises StartupError.
     """
@@ -62,7 +62,7 @@ async def begin_anew(settings: Light | Full, clock: Clock) -> str:
     async with _open_store(settings, clock) as store:
         secret, said = _another_secret(settings, clock())
         fingerprint = crypto.Keyring(secret).fingerprint
-        with _explained():
+        with _startup_errors():
             await store.write(lambda tx: _replace(tx, fingerprint, clock()))
     return f"{said} Every device has to sign in again; what was stored sealed cannot be read any more."
 
@@ -73,8 +73,8 @@ async def _replace(tx: Transaction, fingerprint: str, now: Millis) -> None:
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
-    """At the start, a database that cannot be used is one line like any other."""
+def _startup_errors() -> Iterator[None]:
+    """Report a database that cannot be used as a StartupError."""
     try:
         yield
     except Unavailable as error:

@@ -5,10 +5,10 @@ from typing import Final
 
 _CLOCK: Final[int] = getattr(
     time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC
-)  # sleeping counts, where that is known
+)  # includes the time that the machine sleeps, where the system has such a clock
 _AHEAD: Final = time.time() - time.clock_gettime(_CLOCK)
 
 
 def steady_time() -> float:
-    """In s. For differences, and for what is compared with earlier answers alone."""
+    """In s. Use it for differences, and to compare times of this process."""
     return _AHEAD + time.clock_gettime(_CLOCK)

@@ -110,7 +110,7 @@ MISMATCHES = {
     'table "Session": column "metadata" must be NOT NULL': (
         'ALTER TABLE "Session" ALTER metadata DROP NOT NULL'
     ),
-    'table "Session": the unknown column "must" must not be left empty': (
+    'table "Session": the unknown column "must" is NOT NULL without a default': (
         "ALTER TABLE \"Session\" ADD COLUMN must TEXT NOT NULL DEFAULT '';"
         'ALTER TABLE "Session" ALTER must DROP DEFAULT'
     ),

@@ -127,10 +127,10 @@ MISMATCHES = {
     ],
     'table "Account": there is no column "feedSeq"': ['ALTER TABLE "Account" RENAME "feedSeq" TO "feed"'],
     'table "Session": (accountId, tag) is not unique': ['DROP INDEX "Session_accountId_tag_key"'],
-    'table "Session": column "createdAt" holds a value that is not understood': [
+    'table "Session": column "createdAt" has a value that cannot be converted': [
         """UPDATE "Session" SET "createdAt" = 'yesterday'"""
     ],
-    'table "SessionMessage": column "content" holds a value that is not understood': [
+    'table "SessionMessage": column "content" has a value that cannot be converted': [
         """UPDATE "SessionMessage" SET content = x'ff'"""
     ],
 }
@@ -170,7 +170,7 @@ KV = {
         (
             "moments",
             KV["moments"] + ", must TEXT NOT NULL",
-            'the unknown column "must" must not be left empty',
+            'the unknown column "must" is NOT NULL without a default',
         ),
         ("unique", 'UNIQUE ("accountId", "key", "value")', "(accountId, key) is not unique"),
     ],

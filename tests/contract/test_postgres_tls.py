@@ -12,7 +12,7 @@ import pytest
 
 from happy.adapters.full.postgres.dsn import parse
 from happy.adapters.full.postgres.pool import arguments
-from happy.adapters.full.postgres.schema import explained
+from happy.adapters.full.postgres.schema import startup_errors
 from happy.domain.errors import StartupError
 from tests.support.certificates import Authority, Certificate
 from tests.support.postgres_server import OwnPostgres, own_postgres
@@ -67,7 +67,7 @@ def url(postgres: OwnPostgres, query: str, user: str = "ada") -> str:
 
 async def is_encrypted(address: str) -> bool:
     place = parse(address)
-    with explained(place):
+    with startup_errors(place):
         connection = await asyncpg.connect(**arguments(place), timeout=10)
         try:
             used = await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")

@@ -43,7 +43,7 @@ async def test_an_address_with_parameters_of_other_clients_stopped_the_start(
     async with server_on(place, tmp_path / "home", DATABASE_URL=f" {url}?{others}&{ours}\n") as server:
         assert await connections(url) in (1, 2)
 
-    expected = f"DATABASE_URL: ignored {NAMES}, which mean nothing to this server"
+    expected = f"DATABASE_URL: ignored {NAMES}, which this server does not support"
     assert 1 == server.log_text().count(expected)
 
 

@@ -46,7 +46,7 @@ async def test_parameters_of_another_client_of_redis_stopped_the_start(
 ) -> None:
     log = await log_of_a_start(place, tmp_path / "home", REDIS_URL=f" {redis.url}/0?family=6&pool_size=3\n")
 
-    assert 1 == log.count("REDIS_URL: ignored family, pool_size, which mean nothing to this server")
+    assert 1 == log.count("REDIS_URL: ignored family, pool_size, which this server does not support")
 
 
 async def test_a_redis_with_a_certificate_of_ones_own_could_not_be_used(place: Place, tmp_path: Path) -> None:

@@ -83,8 +83,8 @@ def test_another_failure_is_not_taken_for_a_lock(tmp_path: Path, monkeypatch: py
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_lock, "BEAT_SECONDS", 0.05)
-    monkeypatch.setattr(file_lock, "SILENCE_SECONDS", 1.0)
+    monkeypatch.setattr(file_lock, "HEARTBEAT_SECONDS", 0.05)
+    monkeypatch.setattr(file_lock, "STALE_SECONDS", 1.0)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from happy.adapters.file_system import make_private, make_private_folder, network_file_system, sync_folder
-from happy.adapters.light.schema import explained
+from happy.adapters.light.schema import startup_errors
 from happy.domain.errors import StartupError
 
 MOUNTS = """\
@@ -101,6 +101,6 @@ def test_what_sqlite_misses_on_a_network_share_is_named_with_what_to_do(code: in
 
     with (
         pytest.raises(StartupError, match=rf"{said}: set DATABASE_URL=file:<path on a local disk>"),
-        explained(Path("/nas/happy.sqlite")),
+        startup_errors(Path("/nas/happy.sqlite")),
     ):
         raise error

@@ -124,7 +124,7 @@ def test_a_certificate_without_a_key_is_the_one_of_an_authority(tmp_path: Path) 
         ("sslrootcert=/none/such.pem", "sslrootcert= names a file that cannot be read: /none/such.pem"),
         ("sslidentity=/none/such.p12", "sslidentity= names a file that cannot be read: /none/such.p12"),
         ("connection_limit=many", "expected connection_limit= and a number up to 1000"),
-        ("host=a,b&port=1,2,3", "port= has to name one port, or one for each host"),
+        ("host=a,b&port=1,2,3", "expected port= with one port, or one for each host"),
     ],
 )
 def test_what_cannot_work_is_named(query: str, message: str) -> None:

@@ -87,7 +87,7 @@ async def open_checked_store(settings: Full) -> AsyncIterator[PostgresStore]:
     address.warn()
     pool = pool_settings(address, settings.postgres_connections)
     async with AsyncExitStack() as stack:
-        with schema.explained(address):
+        with schema.startup_errors(address):
             store = await stack.enter_async_context(open_store(settings.database_url, pool))
             async with store.connection() as connection:
                 await schema.ensure_head(connection, address)
@@ -100,7 +100,7 @@ async def open_beside(settings: Full) -> AsyncIterator[PostgresStore]:
     """The store for a command, with few connections. Raises StartupError; takes over no foreign database."""
     address = parse(settings.database_url)
     async with AsyncExitStack() as stack:
-        with schema.explained(address):
+        with schema.startup_errors(address):
             pool = pool_settings(address, COMMAND_CONNECTIONS)
             store = await stack.enter_async_context(open_store(settings.database_url, pool))
             async with store.connection() as connection:

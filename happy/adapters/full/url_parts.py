@@ -1,4 +1,4 @@
-"""Takes the address of a service apart without ever showing a piece of its secret."""
+"""Parses URLs of services; its errors never contain any part of a password."""
 
 import re
 from collections.abc import Mapping
@@ -15,16 +15,16 @@ from happy.settings import Secret
 YES: Final = frozenset({"true", "1", "yes", "on"})
 NO: Final = frozenset({"false", "0", "no", "off"})
 
-_SHAPE: Final = re.compile(r"([^/?#]*)([^?#]*)(?:\?([^#]*))?")
+_PARTS: Final = re.compile(r"([^/?#]*)([^?#]*)(?:\?([^#]*))?")
 _HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.%\w-]+)\]|([^\[\]:]*))(?::(\d{0,5}))?")
 _HIGHEST_PORT: Final = 65_535
 
-# Only in these values may an `@` stand as it is: no message ever shows them.
+# Only these values may contain a raw `@`: no message shows them.
 _MAY_HOLD_AT: Final = frozenset({"user", "username", "password", "sslpassword", "options"})
 
 
 class UrlParts(Struct, frozen=True):
-    """`hosts` are as they were written; names and values of the query are decoded."""
+    """`hosts` is not decoded; names and values of the query are."""
 
     hosts: str
     path: str
@@ -34,16 +34,16 @@ class UrlParts(Struct, frozen=True):
 
 
 def split(variable: str, url: str) -> UrlParts:
-    """Raises StartupError, in words that repeat nothing of the address.
+    """Raises StartupError, without any part of the URL in its message.
 
-    A raw `#`, `/`, `?`, `[`, `]` or `@` in a password moves the borders of everything behind it, so an
-    address in which they are out of place is refused before any part of it can be taken for a host.
+    A `#`, `/`, `?`, `[`, `]` or `@` in a password that is not percent-encoded would make part of the password
+    look like a host. So a URL with one of these in an unexpected position is refused as a whole.
     """
     rest = url.strip().partition("://")[2]
-    shape = _SHAPE.fullmatch(rest)
-    if shape is None or "\0" in unquote(rest):
+    match = _PARTS.fullmatch(rest)
+    if match is None or "\0" in unquote(rest):
         raise _not_encoded(variable)
-    authority, path, query = shape[1], shape[2], shape[3] or ""
+    authority, path, query = match[1], match[2], match[3] or ""
     credentials, _, hosts = authority.rpartition("@")
     if set("@[]") & set(credentials) or "@" in path:
         raise _not_encoded(variable)
@@ -72,7 +72,7 @@ def host_list(variable: str, text: str) -> list[tuple[str, int | None]]:
     """Hosts and ports of `a:1,b,[::1]:2,/a/socket`. Raises StartupError."""
     found: list[tuple[str, int | None]] = []
     for one in filter(None, text.split(",")):
-        if unquote(one).startswith("/"):  # a socket, whose name may hold colons
+        if unquote(one).startswith("/"):  # the path of a socket, which may contain colons
             found.append((unquote(one), None))
             continue
         match = _HOST.fullmatch(one)
@@ -83,7 +83,7 @@ def host_list(variable: str, text: str) -> list[tuple[str, int | None]]:
 
 
 def _name(variable: str, text: str) -> str:
-    """What the look-up of names takes; for anything else it has errors of its own."""
+    """A host name that can be resolved: the resolver has errors of its own for others."""
     name = unquote(text)
     try:
         name.removesuffix(".").encode("idna")
@@ -94,7 +94,7 @@ def _name(variable: str, text: str) -> str:
 
 
 def ignored(given: Mapping[str, str], understood: AbstractSet[str], foreign: AbstractSet[str]) -> str:
-    """The parameters that mean nothing here; an unknown name may be a piece of a password, so no name."""
+    """Ignored parameters, for a warning. Unknown ones are only counted: a name may be part of a password."""
     names = sorted(foreign & given.keys())
     unknown = len(given.keys() - foreign - understood)
     if unknown:

@@ -10,7 +10,7 @@ from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder, network_file_system
 from happy.adapters.light.file_lock import Held, holder_on_another_machine, locked, locked_everywhere
-from happy.adapters.light.schema import explained, prepare, require_head
+from happy.adapters.light.schema import prepare, require_head, startup_errors
 from happy.adapters.light.sqlite import SqliteStore, open_store
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.errors import StartupError
@@ -26,7 +26,7 @@ async def open_adapters(settings: Light, replica_id: ReplicaId, clock: Clock) ->
     """Bring the database up to date and open it. Raises StartupError."""
     make_private_folder(settings.data_dir)
     make_private_folder(settings.database.parent)
-    with _alone(settings.database):
+    with _exclusive_lock(settings.database):
         await asyncio.to_thread(prepare, settings.database, clock())
         make_private_folder(settings.files_dir)
         public_url = settings.public_url or f"http://localhost:{settings.port}"
@@ -44,16 +44,18 @@ async def open_adapters(settings: Light, replica_id: ReplicaId, clock: Clock) ->
 
 @asynccontextmanager
 async def open_beside(settings: Light) -> AsyncIterator[SqliteStore]:
-    """The store for a command, beside a server that may have it open; nothing is made or migrated.
+    """The store for a command, also while a server has it open; nothing is created or migrated.
 
-    Raises StartupError. SQLite lets several processes of one machine write in turns.
+    Raises StartupError. SQLite serializes the writes of several processes of one machine.
     """
     database = settings.database
     if not database.exists():
         raise StartupError(f"there is no database {database}: HAPPY_SERVER_LIGHT_DATA_DIR names its folder")
     holder = holder_on_another_machine(database.with_name(f"{database.name}.lock"))
     if holder and network_file_system(database.parent):
-        raise StartupError(f"{database} is in use by another machine's happy-server, {holder}: go there")
+        raise StartupError(
+            f"{database} is in use by another machine's happy-server, {holder}: run the command there"
+        )
     await asyncio.to_thread(require_head, database)
     async with _open_checked_store(settings) as store:
         yield store
@@ -62,20 +64,20 @@ async def open_beside(settings: Light) -> AsyncIterator[SqliteStore]:
 @asynccontextmanager
 async def _open_checked_store(settings: Light) -> AsyncIterator[SqliteStore]:
     async with AsyncExitStack() as stack:
-        with explained(settings.database):
+        with startup_errors(settings.database):
             store = await stack.enter_async_context(open_store(settings.database, settings.synchronous))
         yield store
 
 
 @contextmanager
-def _alone(database: Path) -> Iterator[None]:
-    """Raises StartupError when another server has the database: each would hide its events from the other."""
+def _exclusive_lock(database: Path) -> Iterator[None]:
+    """Raises StartupError when another server has the database: neither would see the events of the other."""
     file = database.with_name(f"{database.name}.lock")
     kind = network_file_system(database.parent)
     if kind is not None:
         log.warning(
-            "%s is on a network file system (%s), and a link that breaks may damage it:"
-            " a local disk is the place for it",
+            "%s is on a network file system (%s), and a connection that breaks may damage it:"
+            " keep it on a local disk",
             database,
             kind,
         )
@@ -90,5 +92,5 @@ def _alone(database: Path) -> Iterator[None]:
         except OSError as error:
             raise StartupError(f"cannot use {database.parent}: {error.strerror}") from None
         if not supported:
-            log.warning("%s has no file locks: see to it that one server alone uses it", database.parent)
+            log.warning("%s has no file locks: make sure that only one server uses it", database.parent)
         yield

@@ -1,4 +1,4 @@
-"""Taking over a light database that another server of this protocol created: check it, tidy its values."""
+"""Adoption of a light database that another server of this protocol created: check it, normalise values."""
 
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -22,7 +22,7 @@ class Column(NamedTuple):
 
     @property
     def affinity(self) -> str:
-        """What SQLite makes of the declared type (its rules, in its order)."""
+        """The column affinity that SQLite derives from the declared type, by its rules in their order."""
         declared = self.declared.upper()
         rules = {"INT": "INTEGER", "CHAR": "TEXT", "CLOB": "TEXT", "TEXT": "TEXT", "BLOB": "BLOB"}
         rules |= {"REAL": "REAL", "FLOA": "REAL", "DOUB": "REAL"}
@@ -42,7 +42,7 @@ class Table(NamedTuple):
 
 
 def tables(db: sqlite3.Connection) -> dict[str, Table]:
-    """The shape of every table that is not some tool's own bookkeeping."""
+    """Columns, keys and unique constraints of every table, without those of SQLite and of migration tools."""
     names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     return {name: _table(db, name) for name in names if not name.startswith(("_", "sqlite_", "alembic_"))}
 
@@ -89,7 +89,7 @@ def _differences(found: Table, expected: Table) -> Iterator[str]:
             yield from _column_differences(name, found.columns[name], column)
     for name, column in found.columns.items():
         if name not in expected.columns and column.required and column.default is None:
-            yield f'the unknown column "{name}" must not be left empty'
+            yield f'the unknown column "{name}" is NOT NULL without a default'
     if found.primary_key != expected.primary_key:
         yield f"the primary key is ({', '.join(found.primary_key)}), not ({', '.join(expected.primary_key)})"
     for names in expected.unique - found.unique - {frozenset(found.primary_key)}:
@@ -104,53 +104,53 @@ def _column_differences(name: str, found: Column, expected: Column) -> Iterator[
 
 
 def normalise(db: sqlite3.Connection, expected: Mapping[str, Table]) -> None:
-    """Make every moment integer milliseconds and every JSON document text. Raises SchemaMismatch."""
+    """Convert times to integer milliseconds and JSON documents to text. Raises SchemaMismatch."""
     present = tables(db)
     for name in expected.keys() & present.keys():
         declared = expected[name].columns
-        moments = [column for column in declared if declared[column].declared == "DATETIME"]
+        times = [column for column in declared if declared[column].declared == "DATETIME"]
         documents = [column for column in declared if declared[column].declared == "JSONB"]
-        for column in _other_than(db, name, moments, "integer"):
-            _rewrite(db, name, column, MOMENT)
-        for column in _other_than(db, name, documents, "text"):
+        for column in _columns_of_other_type(db, name, times, "integer"):
+            _rewrite(db, name, column, TIME)
+        for column in _columns_of_other_type(db, name, documents, "text"):
             _rewrite(db, name, column, DOCUMENT)
 
 
-# What a value becomes; null where it cannot become anything.
-MOMENT = """CASE typeof({0})
+# Converted values; null where a value cannot be converted.
+TIME = """CASE typeof({0})
     WHEN 'integer' THEN {0}
     WHEN 'real' THEN CAST(round({0}) AS INTEGER)
     WHEN 'text' THEN
         CAST(strftime('%s', {0}) AS INTEGER) * 1000 + CAST(substr(strftime('%f', {0}), 4) AS INTEGER)
 END"""
 DOCUMENT = "CASE WHEN json_valid(CAST({0} AS TEXT)) THEN CAST({0} AS TEXT) END"
-# Filled with names of our own schema only.
-KINDS = "SELECT {1} FROM {0}"
-LOST = "SELECT 1 FROM {0} WHERE {1} IS NOT NULL AND ({2}) IS NULL LIMIT 1"
+# Formatted only with names from our own schema.
+TYPES = "SELECT {1} FROM {0}"
+NOT_CONVERTIBLE = "SELECT 1 FROM {0} WHERE {1} IS NOT NULL AND ({2}) IS NULL LIMIT 1"
 REWRITE = "UPDATE {0} SET {1} = {2} WHERE {1} IS NOT NULL"
 
 
-def _other_than(db: sqlite3.Connection, table: str, columns: list[str], kind: str) -> list[str]:
-    """Those of `columns` that hold something else than `kind` or null."""
+def _columns_of_other_type(db: sqlite3.Connection, table: str, columns: list[str], kind: str) -> list[str]:
+    """Those of `columns` with values of another type than `kind` or null."""
     if not columns:
         return []
     tests = ", ".join(f"max(typeof({quote(column)}) NOT IN ('null', '{kind}'))" for column in columns)
-    verdict = db.execute(KINDS.format(quote(table), tests)).fetchone()
-    return [column for column, differs in zip(columns, verdict, strict=True) if differs]
+    flags = db.execute(TYPES.format(quote(table), tests)).fetchone()
+    return [column for column, differs in zip(columns, flags, strict=True) if differs]
 
 
 def _rewrite(db: sqlite3.Connection, table: str, column: str, value: str) -> None:
     parts = (quote(table), quote(column), value.format(quote(column)))
-    if db.execute(LOST.format(*parts)).fetchone():
-        raise SchemaMismatch(f'table "{table}": column "{column}" holds a value that is not understood')
+    if db.execute(NOT_CONVERTIBLE.format(*parts)).fetchone():
+        raise SchemaMismatch(f'table "{table}": column "{column}" has a value that cannot be converted')
     db.execute(REWRITE.format(*parts))
 
 
 def complete(db: sqlite3.Connection, reference: sqlite3.Connection) -> None:
-    """Create the tables of `reference` that `db` lacks, and the plain indexes; unique ones were checked."""
-    known = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
+    """Create missing tables and non-unique indexes of `reference`; unique ones were checked before."""
+    present = {name for (name,) in db.execute("SELECT name FROM sqlite_master")}
     wanted = "SELECT type, name, tbl_name, sql FROM sqlite_master WHERE sql NOT NULL ORDER BY type = 'index'"
     for kind, name, table, sql in reference.execute(wanted).fetchall():
-        checked = kind == "index" and table in known and sql.startswith("CREATE UNIQUE")
-        if name not in known and not checked:
+        checked = kind == "index" and table in present and sql.startswith("CREATE UNIQUE")
+        if name not in present and not checked:
             db.execute(sql)

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Final
 
 BESIDE: Final = ("", "-wal", "-shm")
-"""What belongs to a database in write-ahead-log mode, as suffixes of its name."""
+"""Suffixes of the files of a database in write-ahead-log mode."""
 
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 MAGIC: Final = b"SQLite format 3\0"
 CHANGE_COUNTER: Final = slice(24, 28)
-"""Of a database's header, big-endian. SQLite never lets it decrease, not even in a VACUUM."""
+"""In the header of a database, big-endian. It never decreases, not even in a VACUUM."""
 
 Identity = tuple[int, int] | None
 
@@ -35,7 +35,7 @@ class FileGuard:
         self._counter = 0
         self._overwritten = False
         self.lost: str | None = None
-        self.log_alone = False
+        self.only_log_deleted = False
         """Only the write-ahead log was deleted: a checkpoint can still save its contents."""
 
     def check(self) -> str | None:
@@ -48,7 +48,7 @@ class FileGuard:
         if changed or overwritten:
             fate = f"{changed[0]} was {_fate(changed[0])}" if changed else f"{self._path} was overwritten"
             lost = f"{fate} while the server runs"
-        self.log_alone = changed == [self._log]
+        self.only_log_deleted = changed == [self._log]
         if lost != self.lost:
             self.lost = lost
             if lost is None:
@@ -58,7 +58,7 @@ class FileGuard:
         return lost
 
     def close(self) -> None:
-        """Only after SQLite's connections: to close a file gives up the locks that the process has on it."""
+        """Call it after SQLite's connections are closed: it releases all locks of the process on the file."""
         os.close(self._file)
 
     def _remedy(self) -> str:

@@ -1,4 +1,4 @@
-"""File locks between processes, released by the system when a process dies."""
+"""File locks between processes; the operating system releases them when a process ends."""
 
 import errno
 import fcntl
@@ -16,17 +16,17 @@ UNSUPPORTED: Final = frozenset(
 )
 HELD: Final = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
-BEAT_SECONDS: Final = 4.0
-SILENCE_SECONDS: Final = 10.0
+HEARTBEAT_SECONDS: Final = 4.0
+STALE_SECONDS: Final = 10.0
 """A lock file of another machine is stale once it has been unchanged for this long."""
 
 
 class Held(Exception):
-    """Another process has the lock; the message says which one, as far as it is known."""
+    """Another process has the lock; the message names it, as far as it is known."""
 
 
 class Hold(NamedTuple):
-    """An open lock file, what it says of us, and whether the system locks it too."""
+    """An open lock file, its text about this process, and whether the file system supports locks."""
 
     descriptor: int
     holder: str
@@ -35,9 +35,9 @@ class Hold(NamedTuple):
 
 @contextmanager
 def locked(file: Path, *, wait: bool) -> Iterator[bool]:
-    """Hold the lock of this name; False where the file system knows no locks. Raises Held, or OSError.
+    """Hold the lock on `file`; yields False where the file system has no locks. Raises Held, or OSError.
 
-    The file is there while the lock is held, and goes with it. One that was left by a killed process is free.
+    The file is deleted on release. One that a killed process has left is not locked.
     """
     with _hold(file, wait=wait) as hold:
         yield hold.supported
@@ -45,20 +45,23 @@ def locked(file: Path, *, wait: bool) -> Iterator[bool]:
 
 @contextmanager
 def locked_everywhere(file: Path) -> Iterator[bool]:
-    """The same, without waiting, where other machines may not see our locks, or where there are none.
+    """The same, without waiting, on file systems whose locks other machines may not see.
 
-    The holder changes the file every few seconds. Who finds one that somebody has left watches it first.
+    The holder changes the file every few seconds as a heartbeat. A file that exists already is observed for
+    `STALE_SECONDS` first, and taken if it does not change.
     """
-    _require_silence(file)
+    _require_stale(file)
     stopped = threading.Event()
     with _hold(file, wait=False) as hold:
-        beating = threading.Thread(target=_beat, args=(hold, stopped), name="file-lock", daemon=True)
-        beating.start()
+        heartbeat = threading.Thread(
+            target=_send_heartbeats, args=(hold, stopped), name="file-lock", daemon=True
+        )
+        heartbeat.start()
         try:
             yield hold.supported
         finally:
             stopped.set()
-            beating.join()
+            heartbeat.join()
 
 
 @contextmanager
@@ -69,25 +72,25 @@ def _hold(file: Path, *, wait: bool) -> Iterator[Hold]:
         _write(descriptor, hold.holder)
         yield hold
     finally:
-        file.unlink(missing_ok=True)  # while it is held: whoever has opened it meanwhile looks again
+        file.unlink(missing_ok=True)  # while locked: processes that have opened it check the path again
         os.close(descriptor)
 
 
-def _beat(hold: Hold, stopped: threading.Event) -> None:
-    """Through the same descriptor: closing another one of this file would let go of some kinds of lock."""
+def _send_heartbeats(hold: Hold, stopped: threading.Event) -> None:
+    """Writes through the locked descriptor: closing another one of this file would release record locks."""
     count = 0
-    while not stopped.wait(BEAT_SECONDS):
+    while not stopped.wait(HEARTBEAT_SECONDS):
         count += 1
         with suppress(OSError):
             _write(hold.descriptor, f"{hold.holder}\n{count}")
 
 
-def _require_silence(file: Path) -> None:
-    """Raises Held while somebody changes the file."""
+def _require_stale(file: Path) -> None:
+    """Raises Held if the file is changed within `STALE_SECONDS`: its holder is alive."""
     first = _read(file)
     if not first or _is_dead(first):
         return
-    until = time.monotonic() + SILENCE_SECONDS
+    until = time.monotonic() + STALE_SECONDS
     while time.monotonic() < until:
         time.sleep(0.2)
         now = _read(file)
@@ -96,9 +99,9 @@ def _require_silence(file: Path) -> None:
 
 
 def holder_on_another_machine(file: Path) -> str | None:
-    """What the file says of its holder, if that is not a process of this machine since its last boot."""
-    said = _read(file).partition("\n")[0]
-    return said if said and said.split()[-1] != _holder().split()[-1] else None
+    """The holder named in the file, unless it is a process of this machine since its last boot."""
+    holder = _read(file).partition("\n")[0]
+    return holder if holder and holder.split()[-1] != _holder().split()[-1] else None
 
 
 def _is_dead(text: str) -> bool:
@@ -113,11 +116,11 @@ def _is_dead(text: str) -> bool:
         return True
     except (OSError, ValueError):
         return False
-    return words[1] == ours[1]  # its number is ours now
+    return words[1] == ours[1]  # its process id is ours now
 
 
 def _holder() -> str:
-    """`process 12 on attic (4fd1...)`: the last part is another one after each start of the machine."""
+    """`process 12 on attic (4fd1...)`: the last part changes with each boot of the machine."""
     try:
         boot = BOOT.read_text("utf-8").strip()
     except OSError:
@@ -171,7 +174,7 @@ def _lock(descriptor: int, *, wait: bool) -> bool:
 
 
 def _is(file: Path, descriptor: int) -> bool:
-    """Whether the path is still the file that was opened."""
+    """Whether the path still refers to the opened file."""
     try:
         return os.path.samestat(file.stat(), os.fstat(descriptor))
     except FileNotFoundError:

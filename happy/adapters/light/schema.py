@@ -15,7 +15,7 @@ from happy.domain.values import Millis
 from schema.revisions import HEAD, REVISIONS
 
 SQLITE_HEADER = b"SQLite format 3\0"
-BASE = REVISIONS[0]  # what other servers' databases look like
+BASE = REVISIONS[0]  # the schema of databases that other servers created
 LOCK_TIMEOUT = 30.0  # seconds
 
 LOCKS, SHARED_MEMORY = "its file system has no file locks", "its file system has no shared memory"
@@ -30,13 +30,13 @@ LACKING = {
     sqlite3.SQLITE_IOERR_SHMOPEN: SHARED_MEMORY,
     sqlite3.SQLITE_IOERR_SHMSIZE: SHARED_MEMORY,
 }
-"""What SQLite needs and network shares may not have, by its error codes."""
+"""File system features that SQLite needs and network shares may not have, by error code."""
 
-ADVICE = "set DATABASE_URL=file:<path on a local disk>; uploaded files may stay where they are"
+ADVICE = "set DATABASE_URL=file:<path on a local disk>; uploaded files need not be moved"
 
 
 class Corrupt(StartupError):
-    """The file is damaged, or is no database."""
+    """The file is damaged, or is not a database."""
 
 
 class SchemaTooNew(StartupError):
@@ -44,11 +44,11 @@ class SchemaTooNew(StartupError):
 
 
 def prepare(path: Path, now: Millis) -> None:
-    """Create, migrate or take over the database; nothing is changed when a StartupError is raised.
+    """Create, migrate or adopt the database; nothing is changed when a StartupError is raised.
 
     Safe to call from several processes at once. A database that is up to date costs one small read.
     """
-    with explained(path):
+    with startup_errors(path):
         if _revision(path) == HEAD:
             return
         with locked(path.with_name(f".{path.name}.migrating"), wait=True):
@@ -56,8 +56,8 @@ def prepare(path: Path, now: Millis) -> None:
 
 
 def require_head(path: Path) -> None:
-    """Raises StartupError unless the database says that it has the schema of this version."""
-    with explained(path):
+    """Raises StartupError unless the database is at the revision of this version."""
+    with startup_errors(path):
         revision = _revision(path)
         if revision != HEAD:
             raise StartupError(
@@ -68,7 +68,7 @@ def require_head(path: Path) -> None:
 def verify(path: Path) -> None:
     """Raises StartupError unless the database has exactly the schema of this version; changes nothing."""
     require_head(path)
-    with explained(path):
+    with startup_errors(path):
         from alembic.util import CommandError
 
         from schema import migrate
@@ -103,18 +103,18 @@ def _has_content(path: Path) -> bool:
 
 
 def _is_blank(path: Path) -> bool:
-    """A database without a single table, such as a start that was cut short leaves behind."""
+    """Whether the database has no table, as after an interrupted first start."""
     with closing(_open(path)) as db:
         return db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 
 
 def _revision(path: Path) -> str | None:
-    """The revision the database is at; None when there is no database, or none of ours."""
+    """The revision of the database; None if there is none, or if it has no revision."""
     if not _has_content(path):
         return None
     with path.open("rb") as file:
         if file.read(len(SQLITE_HEADER)) != SQLITE_HEADER:
-            raise sqlite3.DatabaseError("the file is no SQLite database")
+            raise sqlite3.DatabaseError("the file is not a SQLite database")
     with closing(_open(path)) as db:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
             return None
@@ -147,7 +147,7 @@ def _fill(db: sqlite3.Connection) -> None:
 
 @contextmanager
 def _private_file(path: Path) -> Iterator[Path]:
-    """An empty file that only its owner can read; gone afterwards, unless it was renamed."""
+    """An empty file that only its owner can read; deleted afterwards, unless it was renamed."""
     path.unlink(missing_ok=True)
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     try:
@@ -165,7 +165,7 @@ def _sync(path: Path) -> None:
 
 
 def _migrate(path: Path, revision: str, now: Millis) -> None:
-    from schema import migrate  # costs half a second, which only a migration should
+    from schema import migrate  # takes half a second, so only for a migration
 
     backup = path.with_name(f"{path.name}.backup-{revision}-{now}")
     with _private_file(backup.with_name(f".{backup.name}.new")) as copy:
@@ -181,7 +181,7 @@ def _migrate(path: Path, revision: str, now: Millis) -> None:
 def _adopt(path: Path) -> None:
     from schema import migrate  # as above
 
-    _check_sound(path)
+    _check_integrity(path)
     with (
         migrate.sqlite_connection(Path(":memory:")) as reference,
         migrate.sqlite_connection(path) as connection,
@@ -196,7 +196,7 @@ def _adopt(path: Path) -> None:
         migrate.upgrade(connection)
 
 
-def _check_sound(path: Path) -> None:
+def _check_integrity(path: Path) -> None:
     with closing(_open(path)) as db:
         found = db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
@@ -204,13 +204,13 @@ def _check_sound(path: Path) -> None:
 
 
 @contextmanager
-def explained(path: Path) -> Iterator[None]:
+def startup_errors(path: Path) -> Iterator[None]:
     """Turn any error into a StartupError of one line, with a remedy."""
     try:
         yield
     except adoption.SchemaMismatch as error:
         raise adoption.SchemaMismatch(
-            f"{path} is no database of this protocol ({error}): move it or choose another data directory"
+            f"{path} is not a database of this protocol ({error}): move it or choose another data directory"
         ) from None
     except OSError as error:
         raise StartupError(f"cannot use {path}: {error.strerror or error}") from error

@@ -19,27 +19,27 @@ SECRET_BYTES: Final = 32
 
 
 def master_secret(data_dir: Path) -> str:
-    """The secret in `data_dir`, which is created when missing. Raises StartupError.
+    """The secret in `data_dir`, which is generated when missing. Raises StartupError.
 
-    A secret is returned only when it is on disk: every token ever issued depends on it.
+    It is returned only once it is stored durably, because all tokens depend on it.
     """
     file = data_dir / FILE_NAME
-    with _explained(file):
+    with _startup_errors(file):
         data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         return _read(file) or _make(file)
 
 
 def read(data_dir: Path) -> str:
-    """The secret in `data_dir`, or nothing. Raises StartupError."""
+    """The secret in `data_dir`, empty if there is none. Raises StartupError."""
     file = data_dir / FILE_NAME
-    with _explained(file):
+    with _startup_errors(file):
         return _read(file)
 
 
 def read_previous(data_dir: Path) -> list[str]:
     """The secrets that were replaced, the latest first. Raises StartupError."""
     file = data_dir / PREVIOUS_NAME
-    with _explained(file):
+    with _startup_errors(file):
         return [line.strip() for line in _read(file).splitlines() if line.strip()]
 
 
@@ -49,7 +49,7 @@ def replace(data_dir: Path) -> str | None:
     Raises StartupError.
     """
     file, kept = data_dir / FILE_NAME, data_dir / PREVIOUS_NAME
-    with _explained(file):
+    with _startup_errors(file):
         before = _read(file)
         if not before:
             return None
@@ -63,7 +63,7 @@ def replace(data_dir: Path) -> str | None:
 def forget_previous(data_dir: Path) -> bool:
     """Remove the previous secrets; whether there were any. Raises StartupError."""
     file = data_dir / PREVIOUS_NAME
-    with _explained(file):
+    with _startup_errors(file):
         try:
             file.unlink()
         except FileNotFoundError:
@@ -73,10 +73,10 @@ def forget_previous(data_dir: Path) -> bool:
 
 
 def set_aside(data_dir: Path, now: int) -> Path | None:
-    """Keep the file under another name, which is returned; None when there is none. Raises StartupError."""
+    """Rename the file; returns the new path, None if there is no file. Raises StartupError."""
     file = data_dir / FILE_NAME
     kept = file.with_name(f"{FILE_NAME}.before-{now}")
-    with _explained(file):
+    with _startup_errors(file):
         try:
             file.rename(kept)
         except FileNotFoundError:
@@ -85,7 +85,7 @@ def set_aside(data_dir: Path, now: int) -> Path | None:
 
 
 @contextmanager
-def _explained(file: Path) -> Iterator[None]:
+def _startup_errors(file: Path) -> Iterator[None]:
     try:
         yield
     except UnicodeDecodeError as error:
@@ -108,18 +108,18 @@ def _make(file: Path) -> str:
     written = file.with_name(f".{FILE_NAME}.{secrets.token_hex(8)}")
     try:
         _write(written, secrets.token_urlsafe(SECRET_BYTES))
-        _place(written, file)
+        _publish(written, file)
         sync_folder(file.parent)
     finally:
         written.unlink(missing_ok=True)
     return _read(file)
 
 
-def _place(written: Path, file: Path) -> None:
-    """A link, unlike a rename, never replaces the secret of another server that starts at this moment."""
+def _publish(written: Path, file: Path) -> None:
+    """A hard link, unlike a rename, does not replace the file of a server that starts at the same time."""
     try:
         os.link(written, file)
-    except OSError:  # it is there; or the file system has no links, as on memory cards
+    except OSError:  # the file exists; or the file system has no hard links, as on memory cards
         if not _read(file):
             written.replace(file)
 

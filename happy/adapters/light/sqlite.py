@@ -25,11 +25,11 @@ from happy.domain.values import AccountId, Millis, SessionId
 from schema.limits import LARGE_ROW, LIST_BYTES
 
 READERS = 1
-"""More reader threads compete for the GIL at every row, and all reads are short."""
+"""More reader threads would only compete for the GIL, and all reads are short."""
 
 BUSY_TIMEOUT = 5_000
-SOME_ROWS = 64
-"""Of a list, before they are measured."""
+ROWS_PER_FETCH = 64
+"""Rows of a list that are fetched before their sizes are added up."""
 
 Synchronous = Literal["NORMAL", "FULL"]
 Row = TypeVar("Row")
@@ -40,7 +40,7 @@ def connect(path: Path, synchronous: Synchronous = "FULL") -> sqlite3.Connection
     """A connection in autocommit mode, so that transactions begin and end explicitly."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=256)
     (mode,) = connection.execute("PRAGMA journal_mode=WAL").fetchone()
-    if mode != "wal":  # what SQLite answers where memory cannot be shared
+    if mode != "wal":  # as on file systems without shared memory
         raise sqlite3.OperationalError(f"its file system has no shared memory (journal mode {mode})")
     for pragma in (
         f"busy_timeout={BUSY_TIMEOUT}",
@@ -87,21 +87,21 @@ class SqliteExecutor:
         whole = self._small(listing, compiled.sql, values)
         if whole is not None:
             return listing.rows(whole)
-        taken, all_of_them = listing.take(self._connection.execute(compiled.sql, values))
+        taken, complete = listing.take(self._connection.execute(compiled.sql, values))
         rows = listing.rows(taken)
-        if not all_of_them:
+        if not complete:
             keys = self._connection.execute(listing.keys.compiled("sqlite").sql, values).fetchall()
             rows += [Large(key) for (key,) in keys[len(taken) :]]
         return rows
 
     def _small(self, listing: Listing[Any], sql: str, values: Mapping[str, Any]) -> list[Any] | None:
-        """All rows; None with a large one among them, which SQLite refuses to read, or with too many."""
+        """All rows; None if one is large, so that SQLite refuses to read it, or if their sum is too large."""
         rows: list[Any] = []
         size = 0
         usual = self._connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LARGE_ROW)
         try:
             cursor = self._connection.execute(sql, values)
-            while some := cursor.fetchmany(SOME_ROWS):
+            while some := cursor.fetchmany(ROWS_PER_FETCH):
                 rows += some
                 size += listing.size(some)
                 if size > LIST_BYTES:
@@ -120,7 +120,7 @@ class SqliteExecutor:
 
 
 class Reader(aiosqlite.Connection):
-    """A connection that runs a whole body in its thread: one hop, one snapshot, however many statements."""
+    """A connection that runs a whole transaction body in its thread, against one snapshot."""
 
     async def run(self, body: Callable[[SqliteExecutor], Awaitable[T]]) -> T:
         result: T = await self._execute(_in_snapshot, self._conn, body)  # type: ignore[no-untyped-call]
@@ -191,7 +191,7 @@ class SqliteStore:
             self._writer.refused = False
 
     async def _write_again(self) -> None:
-        """Write the same `user_version` again: it needs a page of the log, and changes nothing."""
+        """Write the same `user_version` again: this writes a page to the log without a change."""
         (version,) = self._writing.execute("PRAGMA user_version").fetchone()
         self._writing.execute(f"PRAGMA user_version = {version}")
 
@@ -249,7 +249,7 @@ async def open_store(path: Path, synchronous: Synchronous = "FULL") -> AsyncIter
         for reader in readers:
             await stack.enter_async_context(reader)
         writing = connect(path, synchronous)
-        writing.execute("SELECT count(*) FROM sqlite_master").fetchall()  # now the files beside it are there
+        writing.execute("SELECT count(*) FROM sqlite_master").fetchall()  # creates the -wal and -shm files
         guard = FileGuard(path)
         last.callback(guard.close)
         store = SqliteStore(writing, readers, guard)

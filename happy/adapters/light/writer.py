@@ -16,7 +16,7 @@ from happy.limits import limit
 MAX_BATCH = limit(
     256, "writes that share a commit", per="transaction", then="the next commit takes the others"
 )
-LOOK_SECONDS = 1.0
+FILE_CHECK_SECONDS = 1.0
 """How often an idle writer checks that the database file still exists, in s."""
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def drive(body: Awaitable[T]) -> T:
-    """Run a coroutine that never suspends. One that does broke the rule in `ports.store.Body`."""
+    """Run a coroutine that never suspends. Raises RuntimeError for one that does (see `ports.store.Body`)."""
     steps = body.__await__()
     try:
         next(steps)
@@ -41,7 +41,7 @@ def drive(body: Awaitable[T]) -> T:
 class Writer:
     """Group commit: every job that waits when the thread is free shares one COMMIT.
 
-    A job runs in its own savepoint, so one that fails takes nothing of the others with it.
+    A job runs in its own savepoint, so that one that fails does not affect the others.
     Callers return only after the shared COMMIT.
     """
 
@@ -53,7 +53,7 @@ class Writer:
         self._guard = guard
         self._closed = False
         self.refused = False
-        """Whether the disk or the file took no writes when something was written last."""
+        """Whether the last write failed because the disk or the file accepted none."""
 
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
@@ -100,18 +100,18 @@ class Writer:
         return batch
 
     def _next_job(self) -> Job | None:
-        """Wait for one, and look after the file meanwhile."""
+        """Wait for a job; meanwhile check the database file every `FILE_CHECK_SECONDS`."""
         while True:
             try:
-                return self._jobs.get(timeout=None if self._guard is None else LOOK_SECONDS)
+                return self._jobs.get(timeout=None if self._guard is None else FILE_CHECK_SECONDS)
             except queue.Empty:
                 self._file_is_lost()
 
     def _file_is_lost(self) -> bool:
-        """When only the write-ahead log has gone, what it held is saved at once: it is open still."""
+        """If only the write-ahead log was deleted, which is still open, a checkpoint saves its contents."""
         if self._guard is None or self._guard.check() is None:
             return False
-        if self._guard.log_alone:
+        if self._guard.only_log_deleted:
             with contextlib.suppress(sqlite3.Error):
                 self._connection.execute("PRAGMA wal_checkpoint").fetchall()
         return True

@@ -1,1 +1,1 @@
-"""Adapters to other companies' services."""
+"""Adapters to services of other companies."""

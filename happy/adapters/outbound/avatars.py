@@ -29,7 +29,7 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 class Kind(NamedTuple):
-    """How a format begins, what its files are called here, and what the library calls it."""
+    """First bytes of a format, its file extension here, and its name in Pillow."""
 
     signature: bytes
     extension: Literal["png", "jpg"]
@@ -40,7 +40,7 @@ KINDS: Final = (Kind(b"\x89PNG\r\n\x1a\n", "png", "PNG"), Kind(b"\xff\xd8\xff", 
 
 
 class WebAvatars:
-    """Connects to the checked IP address itself: against DNS rebinding, the name is not resolved again."""
+    """Connects to the checked IP address: resolving the name again would allow DNS rebinding."""
 
     def __init__(self, web: HttpClient, resolving: Resolve = resolve, *, allow_private: bool = False) -> None:
         self._web = web
@@ -67,7 +67,7 @@ class WebAvatars:
     async def _get(self, url: "httpx.URL") -> "bytes | httpx.URL":
         """The content of a picture, or the URL of a redirect."""
         if url.scheme not in PORTS or not url.host or url.userinfo:
-            raise Invalid("not an address of a picture")
+            raise Invalid("not a URL of a picture")
         port = url.port or PORTS[url.scheme]
         unreachable = NotConnected()
         for address in await addresses(url.host, port, self._resolve, allow_private=self._allow_private):
@@ -87,12 +87,12 @@ class WebAvatars:
             if response.status_code in REDIRECTS and "location" in response.headers:
                 return url.join(response.headers["location"])
             if response.status_code != FOUND:
-                raise Unavailable(f"a picture was answered with {response.status_code}")
+                raise Unavailable(f"the response to the request of a picture was {response.status_code}")
             return await read_body(response, MAX_FILE)
 
 
 def examine(content: bytes) -> FetchedAvatar:
-    """What kind of picture this is. Raises Invalid for everything but a PNG or JPEG of reasonable size."""
+    """Format and size of a picture. Raises Invalid unless it is a PNG or JPEG within the limits."""
     from PIL import Image
 
     found = next((kind for kind in KINDS if content.startswith(kind.signature)), None)
@@ -105,18 +105,18 @@ def examine(content: bytes) -> FetchedAvatar:
             pixels = image.convert("RGBA").resize(small).tobytes()
     except HappyError:
         raise
-    except Exception as error:  # a damaged picture makes the library fail in many ways
+    except Exception as error:  # Pillow raises many kinds of errors for a damaged picture
         raise Invalid("a damaged picture") from error
     blur = b64encode(thumbhash(*small, pixels)).decode()
     return FetchedAvatar(content, found.extension, width, height, blur)
 
 
 def scaled(width: int, height: int) -> tuple[int, int]:
-    """The size at which the longer side fits the hash. Raises Invalid when there is none worth the effort."""
+    """The size at which the longer side fits the hash. Raises Invalid for too many pixels, or too thin."""
     if width * height > MAX_PIXELS:
         raise Invalid("too many pixels")
     longer = max(width, height)
     small = floor(width * MAX_SIDE / longer + 0.5), floor(height * MAX_SIDE / longer + 0.5)
     if 0 in small:
-        raise Invalid("a picture that is almost a line")
+        raise Invalid("one side is too short")
     return small

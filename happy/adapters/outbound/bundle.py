@@ -1,4 +1,4 @@
-"""The adapters to other companies' services, as far as the settings name them."""
+"""The adapters to services of other companies, as far as they are configured."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,7 +17,7 @@ from happy.settings import OutboundSettings
 
 @dataclass(frozen=True, slots=True)
 class Outbound:
-    """`voice` and `subscriptions` are None without a key to them."""
+    """`voice` and `subscriptions` are None without an API key."""
 
     push: PushSender
     github: Github
@@ -38,7 +38,7 @@ async def open_outbound(settings: OutboundSettings) -> AsyncIterator[Outbound]:
 
 
 def build_outbound(settings: OutboundSettings, web: HttpClient) -> Outbound:
-    """Nothing is connected to until it is needed."""
+    """Nothing is connected before the first request."""
     github, voice = settings.github, settings.voice
     app = GithubApp(
         client_id=github.client_id,

@@ -44,7 +44,7 @@ class ElevenLabs:
         return response.read(_Token).token
 
     async def _get(self, path: str, **params: str) -> WebResponse:
-        """Parameters are encoded: an agent id must not bring parameters of its own."""
+        """Parameters are encoded, so an agent id cannot add parameters of its own."""
         response = await self._web.call(
             "GET", self._base_url + PATH + path, headers=self._headers, params=params
         )
@@ -53,6 +53,6 @@ class ElevenLabs:
         return response
 
 
-def _iso(moment: Millis) -> str:
-    text = datetime.fromtimestamp(moment / SECOND, UTC).isoformat(timespec="milliseconds")
+def _iso(time: Millis) -> str:
+    text = datetime.fromtimestamp(time / SECOND, UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")

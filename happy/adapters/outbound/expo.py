@@ -18,7 +18,7 @@ BATCH: Final = 100
 MAX_DATA: Final = limit(
     16 * 1024, "bytes of the data of a push notification", per="notification", then="not sent"
 )
-"""Devices take 4 KiB altogether; what is far beyond that need not be sent a hundredfold."""
+"""Expo accepts 4 KiB per notification; larger data is not sent once per token just to be refused."""
 
 NETWORK_ERROR: Final = "Network error"
 TOO_BIG: Final = "MessageTooBig"
@@ -63,7 +63,7 @@ class ExpoPush:
         return tickets
 
     async def _send_batch(self, batch: Sequence[_Message], seconds: float) -> list[Ticket]:
-        """Always one ticket per message; what Expo says nothing about has not been accepted."""
+        """One ticket per message; a message without a ticket of Expo counts as not accepted."""
         if seconds <= 0:
             return [Ticket(NETWORK_ERROR)] * len(batch)
         try:
@@ -78,7 +78,7 @@ class ExpoPush:
                 return [Ticket(f"HTTP {response.status}")] * len(batch)
             tickets = [_ticket(given) for given in response.read(_Tickets).data[: len(batch)]]
         except HappyError as error:
-            log.warning("push notifications could not be handed over", exc_info=error)
+            log.warning("push notifications could not be sent to Expo", exc_info=error)
             return [Ticket(NETWORK_ERROR)] * len(batch)
         return tickets + [Ticket(UNKNOWN)] * (len(batch) - len(tickets))
 

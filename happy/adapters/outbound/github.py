@@ -1,4 +1,4 @@
-"""GitHub's side of linking an account (protocol: operations#other-outbound-calls)."""
+"""GitHub OAuth and profiles (protocol: operations#other-outbound-calls)."""
 
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -42,7 +42,7 @@ class GithubClient:
         return f"{self._base_url}/login/oauth/authorize?{query}"
 
     async def exchange(self, code: str) -> str:
-        secret = str(self._app.client_secret)  # plain text: a subclass of it has no JSON form
+        secret = str(self._app.client_secret)  # msgspec encodes no subclasses of `str`
         body = {"client_id": self._app.client_id, "client_secret": secret, "code": code}
         response = await self._web.call(
             "POST",

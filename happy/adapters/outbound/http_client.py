@@ -46,9 +46,9 @@ class WebResponse(Struct, frozen=True):
 
 
 class HttpClient:
-    """Opened by the first request: importing httpx and reading certificates takes a moment.
+    """Opened by the first request, because importing httpx and reading certificates is slow.
 
-    Redirects are not followed, cookies not kept, and proxy variables of the environment not obeyed.
+    Redirects are not followed, cookies not stored, and proxy variables of the environment ignored.
     """
 
     def __init__(self, seconds: float = CALL_SECONDS) -> None:
@@ -67,7 +67,7 @@ class HttpClient:
     ) -> WebResponse:
         """Any status is returned. Raises TooLarge, and Unavailable for no response before the timeout."""
         seconds = self._seconds if seconds is None else seconds
-        await self._opened()  # before the clock starts
+        await self._opened()  # not part of the timeout
         options: dict[str, Any] = {"headers": headers, "params": params, "content": body}
         with map_errors():
             async with asyncio.timeout(seconds), self.stream(method, url, **options) as response:
@@ -84,14 +84,14 @@ class HttpClient:
                 yield response
 
     async def parse(self, url: str) -> "httpx.URL":
-        """Raises Invalid for what is no address at all."""
+        """Raises Invalid for an invalid URL."""
         await self._opened()
         import httpx
 
         try:
             return httpx.URL(url)
         except httpx.InvalidURL as error:
-            raise Invalid("not an address") from error
+            raise Invalid("not a URL") from error
 
     async def close(self) -> None:
         if self._client is not None:
@@ -100,12 +100,12 @@ class HttpClient:
     async def _opened(self) -> "httpx.AsyncClient":
         if self._client is None:
             client = await asyncio.to_thread(_open, self._seconds)
-            self._client = self._client or client  # another request may have been faster
+            self._client = self._client or client  # a concurrent request may have opened it
         return self._client
 
 
 async def read_body(response: "httpx.Response", most_bytes: int) -> bytes:
-    """The body as it was sent, never unpacked. Raises TooLarge as soon as that is certain."""
+    """The body as sent, without decompression. Raises TooLarge as early as possible."""
     announced = response.headers.get("content-length", "")
     if announced.isdecimal() and int(announced[:16]) > most_bytes:
         raise TooLarge

@@ -1,4 +1,4 @@
-"""SSRF guard: a host in a URL from outside may resolve to public addresses only."""
+"""SSRF guard: a host in a URL from a client must resolve to public addresses."""
 
 import asyncio
 import socket
@@ -19,7 +19,7 @@ _TRANSLATED: Final = IPv6Network("64:ff9b::/96")
 
 
 async def resolve(host: str, port: int) -> list[str]:
-    """Every address of a host, as the system knows them. Raises OSError, or UnicodeError for no such name."""
+    """Every address of a host, by the system's resolver. Raises OSError, UnicodeError for invalid names."""
     found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
@@ -41,11 +41,11 @@ async def addresses(
 def is_public(text: str) -> bool:
     try:
         address = ip_address(text)
-    except ValueError:  # with a zone, hence on a local link
+    except ValueError:  # with a zone, so link-local
         return False
     return all(
         part.is_global and not (part.is_multicast or part.is_reserved or _is_site_local(part))
-        for part in _meant(address)
+        for part in _with_embedded(address)
     )
 
 
@@ -53,7 +53,7 @@ def _is_site_local(address: Address) -> bool:
     return isinstance(address, IPv6Address) and address.is_site_local
 
 
-def _meant(address: Address) -> list[Address]:
+def _with_embedded(address: Address) -> list[Address]:
     """The address, and the IPv4 addresses embedded in it (NAT64, mapped, 6to4, Teredo)."""
     if isinstance(address, IPv4Address):
         return [address]

@@ -1,7 +1,7 @@
-"""ThumbHash: some 20 bytes from which clients draw a blurred picture while the real one loads.
+"""ThumbHash: about 20 bytes from which clients draw a blurred preview while a picture loads.
 
-The public algorithm of evanw.github.io/thumbhash. Sums are taken in its order and rounded half up as it does:
-terms that cancel out lie exactly on the edge between two values, and another order would tip them over.
+The public algorithm of evanw.github.io/thumbhash. Sums are taken in the same order and rounded half up as in
+the reference implementation, so that the bytes are the same: sums near a rounding boundary depend on it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,12 +25,12 @@ class Channels(NamedTuple):
 
 
 def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
-    """The hash of an image of 8-bit RGBA pixels, row by row. Raises ValueError for a size that cannot be."""
+    """The hash of an image of 8-bit RGBA pixels, row by row. Raises ValueError for an invalid size."""
     if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and len(rgba) == 4 * width * height):
         raise ValueError("not a small image")
     channels = _channels(rgba)
     transparent = _sum(channels.alpha) < width * height
-    limit = 5 if transparent else 7  # opacity takes the place of some brightness
+    limit = 5 if transparent else 7  # with opacity there is room for fewer terms of brightness
     longer = max(width, height)
     across, down = (max(1, _round(limit * side / longer)) for side in (width, height))
     size = (width, height)
@@ -44,7 +44,7 @@ def thumbhash(width: int, height: int, rgba: bytes) -> bytes:
 
 
 def _channels(rgba: bytes) -> Channels:
-    """Transparent pixels take on the average colour, so that nothing shines through."""
+    """Transparent pixels get the average colour."""
     alpha = [value / 255 for value in rgba[3::4]]
     total = _sum(alpha)
     colours = []
@@ -91,7 +91,7 @@ def _wave(frequency: int, length: int) -> list[float]:
 
 
 def _sum(values: Iterable[float]) -> float:
-    """Plainly one after the other; `sum` compensates rounding errors since Python 3.12."""
+    """A naive sum: the built-in `sum` compensates rounding errors since Python 3.12."""
     total = 0.0
     for value in values:
         total += value
@@ -126,5 +126,5 @@ def _nibbles(terms: Sequence[float]) -> bytes:
 
 
 def _round(value: float) -> int:
-    """Half up, unlike Python's own."""
+    """Rounds half up, unlike the built-in `round`."""
     return floor(value + 0.5)

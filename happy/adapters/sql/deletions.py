@@ -1,4 +1,4 @@
-"""Removal of what was deleted, in SQL."""
+"""Removal of the rows of deleted sessions and machines, in SQL."""
 
 from msgspec import Struct
 
@@ -8,7 +8,7 @@ from happy.domain.values import Millis
 
 
 class Statements(Struct, frozen=True):
-    """What can be said of one kind; the contents are removed in this order."""
+    """The statements for one kind; contents are removed in this order."""
 
     claim: Statement[str]
     contents: tuple[Statement[str], ...]

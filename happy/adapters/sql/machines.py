@@ -35,7 +35,7 @@ HIDE: Statement[MachineId] = Statement("machines.HIDE", scalar)
 HIDDEN: Statement[MachineId] = Statement("machines.HIDDEN", scalar)
 
 KEYS_AT_ONCE = 100
-"""How many access keys are deleted together with their machine. It is hidden while more than these are."""
+"""Up to this number access keys are deleted together with their machine; else later, in batches."""
 
 
 class SqlMachines:

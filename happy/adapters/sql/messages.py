@@ -100,7 +100,7 @@ async def page(
 ) -> list[Message | Large]:
     """Rows of `listing`, for the session's owner only. Raises NotFound."""
     rows = await executor.listed(listing, account=account_id, session=session_id, **values)
-    if not rows:  # nothing there, or not the account's
+    if not rows:  # no messages, or not the account's session
         await require_owned(executor, account_id, session_id)
     return rows
 

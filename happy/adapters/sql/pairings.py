@@ -1,4 +1,4 @@
-"""Linking requests in SQL: two tables of one shape."""
+"""Linking requests in SQL: two tables with the same columns."""
 
 from msgspec import Struct
 
@@ -8,7 +8,7 @@ from happy.domain.values import AccountId, Millis
 
 
 class Statements(Struct, frozen=True):
-    """What can be said to one of the two tables."""
+    """The statements on one of the two tables."""
 
     get: Statement[PairingRequest]
     open: Statement[None]

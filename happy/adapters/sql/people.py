@@ -13,10 +13,10 @@ FRIENDS = Statement("people.FRIENDS", Person)
 
 LOWER = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 FIRST_NAME = "\x01"
-"""An empty username is none."""
+"""An empty username counts as missing."""
 
 AFTER_EVERY_NAME = "\U0010ffff"
-"""No username begins with it: it is no character."""
+"""No username begins with it: it is not a valid character."""
 
 
 class SqlPeople:

@@ -2,7 +2,7 @@
 
 LAST = "\U0010ffff"
 SURROGATES = range(0xD800, 0xE000)
-"""No text holds one."""
+"""No valid text contains it."""
 
 
 def after_prefix(prefix: str) -> str | None:

@@ -42,10 +42,10 @@ MARK_GONE = Statement("sessions.MARK_GONE", _gone)
 DELETE: Statement[SessionId] = Statement("sessions.DELETE", scalar)
 
 FEW = 500
-"""So many changed sessions are sorted by their ids; among more, a walk along the ids finds a page soon."""
+"""Up to this number, changed sessions are read and sorted by id; beyond, a scan by id finds a page fast."""
 
 AFTER_EVERY_ID = SessionId("~")
-"""Sorts behind every id, which begin with a letter or a digit."""
+"""Sorts after every id: ids begin with a letter or a digit."""
 
 
 class SqlSessions:

@@ -15,8 +15,8 @@ from schema.limits import LARGE_ROW, LIST_BYTES
 
 Row = TypeVar("Row")
 COMPILED = Path(schema.__file__).parent / "compiled"
-PASSED_OVER_BYTES = 8 * LIST_BYTES
-"""Contents of large rows that a list reads in vain, where it cannot know before."""
+DISCARDED_BYTES = 8 * LIST_BYTES
+"""In bytes: contents of large rows that a list may read and discard, where sizes are not known before."""
 
 CONVERSIONS: Mapping[Any, Callable[[Any], Any]] = {bool: bool, msgspec.Raw: msgspec.Raw}
 
@@ -47,7 +47,7 @@ class Statement(Generic[Row]):
         return statements(dialect)[self.name]
 
     def rows(self, fetched: Sequence[Any]) -> list[Row]:
-        """Structs of raw driver rows: SQLite knows no booleans, and JSON stays the text it is."""
+        """Structs of raw driver rows: booleans of SQLite are converted, JSON remains text."""
         make = self._row
         if not self._conversions:
             return [make(*row) for row in fetched]
@@ -77,21 +77,21 @@ class Listing(Generic[Row]):
         self._largest = [itemgetter(position) for position in self._contents[:2]]
 
     def rows(self, fetched: Sequence[Any]) -> list[Row | Large]:
-        """Of raw driver rows, in which the contents of large ones are left out."""
+        """Structs of raw driver rows, in which the contents of large rows are null."""
         made = self.statement.rows(fetched)
         if None not in map(self._first, fetched):
-            return made  # type: ignore[return-value] # it is nobody else's list
+            return made  # type: ignore[return-value] # the list is not shared
         return [
             Large(raw[self._key]) if self._first(raw) is None else row
             for raw, row in zip(fetched, made, strict=True)
         ]
 
     def size(self, fetched: Sequence[Any]) -> int:
-        """Of what is large in rows that are not."""
+        """The size in bytes of large columns, of rows that are not large."""
         return sum(sum(map(len, filter(None, map(content, fetched)))) for content in self._largest)
 
     def take(self, fetching: Iterable[Any]) -> tuple[list[Any], bool]:
-        """Rows one after the other until they are enough to be read at once, and whether they were all."""
+        """Rows up to the size limit of a list, and whether these are all."""
         taken: list[Any] = []
         small = large = 0
         for row in fetching:
@@ -102,7 +102,7 @@ class Listing(Generic[Row]):
             else:
                 taken.append(self._without_contents(row))
                 large += size
-            if small > LIST_BYTES or large > PASSED_OVER_BYTES:
+            if small > LIST_BYTES or large > DISCARDED_BYTES:
                 return taken, False
         return taken, True
 

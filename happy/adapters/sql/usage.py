@@ -21,7 +21,7 @@ SAVE = Statement("usage.SAVE", SavedReport)
 REPLACE_WITHOUT_SESSION = Statement("usage.REPLACE_WITHOUT_SESSION", SavedReport)
 
 PORTION = 1_000
-"""Reports that are summed up before others are let in."""
+"""Reports per portion; between portions other statements can run."""
 
 
 def _count(start: Millis, count: int) -> tuple[Millis, int]:
@@ -29,7 +29,7 @@ def _count(start: Millis, count: int) -> tuple[Millis, int]:
 
 
 def _sum(start: Millis, name: str, value: float | str) -> UsageSum:
-    if isinstance(value, str):  # of a database that has to choose one type
+    if isinstance(value, str):  # PostgreSQL returns one type: text
         return UsageSum(start, name, msgspec.json.decode(value, type=float | int))
     return UsageSum(start, name, value)
 
@@ -63,7 +63,8 @@ class SqlUsage:
     ) -> SavedReport:
         values = {"account": account_id, "key": report.key, "data": report.data, "now": now}
         if report.session_id is None:
-            await SqlAccounts(self._executor).next_seq(account_id, 0, now)  # locks: two must not both insert
+            # This locks the account, so that concurrent requests cannot both insert.
+            await SqlAccounts(self._executor).next_seq(account_id, 0, now)
             replaced = await self._executor.one(REPLACE_WITHOUT_SESSION, **values)
             if replaced is not None:
                 return replaced

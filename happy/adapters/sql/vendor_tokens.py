@@ -1,4 +1,4 @@
-"""Credentials of other companies in SQL, sealed as they are."""
+"""Vendor tokens in SQL, encrypted at rest."""
 
 from happy.adapters.sql.statement import Executor, Statement, scalar
 from happy.domain.values import AccountId, Millis

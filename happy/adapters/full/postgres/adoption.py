@@ -1,4 +1,4 @@
-"""Taking over a PostgreSQL database that another server of this protocol created: compare it, complete it."""
+"""Adoption of a PostgreSQL database that another server of this protocol created: compare and complete it."""
 
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
@@ -46,8 +46,8 @@ ORDER BY c.relname, a.attnum
 
 KEYS = text("""
 SELECT c.relname, i.indisprimary,
-       ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int[]) WITH ORDINALITY k(number, place)
-             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number ORDER BY k.place)
+       ARRAY(SELECT a.attname::text FROM unnest(i.indkey::int[]) WITH ORDINALITY k(number, position)
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.number ORDER BY k.position)
 FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
 WHERE c.relnamespace = cast(:schema AS regnamespace)
   AND i.indisunique AND i.indisvalid AND i.indpred IS NULL AND i.indexprs IS NULL
@@ -60,7 +60,7 @@ INDEXES = text(
 
 
 def tables(connection: Connection, schema: str) -> dict[str, Table]:
-    """The shape of every table of a schema, by name."""
+    """Columns, keys and indexes of every table of a schema, by name."""
     columns: dict[str, dict[str, Column]] = {}
     for table, name, required, has_default, type_ in connection.execute(COLUMNS, {"schema": schema}):
         columns.setdefault(table, {})[name] = Column(type_, required, has_default)
@@ -94,7 +94,7 @@ def _differences(found: Table, expected: Table) -> Iterator[str]:
             yield from _column_differences(name, found.columns[name], column)
     for name, column in found.columns.items():
         if name not in expected.columns and column.required and not column.has_default:
-            yield f'the unknown column "{name}" must not be left empty'
+            yield f'the unknown column "{name}" is NOT NULL without a default'
     if found.primary_key != expected.primary_key:
         yield f"the primary key is ({', '.join(found.primary_key)}), not ({', '.join(expected.primary_key)})"
     for names in expected.unique - found.unique:
@@ -109,7 +109,7 @@ def _column_differences(name: str, found: Column, expected: Column) -> Iterator[
 
 
 def complete(connection: Connection, schema: str) -> None:
-    """Create the tables and the plain indexes that may be missing; unique ones were checked."""
+    """Create missing tables and non-unique indexes; unique ones were checked before."""
     for name in OPTIONAL_TABLES:
         metadata.tables[name].create(connection, checkfirst=True)
     present = set(connection.scalars(INDEXES, {"schema": schema}))

@@ -23,7 +23,7 @@ class Job(Struct, frozen=True):
 
 
 class Inserted(Struct, frozen=True):
-    """The numbers of a new message; without an id the row only says that the session is the account's."""
+    """The numbers of a new message; a row without an id only confirms that the account owns the session."""
 
     session_id: SessionId
     account_id: AccountId

@@ -20,15 +20,15 @@ MAX_CONNECT_SECONDS: Final = 60.0
 SUPABASE_TRANSACTIONS: Final = 6543
 Hosts = tuple[tuple[str, int | None], ...]
 
-# Parameters of libpq, or of another client, that mean something here.
+# Parameters of libpq or of another client that are supported.
 UNDERSTOOD: Final = postgres_tls.UNDERSTOOD | {
     *("host", "port", "dbname", "database", "user", "password", "passfile", "schema", "pgbouncer"),
     *("connection_limit", "connect_timeout", "statement_cache_size", "prepare", "prepareThreshold"),
     *("application_name", "options", "target_session_attrs", "targetServerType", "krbsrvname", "gsslib"),
 }
 
-# Parameters that have no meaning here. Only these are named in a log: an unknown name may be a piece of a
-# password that was not encoded.
+# Known parameters that are ignored. Only these are named in the log: an unknown name may be part of a
+# password that was not percent-encoded.
 FOREIGN: Final = frozenset(
     {
         *(
@@ -59,13 +59,13 @@ FOREIGN: Final = frozenset(
         *("cloud_sql_instance", "enable_iam_auth", "unix_sock", "async_fallback", "min_size", "max_size"),
     }
 )
-_WRITABLE: Final = {"primary": "primary", "master": "primary", "any": "any", "preferPrimary": "any"}
+_SERVER_TYPES: Final = {"primary": "primary", "master": "primary", "any": "any", "preferPrimary": "any"}
 
 log = logging.getLogger(__name__)
 
 
 class Address(Struct, frozen=True, kw_only=True):
-    """Where a database is. Behind a transaction pooler no server session outlives a transaction."""
+    """A parsed DATABASE_URL. Behind a transaction pooler no server session outlives a transaction."""
 
     hosts: Hosts = ()
     user: str | None = None
@@ -75,10 +75,10 @@ class Address(Struct, frozen=True, kw_only=True):
     schema: str | None = None
     behind_pooler: bool = False
     session: dict[str, str] = {}
-    """Session settings that the address asks for."""
+    """Session settings in the URL."""
 
     driver: dict[str, str] = {}
-    """Parameters that the driver understands by themselves."""
+    """Parameters that are passed to the driver."""
 
     connections: int | None = None
     connect_seconds: float | None = None
@@ -103,7 +103,7 @@ class Address(Struct, frozen=True, kw_only=True):
         return settings
 
     def arguments(self) -> dict[str, Any]:
-        """Arguments of the driver. The address among them holds no secret, as errors may repeat it."""
+        """Arguments of the driver. The DSN among them contains no secret, as errors may repeat it."""
         hosts = [host for host, _ in self.hosts]
         return {
             "dsn": self.tls.dsn(),
@@ -111,7 +111,7 @@ class Address(Struct, frozen=True, kw_only=True):
             "host": hosts or None,
             "port": [port or _default_port() for _, port in self.hosts] if hosts else None,
             "user": self.user or _user(),
-            "password": None if self.password is None else str(self.password),  # no subclass, says the driver
+            "password": None if self.password is None else str(self.password),  # no subclass of `str`
             "database": self.database,
             **self.driver,
         }
@@ -119,19 +119,19 @@ class Address(Struct, frozen=True, kw_only=True):
     def warn(self) -> None:
         """Log the parameters that are ignored; called once at the start."""
         if self.ignored:
-            log.warning("%s: ignored %s, which mean nothing to this server", VARIABLE, self.ignored)
+            log.warning("%s: ignored %s, which this server does not support", VARIABLE, self.ignored)
 
 
 def parse(url: str) -> Address:
-    """Raises StartupError for what cannot work, in one line that shows no secret."""
+    """Raises StartupError for an invalid URL, in one line without secrets."""
     parts = split(VARIABLE, url)
     given = parts.query
     hosts = _hosts(parts.hosts, given)
     behind_pooler = _is_behind_pooler(hosts, given.get("pgbouncer", "").lower())
     if behind_pooler and given.get("schema", "public") != "public":
         raise StartupError(
-            "DATABASE_URL: schema= is a setting of the session, which pgbouncer=true leaves out:"
-            " give the user of the database that search_path instead (ALTER ROLE ... SET search_path)"
+            "DATABASE_URL: schema= is a session setting, which cannot be used with pgbouncer=true:"
+            " set the search_path of the database user instead (ALTER ROLE ... SET search_path)"
         )
     database = given.get("dbname") or given.get("database") or parts.path.removeprefix("/")
     return Address(
@@ -151,9 +151,9 @@ def parse(url: str) -> Address:
     )
 
 
-def _hosts(in_front: str, given: Mapping[str, str]) -> Hosts:
-    """A host in the query wins, with the port in front unless the query has one as well."""
-    hosts = host_list(VARIABLE, in_front)
+def _hosts(authority: str, given: Mapping[str, str]) -> Hosts:
+    """A host in the query overrides that of the authority, whose port is kept unless the query has one."""
+    hosts = host_list(VARIABLE, authority)
     if given.get("host"):
         port = hosts[0][1] if len(hosts) == 1 else None
         hosts = [(host, own or port) for host, own in host_list(VARIABLE, given["host"])]
@@ -161,13 +161,13 @@ def _hosts(in_front: str, given: Mapping[str, str]) -> Hosts:
         ports = [port for _, port in host_list(VARIABLE, ",".join(f":{p}" for p in given["port"].split(",")))]
         ports = ports * len(hosts) if len(ports) == 1 else ports
         if len(ports) != len(hosts):
-            raise StartupError("DATABASE_URL: port= has to name one port, or one for each host")
+            raise StartupError("DATABASE_URL: expected port= with one port, or one for each host")
         hosts = [(host, port) for (host, _), port in zip(hosts, ports, strict=True)]
     return tuple(hosts)
 
 
 def _is_behind_pooler(hosts: Hosts, flag: str) -> bool:
-    """Addresses of Supabase's and Neon's poolers do not say so; hosts and ports do."""
+    """Poolers of Supabase and Neon are recognised by host and port: their URLs have no parameter for it."""
     if flag in YES | NO:
         return flag in YES
     return any(
@@ -179,18 +179,18 @@ def _is_behind_pooler(hosts: Hosts, flag: str) -> bool:
 
 def _driver(given: Mapping[str, str]) -> dict[str, str]:
     found = {name: given[name] for name in ("passfile", "krbsrvname", "gsslib") if given.get(name)}
-    wanted = given.get("target_session_attrs") or _WRITABLE.get(given.get("targetServerType", ""))
+    wanted = given.get("target_session_attrs") or _SERVER_TYPES.get(given.get("targetServerType", ""))
     return {**found, "target_session_attrs": wanted} if wanted else found
 
 
 def _keeps_statements(given: Mapping[str, str]) -> bool:
-    """Three clients have three ways to say that a pooler stands before the database."""
+    """Three clients have three parameters that switch prepared statements off, for poolers."""
     off = (given.get("statement_cache_size"), given.get("prepareThreshold"))
     return "0" not in off and given.get("prepare", "").lower() not in NO
 
 
 def _whole(given: Mapping[str, str], name: str, *, most: int) -> int | None:
-    """A number above 0; 0 is other clients' way to say that there is no limit."""
+    """A positive number; None if it is missing or 0, which means no limit in other clients."""
     text = given.get(name, "")
     if not text:
         return None
@@ -205,7 +205,7 @@ def _default_port() -> int:
 
 
 def _user() -> str | None:
-    """In a container the user of the process may have no name."""
+    """The name of the process's user, which may have none in a container. Raises StartupError."""
     if os.environ.get("PGUSER"):
         return None
     try:

@@ -28,7 +28,7 @@ class PoolSettings(Struct, frozen=True, kw_only=True):
     """Sizes of the pool, and timeouts in s."""
 
     smallest: int = 1
-    """A database that has a single connection left is enough for a start."""
+    """One connection is enough for a start."""
 
     largest: int = MAX_CONNECTIONS
     waiting: int = 512
@@ -98,7 +98,7 @@ def arguments(address: Address) -> dict[str, Any]:
 
 
 def _session(address: Address, settings: PoolSettings) -> dict[str, str]:
-    """The server's statement timeout is below the driver's: after the server's, no commit is in doubt."""
+    """The server's statement timeout is below the driver's: after the former, no commit is in doubt."""
     if address.behind_pooler:
         return address.server_settings
     return {**address.server_settings, "statement_timeout": f"{settings.statement * 900:.0f}"}

@@ -1,4 +1,4 @@
-"""Brings a PostgreSQL database to the schema of this version, or says what it has instead."""
+"""Migrates a PostgreSQL database to the schema of this version, or reports which one it has."""
 
 import logging
 import secrets
@@ -18,16 +18,16 @@ from schema.revisions import HEAD, REVISIONS
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-BASE = REVISIONS[0]  # what other servers' databases look like
+BASE = REVISIONS[0]  # the schema of databases that other servers created
 CONNECT_SECONDS = 10.0
 VERSION_TABLE = (
     "SELECT count(*) > 0 FROM pg_class WHERE relname = 'alembic_version' AND pg_table_is_visible(oid)"
 )
-"""Not `to_regclass`: a server session that a pooler hands on may remember from before that there was none."""
+"""Not `to_regclass`: a server session reused by a pooler may have cached that there was no such table."""
 
 VERSION = "SELECT max(version_num) FROM alembic_version"
 MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(1751216240)"
-"""The lock of schema/migrations/env.py, taken before anything is looked at."""
+"""The lock of schema/migrations/env.py, taken before the revision is read."""
 
 OF_ANOTHER_SERVER = """
 SELECT to_regclass('alembic_version') IS NULL AND to_regclass('"Account"') IS NOT NULL
@@ -40,18 +40,18 @@ log = logging.getLogger(__name__)
 
 
 async def ensure_head(connection: Any, address: Address) -> None:
-    """At the start a database of another server of this protocol is taken over, others are not changed.
+    """Adopt a database of another server of this protocol; others are not changed.
 
-    Raises StartupError, with the command that helps, unless the schema is the one of this version then.
+    Raises StartupError, with the command to run, unless the schema is that of this version then.
     """
     if await connection.fetchval(OF_ANOTHER_SERVER):
-        log.info("taking over the database of another server", extra={"database": address.display})
-        await _in_transaction(address, lambda ours: _take_over(ours, address))
+        log.info("adopting the database of another server", extra={"database": address.display})
+        await _in_transaction(address, lambda ours: _adopt_and_migrate(ours, address))
     await require_head(connection, address)
 
 
 async def require_head(connection: Any, address: Address) -> None:
-    """Raises StartupError, with the command that helps, unless the schema is the one of this version."""
+    """Raises StartupError, with the command to run, unless the schema is that of this version."""
     revision = None
     if await connection.fetchval(VERSION_TABLE):
         revision = await connection.fetchval(VERSION)
@@ -64,9 +64,9 @@ async def require_head(connection: Any, address: Address) -> None:
 
 
 async def prepare(url: str) -> None:
-    """Create, migrate or take over the database; nothing is changed when a StartupError is raised.
+    """Create, migrate or adopt the database; nothing is changed when a StartupError is raised.
 
-    Safe to call from several processes at once: they take turns.
+    Safe to call from several processes at once: a lock serializes them.
     """
     address = parse(url)
     address.warn()
@@ -89,7 +89,7 @@ async def verify(url: str) -> None:
                 f"the database {address.display} differs from schema {HEAD}: {error}"
             ) from error
 
-    with explained(address):
+    with startup_errors(address):
         connection = await _connect(address)
         try:
             await require_head(connection, address)
@@ -118,7 +118,7 @@ def _bring_up_to_date(connection: "Connection", address: Address) -> None:
         migrate.upgrade(connection)
 
 
-def _take_over(connection: "Connection", address: Address) -> None:
+def _adopt_and_migrate(connection: "Connection", address: Address) -> None:
     from schema import migrate
 
     connection.exec_driver_sql(MIGRATION_LOCK)
@@ -135,7 +135,7 @@ def _revision(connection: "Connection") -> str | None:
 
 
 def _adopt(connection: "Connection", address: Address) -> None:
-    """Check and stamp a database that has tables of this protocol; leave an empty one as it is."""
+    """Check and stamp a database that has tables of this protocol; an empty one is not changed."""
     from happy.adapters.full.postgres import adoption
     from schema import migrate
     from schema.tables import metadata
@@ -148,7 +148,7 @@ def _adopt(connection: "Connection", address: Address) -> None:
         adoption.check(found, _expected(connection))
     except adoption.SchemaMismatch as error:
         raise adoption.SchemaMismatch(
-            f"the database {address.display} is none of this protocol ({error}): choose another database"
+            f"the database {address.display} is not one of this protocol ({error}): choose another database"
         ) from None
     adoption.complete(connection, schema)
     migrate.stamp(connection, BASE)
@@ -159,7 +159,7 @@ def _schema(connection: "Connection") -> str:
 
 
 def _expected(connection: "Connection") -> Any:
-    """What such a database looks like: temporary tables of the first migration, and gone again."""
+    """The tables of the first migration, created as temporary tables, read and rolled back."""
     from happy.adapters.full.postgres import adoption
     from schema import migrate
 
@@ -184,10 +184,10 @@ async def _in_transaction(address: Address, action: Callable[["Connection"], Res
         "postgresql+asyncpg://",
         poolclass=pool.NullPool,
         async_creator=lambda: _connect(address),
-        # Several of us may be behind one pooler, whose server sessions keep what they have prepared.
+        # Replicas may share server sessions through a pooler, and prepared statements stay in these.
         connect_args={"prepared_statement_name_func": lambda: f"happy_{secrets.token_hex(8)}"},
     )
-    with explained(address):
+    with startup_errors(address):
         try:
             async with engine.begin() as connection:
                 return await connection.run_sync(action)
@@ -205,7 +205,7 @@ async def _connect(address: Address) -> Any:
 
 
 @contextmanager
-def explained(address: Address) -> Iterator[None]:
+def startup_errors(address: Address) -> Iterator[None]:
     """Turn any error into a StartupError of one line, with the address and a remedy."""
     try:
         yield

@@ -37,10 +37,10 @@ ACQUIRE_RETRY_PAUSE = 0.02
 """Seconds between attempts when PostgreSQL has no connection left."""
 
 READ_ONLY = """
-SELECT current_setting('transaction_read_only') = 'on' FROM (SELECT 1) AS answer
+SELECT current_setting('transaction_read_only') = 'on' FROM (SELECT 1) AS probe
   LEFT JOIN (SELECT 1 FROM "Account" WHERE id = '') AS nobody ON TRUE
 """
-"""Whether it is a standby, or was made read-only. Fails if our tables cannot be read."""
+"""Whether the database is a standby or read-only. Fails if our tables cannot be read."""
 
 Row = TypeVar("Row")
 T = TypeVar("T")
@@ -76,9 +76,9 @@ class PostgresExecutor:
     ) -> Any:
         compiled = statement.compiled("postgresql")
         self.is_running = True
-        answer = await how(compiled.sql, *[values[name] for name in compiled.parameters])
+        result = await how(compiled.sql, *[values[name] for name in compiled.parameters])
         self.is_running = False
-        return answer
+        return result
 
 
 class TransactionGuard(Generic[T]):
@@ -94,11 +94,11 @@ class TransactionGuard(Generic[T]):
             waiting_for = next(work)
             while self._executor.is_running:
                 try:
-                    answer = yield waiting_for
+                    value = yield waiting_for
                 except BaseException as error:  # noqa: BLE001 - it is thrown into the body
                     waiting_for = work.throw(error)
                 else:
-                    waiting_for = work.send(answer)
+                    waiting_for = work.send(value)
         except StopIteration as ended:
             result: T = ended.value
             return result

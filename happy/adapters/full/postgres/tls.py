@@ -23,7 +23,7 @@ MODES: Final = ("disable", "allow", "prefer", "require", "verify-ca", "verify-fu
 UNVERIFIED: Final = "no-verify"
 SYSTEM: Final = "system"
 
-# What `ssl=` and Node's words for `sslmode=` come to.
+# Values of `ssl=`, and node-postgres's spellings of `sslmode=` values, as libpq's modes.
 TRANSLATED: Final = {
     "true": "require",
     "1": "require",
@@ -39,7 +39,7 @@ HOME_FILES: Final = (".pgpass", ".postgresql/root.crt", ".postgresql/root.crl", 
 
 
 class Tls(Struct, frozen=True, kw_only=True):
-    """`mode` is one of libpq's, or `no-verify`: encrypted without verification. None: the driver decides."""
+    """`mode` is one of libpq's, or `no-verify` (encrypted, not verified); None: the driver's default."""
 
     mode: str | None = None
     files: dict[str, str] = {}
@@ -48,18 +48,18 @@ class Tls(Struct, frozen=True, kw_only=True):
     """A PKCS#12 file with the client's certificate and key."""
 
     password: Secret | None = None
-    """Of the key or of that file."""
+    """Password of the key or of the PKCS#12 file."""
 
     def dsn(self) -> str:
-        """For the driver, where it makes the context itself."""
-        own = self._is_own()
-        files = {} if own else {name: path for name, path in self.files.items() if path != SYSTEM}
-        mode = {} if own or self.mode is None else {"sslmode": self.mode}
+        """TLS parameters for the driver, unless `context` replaces them."""
+        needs_context = self._needs_context()
+        files = {} if needs_context else {name: path for name, path in self.files.items() if path != SYSTEM}
+        mode = {} if needs_context or self.mode is None else {"sslmode": self.mode}
         return f"postgresql://?{urlencode({**mode, **files, **self.passed})}".rstrip("?")
 
     def context(self) -> ssl.SSLContext | None:
-        """What the driver cannot make by itself. Raises StartupError."""
-        if not self._is_own():
+        """A TLS context, if the driver cannot create the wanted one from its DSN. Raises StartupError."""
+        if not self._needs_context():
             return None
         system = self._trusts_system()
         made = ssl.create_default_context() if system else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -77,7 +77,7 @@ class Tls(Struct, frozen=True, kw_only=True):
         made.set_alpn_protocols(["postgresql"])
         return made
 
-    def _is_own(self) -> bool:
+    def _needs_context(self) -> bool:
         if self.mode not in (UNVERIFIED, "require", "verify-ca", "verify-full"):
             return False
         return self.mode == UNVERIFIED or self._trusts_system() or bool(self.identity or self.password)
@@ -87,9 +87,9 @@ class Tls(Struct, frozen=True, kw_only=True):
 
 
 def read(given: Mapping[str, str]) -> Tls:
-    """Raises StartupError for a mode that nobody knows and for a file that cannot be read."""
+    """Raises StartupError for an unknown mode and for files that cannot be read."""
     files = {name: given[name] for name in FILES if given.get(name)}
-    if _is_prismas(files):
+    if _is_prisma_root(files):
         files["sslrootcert"] = files.pop("sslcert")
     for name, path in files.items():
         if path != SYSTEM and not is_readable(path):
@@ -107,7 +107,7 @@ def read(given: Mapping[str, str]) -> Tls:
 
 
 def _mode(given: Mapping[str, str], files: Mapping[str, str]) -> str | None:
-    """`sslrootcert=system` and Prisma's `sslaccept=strict` ask for the name in the certificate as well."""
+    """`sslrootcert=system` and Prisma's `sslaccept=strict` verify the host name as well."""
     text = (given.get("sslmode") or given.get("ssl") or "").lower()
     mode = TRANSLATED.get(text, text) or None
     if mode not in (None, UNVERIFIED, *MODES):
@@ -120,20 +120,20 @@ def _mode(given: Mapping[str, str], files: Mapping[str, str]) -> str | None:
     if accept == "strict" or files.get("sslrootcert") == SYSTEM:
         return "verify-full"
     if mode == "verify-ca" and _root(files) is None:
-        return "verify-full"  # with the authorities of the system, whom anybody may ask for a certificate
+        return "verify-full"  # anybody gets a certificate of a public authority: verify the name too
     return "require" if mode is None and (given.get("sslidentity") or given.get("sslpassword")) else mode
 
 
 def _root(files: Mapping[str, str]) -> str | None:
-    """The file of trusted authorities; None means the system's."""
+    """The file of trusted authorities; None: the system's authorities."""
     named = files.get("sslrootcert") or os.environ.get("PGSSLROOTCERT")
     if named is None and is_readable(HOME_ROOT):
         named = str(Path(HOME_ROOT).expanduser())
     return None if named == SYSTEM else named
 
 
-def _is_prismas(files: Mapping[str, str]) -> bool:
-    """Prisma calls the certificate of the authority `sslcert`; a client's would come with its key."""
+def _is_prisma_root(files: Mapping[str, str]) -> bool:
+    """In Prisma `sslcert` is the authority's certificate; a client certificate has a key as well."""
     if "sslcert" not in files or "sslkey" in files or "sslrootcert" in files:
         return False
     try:
@@ -153,14 +153,14 @@ def _load_identity(context: ssl.SSLContext, path: str, password: Secret | None) 
         raise StartupError(f"DATABASE_URL: sslidentity= needs a certificate and its key in {path}")
     key = found.key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     certificates = [found.cert, *found.additional_certs]
-    with tempfile.NamedTemporaryFile() as file:  # readable by its owner alone
+    with tempfile.NamedTemporaryFile() as file:  # readable by its owner only
         file.write(b"".join([key, *(one.certificate.public_bytes(Encoding.PEM) for one in certificates)]))
         file.flush()
         context.load_cert_chain(file.name)
 
 
 def hide_unreadable_home() -> None:
-    """Hide a home directory that cannot be read: the driver would look for files there and fail."""
+    """Unset an unreadable HOME: the driver would fail when it searches for files there."""
     for name in HOME_FILES:
         try:
             with (Path.home() / name).open("rb"):

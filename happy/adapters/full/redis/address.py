@@ -113,7 +113,7 @@ class RedisAddress(Struct, frozen=True, kw_only=True):
     def warn(self) -> None:
         """Log the parameters that are ignored; called once at the start."""
         if self.ignored:
-            log.warning("%s: ignored %s, which mean nothing to this server", VARIABLE, self.ignored)
+            log.warning("%s: ignored %s, which this server does not support", VARIABLE, self.ignored)
 
 
 def parse(url: str, authority: Path | None = None) -> RedisAddress:

@@ -1,4 +1,4 @@
-"""What an object store can do, tried out at the start: its addresses, the uploads of clients, our rights."""
+"""Checks at the start which features of S3 an object store has, and which rights the key has."""
 
 import asyncio
 import logging
@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class Problem(Struct, frozen=True):
-    """Why a bucket cannot be used; `decided` says that another way to address it would not help."""
+    """Why a bucket cannot be used; `decided`: the other addressing style would not help."""
 
     text: str
     decided: bool = False
@@ -53,7 +53,7 @@ class Problem(Struct, frozen=True):
 class Store(Struct, frozen=True):
     client: Any
     signer: Any
-    """Signs what clients send by themselves, for the endpoint under which they reach the store."""
+    """Signs requests that clients send, for the endpoint at which they reach the store."""
 
     uploads: Method
 
@@ -82,7 +82,7 @@ async def open_checked(settings: S3) -> AsyncIterator[Store]:
 
 
 async def _addressed(stack: AsyncExitStack, settings: S3, endpoint: str) -> tuple[Any, Style]:
-    """A client with the bucket in the path, or in the host: what was asked for, else the first that works."""
+    """A client with the bucket in the path or in the host: the configured style, or the first that works."""
     styles: list[Style] = ["path", "host"] if takes_host_style(settings, endpoint) else ["path"]
     if settings.addressing is not None:
         styles.sort(key=lambda style: style != settings.addressing)
@@ -90,7 +90,7 @@ async def _addressed(stack: AsyncExitStack, settings: S3, endpoint: str) -> tupl
     for style in styles:
         trial = AsyncExitStack()
         client = await trial.enter_async_context(open_client(settings, endpoint, style))
-        problem = await _look(client, settings, endpoint)
+        problem = await _list(client, settings, endpoint)
         if problem is None and settings.addressing in (None, style):
             await stack.enter_async_context(trial)
             return client, style
@@ -103,15 +103,15 @@ async def _addressed(stack: AsyncExitStack, settings: S3, endpoint: str) -> tupl
     raise StartupError(problems[0].text)
 
 
-async def _look(client: Any, settings: S3, endpoint: str) -> Problem | None:
-    """List the bucket: a right that is needed, and unlike HEAD the refusal has a reason."""
+async def _list(client: Any, settings: S3, endpoint: str) -> Problem | None:
+    """List the bucket: the right to do so is needed, and unlike HEAD a refusal has a reason."""
     try:
         await client.list_objects_v2(Bucket=settings.bucket, Prefix="sessions/", MaxKeys=1)
     except ClientError as error:
         return _problem(error, settings, endpoint)
     except BotoCoreError as error:
         line = one_line(error, settings)
-        return Problem(f"cannot reach the object store {endpoint} (S3_HOST): {line}{_trust(line)}")
+        return Problem(f"cannot reach the object store {endpoint} (S3_HOST): {line}{_ca_advice(line)}")
     return None
 
 
@@ -127,7 +127,7 @@ def _problem(error: ClientError, settings: S3, endpoint: str) -> Problem:
     return Problem(f"the object store {endpoint} does not show its bucket {bucket!r}: {line}{_region(error)}")
 
 
-def _trust(line: str) -> str:
+def _ca_advice(line: str) -> str:
     distrusted = "certificate" in line.lower()
     return ": give the certificate of its authority (HAPPY_S3_CA_FILE)" if distrusted else ""
 
@@ -139,7 +139,7 @@ def _region(error: ClientError) -> str:
 
 
 async def _try(client: Any, settings: S3) -> Method:
-    """Upload as a client does, read it, delete it: how clients upload. Raises StartupError."""
+    """Upload, read and delete a file; returns the method by which clients upload. Raises StartupError."""
     key, content = f"sessions/.happy-server-{secrets.token_hex(8)}", secrets.token_bytes(SIZE)
     context = ssl.create_default_context(cafile=authority_of(settings))
     limit = aiohttp.ClientTimeout(total=20)
@@ -149,8 +149,8 @@ async def _try(client: Any, settings: S3) -> Method:
         read = await client.generate_presigned_url(
             "get_object", Params={"Bucket": settings.bucket, "Key": key}
         )
-        async with http.get(read) as answer:
-            readable = answer.ok and await answer.read() == content
+        async with http.get(read) as response:
+            readable = response.ok and await response.read() == content
     try:
         await delete(client, settings.bucket, [key])
         deletable = True
@@ -165,7 +165,7 @@ async def _try(client: Any, settings: S3) -> Method:
 
 
 async def _upload(http: aiohttp.ClientSession, client: Any, settings: S3, key: str, content: bytes) -> Method:
-    """By a form if the store takes any, else by PUT."""
+    """POST with a form if the store supports it, else PUT."""
     ticket = await form(client, settings.bucket, key, SIZE)
 
     def post() -> Request:
@@ -187,14 +187,14 @@ async def _upload(http: aiohttp.ClientSession, client: Any, settings: S3, key: s
 
 
 async def _with_retries(send: Callable[[], Request]) -> tuple[int, str]:
-    """The status and the reason; a moment of trouble is waited for."""
+    """The status and the body of the response; retried after temporary errors."""
     for _ in range(ATTEMPTS - 1):
-        async with send() as answer:
-            if answer.status not in TROUBLE:
-                return answer.status, await answer.text(errors="replace")
+        async with send() as response:
+            if response.status not in TROUBLE:
+                return response.status, await response.text(errors="replace")
         await asyncio.sleep(PAUSE)
-    async with send() as answer:
-        return answer.status, await answer.text(errors="replace")
+    async with send() as response:
+        return response.status, await response.text(errors="replace")
 
 
 def _denied(settings: S3, what: str) -> StartupError:

@@ -1,4 +1,4 @@
-"""Clients of an S3 object store, which ignore AWS configuration of the environment and of files."""
+"""Clients of an S3 object store, which ignore AWS variables, profiles and configuration files."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ from happy.domain.errors import StartupError
 from happy.settings import S3
 
 CONNECT_SECONDS = 5
-ANSWER_SECONDS = 20
+READ_SECONDS = 20
 ATTEMPTS = 3
 CONNECTIONS = 32
 log = logging.getLogger(__name__)
@@ -50,7 +50,7 @@ def endpoint_of(settings: S3) -> str:
 
 
 def public_endpoint_of(settings: S3) -> str | None:
-    """The endpoint for clients, if it is another one. Raises StartupError."""
+    """The endpoint for clients, if it differs. Raises StartupError."""
     for name, address in (
         ("HAPPY_S3_PUBLIC_ENDPOINT", settings.public_endpoint),
         ("S3_PUBLIC_URL", settings.public_url),
@@ -91,12 +91,12 @@ def takes_host_style(settings: S3, endpoint: str) -> bool:
 
 @asynccontextmanager
 async def open_client(settings: S3, endpoint: str, style: Style = "path") -> AsyncIterator[Any]:
-    """A client without optional checksums, which some stores do not know. Raises StartupError."""
+    """A client without optional checksums, which some stores do not support. Raises StartupError."""
     config = AioConfig(
         signature_version="s3v4",
         s3={"addressing_style": "path" if style == "path" else "virtual"},
         connect_timeout=CONNECT_SECONDS,
-        read_timeout=ANSWER_SECONDS,
+        read_timeout=READ_SECONDS,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
         max_pool_connections=CONNECTIONS,
         proxies={},
@@ -148,7 +148,7 @@ def code_of(error: ClientError) -> str:
 
 
 def one_line(error: BaseException, settings: S3) -> str:
-    """An error as one line, without the keys, which a store may repeat."""
+    """An error as one line, without the access keys, which a store may repeat."""
     line = " ".join(str(error).split())
     for secret in (settings.secret_key, settings.access_key):
         line = line.replace(secret, "***")
@@ -156,7 +156,7 @@ def one_line(error: BaseException, settings: S3) -> str:
 
 
 def _unusable(name: str) -> StartupError:
-    """The value is not repeated: it may hold a key."""
+    """The value is not shown: it may contain a key."""
     return StartupError(
         f"{name}: expected the host of an object store, as in s3.example.org or https://host:9000"
     )

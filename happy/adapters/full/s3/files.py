@@ -1,4 +1,4 @@
-"""Uploaded files in an object store that speaks S3; clients move attachments to and from it by themselves."""
+"""Uploaded files in an object store that speaks S3; clients upload and download attachments directly."""
 
 import asyncio
 import mimetypes
@@ -27,7 +27,7 @@ IN_MEMORY = 1024 * 1024
 OCTETS = "application/octet-stream"
 DOWNLOAD_SECONDS = 900
 PAGE = 1000
-"""How many objects are listed and deleted with one request; no store takes more."""
+"""Objects that are listed and deleted with one request, the maximum of S3."""
 
 MISSING = frozenset({"404", "NoSuchKey", "KeyTooLongError"})
 
@@ -44,7 +44,7 @@ def map_errors() -> Iterator[None]:
     """Translate errors of the object store into domain errors: NotFound, Unavailable."""
     try:
         yield
-    except ParamValidationError as error:  # a key that cannot be one, such as an empty one
+    except ParamValidationError as error:  # an invalid key, such as an empty one
         raise NotFound from error
     except ClientError as error:
         if code_of(error) in MISSING:
@@ -100,7 +100,7 @@ class S3Files:
                     await delete(self._client, self._bucket, keys)
 
     async def upload_ticket(self, key: str, max_bytes: int, size: int | None = None) -> UploadTicket:
-        """A form (all fields, then `file`), or an address to put the file to."""
+        """A form (all fields, then `file`), or a URL for a PUT."""
         with map_errors():
             if self._uploads == "PUT":
                 return UploadTicket(await signed_put(self._signer, self._bucket, key, size), "PUT")
@@ -122,10 +122,10 @@ class S3Files:
         if offset >= end:
             return
         with map_errors():
-            answer = await self._client.get_object(
+            response = await self._client.get_object(
                 Bucket=self._bucket, Key=key, Range=f"bytes={offset}-{end - 1}"
             )
-        body = answer["Body"]
+        body = response["Body"]
         async with body:
             while offset < end:
                 with map_errors():

@@ -1,4 +1,4 @@
-"""The requests to an object store that the start tries and the server makes in the same way."""
+"""Requests to an object store that both the check at the start and the server make."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ NO_LISTS = frozenset({"NotImplemented", "501", "405", "MethodNotAllowed"})
 
 
 async def form(signer: Any, bucket: str, key: str, max_bytes: int) -> dict[str, Any]:
-    """An address and the fields to post there with the file, which the store holds to its size."""
+    """A URL and the form fields to post there with the file; the store enforces the size."""
     made: dict[str, Any] = await signer.generate_presigned_post(
         bucket,
         key,
@@ -24,7 +24,7 @@ async def form(signer: Any, bucket: str, key: str, max_bytes: int) -> dict[str, 
 
 
 async def signed_put(signer: Any, bucket: str, key: str, size: int | None) -> str:
-    """An address to put the file to. Its size is signed too, so that no other one is taken."""
+    """A URL for a PUT of the file. Its size is signed, so the store refuses another one."""
     exactly = {} if size is None else {"ContentLength": size}
     url: str = await signer.generate_presigned_url(
         "put_object", Params={"Bucket": bucket, "Key": key, **exactly}, ExpiresIn=UPLOAD_SECONDS
@@ -33,17 +33,17 @@ async def signed_put(signer: Any, bucket: str, key: str, size: int | None) -> st
 
 
 async def delete(client: Any, bucket: str, keys: list[str]) -> None:
-    """One request, or one for each where the store takes no lists. Raises Unavailable for what it keeps."""
+    """One request, or one per key if the store supports no lists. Raises Unavailable for keys that remain."""
     listed = [{"Key": key} for key in keys]
     try:
-        answer = await client.delete_objects(Bucket=bucket, Delete={"Objects": listed, "Quiet": True})
+        response = await client.delete_objects(Bucket=bucket, Delete={"Objects": listed, "Quiet": True})
     except ClientError as error:
         if code_of(error) not in NO_LISTS:
             raise
         for key in keys:
             await client.delete_object(Bucket=bucket, Key=key)
         return
-    errors = answer.get("Errors")
+    errors = response.get("Errors")
     if errors and all(one.get("Code") == "AccessDenied" for one in errors):
         raise ClientError({"Error": errors[0]}, "DeleteObjects")
     if errors:
