@@ -41,8 +41,19 @@ async def test_an_invite_lets_in_one_account_from_where_it_was_opened(place: Pla
         assert [200, 200] == [page.status_code, opened.status_code]
         assert "<button>" in page.text
         assert "https://happy.example" in opened.text
+        assert f"your present address, {FRIEND}" in opened.text
         assert [403, 200, 403] == [elsewhere.status_code, welcome.status_code, another.status_code]
         assert (404, True) == (used_up.status_code, "does not count" in used_up.text)
+
+
+async def test_the_link_of_an_invite_has_the_path_of_the_servers_address(place: Place) -> None:
+    with servers(place, "invite", PUBLIC_URL="https://happy.example/relay") as server:
+        link = (await server.command("invites", "create", "--json")).json["link"]
+        path = link.removeprefix("https://happy.example")
+
+        assert path.startswith("/relay/invite/")
+        assert 200 == (await post_form(server, path)).status_code
+        assert 200 == (await server.sign_in()).status_code
 
 
 async def test_an_invite_for_three_lets_in_three_however_many_try_at_once(place: Place) -> None:

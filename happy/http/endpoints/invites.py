@@ -58,12 +58,12 @@ class InviteEndpoints:
         return _invitation() if await self._invites.usable(code) else _invalid()
 
     async def open(self, request: ApiRequest, code: FromPath[str]) -> Response:
-        network = request.client_address.own_network
-        if not network:
+        client = request.client_address
+        if not client.own_network:
             return _unknown_address()
-        if not await self._invites.open(code, network):
+        if not await self._invites.open(code, client.own_network):
             return _invalid()
-        return _opened(origin(cast("Scope", request.scope), self._addresses))
+        return _opened(origin(cast("Scope", request.scope), self._addresses), client.text)
 
 
 def _invitation() -> Response:
@@ -77,15 +77,16 @@ def _invitation() -> Response:
     )
 
 
-def _opened(url: str) -> Response:
+def _opened(url: str, address: str) -> Response:
     return _page(
         200,
         "Now create your account",
         f"<p>Within the next {MINUTES} minutes, on this phone and in this network:</p><ol>"
         f"<li>Open the Happy app, and enter <code>{escape(url)}</code> as its custom server.</li>"
         "<li>Tap <b>Create account</b>.</li></ol>"
-        "<p>If nothing happens, the app may use another network than this browser: switch Wi-Fi off or on,"
-        " open your link again, and try once more.</p>",
+        f"<p>It is open for your present address, {escape(address)}. If nothing happens, the app may use"
+        " another network than this browser: switch Wi-Fi off or on, open your link again, and try once"
+        " more.</p>",
     )
 
 
