@@ -7,8 +7,12 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Generic, Literal, NamedTuple, TypeVar
 
+from happy.limits import limit
+
+V = TypeVar("V")
 Labels = tuple[str, ...]
 Series = Iterable[tuple[Labels, float]]
 
@@ -16,20 +20,49 @@ CLIENT = re.compile(r"[a-z][a-z-]{0,31}/[\w.+-]{1,32}")
 UNKNOWN = "unknown"
 OTHER = "other"
 
+CLIENTS = frozenset(
+    {"ios", "android", "web", "desktop", "cli-coding-session", "cli-daemon", "cli-control-plane", "cli"}
+)
+"""The types of clients that have labels of their own (protocol: http#client-identification)."""
+
+MAX_VERSIONS = limit(
+    32, "versions of clients with a metric label of their own", per="replica", then="counted as `other`"
+)
+MAX_METHODS = limit(
+    32, "names of RPC methods with a metric label of their own", per="replica", then="counted as `other`"
+)
+MAX_SERIES = limit(
+    500, "series of a metric with labels that peers choose", per="replica", then="counted as `other`"
+)
+CHOSEN_BY_PEERS = frozenset({"client", "client_type"})
+"""Labels whose values are left out of further series when there are MAX_SERIES."""
+
 HTTP_BUCKETS = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0)
 RPC_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 15.0, 30.0)
 RETRY_BUCKETS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0)
 
 
-class Counter:
-    """A monotonic number per combination of labels."""
+class Labelled(Generic[V]):
+    """Values by combinations of labels, of which peers cannot make more than a few."""
 
     def __init__(self, name: str, *labels: str) -> None:
         self.name = name
         self.labels = labels
-        self.values: dict[Labels, float] = {}
+        self.values: dict[Labels, V] = {}
+
+    def bounded(self, labels: Labels) -> Labels:
+        """These labels, or if they would be too many, `other` in place of those that peers choose."""
+        if labels in self.values or len(self.values) < MAX_SERIES:
+            return labels
+        pairs = zip(self.labels, labels, strict=True)
+        return tuple(OTHER if name in CHOSEN_BY_PEERS else value for name, value in pairs)
+
+
+class Counter(Labelled[float]):
+    """A monotonic number per combination of labels."""
 
     def add(self, *labels: str) -> None:
+        labels = self.bounded(labels)
         self.values[labels] = self.values.get(labels, 0) + 1
 
 
@@ -41,19 +74,18 @@ class Observed:
     total: float = 0.0
 
 
-class Histogram:
+class Histogram(Labelled[Observed]):
     """How often a measured value lay within each bucket, per combination of labels."""
 
     def __init__(self, name: str, buckets: tuple[float, ...], *labels: str) -> None:
-        self.name = name
-        self.labels = labels
+        super().__init__(name, *labels)
         self.buckets = buckets
-        self.values: dict[Labels, Observed] = {}
 
     def observe(self, value: float, labels: Labels) -> None:
         observed = self.values.get(labels)
         if observed is None:
-            observed = self.values[labels] = Observed([0] * (len(self.buckets) + 1))
+            labels = self.bounded(labels)
+            observed = self.values.setdefault(labels, Observed([0] * (len(self.buckets) + 1)))
         observed.counts[bisect_left(self.buckets, value)] += 1
         observed.total += value
 
@@ -68,7 +100,7 @@ class Total:
 
     @property
     def values(self) -> dict[Labels, float]:
-        return {labels: sum(observed.counts) for labels, observed in self._of.values.items()}
+        return {labels: sum(observed.counts) for labels, observed in list(self._of.values.items())}
 
 
 class Bounded(dict[str, str]):
@@ -120,6 +152,23 @@ class Gauges:
     link: Callable[[], LinkState] | None = None
     """The link to other replicas, where there can be any."""
 
+    def snapshot(self) -> "Gauges":
+        """The values as they are now, to be read in another thread."""
+        link = None if self.link is None else partial(_same, self.link())
+        return Gauges(
+            connections=partial(_same, list(self.connections())),
+            engine_open=partial(_same, self.engine_open()),
+            engine_opened=partial(_same, dict(self.engine_opened())),
+            engine_closed=partial(_same, dict(self.engine_closed())),
+            refused=partial(_same, dict(self.refused())),
+            history_bytes=partial(_same, self.history_bytes()),
+            link=link,
+        )
+
+
+def _same(value: V) -> V:
+    return value
+
 
 class Metrics:
     def __init__(self) -> None:
@@ -141,15 +190,15 @@ class Metrics:
         self.rpc_calls = Total("rpc_calls", self.rpc_durations)
         self.rpc_retries = Histogram("rpc_lookup_retries", RETRY_BUCKETS, "method")
         self.rpc_timeouts = Counter("rpc_fetchsockets_timeouts", "context")
-        self._clients = Bounded(100)
-        self._methods = Bounded(100)
+        self._versions = Bounded(MAX_VERSIONS)
+        self._methods = Bounded(MAX_METHODS)
 
     def client(self, declared: str | None) -> tuple[str, str]:
         """The labels `client` and `client_type` of what a client calls itself."""
         if declared is None or CLIENT.fullmatch(declared) is None:
             return UNKNOWN, UNKNOWN
-        client = self._clients[declared]
-        return client, client.partition("/")[0]
+        kind = declared.partition("/")[0]
+        return (self._versions[declared], kind) if kind in CLIENTS else (OTHER, OTHER)
 
     def http(self, method: str, route: str, status: int, declared: str | None, seconds: float) -> None:
         """An answered request; `route` is the template of its endpoint."""

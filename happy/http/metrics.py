@@ -3,6 +3,7 @@
 protocol: http#infrastructure-endpoints, operations#metrics
 """
 
+import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -29,16 +30,18 @@ class Alive(Struct):
 
 def build_metrics_app(metrics: Metrics, gauges: Gauges) -> ASGIApp:
     """The application of the metrics port; it requires no credentials, so the port must not be public."""
-    collector = Collector(metrics, gauges)
+    rendering = asyncio.Lock()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["method"] in {"GET", "HEAD"} and scope["path"] == "/metrics":
-            response = Response(200, render(collector), PROMETHEUS_TEXT)
+            async with rendering:  # in a thread, so that nobody waits for it but who scrapes
+                text = await asyncio.to_thread(render, Collector(metrics, gauges.snapshot()))
+            response = Response(200, text, PROMETHEUS_TEXT)
         elif scope["method"] in {"GET", "HEAD"} and scope["path"] == "/health":
             response = json_response(200, Alive(now()))
         else:
-            text = f"Route {scope['method']}:{scope['path']} not found"
-            response = json_response(404, RefusalBody("Not Found", text, 404))
+            problem = f"Route {scope['method']}:{scope['path']} not found"
+            response = json_response(404, RefusalBody("Not Found", problem, 404))
         await response(scope, receive, send)
 
     return app
@@ -54,7 +57,10 @@ def render(collector: "Collector") -> bytes:
 
 
 class Collector:
-    """Tells the library what was counted. Every sample carries the name of the application."""
+    """Tells the library what was counted. Every sample carries the name of the application.
+
+    It runs in a thread while counting goes on, so it iterates over copies.
+    """
 
     def __init__(self, metrics: Metrics, gauges: Gauges) -> None:
         self._metrics = metrics
@@ -130,7 +136,7 @@ def _counter(counter: Counter | Total) -> "Metric":
     from prometheus_client.metrics_core import CounterMetricFamily
 
     family = CounterMetricFamily(counter.name, _help(counter.name), labels=("app", *counter.labels))
-    for labels, value in counter.values.items():
+    for labels, value in list(counter.values.items()):
         family.add_metric((APP, *labels), value)
     if not counter.labels and not counter.values:
         family.add_metric((APP,), 0)
@@ -142,7 +148,7 @@ def _histogram(histogram: Histogram) -> "Metric":
 
     family = HistogramMetricFamily(histogram.name, _help(histogram.name), labels=("app", *histogram.labels))
     bounds: list[Any] = [*map(str, histogram.buckets), "+Inf"]
-    for labels, observed in histogram.values.items():
+    for labels, observed in list(histogram.values.items()):
         reached = 0
         buckets = []
         for bound, count in zip(bounds, observed.counts, strict=True):
