@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from happy.adapters.full.redis import epochs
+from happy.adapters.full.redis import epochs, recent_commands
 from happy.adapters.full.redis import link as redis_link
 from happy.adapters.full.redis.account import ENVELOPE
 from happy.adapters.full.redis.envelopes import Retention
@@ -306,7 +306,7 @@ async def test_a_redis_that_falls_silent_is_noticed(
 async def test_a_replica_that_lost_redis_long_before_its_restart_resyncs(
     redis: OwnRedis, sender: Replica, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_link, "RECENT_SECONDS", 0.1)
+    monkeypatch.setattr(recent_commands, "RECENT_SECONDS", 0.1)
     monkeypatch.setattr(epochs, "LATE_SECONDS", 0.5)
     async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as replica:
         await wire.cut()
@@ -366,6 +366,20 @@ async def test_dropped_envelopes_cause_a_resync(
         redis.start()
         await until(lambda: received(replica)[-1:] == [9] and replica.resyncs == [ACCOUNT])
         assert sender.drops.count((NotDelivered.OUTAGE_OVERFLOW, ACCOUNT)) >= 10 - 3
+
+
+async def test_what_was_too_large_to_be_repeated_causes_a_resync_when_redis_lost_it(
+    redis: OwnRedis, sender: Replica, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Confirmed messages of 16 MB were kept for 5 s each, as many as came."""
+    monkeypatch.setattr(recent_commands, "MAX_RECENT_BYTES", 1)
+    async with listener(redis.url, ACCOUNT) as replica:
+        send(sender, 1, 2)
+        await until(lambda: received(replica) == [1, 2] and not redis_is_behind(sender))
+        assert not sender.bus._link._recent._commands  # type: ignore[attr-defined]
+        redis.stop()
+        redis.start()
+        await until(lambda: replica.resyncs != [])
 
 
 async def test_claims_are_made_again_after_redis_lost_them(redis: OwnRedis, sender: Replica) -> None:

@@ -17,6 +17,7 @@ from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
 from happy.adapters.full.redis.address import CONNECT_SECONDS, explanation, parse
+from happy.adapters.full.redis.recent_commands import RecentCommands
 from happy.adapters.full.redis.subscriptions import Subscriptions
 from happy.adapters.full.redis.wire import Broken, Entry, Part, fail, pack, put
 from happy.adapters.steady_clock import steady_time
@@ -28,9 +29,6 @@ REPLY_SECONDS = 4.0
 
 TICK_SECONDS = 1.0
 RECONNECT_PAUSES = (0.05, 0.1, 0.25, 0.5, 1.0)
-RECENT_SECONDS = 5.0
-"""How long confirmed commands are kept, in s, to be repeated if Redis restarts without them."""
-
 MAX_QUEUED = limit(
     50_000, "commands that wait for Redis", per="replica", then="dropped; clients are resynced"
 )
@@ -75,7 +73,7 @@ class RedisLink:
         self._queued_bytes = 0
         self._priority_queue: deque[Entry] = deque()
         self._in_flight: deque[Entry] = deque()
-        self._recent: deque[Entry] = deque()
+        self._recent = RecentCommands()
         self._work = asyncio.Event()
         self._handler = LinkHandler()
         self._closing = False
@@ -230,11 +228,11 @@ class RedisLink:
         return was_up
 
     def _send_recent_again(self) -> None:
-        for entry in reversed(self._recent):
-            assert entry.again is not None, "only commands that can be repeated are remembered"
-            self._queue.appendleft(fresh := Entry(entry.again(), subject=entry.subject, again=entry.again))
-            self._queued_bytes += len(fresh.packed)
-        self._recent.clear()
+        for entry in reversed(self._recent.take()):
+            self._queue.appendleft(entry)
+            self._queued_bytes += len(entry.packed)
+        for subject in self._recent.take_forgotten():
+            self._handler.on_drop(subject)
 
     # Pipelining
 
@@ -277,13 +275,7 @@ class RedisLink:
         elif isinstance(reply, ResponseError):  # out of memory, or read-only after a failover: reconnect
             raise reply
         elif entry.again is not None:
-            self._remember(entry)
-
-    def _remember(self, entry: Entry) -> None:
-        entry.since = now = time.monotonic()
-        self._recent.append(entry)
-        while self._recent[0].since < now - RECENT_SECONDS or len(self._recent) > MAX_QUEUED:
-            self._recent.popleft()
+            self._recent.add(entry, entry.again)
 
     async def _watch(self) -> None:
         """Ping on both connections: a broken one may never report an error by itself."""
