@@ -63,6 +63,7 @@ from happy.services.push import PushService
 from happy.services.rate_limit import RateLimits
 from happy.services.readiness import Readiness
 from happy.services.registration import Registration
+from happy.services.replays import Replays
 from happy.services.rpc import CALL_SECONDS, GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
 from happy.services.social import SocialService
@@ -247,10 +248,11 @@ def build_services(  # noqa: PLR0913 - what services are made of
     avatars = AvatarService(store, outbound.avatars, adapters.files)
     rules = settings.registration
     registration = Registration(store, rules.mode, rules.keys, clock, metrics.registrations_refused)
+    replays = Replays(elapsed, adapters.sign_ins, metrics.replays)
     states, app = GithubStates(store, keys, clock), outbound.github_app
     return Services(
         identity=IdentityService(store, keys.tokens, clock),
-        pairing=PairingService(store, keys.tokens, clock, registration, limits),
+        pairing=PairingService(store, keys.tokens, clock, registration, replays, limits),
         registration=registration,
         invites=InviteService(store, clock, accepted=registration.mode == "invite"),
         sessions=SessionService(store, unit_of_work, hub, activity, deletions, clock),

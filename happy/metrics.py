@@ -178,6 +178,7 @@ class Metrics:
         self.http_requests = Total("http_requests", self.http_durations)
         self.events = Counter("websocket_events", "event_type", "client", "client_type")
         self.recoveries = Counter("realtime_recoveries", "result")
+        self.replays = Counter("sign_in_replays_refused")
         self.audit = Counter("audit_entries", "actor", "action")
         self.registrations_refused = Counter("registrations_refused", "reason")
         self.not_delivered = Counter("realtime_not_delivered", "reason")

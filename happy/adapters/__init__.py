@@ -7,6 +7,7 @@ from happy.domain.ports.cluster import EventBus, ReplicaLink, SharedHistory
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.presence import Presence
 from happy.domain.ports.shared_buckets import SharedBuckets
+from happy.domain.ports.sign_ins import SharedSignIns
 from happy.domain.ports.store import Store
 from happy.metrics import LinkState
 
@@ -24,5 +25,7 @@ class Adapters:
     """None: there is only one replica."""
     buckets: SharedBuckets | None = None
     """Rate limits that all replicas share; None: there is only one."""
+    sign_ins: SharedSignIns | None = None
+    """Sign-ins that all replicas remember; None: there is only one."""
     link_state: Callable[[], LinkState] | None = None
     """State of the link to other replicas, without a round trip; None: there are none."""

@@ -19,6 +19,7 @@ from happy.domain.values import HOUR, AccountId, Millis
 from happy.services.batches import in_batches
 from happy.services.rate_limit import RateLimits
 from happy.services.registration import Registration
+from happy.services.replays import Replays
 from happy.telemetry import LimitedLog
 
 KEY_BYTES = 32
@@ -55,11 +56,13 @@ class PairingService:
         tokens: Tokens,
         clock: Clock,
         registration: Registration,
+        replays: Replays,
         limits: RateLimits | None = None,
     ) -> None:
         self._store = store
         self._limits = limits or RateLimits()
         self._registration = registration
+        self._replays = replays
         self._tokens = tokens
         self._clock = clock
         self._log_request = _limited("a device asks to be linked")
@@ -73,13 +76,15 @@ class PairingService:
     ) -> str:
         """A fresh token for the account of this key, which is created on first use.
 
-        Raises Invalid for a key or signature of the wrong size, Unauthenticated for one that does not verify,
-        Forbidden for a key that may not have an account, TooMany where `client` has made too many.
+        Raises Invalid for a key or signature of the wrong size, Unauthenticated for one that does not verify
+        or is a replay, Forbidden for a key that may not have an account, TooMany where `client` has made too
+        many.
         """
         if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             raise Invalid("Invalid public key or signature size")
         if not verify_signature(public_key, challenge, signature):
             raise Unauthenticated("Invalid signature")
+        await self._replays.check(public_key, challenge, client.own_network)
         now = self._clock()
         stored_key = public_key.hex().upper()
         if not await self._store.read(lambda tx: tx.accounts.is_known(stored_key)):

@@ -14,6 +14,7 @@ from happy.metrics import Counter
 from happy.services import batches
 from happy.services.pairing import PairingService
 from happy.services.registration import Registration
+from happy.services.replays import Replays
 from tests.support import factories as seeds
 from tests.support.factories import NOW
 
@@ -57,7 +58,9 @@ async def test_expired_linking_requests_were_deleted_in_one_long_transaction(
     await open_requests(store, "account", FORGOTTEN)
     counting: Any = CountingStore(store)
     registration = Registration(counting, "open", (), later, Counter("refusals", "reason"))
-    pairing = PairingService(counting, derive("secret").tokens, later, registration)
+    pairing = PairingService(
+        counting, derive("secret").tokens, later, registration, Replays(later, None, Counter("replays"))
+    )
     await pairing.sweep()
 
     assert 2 * FORGOTTEN + 2 == counting.writes

@@ -47,6 +47,7 @@ async def open_adapters(settings: Full, replica_id: ReplicaId, report: DropRepor
                 files,
                 history=redis.history,
                 buckets=redis.buckets,
+                sign_ins=redis.sign_ins,
                 link_state=redis.state,
             )
 

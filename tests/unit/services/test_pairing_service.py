@@ -15,6 +15,7 @@ from happy.metrics import Counter
 from happy.services.identity import IdentityService
 from happy.services.pairing import LinkingStatus, PairingService
 from happy.services.registration import Registration
+from happy.services.replays import Replays
 from tests.support import factories as seeds
 from tests.unit.services.world import World
 
@@ -29,7 +30,8 @@ def tokens() -> Tokens:
 @pytest.fixture
 def pairing(world: World, tokens: Tokens) -> PairingService:
     registration = Registration(world.store, "open", (), world.clock, Counter("refusals", "reason"))
-    return PairingService(world.store, tokens, world.clock, registration)
+    replays = Replays(world.clock, None, Counter("replays"))
+    return PairingService(world.store, tokens, world.clock, registration, replays)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from happy.adapters.full.redis.envelopes import Retention
 from happy.adapters.full.redis.history import RedisHistory
 from happy.adapters.full.redis.link import LinkHandler, RedisLink
 from happy.adapters.full.redis.presence import RedisPresence
+from happy.adapters.full.redis.sign_ins import RedisSignIns
 from happy.domain.ports.cluster import OnMessage
 from happy.domain.ports.delivery import DropReport
 from happy.domain.values import AccountId, ReplicaId
@@ -72,6 +73,7 @@ class Redis(Struct, frozen=True):
     presence: RedisPresence
     history: RedisHistory
     buckets: RedisBuckets
+    sign_ins: RedisSignIns
     link: RedisLink
 
     def state(self) -> LinkState:
@@ -98,6 +100,7 @@ async def open_redis(
             presence=presence,
             history=RedisHistory(link, bus, retention.seconds),
             buckets=buckets,
+            sign_ins=RedisSignIns(link, link.prefix),
             link=link,
         )
         await presence.end_lease()
