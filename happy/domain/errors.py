@@ -45,7 +45,7 @@ class Unavailable(HappyError):
 
 
 class CommitInDoubt(Unavailable):
-    """A backing service did not answer; it may have done what it was asked."""
+    """A backing service did not answer; the request may have taken effect."""
 
 
 class Stopping(Unavailable):

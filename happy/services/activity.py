@@ -59,7 +59,7 @@ class Activity:
     def known_session_alive(
         self, account_id: AccountId, session_id: SessionId, at: Millis, *, thinking: bool
     ) -> bool:
-        """Announce a heartbeat without waiting; False if the store has to be asked about the session first.
+        """Announce a heartbeat without waiting; False if the session has to be read from the store first.
 
         Nearly all heartbeats end here. One of a recently stopped session is ignored.
         """

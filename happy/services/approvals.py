@@ -41,10 +41,10 @@ class Approvals:
         now = self._clock()
 
         async def decide(tx: Transaction) -> RegistrationRequest:
-            asked = _named(await tx.registrations.all(), digits)
-            if asked is None and len(digits) != KEY_DIGITS:
+            waiting = _named(await tx.registrations.all(), digits)
+            if waiting is None and len(digits) != KEY_DIGITS:
                 raise NotFound(f"{key!r} has not asked: `happy-server accounts pending` shows who has")
-            request = asked or RegistrationRequest(digits, "", status, now, now)
+            request = waiting or RegistrationRequest(digits, "", status, now, now)
             request = structs.replace(request, status=status, updated_at=now)
             await tx.registrations.save(request)
             action: Action = "account.approve" if status == "approved" else "account.refuse"

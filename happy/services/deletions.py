@@ -19,7 +19,7 @@ from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import HOUR, MachineId, Millis, SessionId
 from happy.services.batches import Step, batch, in_batches, pause
 
-LOOK_SECONDS = 60.0
+POLL_SECONDS = 60.0
 """Interval at which a replica looks for unfinished deletions of others."""
 
 RETRY_AFTER = 1 * HOUR
@@ -42,7 +42,7 @@ class Deletions:
     async def run(self) -> None:
         """Wait for `wake` or for a minute, then remove everything that is due."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(POLL_SECONDS):
                 await self._waiting.wait()
         self._waiting.clear()
         try:

@@ -46,7 +46,7 @@ MAX_WAIT_SECONDS = limit(
 
 log = logging.getLogger(__name__)
 
-WhoAsks = Callable[[], ClientAddress]
+GetAddress = Callable[[], ClientAddress]
 
 
 class Allowance(Struct):
@@ -137,26 +137,26 @@ class AddressLimit(RateLimit):
 
 
 class AccountLimit(RateLimit):
-    """Counts by account, without a round trip. `who_asks` is called where a request would be refused."""
+    """Counts by account, without a round trip. `get_address` is called where a request would be refused."""
 
     def take(
         self,
         account_id: AccountId,
         tokens: float = 1,
-        who_asks: WhoAsks | None = None,
+        get_address: GetAddress | None = None,
         text: str | None = None,
     ) -> None:
-        """Raises TooMany with `text`, unless `who_asks` is a process of this machine."""
+        """Raises TooMany with `text`, unless `get_address` is a process of this machine."""
         buckets = self._buckets
         if buckets is None:
             return
         wait = buckets.take(account_id, tokens * self._token, self._elapsed())
         if not wait:
             self._share(buckets, account_id)
-        elif who_asks is None or not who_asks().local:
+        elif get_address is None or not get_address().local:
             raise self._refused(f"account {account_id}", wait, text)
 
-    def take_portion(self, account_id: AccountId, who_asks: WhoAsks) -> int:
+    def take_portion(self, account_id: AccountId, get_address: GetAddress) -> int:
         """At least one token; returns how many were taken. Raises TooMany."""
         buckets = self._buckets
         if buckets is None:
@@ -164,17 +164,17 @@ class AccountLimit(RateLimit):
         if not buckets.take(account_id, self.portion * self._token, self._elapsed()):
             self._share(buckets, account_id)
             return self.portion
-        self.take(account_id, 1, who_asks)
+        self.take(account_id, 1, get_address)
         return 1
 
-    def reserve(self, account_id: AccountId, tokens: float, who_asks: WhoAsks) -> float:
+    def reserve(self, account_id: AccountId, tokens: float, get_address: GetAddress) -> float:
         """For what cannot be refused: in how many s it may be done."""
         buckets = self._buckets
         if buckets is None:
             return 0.0
         wait = buckets.reserve(account_id, tokens * self._token, self._elapsed())
         self._share(buckets, account_id)
-        if not wait or who_asks().local:
+        if not wait or get_address().local:
             return 0.0
         self._refused(f"account {account_id}", wait, None)
         return min(wait / SECOND, MAX_WAIT_SECONDS)

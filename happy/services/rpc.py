@@ -22,7 +22,7 @@ from happy.services.pending_requests import PendingRequests
 
 GRACE_SECONDS = 15.0
 CALL_SECONDS = 30.0
-LOOK_AGAIN_SECONDS = 1.0
+LOOKUP_SECONDS = 1.0
 """Claims of other replicas can reappear without a signal, after an outage of Redis."""
 
 MAX_REMOTE_METHODS = limit(
@@ -67,7 +67,7 @@ class RpcService:
         self._pending_requests = PendingRequests(call_seconds)
         self._metrics = metrics or Metrics()
         self._waiting: dict[tuple[AccountId, str], set[asyncio.Future[None]]] = defaultdict(set)
-        self._look_again = None if remote is None else LOOK_AGAIN_SECONDS
+        self._lookup_interval = None if remote is None else LOOKUP_SECONDS
 
     def call_here(
         self,
@@ -101,7 +101,7 @@ class RpcService:
         self._metrics.rpc(method, result, seconds)
 
     def refused(self, result: Literal["invalid_params", "internal_error"], method: str = UNKNOWN) -> None:
-        """Count a call for which nobody could be asked."""
+        """Count a call that was not sent to any connection."""
         self._metrics.rpc(method, result, 0.0)
 
     def close(self) -> None:
@@ -224,7 +224,7 @@ class RpcService:
                         target = await self._locate(account_id, caller, method, stale)
                         if target is not None:
                             return target
-                        await asyncio.wait([waiter], timeout=self._look_again)
+                        await asyncio.wait([waiter], timeout=self._lookup_interval)
                     finally:
                         self._forget(key, waiter)
         except TimeoutError:

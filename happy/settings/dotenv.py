@@ -45,7 +45,7 @@ def _text(file: Path) -> str:
 
 
 def _value(file: Path, line: "Binding") -> str:
-    """Readers of such files differ in where `a#b` ends: for the value that all keys derive from, ask."""
+    """Raises SettingsError for a master secret with an unquoted `#`: parsers differ in where it ends."""
     text, value = line.original.string, line.value or ""
     if line.key == SECRET_NAME and "#" in value and not _QUOTED.search(text):
         raise SettingsError(

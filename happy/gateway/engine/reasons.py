@@ -1,4 +1,4 @@
-"""Why connections and sockets end: what the application is told, and the label of the metric."""
+"""Why connections and sockets end: given to the application, and labels of the metric."""
 
 GOODBYE = "client namespace disconnect"  # the client wanted it: it sent a Socket.IO DISCONNECT packet
 CONNECT_TIMEOUT = "connect timeout"  # no CONNECT packet, or none that was accepted, for too long

@@ -153,7 +153,7 @@ class History:
         self._limits = limits
         self._now = now
         self._number = 0
-        # Tells offsets of this history from those of other replicas, and from before a restart.
+        # Distinguishes offsets of this history from those of other replicas and of earlier runs.
         self._tag = secrets.token_hex(4)
         self._accounts: dict[AccountId, _Account] = {}
         self._filled: OrderedDict[AccountId, _Account] = OrderedDict()  # least recently published to first

@@ -172,7 +172,7 @@ class Recovery:
     def resume(self, session: RecoverableSession, handshake: Handshake) -> list[bytes]:
         """The packets that the client missed up to now.
 
-        After a history gap there are none, and the session has a new recovery token, which tells the client.
+        After a history gap there are none, and the session has a new recovery token.
         """
         packets = self._missed(session, handshake)
         self._replayed(session)

@@ -1,4 +1,4 @@
-"""The log of clients under development; it exists only when it was asked for.
+"""The log of clients under development; it exists only when it is switched on.
 
 protocol: http#developer-log-endpoint
 """

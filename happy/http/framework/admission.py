@@ -27,13 +27,13 @@ class Admission:
         self, endpoint: Endpoint, scope: Scope, headers: Mapping[bytes, bytes]
     ) -> AccountId | None:
         """The account, None where none is needed. Raises Unauthenticated, Unavailable, TooMany."""
-        who_asks = partial(client, scope, self.addresses)
+        get_address = partial(client, scope, self.addresses)
         if endpoint.rate is not None:
             limit: AddressLimit = getattr(self._limits, endpoint.rate)
-            await limit.take(who_asks())
+            await limit.take(get_address())
         if endpoint.public:
             return None
         account_id = await caller(self._identity, headers)
         if size := UNANNOUNCED_BYTES if b"transfer-encoding" in headers else body.announced(headers):
-            self._limits.bytes.take(account_id, size, who_asks)
+            self._limits.bytes.take(account_id, size, get_address)
         return account_id

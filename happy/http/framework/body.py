@@ -119,7 +119,7 @@ def check(payload: Payload) -> None:
 
 
 def decode(decoder: Decoder[Any], payload: Payload) -> Any:
-    """The value an endpoint asked for. Raises Refusal."""
+    """The decoded body of an endpoint. Raises Refusal."""
     if payload.kind != "json":
         received = {"none": "null", "text": "string", "bytes": "bytes"}[payload.kind]
         raise unacceptable(f"body/ Invalid input: expected object, received {received}")

@@ -9,7 +9,7 @@ METHODS = b"GET, POST, PUT, DELETE"
 
 
 def preflight_response(headers: Mapping[bytes, bytes]) -> Response:
-    """A preflight is granted. The header names asked for are echoed: `*` does not cover `Authorization`.
+    """A preflight is granted. The requested header names are echoed: `*` does not cover `Authorization`.
 
     Without an `Origin` the request comes from no browser; proxies check this way whether the server is up.
     """

@@ -166,7 +166,7 @@ async def test_a_call_goes_on_as_soon_as_the_method_is_registered(connections: C
 async def test_a_call_failed_though_a_registration_on_another_replica_had_come_back_without_a_signal(
     connections: Connections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpc_module, "LOOK_AGAIN_SECONDS", MOMENT)
+    monkeypatch.setattr(rpc_module, "LOOKUP_SECONDS", MOMENT)
     there, gone = (
         Holder(ReplicaId("there"), ConnectionId("target")),
         Holder(ReplicaId("there"), ConnectionId("gone")),

@@ -37,7 +37,7 @@ class RedisBuckets:
 
     def spend(self, key: str, cost: float, window: float, on_owed: OnOwed) -> None:
         if self._link.up:
-            self._request(key, cost, window, forced=True).add_done_callback(partial(_tell, on_owed))
+            self._request(key, cost, window, forced=True).add_done_callback(partial(_report_owed, on_owed))
 
     def _request(self, key: str, cost: float, window: float, *, forced: bool) -> "Future[Any]":
         now = "" if self._now is None else repr(self._now())
@@ -51,6 +51,6 @@ def _taken(reply: Any) -> Taken:
     return Taken(bool(granted), float(owed))
 
 
-def _tell(on_owed: OnOwed, reply: "Future[Any]") -> None:
+def _report_owed(on_owed: OnOwed, reply: "Future[Any]") -> None:
     if not reply.cancelled() and reply.exception() is None:
         on_owed(_taken(reply.result()).owed)

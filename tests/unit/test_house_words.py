@@ -1,0 +1,137 @@
+"""Names that were replaced by the field's own terms (docs/glossary.md) do not return."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+MODULES = sorted(path for folder in ("happy", "schema") for path in (REPOSITORY / folder).rglob("*.py"))
+
+# Whole names, and what the thing is called instead.
+NAMES = {
+    "Alone": "TransactionGuard",
+    "Ending": "DisconnectRecord",
+    "Elsewhere": "ClusterRecovery",
+    "Followed": "Subscription",
+    "Door": "Acceptor",
+    "Keeping": "Retention",
+    "Lane": "AppendQueue",
+    "Look": "AccountLookup",
+    "Past": "RecoverableSession",
+    "Place": "a cursor",
+    "Runtime": "EngineContext",
+    "Turn": "TimeSlice",
+    "Visit": "RestoredSession",
+    "WebSocketLink": "WebSocketTransport",
+    "_in_our_words": "map_errors",
+    "ask": "execute, request",
+    "asked": "request, payload, handshake",
+    "break_off": "resync",
+    "census": "count_connections",
+    "confirmed": "last_acknowledged",
+    "doubt": "in_doubt",
+    "doubted": "accounts_in_doubt",
+    "expect": "begin_commit",
+    "heard": "received",
+    "hears": "should_receive",
+    "interrupt": "resync",
+    "on_end": "on_response",
+    "on_gap": "on_resync",
+    "past": "RecoverableSession",
+    "place": "position, path, cursor",
+    "question": "pending request",
+    "settle": "end_commit",
+    "start_over": "resync",
+    "tell": "publish, report",
+    "told": "received, reported",
+    "trust": "authenticated",
+    "visit": "RestoredSession",
+}
+# Words that no name contains in any other sense.
+WORDS = {"census", "deaf", "doubted", "elsewhere", "hears", "lane", "questions", "told"}
+
+# Renamed modules. `rate`, `history`, `address` and others have another meaning today and are not here.
+FILES = {
+    "answers": "acks, responses",
+    "announcement": "startup_banner",
+    "appender": "append_queue",
+    "arrival": "uvicorn_protocol",
+    "constructs": "expressions",
+    "doubts": "in_doubt",
+    "elsewhere": "cluster",
+    "frame": "envelope",
+    "generated": "codegen",
+    "local": "memory",
+    "opening": "websocket_handshake",
+    "past": "session",
+    "positions": "stream_position",
+    "public_hosts": "ssrf_guard",
+    "questions": "pending_requests",
+    "redis_unpublished": "publish_intents",
+    "remote_calls": "cluster_rpc",
+    "shapes": "common",
+    "system": "health",
+    "ui": "web_app",
+    "web_client": "http_client",
+}
+# Names in a sense of their own.
+ALLOWED = {
+    "happy/http/framework/routing.py": {"Node", "node"},  # of the route tree
+    "happy/http/framework/sequential_http.py": {"_expect"},  # the header `Expect` of HTTP
+    "happy/http/framework/uvicorn_protocol.py": {"_expect"},
+}
+
+
+@cache
+def names(module: Path) -> frozenset[str]:
+    """Everything that the module names itself: classes, functions, arguments, variables and attributes."""
+    return frozenset(_names(ast.parse(module.read_text("utf-8"))))
+
+
+def _names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                yield node.name
+            case ast.arg():
+                yield node.arg
+            case ast.Name(ctx=ast.Store()):
+                yield node.id
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.attr
+            case ast.alias() if node.asname is not None:
+                yield node.asname
+            case _:
+                pass
+
+
+def replacement(name: str) -> str | None:
+    """What a name was replaced by; None if it may be used."""
+    found = words(name)
+    if "node" in found:
+        return "replica"
+    if found & WORDS:
+        return "a term of docs/glossary.md"
+    return NAMES.get(name) or NAMES.get(name.lstrip("_"))
+
+
+def words(name: str) -> set[str]:
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)}
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_a_module_uses_the_terms_of_the_glossary(module: Path) -> None:
+    used = names(module) - ALLOWED.get(module.relative_to(REPOSITORY).as_posix(), set())
+    renamed = {name: term for name in used if (term := replacement(name)) is not None}
+
+    assert {} == renamed
+
+
+def test_renamed_files_do_not_return() -> None:
+    found = {str(module.relative_to(REPOSITORY)): FILES.get(module.stem) for module in MODULES}
+
+    assert {} == {path: name for path, name in found.items() if name is not None}
