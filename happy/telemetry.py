@@ -3,17 +3,22 @@
 import asyncio
 import json
 import logging
+import math
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Final
+
+from happy.limits import limit
 
 _ESCAPE: Final = json.JSONEncoder(ensure_ascii=False).encode
 _PLAIN: Final = re.compile(r"[\w.,:;/@+*#%()\[\]-]+")
 _FRAMES: Final = 8
+_WINDOW: Final = 60.0
 
 DEVELOPER_LOG: Final = "happy.services.developer_log"
 """The logger of entries that clients under development send."""
@@ -27,6 +32,48 @@ _CREDENTIALS: Final = (
     (re.compile(r"\beyJ[\w-]{8,}\.[\w-]+\.[\w-]*"), "***"),
     (re.compile(r"(://[^/\s:@]*):[^/\s@]+@"), r"\1:***@"),
 )
+
+
+MAX_WARNINGS = limit(
+    60, "warnings and errors of one place in the code, a minute", per="replica", then="left out, and counted"
+)
+MAX_INFOS = limit(
+    600, "other log lines of one place in the code, a minute", per="replica", then="left out, and counted"
+)
+"""Except debug lines: who asks for them wants them all."""
+
+MAX_TEXT = limit(2_000, "characters of a value in a log line", per="value", then="the rest is cut off")
+MAX_LINE = limit(8_000, "characters of a log line", per="line", then="the rest is cut off")
+
+
+class LineLimit(logging.Filter):
+    """A rate limit for every place in the code that logs, as peers can make most of them log at will.
+
+    The last line that is written for a while says so (`more=...`), the next one how many were left out
+    (`left_out=...`).
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._lock = Lock()
+        self._places: dict[tuple[str, str, int], list[float]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.INFO or record.name == DEVELOPER_LOG:
+            return True
+        most = MAX_INFOS if record.levelno < logging.WARNING else MAX_WARNINGS
+        with self._lock:  # threads log too
+            place = (record.name, record.pathname, record.lineno)
+            begun, count = self._places.get(place, (-math.inf, 0))
+            if self._clock() >= begun + _WINDOW:
+                if count > most:
+                    record.left_out = int(count - most)
+                begun, count = self._clock(), 0
+            self._places[place] = [begun, count + 1]
+        if count + 1 == most:
+            record.more = f"left out for {begun + _WINDOW - self._clock():.0f} s"
+        return count < most
 
 
 class LimitedLog:
@@ -59,7 +106,8 @@ class LimitedLog:
             self._ends, self._written = loop.time() + self._seconds, 0
         self._written += 1
         if self._written <= self._burst:
-            self._logger.log(self._level, "%s%s", self._text, f": {detail}" if detail else "")
+            about = f": {detail}" if detail else ""
+            self._logger.log(self._level, "%s%s", self._text, about, stacklevel=2)
             return
         self._left_out += 1
         if self._left_out == 1:
@@ -75,7 +123,7 @@ class LineFormatter(logging.Formatter):
     """`2026-01-31T12:00:00.000Z info happy.gateway what happened key=value`, whatever the values contain."""
 
     def format(self, record: logging.LogRecord) -> str:
-        line = " ".join(self._parts(record))
+        line = _cut(" ".join(self._parts(record)), MAX_LINE)
         for pattern, replacement in _CREDENTIALS:
             line = pattern.sub(replacement, line)
         return line
@@ -84,7 +132,7 @@ class LineFormatter(logging.Formatter):
         yield f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(record.created))}.{int(record.msecs):03}Z"
         yield record.levelname.lower()
         yield record.name
-        yield " ".join(record.getMessage().splitlines())
+        yield " ".join(_cut(record.getMessage()).splitlines())
         for name, value in vars(record).items():
             if name not in _OWN_FIELDS:
                 yield f"{name}={_value(value)}"
@@ -103,6 +151,7 @@ def configure(level: str, *, copy_to: Path | None = None) -> None:
         handlers.append(logging.FileHandler(copy_to, encoding="utf-8"))
     for handler in handlers:
         handler.setFormatter(LineFormatter())
+        handler.addFilter(LineLimit())
     logging.basicConfig(level=logging.WARNING, handlers=handlers, force=True)
     logging.getLogger("happy").setLevel(level.upper())
     if copy_to is not None:
@@ -121,8 +170,12 @@ def debug_log_file(started: float) -> Path:
     return Path(".logs") / time.strftime("%m-%d-%H-%M-%S.log", time.localtime(started))
 
 
+def _cut(text: str, longest: int = MAX_TEXT) -> str:
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
 def _value(value: object) -> str:
-    text = str(value)
+    text = _cut(str(value))
     return text if _PLAIN.fullmatch(text) else _ESCAPE(text)
 
 
@@ -133,7 +186,7 @@ def _causes(error: BaseException) -> Iterator[str]:
     following: BaseException | None = error
     while following is not None and id(following) not in seen:
         seen.add(id(following))
-        yield f"{name}={_ESCAPE(f'{type(following).__name__}: {following}')}"
+        yield f"{name}={_ESCAPE(_cut(f'{type(following).__name__}: {following}'))}"
         yield f"at={_ESCAPE(' < '.join(_frames(following.__traceback__)))}"
         name = "cause"
         following = following.__cause__ or (None if following.__suppress_context__ else following.__context__)

@@ -8,7 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from happy.telemetry import LineFormatter, configure, debug_log_file
+from happy.telemetry import (
+    MAX_INFOS,
+    MAX_LINE,
+    MAX_WARNINGS,
+    LineFormatter,
+    LineLimit,
+    configure,
+    debug_log_file,
+)
 
 
 @pytest.fixture
@@ -36,6 +44,39 @@ def test_a_log_line_has_time_level_logger_and_message() -> None:
     expected = "2023-11-14T22:13:20.500Z info happy.gateway connected to 3 sockets account=cm1 took=0.5"
 
     assert expected == line("connected to %d sockets", 3, account="cm1", took=0.5)
+
+
+def test_what_is_quoted_is_cut() -> None:
+    shown = line("x" * 100_000, value="y" * 100_000, error=ValueError("z" * 100_000))
+
+    assert len(shown) < MAX_LINE + 10
+    assert shown.count("z") > 1_000
+
+
+def limited(limit: LineLimit, *, count: int, level: int = logging.WARNING) -> list[logging.LogRecord]:
+    records = [
+        logging.LogRecord("happy.http", level, __file__, 1, "bad request", None, None) for _ in range(count)
+    ]
+    return [record for record in records if limit.filter(record)]
+
+
+def test_each_place_writes_so_many_lines_a_minute_and_says_what_it_leaves_out() -> None:
+    now = [0.0]
+    limit = LineLimit(lambda: now[0])
+    written = limited(limit, count=1_000)
+    assert len(written) == MAX_WARNINGS
+    assert written[-1].more == "left out for 60 s"  # type: ignore[attr-defined]
+
+    now[0] = 61.0
+    (after,) = limited(limit, count=1)
+    assert after.left_out == 1_000 - MAX_WARNINGS  # type: ignore[attr-defined]
+
+
+def test_debug_lines_are_all_written_as_they_were_asked_for() -> None:
+    limit = LineLimit(lambda: 0.0)
+
+    assert len(limited(limit, count=5_000, level=logging.DEBUG)) == 5_000
+    assert len(limited(limit, count=5_000, level=logging.INFO)) == MAX_INFOS
 
 
 def test_values_cannot_forge_a_line_or_a_field() -> None:
