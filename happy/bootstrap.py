@@ -1,7 +1,6 @@
 """Composition root: settings become adapters, services and one ASGI application."""
 
 import secrets
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -10,11 +9,12 @@ import msgspec
 
 from happy import crypto
 from happy.adapters import Adapters
+from happy.adapters.clocks import elapsed, system_clock
 from happy.adapters.flavors import open_adapters
 from happy.adapters.keys import open_keys
 from happy.adapters.outbound.bundle import Outbound, open_outbound
 from happy.domain.attachments import AttachmentNames
-from happy.domain.values import Millis, ReplicaId
+from happy.domain.values import ReplicaId
 from happy.gateway.delivery import DeliveryReport
 from happy.gateway.dispatch import ASGIApp, dispatch
 from happy.gateway.engine import EngineSettings, PathPrefix
@@ -125,7 +125,7 @@ async def open_application(
         stack.callback(gateway.close)
         connect_handlers(adapters, hub, attendance, activity, departures, gateway)
         addresses = ClientAddresses(settings.trusted_proxies, settings.public_url)
-        engine = build_engine(gateway, settings, engine_settings or EngineSettings(), addresses)
+        engine = build_engine(gateway, settings, engine_settings or EngineSettings(), addresses, limits)
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
         await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock, keys)))
@@ -150,11 +150,16 @@ def build_gateway(
 
 
 def build_engine(
-    gateway: Gateway, settings: Light | Full, engine_settings: EngineSettings, addresses: ClientAddresses
+    gateway: Gateway,
+    settings: Light | Full,
+    engine_settings: EngineSettings,
+    addresses: ClientAddresses,
+    limits: RateLimits,
 ) -> Engine:
     """The realtime engine, below the path at which clients reach this server."""
     prefix = PathPrefix.of(settings.public_url)
-    return Engine(gateway, msgspec.structs.replace(engine_settings, prefix=prefix), addresses)
+    used = msgspec.structs.replace(engine_settings, prefix=prefix, connects=limits.connects)
+    return Engine(gateway, used, addresses)
 
 
 def build_hub(
@@ -286,11 +291,3 @@ def build_services(  # noqa: PLR0913 - what services are made of
         developer_log=DeveloperLog(elapsed) if settings.remote_debug_log else None,
         limits=limits,
     )
-
-
-def system_clock() -> Millis:
-    return Millis(time.time_ns() // 1_000_000)
-
-
-def elapsed() -> Millis:
-    return Millis(time.monotonic_ns() // 1_000_000)

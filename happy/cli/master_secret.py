@@ -19,7 +19,7 @@ def new_secret(settings: Light | Full, *, consent: bool) -> None:
         raise SettingsError(f"new-secret: add {CONSENT} if every device is to sign in again")
     import asyncio
 
+    from happy.adapters.clocks import system_clock
     from happy.adapters.keys import replace_secret
-    from happy.bootstrap import system_clock
 
     click.echo(asyncio.run(replace_secret(settings, system_clock)))

@@ -8,6 +8,7 @@ import pytest
 
 from happy.domain.events import TO_USER, Scope, SessionActivity, to_machine, to_session
 from happy.domain.ports.delivery import NotDelivered
+from happy.domain.sessions import encrypted_content
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
 from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.handshake import Handshake
@@ -99,7 +100,7 @@ async def test_a_message_does_not_wait_for_the_commit_of_the_one_before() -> Non
     await asyncio.sleep(0)
 
     assert [None] * 8 == waits
-    assert [str(number) for number in range(8)] == messages.begun
+    assert [encrypted_content(str(number)) for number in range(8)] == messages.begun
 
 
 async def stored(api: ApiClient, session_id: str) -> list[str]:

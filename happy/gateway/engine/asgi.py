@@ -42,13 +42,14 @@ def _parse_query(query: str) -> Mapping[str, list[str]]:
 class Target:
     """Method, path, query and headers of an HTTP request or a websocket handshake."""
 
-    __slots__ = ("_query", "headers", "is_websocket", "method", "path")
+    __slots__ = ("_query", "headers", "is_websocket", "method", "path", "peer")
 
     def __init__(self, method: str, path: str, query: str, headers: Headers, *, is_websocket: bool) -> None:
         self.method = method
         self.path = path
         self.headers = headers
         self.is_websocket = is_websocket
+        self.peer = ""  # IP address at the other end of the TCP connection, if it has one
         self._query = _parse_query(query)
 
     def query(self, name: str) -> str:
@@ -66,7 +67,7 @@ class Target:
 class Request(Target):
     """An HTTP request whose body can be read, and that can be responded to."""
 
-    __slots__ = ("peer", "receive", "send")
+    __slots__ = ("receive", "send")
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         query = scope["query_string"].decode("latin-1")

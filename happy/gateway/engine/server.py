@@ -6,6 +6,7 @@ import asyncio
 import secrets
 from typing import TYPE_CHECKING
 
+from happy.domain.errors import TooMany
 from happy.gateway.engine import asgi
 from happy.gateway.engine.asgi import Request
 from happy.gateway.engine.connection import Connection
@@ -74,6 +75,8 @@ class Server:
             await request.respond(503, b"shutting down")
         elif (error := self._error(request)) is not None:
             await request.refuse(error)
+        elif (refusal := self._too_often(request)) is not None:
+            await request.respond(429, refusal.encode())
         else:
             await self._polling(request)
 
@@ -142,7 +145,21 @@ class Server:
         if self._closing:
             return 503, {"message": "Shutting down"}
         error = self._error(target)
-        return None if error is None else (400, {"code": error[0], "message": error[1]})
+        if error is not None:
+            return 400, {"code": error[0], "message": error[1]}
+        refusal = self._too_often(target)
+        return None if refusal is None else (429, {"message": refusal})
+
+    def _too_often(self, target: Target) -> str | None:
+        """Why a new connection is refused, if its address has opened too many."""
+        connects = self._context.settings.connects
+        if connects is None or target.query("sid"):
+            return None
+        try:
+            connects.take_now(self._context.addresses.of(target.peer, target.headers))
+        except TooMany as refusal:
+            return str(refusal)
+        return None
 
     def open_websocket(self, target: Target, link: LinkedTransport) -> None:
         sid = target.query("sid")

@@ -4,6 +4,7 @@ import msgspec
 
 from happy.gateway.engine.path_prefix import PathPrefix
 from happy.limits import limit
+from happy.services.rate_limit import AddressLimit
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -11,6 +12,9 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     path: str = "/v1/updates/"
     prefix: PathPrefix = PathPrefix()
+    connects: AddressLimit | None = None
+    """How often an address may open a connection."""
+
     ping_interval: float = 15.0
     ping_timeout: float = 45.0
     upgrade_timeout: float = 10.0

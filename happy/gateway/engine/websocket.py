@@ -135,7 +135,7 @@ class WebSocketTransport(FrameWriter):
     # Handshake
 
     def _handshake(self, data: bytes) -> None:
-        handshake = accept_handshake(data, self._acceptor)
+        handshake = accept_handshake(data, self._acceptor, self.address)
         if handshake is not None and handshake.accepted:
             self._open(handshake.target, handshake.response)
             return

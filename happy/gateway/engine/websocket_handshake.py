@@ -34,11 +34,13 @@ class HandshakeResult(NamedTuple):
     accepted: bool
 
 
-def accept_handshake(data: bytes, acceptor: Acceptor) -> HandshakeResult | None:
+def accept_handshake(data: bytes, acceptor: Acceptor, peer: str = "") -> HandshakeResult | None:
     """Accept or refuse a handshake; None if `data` is no HTTP request."""
     common = _parse_common(data)
+    if common is not None:
+        common[0].peer = peer
     if common is None or acceptor.refuse(common[0]) is not None:
-        return _handshake_by_library(data, acceptor)
+        return _handshake_by_library(data, acceptor, peer)
     target, key = common
     return HandshakeResult(target, ACCEPT % accept_key(key).encode(), accepted=True)
 
@@ -64,13 +66,14 @@ def _parse_common(data: bytes) -> tuple[Target, str] | None:
     return Target("GET", path, query, headers, is_websocket=True), key.decode()
 
 
-def _handshake_by_library(data: bytes, acceptor: Acceptor) -> HandshakeResult | None:
+def _handshake_by_library(data: bytes, acceptor: Acceptor, peer: str) -> HandshakeResult | None:
     http = ServerProtocol(logger=_QUIET)
     http.receive_data(data)
     request = next((event for event in http.events_received() if isinstance(event, UpgradeRequest)), None)
     if request is None:
         return None
     target = _target(request)
+    target.peer = peer
     response = http.accept(request)
     accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
     if accepted and (refusal := acceptor.refuse(target)) is not None:

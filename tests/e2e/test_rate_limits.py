@@ -1,0 +1,83 @@
+"""Limits that hold for whole servers: connections of an address, and what replicas count together."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import websockets
+from nacl.signing import SigningKey
+
+from tests.e2e.cluster import Replica, cluster
+from tests.e2e.server import Server
+from tests.support.api_client import ApiClient, sign_in_body
+from tests.support.environments import Place
+from tests.support.socket_client import PATH
+
+PHONE = {"X-Forwarded-For": "203.0.113.66"}
+LAPTOP = {"X-Forwarded-For": "203.0.113.77"}
+
+
+async def connect(url: str, headers: dict[str, str]) -> int:
+    """The status with which a handshake is answered; 101 is a connection."""
+    try:
+        async with websockets.connect(
+            url.replace("http", "ws", 1) + PATH, additional_headers=headers, proxy=None
+        ):
+            return 101
+    except websockets.exceptions.InvalidStatus as refused:
+        return refused.response.status_code
+
+
+async def test_an_address_could_open_connections_as_fast_as_the_machine_allows(
+    place: Place, tmp_path: Path
+) -> None:
+    variables = {**place.variables, "HAPPY_RATE_LIMITS": "connects=5/h"}
+    async with Server(tmp_path / "home", flavor=place.flavor, variables=variables) as server:
+        assert [101] * 5 + [429] * 2 == [await connect(server.url, PHONE) for _ in range(7)]
+        polling = f"{server.url}/v1/updates/?EIO=4&transport=polling"
+        async with httpx.AsyncClient(trust_env=False, verify=False) as http:
+            refused = await http.get(polling, headers=PHONE)
+            assert (429, "Too many connects. Try again in") == (refused.status_code, refused.text[:31])
+            assert 200 == (await http.get(polling, headers=LAPTOP)).status_code
+        assert [101] * 10 == [await connect(server.url, {}) for _ in range(10)]
+        log = server.log.read_text()
+
+    assert "too many connects: of 203.0.113.66" in log
+    assert "reverse proxy" not in log
+
+
+@pytest.fixture
+async def replicas(tmp_path: Path) -> AsyncIterator[list[Replica]]:
+    variables = {"HAPPY_RATE_LIMITS": "accounts=6/h,messages=80/h"}
+    async with cluster(tmp_path, 2, variables=variables) as running:
+        yield running
+
+
+@pytest.mark.services
+async def test_replicas_count_together(replicas: list[Replica], tmp_path: Path) -> None:
+    """In turns at either of them: new accounts exactly, messages within an eighth for each replica."""
+    statuses = []
+    async with httpx.AsyncClient(trust_env=False, verify=False, headers=_unused_address(tmp_path)) as http:
+        for number in range(10):
+            url = replicas[number % 2].url
+            answer = await http.post(f"{url}/v1/auth", json=sign_in_body(SigningKey.generate()))
+            statuses.append(answer.status_code)
+        assert [200] * 6 + [429] * 4 == statuses
+
+    async with ApiClient.signed_in(replicas[0].url) as api:
+        api.http.headers.update(PHONE)
+        session = str((await api.create_session())["id"])
+        stored = 0
+        for number in range(160):
+            body = {"messages": [{"content": "x", "localId": str(number)}]}
+            url = f"{replicas[number % 2].url}/v3/sessions/{session}/messages"
+            stored += (await api.request("POST", url, json=body)).status_code == 200
+            await asyncio.sleep(0)
+    assert 80 <= stored <= 80 + 2 * 80 / 8 + 2
+
+
+def _unused_address(folder: Path) -> dict[str, str]:
+    """Others may be running this test on the same Redis."""
+    return {"X-Forwarded-For": f"2001:db8:{abs(hash(folder)) % 65_536:x}:{id(folder) % 65_536:x}::1"}
