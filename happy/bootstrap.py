@@ -35,7 +35,7 @@ from happy.gateway.throttle import throttled
 from happy.http.app import Services, build_app
 from happy.http.metrics import build_metrics_app
 from happy.http.web_app import open_web_app
-from happy.jobs import background, counting
+from happy.jobs import background, counting, following_access
 from happy.metrics import Metrics
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
@@ -52,7 +52,7 @@ from happy.services.departures import GONE, Departures
 from happy.services.developer_log import DeveloperLog
 from happy.services.feed import FeedService
 from happy.services.github import GithubService, GithubStates, GithubWebhook
-from happy.services.identity import IdentityService
+from happy.services.identity import build_identity
 from happy.services.in_doubt import InDoubtCommits
 from happy.services.invites import InviteService
 from happy.services.kv import KvService
@@ -128,6 +128,7 @@ async def open_application(
         engine = build_engine(gateway, settings, engine_settings or EngineSettings(), addresses, limits)
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
+        jobs += await following_access(services, hub)
         await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock, keys)))
         http = build_http(settings, services, addresses, metrics)
         asgi = dispatch(engine, http, PathPrefix.of(settings.public_url))
@@ -254,9 +255,10 @@ def build_services(  # noqa: PLR0913 - what services are made of
     rules = settings.registration
     registration = Registration(store, rules.mode, rules.keys, clock, metrics.registrations_refused)
     replays = Replays(elapsed, adapters.sign_ins, metrics.replays)
-    states, app = GithubStates(store, keys, clock), outbound.github_app
+    identity = build_identity(store, keys.tokens, clock, metrics, settings.token_days)
+    states, app = GithubStates(store, keys, clock, identity.revocations), outbound.github_app
     return Services(
-        identity=IdentityService(store, keys.tokens, clock),
+        identity=identity,
         pairing=PairingService(store, keys.tokens, clock, registration, replays, limits),
         registration=registration,
         invites=InviteService(store, clock, accepted=registration.mode == "invite"),

@@ -5,6 +5,8 @@ import msgspec
 from happy.crypto import Keyring
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
+from happy.gateway.access import watch_access
+from happy.gateway.hub import Hub
 from happy.http.app import Services
 from happy.metrics import Metrics
 from happy.services.activity import Activity
@@ -32,6 +34,12 @@ def background(
         repeat("delete expired requests for accounts, and invites", 3600, services.registration.sweep),
         repeat("delete old tokens from the cache", 600, services.identity.purge),
     ]
+
+
+async def following_access(services: Services, hub: Hub) -> list[Job]:
+    """The jobs that follow revocations, all known before the first request. Raises StartupError."""
+    services.identity.revocations.on_change(lambda _: services.deletions.wake())
+    return await watch_access(services.identity, hub)
 
 
 def counting(store: Store, metrics: Metrics, clock: Clock, keys: Keyring) -> list[Job]:

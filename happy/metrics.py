@@ -193,6 +193,7 @@ class Metrics:
         self.rpc_timeouts = Counter("rpc_fetchsockets_timeouts", "context")
         self._versions = Bounded(MAX_VERSIONS)
         self._methods = Bounded(MAX_METHODS)
+        self.tokens_refused = Counter("tokens_refused", "reason")
 
     def client(self, declared: str | None) -> tuple[str, str]:
         """The labels `client` and `client_type` of what a client calls itself."""

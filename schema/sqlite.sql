@@ -78,6 +78,21 @@ CREATE TABLE "happy_RegistrationRequest" (
 CREATE INDEX "happy_RegistrationRequest_address_idx" ON "happy_RegistrationRequest" (address);
 CREATE INDEX "happy_RegistrationRequest_status_updatedAt_idx" ON "happy_RegistrationRequest" (status, "updatedAt");
 
+CREATE TABLE "happy_Revocation" (
+	id TEXT NOT NULL,
+	"accountId" TEXT NOT NULL,
+	"tokenId" TEXT,
+	"signedOutAt" DATETIME,
+	"disabledAt" DATETIME,
+	"deletedAt" DATETIME,
+	"changedAt" DATETIME NOT NULL,
+	revision BIGINT NOT NULL,
+	CONSTRAINT "happy_Revocation_pkey" PRIMARY KEY (id)
+);
+CREATE INDEX "happy_Revocation_accountId_idx" ON "happy_Revocation" ("accountId");
+CREATE INDEX "happy_Revocation_deletedAt_idx" ON "happy_Revocation" ("deletedAt");
+CREATE INDEX "happy_Revocation_revision_idx" ON "happy_Revocation" (revision);
+
 CREATE TABLE "Account" (
 	id TEXT NOT NULL,
 	"publicKey" TEXT NOT NULL,
@@ -309,6 +324,19 @@ CREATE TABLE "VoiceConversation" (
 CREATE INDEX "VoiceConversation_accountId_createdAt_idx" ON "VoiceConversation" ("accountId", "createdAt");
 CREATE UNIQUE INDEX "VoiceConversation_elevenLabsConversationId_key" ON "VoiceConversation" ("elevenLabsConversationId");
 
+CREATE TABLE "happy_TokenUse" (
+	id TEXT NOT NULL,
+	"accountId" TEXT NOT NULL,
+	"issuedAt" DATETIME,
+	device TEXT NOT NULL,
+	address TEXT NOT NULL,
+	"firstSeenAt" DATETIME NOT NULL,
+	"lastSeenAt" DATETIME NOT NULL,
+	CONSTRAINT "happy_TokenUse_pkey" PRIMARY KEY (id),
+	CONSTRAINT "happy_TokenUse_accountId_fkey" FOREIGN KEY("accountId") REFERENCES "Account" (id) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE INDEX "happy_TokenUse_accountId_lastSeenAt_idx" ON "happy_TokenUse" ("accountId", "lastSeenAt", id);
+
 CREATE TABLE "AccessKey" (
 	id TEXT NOT NULL,
 	"accountId" TEXT NOT NULL,
@@ -365,4 +393,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0012');
+INSERT INTO alembic_version (version_num) VALUES ('0013');

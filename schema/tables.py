@@ -341,6 +341,38 @@ voice_conversations = Table(
 )
 newest_first(voice_conversations, "account_id", "created_at")
 
+# Ours: what takes access away from tokens and accounts, and how tokens were used. No foreign key from the
+# first: the row of a deleted account outlives it, for replicas that have not read it yet.
+
+revocations = Table(
+    "happy_Revocation",
+    metadata,
+    key(),
+    required("accountId"),
+    optional("tokenId"),
+    optional("signedOutAt", Millis),
+    optional("disabledAt", Millis),
+    optional("deletedAt", Millis),
+    required("changedAt", Millis),
+    required("revision", BigInteger),
+    Index("happy_Revocation_revision_idx", "revision"),
+    Index("happy_Revocation_accountId_idx", "account_id"),
+    Index("happy_Revocation_deletedAt_idx", "deleted_at"),
+)
+
+token_uses = Table(
+    "happy_TokenUse",
+    metadata,
+    key(),
+    owner(ondelete="CASCADE"),
+    optional("issuedAt", Millis),
+    required("device"),
+    required("address"),
+    required("firstSeenAt", Millis),
+    required("lastSeenAt", Millis),
+    Index("happy_TokenUse_accountId_lastSeenAt_idx", "account_id", "last_seen_at", "id"),
+)
+
 # Part of the data model, but used by no request
 
 github_organizations = Table(

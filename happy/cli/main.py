@@ -19,6 +19,7 @@ from happy.cli.registration import approve, pending, refuse
 from happy.cli.schema import migrate, schema_check
 from happy.cli.secret import secret
 from happy.cli.serve import serve
+from happy.cli.tokens import tokens
 
 SETTINGS_HINT = (
     "Settings come from environment variables, for the light flavor also from .env: see docs/operating.md."
@@ -34,7 +35,7 @@ def commands(flavor: str | None) -> None:
     """The server that Happy clients sync, pair and call each other through."""
 
 
-for command in (serve, migrate, schema_check, new_secret, secret, accounts, invites, audit):
+for command in (serve, migrate, schema_check, new_secret, secret, accounts, tokens, invites, audit):
     commands.add_command(command)
 for command in (pending, approve, refuse):
     accounts.add_command(command)

@@ -1,5 +1,6 @@
 """Compact signed tokens: the bearer tokens of accounts, and the states of a GitHub sign-in."""
 
+import hashlib
 import logging
 import math
 import re
@@ -23,11 +24,13 @@ MAX_TOKEN: Final = limit(4_096, "characters of a bearer token", per="request or 
 CACHED_TOKENS: Final = 10_000
 WARNING_SECONDS: Final = 3_600
 CACHE_LIFETIME: Final = 24 * 3_600_000
+DERIVED_ID_DIGITS: Final = 32
 
 log = logging.getLogger(__name__)
 
 _HEADER: Final = "eyJhbGciOiJFZERTQSJ9"  # {"alg":"EdDSA"}, exactly these bytes
 _PARTS: Final = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
+_TOKEN_ID: Final = re.compile(r"[\w.:-]{1,64}", re.ASCII)
 _STANDARD_CLAIMS: Final = frozenset({"iss", "sub", "aud", "jti", "nbf", "exp", "iat"})
 
 
@@ -41,11 +44,16 @@ _header_of: Final = msgspec.json.Decoder(_Header).decode
 
 
 class Claims(Struct, frozen=True):
-    """The claims of a valid token: the account, and all beyond the standard ones."""
+    """The claims of a valid token: account, id, times in Unix seconds, and all beyond the standard ones."""
 
     account_id: str
     extras: dict[str, object]
-    expires_at: float | None = None  # Unix seconds
+    expires_at: float | None = None
+    token_id: str = ""
+    """The `jti`; for a token without one, as other servers may issue, it is derived from the token."""
+
+    issued_at: float | None = None
+    """None: other servers may issue tokens that do not tell."""
 
 
 class Signer:
@@ -94,13 +102,13 @@ class Signer:
             claims = msgspec.json.decode(unbase64url(payload))
         except (ValueError, RecursionError):
             return None
-        return self._check(claims, now // 1000)
+        return self._check(claims, now // 1000, f"{header}.{payload}")
 
     def _signed(self, message: bytes, signature: bytes) -> bool:
         signers = (self, *self._previous)
         return any(verify_signature(signer.public_key, message, signature) for signer in signers)
 
-    def _check(self, claims: object, seconds: int) -> Claims | None:
+    def _check(self, claims: object, seconds: int, signed: str) -> Claims | None:
         if not isinstance(claims, dict) or claims.get("iss") != self._issuer:
             return None
         account_id = claims.get("sub")
@@ -111,7 +119,7 @@ class Signer:
         if claims.get("nbf", seconds) > seconds + NOT_BEFORE_LEEWAY:
             self._warn_of_clock()
         extras = {name: value for name, value in claims.items() if name not in _STANDARD_CLAIMS}
-        return Claims(account_id, extras, claims.get("exp"))
+        return Claims(account_id, extras, claims.get("exp"), _token_id(claims, signed), claims.get("iat"))
 
     def _warn_of_clock(self) -> None:
         """Its signature is valid, so the clock is wrong here, or was wrong where the token was issued."""
@@ -132,8 +140,10 @@ class Tokens:
         return self._signer.public_key
 
     def issue(self, account_id: str, now: int, extras: Mapping[str, str] | None = None) -> str:
-        token = self._signer.issue(account_id, now, extras=extras)
-        self._remember(token, Claims(account_id, dict(extras or {})), now)
+        token_id = str(uuid.uuid4())
+        token = self._signer.issue(account_id, now, extras=extras, jti=token_id)
+        claims = Claims(account_id, dict(extras or {}), token_id=token_id, issued_at=now // 1000)
+        self._remember(token, claims, now)
         return token
 
     def verify(self, token: str, now: int) -> Claims | None:
@@ -178,6 +188,17 @@ class StateTokens:
 
     def verify(self, token: str, now: int) -> Claims | None:
         return self._signer.verify(token, now)
+
+
+def _token_id(claims: dict[str, Any], signed: str) -> str:
+    """Ids of others may be anything: one that is no short text is replaced like one that is missing.
+
+    The derived one is of the signed part alone: the same signature has several encodings.
+    """
+    token_id = claims.get("jti")
+    if isinstance(token_id, str) and _TOKEN_ID.fullmatch(token_id):
+        return token_id
+    return f"h-{hashlib.sha256(signed.encode()).hexdigest()[:DERIVED_ID_DIGITS]}"
 
 
 def _timely(claims: dict[str, Any], seconds: int) -> bool:

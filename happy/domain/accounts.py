@@ -48,6 +48,11 @@ class Account(Struct, frozen=True):
     github: msgspec.Raw | None
 
 
+def user_folder(account_id: AccountId) -> str:
+    """The prefix of the account's own files in the file store."""
+    return f"public/users/{account_id}/"
+
+
 class Avatar(Struct, frozen=True):
     """The stored part of a profile picture; sizes are pixels."""
 

@@ -15,6 +15,10 @@ class AccountRecord(Struct, frozen=True, rename="camel"):
     last_name: str | None
     created_at: Millis
     updated_at: Millis
+    state: str
+    """`active`, `disabled`, or `deleted` until its rows are removed."""
+
+    signed_out_at: Millis | None
 
     @property
     def name(self) -> str:

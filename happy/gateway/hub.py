@@ -27,6 +27,7 @@ from happy.services.rate_limit import Allowance
 from happy.telemetry import LimitedLog
 
 if TYPE_CHECKING:
+    from happy.crypto import Claims
     from happy.domain.stream_position import StreamPosition
     from happy.gateway.recovery.session import RecoverableSession
 
@@ -49,6 +50,7 @@ class Connection:
         "account_id",
         "allowance",
         "calls",
+        "claims",
         "client",
         "foreground",
         "id",
@@ -77,6 +79,7 @@ class Connection:
         self.scope = handshake.scope
         self.target = handshake.target
         self.client = handshake.client
+        self.claims: Claims | None = None  # of its token, once it is known
         self.labels = labels  # `client` and `client_type`, for metrics
         self.is_user = handshake.explicit_user
         self.foreground = handshake.explicit_user and handshake.foreground
@@ -175,13 +178,14 @@ class Hub:
         """Whether any connection of the account is here."""
         return account_id in self._accounts
 
+    def connections(self, account_id: AccountId | None = None) -> list[Connection]:
+        """The connections of the account, or all: a snapshot that later changes do not affect."""
+        accounts = self._accounts.values() if account_id is None else [self._accounts.get(account_id, ())]
+        return [connection for connections in accounts for connection in connections]
+
     def count_connections(self) -> Counter[tuple[Scope, str]]:
         """Connections by scope and by the client named in the handshake."""
-        return Counter(
-            (connection.scope, connection.client)
-            for connections in self._accounts.values()
-            for connection in connections
-        )
+        return Counter((connection.scope, connection.client) for connection in self.connections())
 
     # Events
 

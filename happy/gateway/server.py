@@ -14,6 +14,7 @@ from happy.domain.json_text import scalar
 from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.presence import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
+from happy.gateway.access import note_use
 from happy.gateway.delivery import DeliveryReport, Reconnect, RecoveryRefused
 from happy.gateway.engine import GOODBYE, OVERFLOW, Ack, Refused, Socket
 from happy.gateway.events.acks import answer
@@ -86,17 +87,16 @@ class Gateway:
         """Raises Refused for an invalid handshake; any other error closes the transport: clients retry."""
         try:
             handshake = read_handshake(auth, headers)
-            account_id = await self._identity.authenticate(handshake.token)
+            claims = await self._identity.identify(handshake.token)
         except Refusal as refusal:
             raise Refused(str(refusal)) from None
         except Unauthenticated:
             raise Refused(INVALID_TOKEN) from None
-        reconnect = Reconnect(handshake.client)
+        account_id, reconnect = AccountId(claims.account_id), Reconnect(handshake.client)
         session = await self._claim(socket, account_id, handshake, reconnect)
-        labels = self._metrics.client(handshake.client)
         kind = CatchingUp if handshake.needs_messages else Connection
-        connection = kind(socket, account_id, handshake, labels, self._shared)
-        connection.recoverable = session
+        connection = kind(socket, account_id, handshake, self._metrics.client(handshake.client), self._shared)
+        connection.recoverable, connection.claims = session, claims
         try:
             await self._attend(connection)
         except BaseException:
@@ -107,7 +107,10 @@ class Gateway:
         socket.data = connection
         if not socket.closed:
             self._hub.add(connection)
+            note_use(self._identity, connection, headers.get("user-agent", ""))
             await self._give_messages(connection, handshake, replayed)
+        if self._identity.refuses(claims):  # since it was identified
+            socket.close()
 
     async def _claim(
         self, socket: Socket, account_id: AccountId, handshake: Handshake, reconnect: Reconnect
@@ -191,7 +194,8 @@ class Gateway:
         connection: Connection = socket.data
         if connection.busy:
             await connection.in_flight.ended()
-        self._log_end(connection, reason)
+        fields = {"account": connection.account_id, "connection": connection.id, "replica": self._replica_id}
+        log.debug("%s connection closed: %s", connection.scope, reason, extra=fields)
         self._metrics.events.add("disconnect", *connection.labels)
         methods = list(connection.methods)
         self._hub.remove(connection)
@@ -201,10 +205,6 @@ class Gateway:
                 await work
         finally:
             await self._departed(connection, goodbye=reason == GOODBYE)
-
-    def _log_end(self, connection: Connection, reason: str) -> None:
-        fields = {"account": connection.account_id, "connection": connection.id, "replica": self._replica_id}
-        log.debug("%s connection closed: %s", connection.scope, reason, extra=fields)
 
     async def _attend(self, connection: Connection) -> None:
         """Its machine or session is attended from now on, or its account looked at."""

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 from msgspec import Struct
 
-from happy.domain.accounts import Avatar
+from happy.domain.accounts import Avatar, user_folder
 from happy.domain.errors import HappyError
 from happy.domain.ids import file_key, new_id
 from happy.domain.ports.filestore import FileStore
@@ -37,7 +37,7 @@ class AvatarService:
         if known is not None:
             return Copy(known, reuse_key, new=False)
         found = await self._source.fetch(url)
-        path = f"public/users/{account_id}/avatars/{file_key('github')}.{found.extension}"
+        path = f"{user_folder(account_id)}avatars/{file_key('github')}.{found.extension}"
         await self._files.put(path, _whole(found.content), len(found.content))
         return Copy(Avatar(path, found.width, found.height, found.thumbhash), reuse_key, new=True)
 

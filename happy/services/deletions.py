@@ -1,7 +1,7 @@
-"""Removes, in the background, the rows and files of deleted sessions and machines.
+"""Removes, in the background, the rows and files of deleted accounts, sessions and machines.
 
 A deletion itself only hides, in one short transaction; see `schema.queries.deletions` for how. Unfinished
-deletions go on after a restart. Replicas may work concurrently: each batch locks its session or machine.
+deletions go on after a restart. Replicas may work concurrently: each batch locks what it removes.
 """
 
 import asyncio
@@ -11,12 +11,13 @@ from time import perf_counter
 from typing import get_args
 
 from happy.domain import attachments
+from happy.domain.accounts import user_folder
 from happy.domain.errors import HappyError, NotFound, Unavailable
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.repositories.deletions import Deletable
 from happy.domain.ports.store import Store, Transaction
-from happy.domain.values import HOUR, MachineId, Millis, SessionId
+from happy.domain.values import HOUR, AccountId, MachineId, Millis, SessionId
 from happy.services.batches import Step, batch, in_batches, pause
 
 POLL_SECONDS = 60.0
@@ -83,16 +84,25 @@ class Deletions:
     async def _remove_files(self, kind: Deletable, target: str) -> None:
         """Last come the files; when they cannot be removed, the deletion is postponed."""
         try:
-            if kind == "session":
-                await self._files.delete_prefix(attachments.folder(SessionId(target)))
+            await self._remove_files_of(kind, target)
         except Unavailable:
-            log.warning("attachments of a deleted session cannot be removed yet", exc_info=True)
+            log.warning("files of a deleted %s cannot be removed yet", kind, exc_info=True)
             until = Millis(self._clock() + RETRY_AFTER)
             await self._store.write(lambda tx: tx.deletions.postpone(kind, target, until))
             return
         except HappyError:  # leftover ciphertext whose names are unknown to everybody
-            log.warning("attachments of a deleted session were left behind", exc_info=True)
-        await self._finish(kind, target)
+            log.warning("files of a deleted %s were left behind", kind, exc_info=True)
+        if await self._finish(kind, target) and kind == "account":
+            log.info("a deleted account was removed", extra={"account": target})
+
+    async def _remove_files_of(self, kind: Deletable, target: str) -> None:
+        if kind == "session":
+            await self._files.delete_prefix(attachments.folder(SessionId(target)))
+        elif kind == "account":
+            account_id, pictures = AccountId(target), user_folder(AccountId(target))
+            # One person may have had two accounts, and linked both to the same GitHub user, one by one.
+            if not await self._store.read(lambda tx: tx.deletions.pictures_in_use(account_id, pictures)):
+                await self._files.delete_prefix(pictures)
 
     async def _finish(self, kind: Deletable, target: str) -> bool:
         """False when something was added to it at the last moment: the next batch removes that."""

@@ -20,6 +20,7 @@ from happy.domain.ports.store import Store
 from happy.domain.sealed import github_token_path
 from happy.domain.values import SECOND, AccountId, Millis
 from happy.services.avatars import AvatarService, Copy
+from happy.services.revocations import Revocations
 from happy.services.unit_of_work import Changes, UnitOfWork
 
 log = logging.getLogger(__name__)
@@ -32,10 +33,11 @@ class LinkFailed(Exception):
 class GithubStates:
     """State tokens of the OAuth flow: valid for five minutes, and once."""
 
-    def __init__(self, store: Store, keys: Keyring, clock: Clock) -> None:
+    def __init__(self, store: Store, keys: Keyring, clock: Clock, revocations: Revocations) -> None:
         self._store = store
         self._keys = keys
         self._clock = clock
+        self._revocations = revocations
 
     async def issue(self, account_id: AccountId) -> str:
         return await asyncio.to_thread(
@@ -43,10 +45,10 @@ class GithubStates:
         )
 
     async def redeem(self, state: str) -> AccountId | None:
-        """The account of this state; None if it is invalid, expired or used before."""
+        """The account of this state; None if it is invalid, expired, used before, or its account shut out."""
         now = self._clock()
         claims: Claims | None = await asyncio.to_thread(lambda: self._keys.github_states.verify(state, now))
-        if claims is None or claims.expires_at is None:
+        if claims is None or claims.expires_at is None or self._revocations.refusal(claims):
             return None
         # The signed part alone: the same signature has several encodings.
         state_id = hashlib.sha256(state.rpartition(".")[0].encode()).hexdigest()

@@ -1,14 +1,23 @@
 """Authentication: the account of a bearer token (protocol: http#authentication)."""
 
 import asyncio
+import logging
 
-from happy.crypto import Tokens
+from happy.crypto import Claims, Tokens
 from happy.domain.errors import Unauthenticated, Unavailable
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId
+from happy.metrics import Metrics
+from happy.services.revocations import Revocations
+from happy.services.token_uses import TokenUses
+from happy.telemetry import LimitedLog
 
 KNOWN_ACCOUNTS = 100_000
+REFUSALS_A_MINUTE = 20
+"""Rate limit of log lines: a client may try again and again."""
+
+log = logging.getLogger(__name__)
 
 
 class AccountLookup:
@@ -19,27 +28,63 @@ class AccountLookup:
         self.found: set[AccountId] | None = None
 
 
+def build_identity(
+    store: Store, tokens: Tokens, clock: Clock, metrics: Metrics, token_days: int | None = None
+) -> "IdentityService":
+    """`token_days` is how long after its issue a token is accepted; None: for ever."""
+    revocations = Revocations(store, clock, token_days)
+    return IdentityService(store, tokens, clock, revocations, TokenUses(store, clock), metrics)
+
+
 class IdentityService:
-    def __init__(self, store: Store, tokens: Tokens, clock: Clock) -> None:
+    def __init__(
+        self,
+        store: Store,
+        tokens: Tokens,
+        clock: Clock,
+        revocations: Revocations,
+        uses: TokenUses,
+        metrics: Metrics,
+    ) -> None:
         self._store = store
         self._tokens = tokens
         self._clock = clock
+        self._metrics = metrics
+        self._log_refusal = LimitedLog(
+            log, "a token was refused", level=logging.INFO, burst=REFUSALS_A_MINUTE
+        )
         self._known: set[AccountId] = set()
         self._next = AccountLookup()
         self._reading = asyncio.Lock()
+        self.revocations = revocations
+        self.uses = uses
+        revocations.on_change(self._known.discard)
 
-    async def authenticate(self, token: str) -> AccountId:
-        """The account of `token`. Raises Unauthenticated, or Unavailable when the database does not answer.
+    async def identify(self, token: str) -> Claims:
+        """The claims of `token`. Raises Unauthenticated, or Unavailable when the database does not answer.
 
-        Accounts are never deleted, so an account that was found once is not looked up again.
+        An account that was found once is looked up again only after a change of its revocations.
         """
         claims = self._tokens.verify(token, self._clock())
         if claims is None:
             raise Unauthenticated
+        self.require_accepted(claims)
         account_id = AccountId(claims.account_id)
         if account_id not in self._known and account_id not in await self._lookup(account_id):
             raise Unauthenticated
-        return account_id
+        return claims
+
+    def refuses(self, claims: Claims) -> bool:
+        """Whether the token of these claims is not accepted any more."""
+        return self.revocations.refusal(claims) is not None
+
+    def require_accepted(self, claims: Claims) -> None:
+        """Raises Unauthenticated for a token that is not accepted any more, and counts it."""
+        reason = self.revocations.refusal(claims)
+        if reason is not None:
+            self._metrics.tokens_refused.add(reason)
+            self._log_refusal(f"{reason}, account {claims.account_id}, token {claims.token_id}")
+            raise Unauthenticated
 
     async def purge(self) -> None:
         """Evict tokens that were verified a day ago; they are verified again at their next use."""

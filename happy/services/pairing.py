@@ -4,6 +4,7 @@ protocol: http#sign-in-and-device-linking, cryptography#account-sign-in, cryptog
 """
 
 import logging
+from collections.abc import Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -11,7 +12,7 @@ from msgspec import Struct
 from happy.crypto import Tokens, verify_signature
 from happy.domain.accounts import UNANSWERED_LIFETIME, PairingKind, PairingRequest
 from happy.domain.client_address import LOCAL, ClientAddress
-from happy.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
+from happy.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthenticated
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store, Transaction
@@ -67,6 +68,7 @@ class PairingService:
         self._clock = clock
         self._log_request = _limited("a device asks to be linked")
         self._log_approval = _limited("a device was linked")
+        self._log_disabled = _limited("a disabled account was not signed in")
         self._log_unknown = _limited(
             "an approval names a linking request that is not here (made at another server, or long ago?)"
         )
@@ -77,8 +79,8 @@ class PairingService:
         """A fresh token for the account of this key, which is created on first use.
 
         Raises Invalid for a key or signature of the wrong size, Unauthenticated for one that does not verify
-        or is a replay, Forbidden for a key that may not have an account, TooMany where `client` has made too
-        many.
+        or is a replay, Forbidden for a key that may not have an account or whose account is disabled, TooMany
+        where `client` has made too many.
         """
         if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             raise Invalid("Invalid public key or signature size")
@@ -90,7 +92,19 @@ class PairingService:
         if not await self._store.read(lambda tx: tx.accounts.is_known(stored_key)):
             await self._limits.accounts.take(client)
         account_id = await self._registration.account_of(stored_key, client.own_network)
-        return self._tokens.issue(account_id, now)
+        return await self._issue(account_id, now)
+
+    async def _issue(
+        self, account_id: AccountId, now: Millis, extras: Mapping[str, str] | None = None
+    ) -> str:
+        """A token that is accepted though the account was signed out. Raises Forbidden if it is disabled."""
+        revocation = await self._store.read(lambda tx: tx.revocations.of_account(account_id))
+        if revocation is None:
+            return self._tokens.issue(account_id, now, extras)
+        if revocation.state != "active":
+            self._log_disabled(f"account {account_id}")
+            raise Forbidden(f"Account {revocation.state}")
+        return self._tokens.issue(account_id, max(now, revocation.tokens_begin), extras)
 
     async def request(
         self,
@@ -102,7 +116,8 @@ class PairingService:
     ) -> Linked | None:
         """Request to be linked; None until approved.
 
-        Raises Unauthenticated for a key of wrong size, TooMany for new requests of `client`.
+        Raises Unauthenticated for a key of wrong size, TooMany for new requests of `client`, Forbidden when
+        the approving account was disabled.
         """
         if len(public_key) != KEY_BYTES:
             raise Unauthenticated("Invalid public key")
@@ -117,10 +132,11 @@ class PairingService:
             self._log_request(DEVICES[kind])
         if not found.response or found.account_id is None:
             return None
+        extras = {"session": found.id} if kind == "terminal" else None
+        token = await self._issue(found.account_id, now, extras)
         if found.picked_up_at is None:
             await self._store.write(lambda tx: tx.pairings.pick_up(kind, stored_key, now))
-        extras = {"session": found.id} if kind == "terminal" else None
-        return Linked(self._tokens.issue(found.account_id, now, extras), found.response)
+        return Linked(token, found.response)
 
     async def status(self, public_key: bytes) -> LinkingStatus:
         """Status of a terminal's request; `not_found` for an unknown or expired one."""

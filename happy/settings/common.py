@@ -37,6 +37,7 @@ def read_common(variables: Variables) -> Common:
         trusted_proxies=_trusted_proxies(variables),
         registration=read_registration(variables),
         rates=_rates(variables),
+        token_days=variables.count("HAPPY_TOKEN_DAYS"),
         recovery=_recovery(variables),
         docs=variables.switch("HAPPY_DOCS", usually="true"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,

@@ -137,6 +137,9 @@ class Common(Struct, frozen=True, kw_only=True):
     rates: Rates = Rates()
     """How often addresses and accounts may ask."""
 
+    token_days: int | None = None
+    """For how many days after its issue a token is accepted; None: for ever."""
+
     recovery: RecoverySettings = RecoverySettings()
     docs: bool = True
     """Whether the endpoints are documented at `/docs`."""

@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from sqlalchemy import bindparam as param
 
 from schema.queries.deletions import DELETED_OWNER
-from schema.tables import accounts, artifacts, machines, push_tokens, sessions, uploaded_files
+from schema.tables import accounts, artifacts, machines, push_tokens, revocations, sessions, uploaded_files
 
 _columns = (
     accounts.c.id,
@@ -14,24 +14,38 @@ _columns = (
     accounts.c.last_name,
     accounts.c.created_at,
     accounts.c.updated_at,
+    sa.case(
+        (revocations.c.deleted_at.is_not(None), sa.literal_column("'deleted'")),
+        (revocations.c.disabled_at.is_not(None), sa.literal_column("'disabled'")),
+        else_=sa.literal_column("'active'"),
+    ).label("state"),
+    revocations.c.signed_out_at,
+)
+_with_state = accounts.outerjoin(
+    revocations, revocations.c.id == sa.literal_column("'account:'", sa.Text) + accounts.c.id
 )
 _is_account = accounts.c.id != DELETED_OWNER
 _account = param("account", type_=sa.Text)
 
 PAGE = (
     sa.select(*_columns)
+    .select_from(_with_state)
     .where(_is_account, accounts.c.id > param("after"))
     .order_by(accounts.c.id)
     .limit(param("limit", type_=sa.Integer))
 )
 
-FIND = sa.select(*_columns).where(
-    _is_account,
-    sa.or_(
-        accounts.c.id == _account,
-        accounts.c.public_key == param("public_key"),
-        accounts.c.username == _account,
-    ),
+FIND = (
+    sa.select(*_columns)
+    .select_from(_with_state)
+    .where(
+        _is_account,
+        sa.or_(
+            accounts.c.id == _account,
+            accounts.c.public_key == param("public_key"),
+            accounts.c.username == _account,
+        ),
+    )
 )
 
 

@@ -70,6 +70,7 @@ def test_sqlite_uses_every_parameter(sqlite: sqlite3.Connection, name: str) -> N
 SWEEPS = {
     "statistics.ROWS",
     "audit.DROP_SURPLUS",
+    "deletions.PICTURES_IN_USE",
     "sealed.COUNTS_GITHUB",
     "sealed.COUNTS_VENDOR",
     "invites.ALL",

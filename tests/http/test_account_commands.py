@@ -35,7 +35,7 @@ async def test_accounts_are_listed_and_shown_beside_the_server(place: Place) -> 
     assert f"account      {mine}\n" in by_key.out
     assert "1 session with 2 messages, 0 machines, 0 artifacts, 0 files" in by_key.out
     header, *lines = table.out.splitlines()
-    assert ["ACCOUNT", "NAME", "CREATED", "LAST", "CHANGE"] == header.split()
+    assert ["ACCOUNT", "STATE", "NAME", "CREATED", "LAST", "CHANGE"] == header.split()
     assert sorted([mine, theirs]) == [line.split()[0] for line in lines]
 
 

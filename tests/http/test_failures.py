@@ -12,10 +12,12 @@ from typing import Any
 import httpx
 import pytest
 
+from happy.crypto import Claims
 from happy.domain.errors import Conflict, Invalid, TooLarge, TooMany, Unavailable
-from happy.domain.values import AccountId
 from happy.http.app import Services, build_app
 from happy.services.rate_limit import RateLimits
+from happy.services.token_uses import TokenUses
+from tests.support.factories import NOW
 
 GENERIC = {
     "error": "Internal Server Error",
@@ -38,8 +40,10 @@ class Broken:
 
 
 class Anybody:
-    async def authenticate(self, token: str) -> AccountId:
-        return AccountId(token)
+    uses = TokenUses(None, lambda: NOW)  # type: ignore[arg-type] # nothing is written
+
+    async def identify(self, token: str) -> Claims:
+        return Claims(token, {}, token_id=token)
 
 
 def client(error: BaseException, identity: object | None = None) -> httpx.AsyncClient:

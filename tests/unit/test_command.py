@@ -45,6 +45,7 @@ def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]
         "new-secret",
         "secret",
         "accounts",
+        "tokens",
         "invites",
         "audit",
     ] == list(commands.commands)

@@ -38,6 +38,12 @@ def signed(signer: Signer, payload: object, header: object = None) -> str:
     return f"{message}.{base64url(crypto_sign(message.encode(), signer._secret_key)[:64])}"
 
 
+def told(claims: Claims | None) -> tuple[str, dict[str, object]]:
+    """The account and the extra claims."""
+    assert claims is not None
+    return claims.account_id, claims.extras
+
+
 # ---- persistent tokens
 
 
@@ -71,7 +77,7 @@ def test_tokens_with_fixed_time_and_id_are_reproduced_byte_for_byte(signer: Sign
 def test_tokens_of_an_existing_deployment_are_valid_here(
     keyring: Keyring, token: str, extras: dict[str, str]
 ) -> None:
-    assert Claims(ACCOUNT, extras) == keyring.tokens.verify(token, NOW)
+    assert (ACCOUNT, extras) == told(keyring.tokens.verify(token, NOW))
 
 
 @pytest.mark.parametrize("name", PERSISTENT["mustReject"])
@@ -135,7 +141,7 @@ def test_the_claims_decide(signer: Signer, change: dict[str, object], valid: boo
 
 
 def test_absent_times_are_fine_but_an_absent_account_or_issuer_is_not(signer: Signer) -> None:
-    assert signer.verify(signed(signer, {"iss": "handy", "sub": "a"}), 1) == Claims("a", {})
+    assert told(signer.verify(signed(signer, {"iss": "handy", "sub": "a"}), 1)) == ("a", {})
     assert signer.verify(signed(signer, {"iss": "handy"}), 1) is None
     assert signer.verify(signed(signer, {"sub": "a"}), 1) is None
     assert signer.verify(signed(signer, ["sub", "a"]), 1) is None
@@ -146,12 +152,35 @@ def test_other_algorithms_are_refused_even_with_our_signature(signer: Signer, al
     assert signer.verify(signed(signer, BASE, {"alg": algorithm}), 100_000) is None
 
 
+def test_a_token_has_an_id_and_an_issue_time(keyring: Keyring) -> None:
+    fixed = keyring.tokens.verify(PERSISTENT["fixed"]["token"], NOW)
+    assert fixed is not None
+    assert (PERSISTENT["fixed"]["jti"], PERSISTENT["fixed"]["iat"]) == (fixed.token_id, fixed.issued_at)
+
+    issued = keyring.tokens.issue(ACCOUNT, NOW)
+    again = Tokens(Signer(bytes.fromhex(PERSISTENT["privateSeedHex"]), "handy")).verify(issued, NOW)
+    assert keyring.tokens.verify(issued, NOW) == again
+
+
+@pytest.mark.parametrize("jti", [None, 7, "", "x" * 65, "a\nb", "h\u0000"])
+def test_a_token_without_a_usable_id_has_one_that_is_derived(signer: Signer, jti: object) -> None:
+    payload = {"iss": "handy", "sub": "a"} if jti is None else {"iss": "handy", "sub": "a", "jti": jti}
+    token, other = signed(signer, payload), signed(signer, {**payload, "iat": 1})
+    first, same, another = (signer.verify(each, 1_000) for each in (token, token, other))
+
+    assert first is not None
+    assert same is not None
+    assert another is not None
+    assert (True, None, 1) == (first.token_id.startswith("h-"), first.issued_at, another.issued_at)
+    assert (True, False) == (first.token_id == same.token_id, first.token_id == another.token_id)
+
+
 def test_text_outside_ascii_is_written_as_it_is(signer: Signer) -> None:
     token = signer.issue("ünï/☃", 1_000)
     payload = token.split(".")[1]
 
     assert '"sub":"ünï/☃"' in base64.urlsafe_b64decode(payload + "==").decode()
-    assert Claims("ünï/☃", {}) == signer.verify(token, 1_000)
+    assert ("ünï/☃", {}) == told(signer.verify(token, 1_000))
 
 
 def test_two_tokens_of_the_same_moment_differ(signer: Signer) -> None:
@@ -177,7 +206,7 @@ def test_a_token_is_checked_once_a_day() -> None:
     signer = CountingSigner()
     tokens, token = Tokens(signer), signer.issue("a", 0)
     for now in (0, 1, CACHE_LIFETIME - 1):
-        assert tokens.verify(token, now) == Claims("a", {})
+        assert told(tokens.verify(token, now)) == ("a", {})
     assert signer.checked == 1
 
     assert tokens.verify(token, CACHE_LIFETIME) is not None
@@ -189,7 +218,7 @@ def test_a_fresh_token_needs_no_check_and_carries_its_extra_claims() -> None:
     tokens = Tokens(signer)
     token = tokens.issue("a", 0, {"session": "s"})
 
-    assert Claims("a", {"session": "s"}) == tokens.verify(token, 1)
+    assert ("a", {"session": "s"}) == told(tokens.verify(token, 1))
     assert signer.checked == 0
 
 

@@ -2,9 +2,10 @@
 
 from msgspec import Struct
 
+from happy.adapters.sql.github import DELETE_USER, LINKED
 from happy.adapters.sql.statement import Executor, Statement, scalar
 from happy.domain.ports.repositories.deletions import Deletable
-from happy.domain.values import Millis
+from happy.domain.values import AccountId, Millis
 
 
 class Statements(Struct, frozen=True):
@@ -28,14 +29,50 @@ def _statements(suffix: str, *contents: str) -> Statements:
 
 
 OF_KIND: dict[Deletable, Statements] = {
+    "account": _statements(
+        "ACCOUNT",
+        "KEYS_OF_ACCOUNT",
+        "USAGE_OF_ACCOUNT",
+        "SESSIONS_OF_ACCOUNT",
+        "MACHINES",
+        "ARTIFACTS",
+        "KV",
+        "PUSH_TOKENS",
+        "FEED",
+        "RELATIONS_FROM",
+        "RELATIONS_TO",
+        "VENDOR_TOKENS",
+        "VOICE",
+        "PICTURES",
+        "TOKEN_USES",
+        "REVOKED_TOKENS",
+    ),
     "session": _statements("SESSION", "MESSAGES", "USAGE", "KEYS_OF_SESSION"),
     "machine": _statements("MACHINE", "KEYS_OF_MACHINE"),
 }
 
 
+ADD_OWNER: Statement[None] = Statement("deletions.ADD_OWNER", scalar)
+HIDE_ACCOUNT: Statement[None] = Statement("deletions.HIDE_ACCOUNT", scalar)
+HIDE_PICTURES: Statement[None] = Statement("deletions.HIDE_PICTURES", scalar)
+PICTURES_IN_USE: Statement[str] = Statement("deletions.PICTURES_IN_USE", scalar)
+
+
 class SqlDeletions:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
+
+    async def hide_account(self, account_id: AccountId, now: Millis) -> None:
+        await self._executor.execute(ADD_OWNER, now=now)
+        holder = await self._executor.one(LINKED, account=account_id)
+        await self._executor.execute(HIDE_ACCOUNT, target=account_id, now=now)
+        if holder is not None and holder.github_id is not None:
+            await self._executor.execute(DELETE_USER, github_id=holder.github_id)
+        await self._executor.execute(HIDE_PICTURES, target=account_id)
+
+    async def pictures_in_use(self, account_id: AccountId, folder: str) -> bool:
+        found = await self._executor.one(PICTURES_IN_USE, target=account_id, folder=folder)
+        return found is not None
 
     async def claim(self, kind: Deletable, now: Millis) -> str | None:
         return await self._executor.one(OF_KIND[kind].claim, now=now)

@@ -15,6 +15,7 @@ from happy.adapters.sql.master_secret import SqlMasterSecret
 from happy.adapters.sql.pairings import SqlPairings
 from happy.adapters.sql.people import SqlPeople
 from happy.adapters.sql.registrations import SqlRegistrations
+from happy.adapters.sql.revocations import SqlRevocations, SqlTokenUses
 from happy.adapters.sql.sealed import SqlSealed
 from happy.adapters.sql.sessions import SqlSessions
 from happy.adapters.sql.social import SqlSocial
@@ -49,3 +50,5 @@ class SqlTransaction:
         self.administration = SqlAdministration(executor)
         self.audit = SqlAudit(executor)
         self.sealed = SqlSealed(executor)
+        self.revocations = SqlRevocations(executor)
+        self.token_uses = SqlTokenUses(executor)

@@ -19,6 +19,7 @@ from happy.domain.ports.repositories.master_secret import MasterSecretRepository
 from happy.domain.ports.repositories.pairings import PairingRepository
 from happy.domain.ports.repositories.people import PeopleRepository
 from happy.domain.ports.repositories.registrations import RegistrationRepository
+from happy.domain.ports.repositories.revocations import RevocationRepository, TokenUseRepository
 from happy.domain.ports.repositories.sealed import SealedRepository
 from happy.domain.ports.repositories.sessions import SessionRepository
 from happy.domain.ports.repositories.social import SocialRepository
@@ -72,6 +73,10 @@ class Transaction(Protocol):
     def vendor_tokens(self) -> VendorTokenRepository: ...
     @property
     def administration(self) -> AdministrationRepository: ...
+    @property
+    def revocations(self) -> RevocationRepository: ...
+    @property
+    def token_uses(self) -> TokenUseRepository: ...
     @property
     def master_secret(self) -> MasterSecretRepository: ...
     @property

@@ -55,7 +55,7 @@ class PairingEndpoints:
         often = {429: Failure("Too many sign ins. Try again in 1 s.")}
         unwanted = {403: Failure("This server takes no new accounts")}
         forged = {401: Failure("Invalid signature"), **unwanted, **often}
-        malformed = {401: Failure("Invalid public key"), **often}
+        malformed = {401: Failure("Invalid public key"), 403: Failure("Account disabled"), **often}
         unanswerable = {404: Failure("Request not found"), 409: Failure("Request already answered")}
         request, polled = "/v1/auth/request", partial(Endpoint, public=True, rate="polls")
         return [

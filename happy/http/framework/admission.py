@@ -33,7 +33,7 @@ class Admission:
             await limit.take(get_address())
         if endpoint.public:
             return None
-        account_id = await caller(self._identity, headers)
+        account_id = await caller(self._identity, scope, headers, self.addresses)
         if size := UNANNOUNCED_BYTES if b"transfer-encoding" in headers else body.announced(headers):
             self._limits.bytes.take(account_id, size, get_address)
         return account_id

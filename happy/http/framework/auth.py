@@ -5,6 +5,9 @@ from collections.abc import Mapping
 
 from happy.domain.errors import HappyError, Unauthenticated
 from happy.domain.values import AccountId
+from happy.http.framework.asgi import Scope
+from happy.http.framework.origin import client
+from happy.services.client_addresses import ClientAddresses
 from happy.services.identity import IdentityService
 
 SCHEME = b"Bearer "
@@ -12,16 +15,24 @@ SCHEME = b"Bearer "
 log = logging.getLogger(__name__)
 
 
-async def caller(identity: IdentityService, headers: Mapping[bytes, bytes]) -> AccountId:
+async def caller(
+    identity: IdentityService, scope: Scope, headers: Mapping[bytes, bytes], addresses: ClientAddresses
+) -> AccountId:
     """The account of the token. Raises Unauthenticated, or Unavailable if it cannot be checked now."""
     value = headers.get(b"authorization", b"")
     token = value[len(SCHEME) :]
     if not value.startswith(SCHEME) or not token:
         raise Unauthenticated("Missing authorization header")
     try:
-        return await identity.authenticate(token.decode("latin-1"))
+        claims = await identity.identify(token.decode("latin-1"))
     except HappyError:
         raise
     except Exception as error:
         log.exception("a token could not be checked")
         raise Unauthenticated("Authentication failed") from error
+    name = headers.get(b"x-happy-client", b"")
+    if identity.uses.is_due(claims, named=bool(name)):
+        agent = headers.get(b"user-agent", b"")
+        address = client(scope, addresses).text
+        identity.uses.note(claims, name.decode("latin-1"), agent.decode("latin-1"), address)
+    return AccountId(claims.account_id)

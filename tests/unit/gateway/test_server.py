@@ -5,10 +5,12 @@ from typing import Any, cast
 
 import msgspec
 
+from happy.crypto import Claims
+from happy.domain.client_address import ClientAddress
 from happy.domain.events import TO_USER, DeleteSession, Update
 from happy.domain.ports.cluster import Origin
 from happy.domain.stream_position import StreamPosition
-from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
+from happy.domain.values import ConnectionId, ReplicaId, SessionId
 from happy.gateway import envelope
 from happy.gateway.envelope import Envelope
 from happy.gateway.hub import Hub
@@ -16,6 +18,7 @@ from happy.gateway.recovery.history import History
 from happy.gateway.recovery.limits import HistoryLimits
 from happy.gateway.recovery.recovery import Recovery
 from happy.gateway.server import Gateway
+from happy.services.token_uses import TokenUses
 from tests.support.factories import NOW
 from tests.unit.gateway.test_cluster_recovery import OWNER, THERE, World
 
@@ -23,13 +26,17 @@ from tests.unit.gateway.test_cluster_recovery import OWNER, THERE, World
 class Nobody:
     """Presence, identity and activity for one account in which nothing happens but what `at_claim` does."""
 
+    uses = TokenUses(cast("Any", None), lambda: NOW)
     at_claim: Callable[[], None] = staticmethod(lambda: None)
 
     def disconnected(self, connection_id: ConnectionId, *, goodbye: bool) -> None:
         pass
 
-    async def authenticate(self, token: str) -> AccountId:
-        return OWNER
+    async def identify(self, token: str) -> Claims:
+        return Claims(OWNER, {}, token_id=token)
+
+    def refuses(self, claims: Claims) -> bool:
+        return False
 
     async def claim(self, *_: object) -> None:
         self.at_claim()
@@ -45,6 +52,7 @@ class FakeSocket:
         self.id = "phone"
         self.recovery_token = ""
         self.data: Any = None
+        self.client_address = ClientAddress("192.0.2.1", "192.0.2.1")
         self.closed = False
         self.last_acknowledged = 0.0
         self.sent: list[bytes] = []

@@ -13,6 +13,7 @@ from happy.domain.ports.outbound import FetchedAvatar
 from happy.domain.values import AccountId
 from happy.services.avatars import AvatarService
 from happy.services.github import GithubService, GithubStates, GithubWebhook, LinkFailed
+from happy.services.revocations import Revocations
 from tests.support import factories as seeds
 from tests.unit.services.world import Files, World
 
@@ -60,7 +61,7 @@ class Side:
     def __init__(self, world: World, app: GithubApp = APP) -> None:
         self.github = Github()
         self.files = KeptFiles()
-        self.states = GithubStates(world.store, KEYS, world.clock)
+        self.states = GithubStates(world.store, KEYS, world.clock, Revocations(world.store, world.clock))
         avatars = AvatarService(world.store, Pictures(), self.files)
         self.service = GithubService(world.unit_of_work, self.github, avatars, self.states, KEYS, app)
 
@@ -88,7 +89,9 @@ async def test_a_github_state_is_spent_on_every_replica_and_after_a_restart(
     state = await side.states.issue(owner)
     await side.states.redeem(state)
 
-    assert None is await GithubStates(world.store, KEYS, world.clock).redeem(state)
+    assert None is await GithubStates(
+        world.store, KEYS, world.clock, Revocations(world.store, world.clock)
+    ).redeem(state)
 
 
 @pytest.mark.parametrize("state", ["", ".", "a.b.c", "☃"])
@@ -97,7 +100,9 @@ async def test_a_state_with_an_invalid_signature_is_refused(side: Side, state: s
 
 
 async def test_a_state_of_another_secret_is_refused(world: World, side: Side, owner: AccountId) -> None:
-    foreign = GithubStates(world.store, Keyring("another"), world.clock)
+    foreign = GithubStates(
+        world.store, Keyring("another"), world.clock, Revocations(world.store, world.clock)
+    )
 
     assert None is await side.states.redeem(await foreign.issue(owner))
 

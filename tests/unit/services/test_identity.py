@@ -8,7 +8,8 @@ import pytest
 from happy.crypto import Keyring
 from happy.domain.errors import Unauthenticated, Unavailable
 from happy.domain.values import AccountId
-from happy.services.identity import IdentityService
+from happy.metrics import Metrics
+from happy.services.identity import IdentityService, build_identity
 from tests.support import factories as seeds
 from tests.support.factories import NOBODY, NOW
 from tests.unit.services.world import World
@@ -39,7 +40,11 @@ def store(world: World) -> Any:
 
 @pytest.fixture
 def identity(store: Any) -> IdentityService:
-    return IdentityService(store, TOKENS, lambda: NOW)
+    return build_identity(store, TOKENS, lambda: NOW, Metrics())
+
+
+async def account_of(identity: IdentityService, token: str) -> str:
+    return (await identity.identify(token)).account_id
 
 
 async def test_many_concurrent_lookups_cost_two_queries(
@@ -48,7 +53,7 @@ async def test_many_concurrent_lookups_cost_two_queries(
     others = [await seeds.account(world.store) for _ in range(20)]
     accounts = [owner, *others, NOBODY] * 10
     found = await asyncio.gather(
-        *(identity.authenticate(TOKENS.issue(account, NOW)) for account in accounts), return_exceptions=True
+        *(account_of(identity, TOKENS.issue(account, NOW)) for account in accounts), return_exceptions=True
     )
 
     assert 2 == store.reads
@@ -62,19 +67,19 @@ async def test_an_unavailable_store_is_no_invalid_token(
     identity: IdentityService, store: Counting, owner: AccountId
 ) -> None:
     store.error = Unavailable("away")
-    asking = (identity.authenticate(TOKENS.issue(owner, NOW)) for _ in range(5))
+    asking = (account_of(identity, TOKENS.issue(owner, NOW)) for _ in range(5))
     found = await asyncio.gather(*asking, return_exceptions=True)
     assert all(isinstance(error, Unavailable) for error in found)
     store.error = None
 
-    assert owner == await identity.authenticate(TOKENS.issue(owner, NOW))
+    assert owner == await account_of(identity, TOKENS.issue(owner, NOW))
 
 
 async def test_a_cancelled_lookup_does_not_fail_the_others(
     identity: IdentityService, store: Counting, owner: AccountId
 ) -> None:
     store.error = asyncio.CancelledError()
-    asking = (identity.authenticate(TOKENS.issue(owner, NOW)) for _ in range(3))
+    asking = (account_of(identity, TOKENS.issue(owner, NOW)) for _ in range(3))
     found = await asyncio.gather(*asking, return_exceptions=True)
 
     assert {asyncio.CancelledError, Unavailable} == {type(error) for error in found}

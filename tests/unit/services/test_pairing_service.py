@@ -11,8 +11,8 @@ from happy.crypto import Tokens
 from happy.domain.accounts import PairingKind
 from happy.domain.errors import Conflict, Invalid, NotFound, Unauthenticated
 from happy.domain.values import AccountId
-from happy.metrics import Counter
-from happy.services.identity import IdentityService
+from happy.metrics import Counter, Metrics
+from happy.services.identity import IdentityService, build_identity
 from happy.services.pairing import LinkingStatus, PairingService
 from happy.services.registration import Registration
 from happy.services.replays import Replays
@@ -36,7 +36,11 @@ def pairing(world: World, tokens: Tokens) -> PairingService:
 
 @pytest.fixture
 def identity(world: World, tokens: Tokens) -> IdentityService:
-    return IdentityService(world.store, tokens, world.clock)
+    return build_identity(world.store, tokens, world.clock, Metrics())
+
+
+async def account_of(identity: IdentityService, token: str) -> str:
+    return (await identity.identify(token)).account_id
 
 
 # -- signing in --------------------------------------------------------------------------------------------
@@ -49,10 +53,10 @@ async def sign_in(pairing: PairingService, key: SigningKey, challenge: bytes = b
 async def test_a_key_signs_in_to_one_account(pairing: PairingService, identity: IdentityService) -> None:
     key = SigningKey.generate()
     tokens = [await sign_in(pairing, key), await sign_in(pairing, key, b"")]
-    accounts = [await identity.authenticate(token) for token in tokens]
+    accounts = [await account_of(identity, token) for token in tokens]
 
     assert accounts[0] == accounts[1]
-    assert accounts[0] != await identity.authenticate(await sign_in(pairing, SigningKey.generate()))
+    assert accounts[0] != await account_of(identity, await sign_in(pairing, SigningKey.generate()))
 
 
 async def test_many_first_sign_ins_at_once_make_one_account(
@@ -61,7 +65,7 @@ async def test_many_first_sign_ins_at_once_make_one_account(
     key = SigningKey.generate()
     tokens = await asyncio.gather(*(sign_in(pairing, key) for _ in range(8)))
 
-    assert 1 == len({await identity.authenticate(token) for token in tokens})
+    assert 1 == len({await account_of(identity, token) for token in tokens})
 
 
 async def test_a_signature_of_something_else_does_not_sign_in(pairing: PairingService) -> None:
@@ -84,14 +88,14 @@ async def test_c12_a_key_of_the_wrong_size_was_an_internal_error(
 @pytest.mark.parametrize("token", ["", "x", "a.b.c", "ä", "\0", "x" * 100_000])
 async def test_malformed_tokens_are_refused(identity: IdentityService, token: str) -> None:
     with pytest.raises(Unauthenticated):
-        await identity.authenticate(token)
+        await account_of(identity, token)
 
 
 async def test_b4_a_token_of_a_missing_account_was_accepted(
     identity: IdentityService, tokens: Tokens, world: World
 ) -> None:
     with pytest.raises(Unauthenticated):
-        await identity.authenticate(tokens.issue("nobody", world.clock.now))
+        await account_of(identity, tokens.issue("nobody", world.clock.now))
 
 
 async def test_an_account_is_looked_up_once(
@@ -102,10 +106,10 @@ async def test_an_account_is_looked_up_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     token = tokens.issue(owner, world.clock.now)
-    await identity.authenticate(token)
+    await account_of(identity, token)
     monkeypatch.delattr(type(world.store), "read")
 
-    assert owner == await identity.authenticate(token)
+    assert owner == await account_of(identity, token)
 
 
 async def test_a9_the_token_cache_grew_without_limit(
@@ -113,7 +117,7 @@ async def test_a9_the_token_cache_grew_without_limit(
 ) -> None:
     monkeypatch.setattr("happy.services.identity.KNOWN_ACCOUNTS", 3)
     for _ in range(7):
-        await identity.authenticate(tokens.issue(await seeds.account(world.store), world.clock.now))
+        await account_of(identity, tokens.issue(await seeds.account(world.store), world.clock.now))
 
     assert len(identity._known) <= 3
 
@@ -134,7 +138,7 @@ async def test_a_device_is_linked_once_somebody_approves(
     for link in linked:
         assert link is not None
         assert "for the device" == link.response
-        assert owner == await identity.authenticate(link.token)
+        assert owner == await account_of(identity, link.token)
 
 
 async def test_only_a_terminals_token_names_its_request(

@@ -1,0 +1,62 @@
+"""Closes the connections whose tokens are not accepted any more, and notes the tokens of open ones.
+
+protocol: realtime#handshake
+"""
+
+import logging
+
+from happy.domain.errors import StartupError, Unavailable
+from happy.domain.values import AccountId
+from happy.gateway.hub import Connection, Hub
+from happy.services.background import Job, repeat
+from happy.services.identity import IdentityService
+from happy.services.revocations import POLL_SECONDS
+from happy.services.token_uses import FLUSH_SECONDS, INTERVAL_SECONDS
+
+UNNAMED = "unknown"
+"""What the handshake has for a client that does not say what it is."""
+
+log = logging.getLogger(__name__)
+
+
+async def watch_access(identity: IdentityService, hub: Hub) -> list[Job]:
+    """Know all revocations before the first request; the jobs keep to them. Raises StartupError."""
+    watch = AccessWatch(identity, hub)
+    identity.revocations.on_change(watch.close_refused)
+    try:
+        await identity.revocations.load()
+    except Unavailable as error:
+        raise StartupError(f"cannot read the revoked tokens: {error}") from error
+    return [
+        repeat("read revocations", POLL_SECONDS, identity.revocations.poll),
+        repeat("forget revocations of deleted accounts", 3600, identity.revocations.sweep),
+        repeat("note tokens of open connections", INTERVAL_SECONDS, watch.note_open),
+        repeat("write uses of tokens", FLUSH_SECONDS, identity.uses.flush),
+    ]
+
+
+class AccessWatch:
+    def __init__(self, identity: IdentityService, hub: Hub) -> None:
+        self._identity = identity
+        self._hub = hub
+
+    def close_refused(self, account_id: AccountId) -> None:
+        """Without a DISCONNECT packet: the client reconnects, and is told that its token is invalid."""
+        for connection in self._hub.connections(account_id):
+            if connection.claims is not None and self._identity.refuses(connection.claims):
+                fields = {"account": account_id, "connection": connection.id}
+                log.info("a connection was closed: its token is refused from now on", extra=fields)
+                connection.socket.close()
+
+    async def note_open(self) -> None:
+        """A connection may be open for weeks, and would not count as a use."""
+        for connection in self._hub.connections():
+            note_use(self._identity, connection)
+
+
+def note_use(identity: IdentityService, connection: Connection, agent: str = "") -> None:
+    """Note that the token of this connection is in use, if that is due."""
+    name = "" if connection.client == UNNAMED else connection.client
+    if connection.claims is not None and identity.uses.is_due(connection.claims, named=bool(name)):
+        address = connection.socket.client_address.text
+        identity.uses.note(connection.claims, name, agent, address)
