@@ -14,6 +14,7 @@ from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.delivery import DeliveryReport, RecoveryRefused
 from happy.gateway.handshake import Handshake
 from happy.gateway.recovery.cluster import ClusterRecovery
+from happy.gateway.recovery.cursor_offsets import with_cursors
 from happy.gateway.recovery.cursors import Cursors
 from happy.gateway.recovery.history import Event, History, RecoveryCursor, received_with
 from happy.gateway.recovery.limits import HistoryLimits
@@ -188,7 +189,7 @@ class Recovery:
                 reason = NotDelivered.READS_MESSAGES
                 self._report.add(reason, session.account_id, session.connection_id, "messages")
         self._sessions.enter(session, SessionState.CONNECTED)
-        return packets or []
+        return list(with_cursors(packets or (), handshake.read_up_to if handshake.needs_messages else None))
 
     def _missed(self, session: RecoverableSession, handshake: Handshake) -> list[bytes] | None:
         """The missed packets in order, None if some of them may be gone."""

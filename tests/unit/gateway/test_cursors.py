@@ -5,7 +5,10 @@ import pytest
 
 from happy.domain.values import AccountId
 from happy.gateway import handshake
+from happy.gateway.engine import encode_event, encode_event_at
+from happy.gateway.recovery.cursor_offsets import with_cursors
 from happy.gateway.recovery.cursors import MAX_SESSIONS, Cursors, cursor_text, seq_of, split_cursor
+from happy.gateway.recovery.history import last_argument
 
 OWNER = AccountId("owner")
 
@@ -16,7 +19,7 @@ def message(seq: int) -> bytes:
     return b'{"id":"abcdefghijkl","seq":901,"body":%b,"createdAt":1}' % body
 
 
-def test_an_offset_is_the_stream_position_of_its_session() -> None:
+def test_an_offset_ends_in_the_cursor_of_its_session() -> None:
     cursors = Cursors()
     cursors.follow(OWNER, "s", 41)
 
@@ -89,3 +92,31 @@ def test_a_message_read_from_the_store_is_not_replayed_when_its_event_came_late(
     assert not given("tag.3~7", 7)
     assert not given("", 7, pid="p~7")
     assert not given("~7", 7, clientType="user-scoped")
+
+
+def message_packet(seq: int, offset: str) -> bytes:
+    return encode_event_at(
+        offset,
+        "update",
+        b'{"id":"u","seq":1,"body":{"t":"new-message","sid":"s","message":{"id":"m","seq":%d}}}' % seq,
+    )
+
+
+def test_replayed_packets_have_the_cursor_of_their_client() -> None:
+    """What another replica kept before the client came has none, or one of other clients."""
+    state = encode_event("ephemeral", b'{"type":"activity","id":"-"}')
+    update = b'{"id":"u","seq":2,"body":{"t":"delete-session","sid":"s"}}'
+    packets = [
+        message_packet(7, "-1f.a0"),
+        encode_event_at("0123abcd.17-1f.a1~5", "update", update),
+        state,
+        message_packet(9, "0123abcd.18-1f.a1"),
+        encode_event_at("~8", "update", update),
+    ]
+
+    replayed = list(with_cursors(packets, 6))
+
+    offsets = [last_argument(packet) for packet in replayed]
+    assert ["-1f.a0~7", "0123abcd.17-1f.a1~7", "", "0123abcd.18-1f.a1~9", "~8"] == offsets
+    assert state == replayed[2]
+    assert packets == list(with_cursors(packets, None))
