@@ -14,6 +14,7 @@ import uvicorn
 from happy.bootstrap import Application, open_application
 from happy.domain.errors import StartupError
 from happy.gateway.dispatch import ASGIApp
+from happy.http.framework.allocator import return_large_blocks
 from happy.http.framework.delivery import DeliveringHttp
 from happy.http.framework.open_files import raise_limit
 from happy.settings import Full, Light
@@ -47,6 +48,7 @@ class WebServer(uvicorn.Server):
 async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is called when requests are answered. Raises StartupError."""
     raise_limit()
+    return_large_blocks()
     with bind(settings.host, settings.port) as listener:
         if isinstance(settings, Light):  # there is no other replica: clients wait until it is ready
             listen(listener)

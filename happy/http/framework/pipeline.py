@@ -3,6 +3,7 @@
 protocol: http#order-of-processing
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -25,6 +26,7 @@ from happy.http.framework.errors import (
     unacceptable,
     unknown_route,
 )
+from happy.http.framework.limits import MAX_SMALL_BODY
 from happy.http.framework.requests import ADDRESSES, BODY, CHUNKS, DATA
 from happy.http.framework.responses import FileResponse, Response, ResponseSender, json_response
 from happy.http.framework.routing import MalformedPath, Match, Router
@@ -183,8 +185,13 @@ async def _add_body(
         return
     payload = await body.read(inner["method"], headers, receive, endpoint.limit, share)
     share.complete()
+    if share.taken > MAX_SMALL_BODY:  # it takes some ms to decode it, and to use it: others get their turns
+        await asyncio.sleep(0)
     if endpoint.decoder is not None:
         inner[DATA] = body.decode(endpoint.decoder, payload)
+        if share.taken > MAX_SMALL_BODY:
+            del payload
+            await asyncio.sleep(0)
     elif endpoint.verifies:
         inner[BODY] = payload
     else:
