@@ -33,6 +33,7 @@ from happy.gateway.recovery.recovery import build_recovery
 from happy.gateway.server import RETURNED, EventHandlers, Gateway
 from happy.gateway.throttle import throttled
 from happy.http.app import Services, build_app
+from happy.http.framework.open_files import allowed_connections
 from happy.http.metrics import build_metrics_app
 from happy.http.web_app import open_web_app
 from happy.jobs import background, counting, following_access
@@ -47,6 +48,7 @@ from happy.services.avatars import AvatarService
 from happy.services.background import running
 from happy.services.client_addresses import ClientAddresses
 from happy.services.cluster_rpc import ClusterRpc
+from happy.services.connection_table import ConnectionTable
 from happy.services.deletions import Deletions
 from happy.services.departures import GONE, Departures
 from happy.services.developer_log import DeveloperLog
@@ -160,7 +162,9 @@ def build_engine(
     """The realtime engine, below the path at which clients reach this server."""
     prefix = PathPrefix.of(settings.public_url)
     used = msgspec.structs.replace(engine_settings, prefix=prefix, connects=limits.connects)
-    return Engine(gateway, used, addresses)
+    most = settings.connections or allowed_connections()
+    table = ConnectionTable(most=most, most_per_address=settings.connections_per_address)
+    return Engine(gateway, used, addresses, table)
 
 
 def build_hub(

@@ -100,7 +100,7 @@ async def metrics_port(application: Application, settings: Light | Full) -> Asyn
         yield
         return
     with listener:
-        server = WebServer(_configuration(application.metrics))
+        server = WebServer(_configuration(application.metrics, DeliveringHttp))
         serving = asyncio.get_running_loop().create_task(server.serve(sockets=[listener]))
         await server.accepting.wait()
         try:
@@ -158,14 +158,22 @@ def _stop_listening(server: WebServer) -> None:
 
 def configuration(application: Application) -> uvicorn.Config:
     """How the web server below the application is set up."""
-    return _configuration(application.asgi, application.engine.websocket_protocol())
+    engine = application.engine
+
+    class Http(DeliveringHttp):
+        table = engine.table
+        addresses = engine.addresses
+
+    return _configuration(application.asgi, Http, engine.websocket_protocol())
 
 
-def _configuration(asgi: ASGIApp, websockets: type[asyncio.Protocol] | None = None) -> uvicorn.Config:
+def _configuration(
+    asgi: ASGIApp, http: type[DeliveringHttp], websockets: type[asyncio.Protocol] | None = None
+) -> uvicorn.Config:
     return uvicorn.Config(
         asgi,
         loop="none",
-        http=DeliveringHttp,
+        http=http,
         ws=websockets or "none",
         lifespan="off",
         log_config=None,

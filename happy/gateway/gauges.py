@@ -15,7 +15,7 @@ def build_gauges(engine: Engine, hub: Hub, link_state: Callable[[], LinkState] |
         engine_open=lambda: engine.connection_count,
         engine_opened=lambda: engine.opened,
         engine_closed=lambda: engine.closed,
-        refused=lambda: engine.refusals.counts,
+        refused=lambda: engine.table.refusals.counts,
         history_bytes=lambda: 0 if hub.recovery is None else hub.recovery.history_bytes,
     )
 

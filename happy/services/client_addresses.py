@@ -58,6 +58,16 @@ class ClientAddresses:
             self._name_silent(client)
         return client
 
+    def counted(self, peer: str, client: ClientAddress | None = None) -> str:
+        """By what connections are counted: empty for a proxy, and for a client whose proxy hides it.
+
+        Without `client`, for a connection of which no header has arrived.
+        """
+        if client is None:
+            return "" if self._is_trusted(peer) else self.of(peer, ()).network
+        is_hidden = client.shared or (client.local and self._is_trusted(peer))
+        return "" if is_hidden else client.network
+
     def origin(self, peer: str, headers: Headers, port: int = 3005) -> str:
         """The URL under which the client of a request reaches this server.
 

@@ -18,6 +18,8 @@ log = logging.getLogger(__name__)
 class RefusalKind(StrEnum):
     """What is refused, as the label of the metric."""
 
+    CONNECTIONS = "connections"
+    CONNECTIONS_OF_ADDRESS = "connections_of_address"
     CONTROL_FRAMES = "control_frames"
     CONTROL_PACKETS = "control_packets"
     CONNECT_PACKETS = "connect_packets"

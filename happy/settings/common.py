@@ -35,6 +35,8 @@ def read_common(variables: Variables) -> Common:
         metrics_port=(variables.port("METRICS_PORT") or 9090) if metrics else None,
         log_level=variables.choice("HAPPY_LOG_LEVEL", LOG_LEVELS, "info"),
         trusted_proxies=_trusted_proxies(variables),
+        connections=variables.count("HAPPY_MAX_CONNECTIONS"),
+        connections_per_address=variables.count("HAPPY_MAX_CONNECTIONS_PER_ADDRESS"),
         registration=read_registration(variables),
         rates=_rates(variables),
         token_days=variables.count("HAPPY_TOKEN_DAYS"),

@@ -133,6 +133,12 @@ class Common(Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = NEARBY
     """Peers whose `Forwarded` and `X-Forwarded-*` headers count."""
 
+    connections: int | None = None
+    """Connections of one replica; None: as many as files and memory allow."""
+
+    connections_per_address: int | None = None
+    """None: the usual number."""
+
     registration: RegistrationSettings = RegistrationSettings()
     rates: Rates = Rates()
     """How often addresses and accounts may ask."""

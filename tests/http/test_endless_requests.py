@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections import Counter
 
 import pytest
 
 from happy.http.framework import request_limits
 from happy.http.framework.sequential_http import SequentialHttp
+from happy.services.refusals import RefusalKind, Refusals
 from tests.http.raw import RawConnection
 from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
@@ -19,11 +20,16 @@ MANY = 400
 
 
 @pytest.fixture
-def refused() -> Iterator[dict[str, int]]:
-    """What is counted meanwhile; the servers of these tests are in this process."""
-    SequentialHttp.refusals.counts.clear()
-    yield SequentialHttp.refusals.counts
-    SequentialHttp.refusals.counts.clear()
+def refused(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """What is counted meanwhile by the server, which is in this process."""
+    counts: Counter[str] = Counter()
+
+    def count(_: Refusals, kind: RefusalKind, address: str = "") -> None:
+        counts[kind.value] += 1
+        assert address == "127.0.0.1"
+
+    monkeypatch.setattr(Refusals, "__call__", count)
+    return counts
 
 
 def chunk(content: bytes) -> bytes:

@@ -11,9 +11,10 @@ from happy.gateway.engine import packets
 from happy.gateway.engine.context import logger
 from happy.gateway.engine.flood import ControlBudget
 from happy.gateway.engine.packets import MESSAGE, ProtocolError
-from happy.gateway.engine.reasons import OVERFLOW, PARSE_ERROR, PING_TIMEOUT, TRANSPORT_CLOSE
+from happy.gateway.engine.reasons import CROWDED, OVERFLOW, PARSE_ERROR, PING_TIMEOUT, TRANSPORT_CLOSE
 from happy.gateway.engine.socket_io_session import SocketIoSession
 from happy.limits import limit
+from happy.services.connection_table import Standing
 from happy.services.refusals import RefusalKind
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Connection:
         "_finished",
         "_loop",
         "_pinged",
+        "_place",
         "_queue",
         "_queued_bytes",
         "_readers",
@@ -87,6 +89,8 @@ class Connection:
         self._finished = False
         self._timer = self._loop.call_later(context.settings.ping_interval, self._ping)
         context.add(self)
+        counted = context.addresses.counted(peer, self.client_address)
+        self._place = context.table.admit(counted, self._make_room)
 
     def open_packet(self) -> bytes:
         """The Engine.IO open packet, with the session id and the intervals."""
@@ -106,6 +110,7 @@ class Connection:
 
     def authenticated(self) -> None:
         """The application has accepted the client: it may send larger payloads."""
+        self._place.standing = Standing.MEMBER
         self.max_payload = self._context.settings.max_payload
 
     @property
@@ -237,6 +242,7 @@ class Connection:
         self._timer.cancel()
         if reason == OVERFLOW:
             logger.warning("connection %s: send queue overflow, the client reads too slowly", self.sid)
+        self._place.leave()
         self._context.remove(self, reason)
         self._session.gone()
         self.transport.close(abort=abort)
@@ -245,6 +251,10 @@ class Connection:
         self.pop_all()
         if self._readers == 0:
             self._context.spawn(self._finish())
+
+    def _make_room(self) -> None:
+        """There are too many connections, and this is one of the worst."""
+        self.close(CROWDED, abort=True)
 
     def lost(self) -> None:
         """The transport is closed, or its peer is closing it."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from happy.gateway.engine.settings import EngineSettings
     from happy.gateway.engine.transport import TransportOwner
     from happy.services.client_addresses import ClientAddresses
-    from happy.services.refusals import Refusals
+    from happy.services.connection_table import ConnectionTable
 
 logger = logging.getLogger("happy.engine")
 
@@ -52,12 +52,13 @@ class EngineContext:
         application: Application,
         settings: EngineSettings,
         addresses: ClientAddresses,
-        refusals: Refusals,
+        table: ConnectionTable,
     ) -> None:
         self.application = application
         self.settings = settings
         self.addresses = addresses
-        self.refusals = refusals
+        self.table = table
+        self.refusals = table.refusals
         self.connections: dict[str, TransportOwner] = {}  # open ones by session id
         self.unfinished = 0  # opened, and `disconnected` not yet called
         self._idle = asyncio.Event()  # set whenever `unfinished` falls to zero

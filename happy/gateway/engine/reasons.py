@@ -1,5 +1,6 @@
 """Why connections and sockets end: given to the application, and labels of the metric."""
 
+CROWDED = "too many connections"  # of its address, or in all
 GOODBYE = "client namespace disconnect"  # the client wanted it: it sent a Socket.IO DISCONNECT packet
 CONNECT_TIMEOUT = "connect timeout"  # no CONNECT packet, or none that was accepted, for too long
 OVERFLOW = "send queue overflow"  # the client reads too slowly

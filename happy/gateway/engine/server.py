@@ -18,7 +18,7 @@ from happy.gateway.engine.settings import EngineSettings
 from happy.gateway.engine.upgrade import Probe
 from happy.gateway.engine.websocket import WebSocketTransport
 from happy.services.client_addresses import ClientAddresses
-from happy.services.refusals import Refusals
+from happy.services.connection_table import ConnectionTable
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -40,18 +40,26 @@ class Server:
         application: Application,
         settings: EngineSettings | None = None,
         addresses: ClientAddresses | None = None,
-        refusals: Refusals | None = None,
+        table: ConnectionTable | None = None,
     ) -> None:
         self._context = EngineContext(
-            application, settings or EngineSettings(), addresses or ClientAddresses(), refusals or Refusals()
+            application,
+            settings or EngineSettings(),
+            addresses or ClientAddresses(),
+            ConnectionTable() if table is None else table,
         )
         self._open_packets = OpenPackets()
         self._closing = False
 
     @property
-    def refusals(self) -> Refusals:
-        """Counts the peers that were refused something."""
-        return self._context.refusals
+    def table(self) -> ConnectionTable:
+        """All connections of this replica."""
+        return self._context.table
+
+    @property
+    def addresses(self) -> ClientAddresses:
+        """Knows which peers are proxies."""
+        return self._context.addresses
 
     @property
     def connection_count(self) -> int:

@@ -6,6 +6,7 @@ import resource
 from typing import Final
 
 from happy.limits import limit
+from happy.services.connection_table import MAX_CONNECTIONS
 from happy.telemetry import LimitedLog
 
 MAX_OPEN_FILES: Final = limit(
@@ -31,6 +32,12 @@ def raise_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     except (OSError, ValueError) as error:  # some systems grant less than they say
         log.warning("no more than %s files and connections can be open: %s", soft, error)
+
+
+def allowed_connections() -> int:
+    """How many connections there may be, so that enough files are left for everything else."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if limit == resource.RLIM_INFINITY else min(MAX_CONNECTIONS, limit * 3 // 4)
 
 
 def are_scarce(transport: asyncio.BaseTransport) -> bool:

@@ -6,7 +6,9 @@ from typing import ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from happy.http.framework import request_limits as limits
-from happy.services.refusals import RefusalKind, Refusals
+from happy.services.client_addresses import ClientAddresses
+from happy.services.connection_table import ConnectionTable
+from happy.services.refusals import RefusalKind
 
 
 class Held:
@@ -22,7 +24,8 @@ class SequentialHttp(HttpToolsProtocol):
     Uvicorn parses all that has arrived, and keeps every request in it.
     """
 
-    refusals: ClassVar[Refusals] = Refusals()
+    table: ClassVar[ConnectionTable] = ConnectionTable()
+    addresses: ClassVar[ClientAddresses] = ClientAddresses()
     held: ClassVar[Held] = Held()
 
     _deadline: asyncio.TimerHandle | None = None
@@ -80,7 +83,7 @@ class SequentialHttp(HttpToolsProtocol):
             self._deadline.cancel()
             self._deadline = None
         if self.held.bytes > limits.MAX_HELD:
-            self.refusals(RefusalKind.PIPELINED_REQUESTS, self._address)
+            self.table.refusals(RefusalKind.PIPELINED_REQUESTS, self._address)
             self.transport.abort()
             return
         self.flow.pause_reading()

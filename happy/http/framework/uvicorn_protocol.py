@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from happy.http.framework.body_watch import BodyWatch
 from happy.http.framework.handshake_headers import of_handshake
 from happy.http.framework.open_files import are_scarce, out_of_files
 from happy.http.framework.sequential_http import SequentialHttp
+from happy.services.connection_table import Place, Standing
 from happy.services.refusals import RefusalKind
 from happy.telemetry import LimitedLog
 
@@ -39,6 +41,7 @@ class UvicornProtocol(SequentialHttp):
 
     _unread = 0  # bytes received of an incomplete head
     _reading = 0  # bytes that are being parsed
+    _place: Place | None = None
     _closes = False  # the response announced the end of the connection
     _body: BodyWatch | None = None  # most bodies arrive together with their heads
 
@@ -48,11 +51,14 @@ class UvicornProtocol(SequentialHttp):
             out_of_files()
             self.transport.abort()
             return
+        counted = self.addresses.counted(self._address)
+        self._place = self.table.admit(counted, self.transport.abort)
         self._expect(limits.FIRST_BYTE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()
         self._take_held()
+        self._leave()
         super().connection_lost(exc)
 
     # Receiving
@@ -115,6 +121,8 @@ class UvicornProtocol(SequentialHttp):
         if self.parser.get_http_version() == "1.1" and names.count(b"host") != 1:
             raise Malformed("it needs one Host header")
         self._in_head, self._in_body, self._content = False, True, 0
+        if self._place is not None:
+            self._place.standing = Standing.REQUEST
         self._declared = None if b"transfer-encoding" in names else _declared(self.headers)
         super().on_headers_complete()
         if self.cycle is not None and self._is_long():
@@ -135,6 +143,7 @@ class UvicornProtocol(SequentialHttp):
         self._stop()
         self._in_body = False
         self._refused = True  # nothing more is parsed here
+        self._leave()  # the engine takes it in again
         self.scope["headers"] = list(of_handshake(self.headers))
         super().handle_websocket_upgrade()
         # The parser refers to this protocol: let go of it, or each arrival leaves a cycle of some thirty
@@ -169,7 +178,7 @@ class UvicornProtocol(SequentialHttp):
             self._body = BodyWatch(now, self._content)
             self._deadline = self.loop.call_later(limits.BODY_SECONDS / 4, self._check_body)
         elif not self._body.arrived(now, wire, self._content):
-            self.refusals(RefusalKind.CHUNKS, self._address)
+            self.table.refusals(RefusalKind.CHUNKS, self._address)
             self._refuse(Malformed("too little of a chunked body is content"))
 
     def _check_body(self) -> None:
@@ -186,11 +195,18 @@ class UvicornProtocol(SequentialHttp):
         super().on_response_complete()
         if self.transport.is_closing():
             return
+        if self._place is not None:
+            self._place.standing, self._place.since = Standing.IDLE, time.monotonic()
         if self._closes or (self.cycle.response_complete and self._is_long()):
-            self.refusals(RefusalKind.UNREAD_BODIES, self._address)
+            self.table.refusals(RefusalKind.UNREAD_BODIES, self._address)
             self._discard()
         else:
             self._release_soon()
+
+    def _leave(self) -> None:
+        if self._place is not None:
+            self._place.leave()
+            self._place = None
 
     # Timeouts and refusals
 
@@ -207,7 +223,7 @@ class UvicornProtocol(SequentialHttp):
 
     def _give_up(self) -> None:
         if self._in_head or self._in_body:
-            self.refusals(RefusalKind.SLOW_REQUESTS, self._address)
+            self.table.refusals(RefusalKind.SLOW_REQUESTS, self._address)
         self._stop()
         self.transport.abort()
 

@@ -101,7 +101,7 @@ class Running:
 
     @property
     def refusals(self) -> Refusals:
-        return self.engine.refusals
+        return self.engine.table.refusals
 
     @property
     def url(self) -> str:
