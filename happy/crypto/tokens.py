@@ -21,7 +21,9 @@ NOT_BEFORE_LEEWAY: Final = 5  # seconds by which clocks of two replicas may diff
 GITHUB_STATE_LIFETIME: Final = 300_000
 ALGORITHMS: Final = ("EdDSA", "Ed25519")
 MAX_TOKEN: Final = limit(4_096, "characters of a bearer token", per="request or handshake", then="401")
-CACHED_TOKENS: Final = 10_000
+CACHED_TOKENS: Final = limit(
+    10_000, "tokens whose signature was verified", per="replica", then="the first is verified again"
+)
 WARNING_SECONDS: Final = 3_600
 CACHE_LIFETIME: Final = 24 * 3_600_000
 DERIVED_ID_DIGITS: Final = 32

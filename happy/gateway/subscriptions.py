@@ -4,8 +4,11 @@ import asyncio
 
 from happy.domain.values import AccountId
 from happy.gateway.hub import Hub
+from happy.limits import limit
 
-LINGER_SECONDS = 30.0
+LINGER_SECONDS = limit(
+    30.0, "s that events are received for an account without a connection", per="account", then="not any more"
+)
 """How long a replica stays subscribed to an account after its last connection here."""
 
 

@@ -12,7 +12,15 @@ from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId, Millis, Swap
+from happy.limits import limit
 from happy.services.unit_of_work import Changes, UnitOfWork
+
+MAX_PUSH_TOKENS = limit(
+    100,
+    "devices that receive push notifications",
+    per="account",
+    then="the one that registered longest ago is dropped",
+)
 
 
 class AvatarView(Struct, frozen=True):
@@ -114,9 +122,18 @@ class AccountService:
         async def move(tx: Transaction) -> None:
             await tx.accounts.take_push_token(account_id, token)
             await tx.accounts.add_push_token(account_id, token_id, token, now)
+            await _limit_push_tokens(tx, account_id)
 
         await self._store.write(move)
 
     async def drop_push_token(self, account_id: AccountId, token: str) -> None:
         """Dropping an unknown token is fine."""
         await self._store.write(lambda tx: tx.accounts.drop_push_token(account_id, token))
+
+
+async def _limit_push_tokens(tx: Transaction, account_id: AccountId) -> None:
+    """An app registers its token whenever it starts: the devices that did so last keep theirs."""
+    tokens = await tx.accounts.push_tokens(account_id)
+    tokens.sort(key=lambda token: (token.updated_at, token.id))
+    for oldest in tokens[:-MAX_PUSH_TOKENS]:
+        await tx.accounts.drop_push_token(account_id, oldest.token)

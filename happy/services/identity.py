@@ -8,12 +8,15 @@ from happy.domain.errors import Unauthenticated, Unavailable
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId
+from happy.limits import limit
 from happy.metrics import Metrics
 from happy.services.revocations import Revocations
 from happy.services.token_uses import TokenUses
 from happy.telemetry import LimitedLog
 
-KNOWN_ACCOUNTS = 100_000
+KNOWN_ACCOUNTS = limit(
+    100_000, "accounts known to exist without a look-up", per="replica", then="all are looked up again"
+)
 REFUSALS_A_MINUTE = 20
 """Rate limit of log lines: a client may try again and again."""
 

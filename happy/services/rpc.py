@@ -20,8 +20,12 @@ from happy.metrics import UNKNOWN, Metrics
 from happy.services.cluster_rpc import Absent, ClusterRpc
 from happy.services.pending_requests import PendingRequests
 
-GRACE_SECONDS = 15.0
-CALL_SECONDS = 30.0
+GRACE_SECONDS = limit(
+    15.0, "s that a call of a method that nobody serves waits", per="call", then="`RPC method not available`"
+)
+CALL_SECONDS = limit(
+    30.0, "s that a call waits for its response", per="call", then="`operation has timed out`"
+)
 LOOKUP_SECONDS = 1.0
 """Claims of other replicas can reappear without a signal, after an outage of Redis."""
 

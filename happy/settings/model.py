@@ -6,6 +6,7 @@ from typing import Any, Final, Literal
 
 from msgspec import Struct
 
+from happy.limits import limit
 from happy.rates import Rates
 
 Flavor = Literal["light", "full"]
@@ -89,7 +90,13 @@ class RegistrationSettings(Struct, frozen=True, kw_only=True):
 class RecoverySettings(Struct, frozen=True, kw_only=True):
     """How long, in s, and how much history is kept for connection state recovery."""
 
-    seconds: int = 120
+    seconds: int = limit(
+        120,
+        "s that a client may be away and still be given what it missed",
+        per="connection",
+        then="not recovered: reads again",
+        setting="HAPPY_RECOVERY_SECONDS",
+    )
     """0: no recovery."""
 
     account_bytes: int = 1_000_000

@@ -68,3 +68,14 @@ async def test_nobody_drops_or_sees_the_tokens_of_others(api: ApiClient, strange
 @pytest.mark.parametrize("body", [{}, {"token": None}, {"token": 5}])
 async def test_a_token_is_a_text(api: ApiClient, body: dict[str, Any]) -> None:
     await api.post(PATH, body, expect=400)
+
+
+async def test_an_account_had_as_many_devices_as_it_liked(
+    api: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every notification went to all of them."""
+    monkeypatch.setattr("happy.services.accounts.MAX_PUSH_TOKENS", 3)
+    for token in ("a", "b", "c", "a", "d"):
+        await api.post(PATH, {"token": token})
+
+    assert {"a", "c", "d"} == set(await listed(api))

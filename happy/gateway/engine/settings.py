@@ -16,9 +16,15 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How often an address may open a connection."""
 
     ping_interval: float = 15.0
-    ping_timeout: float = 45.0
-    upgrade_timeout: float = 10.0
-    connect_timeout: float = 20.0
+    ping_timeout: float = limit(
+        45.0, "s without an answer to a ping", per="connection", then="closed; a client may recover"
+    )
+    upgrade_timeout: float = limit(
+        10.0, "s that an upgrade to a websocket may take", per="connection", then="it stays with long polling"
+    )
+    connect_timeout: float = limit(
+        20.0, "s until the client is authenticated", per="connection", then="the transport is closed"
+    )
     max_payload: int = limit(
         16_000_000, "bytes of a packet or body", per="connection", then="the transport is closed"
     )

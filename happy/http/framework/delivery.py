@@ -11,8 +11,11 @@ from typing import Any
 
 from happy.http.framework.asgi import TRANSPORT, Message
 from happy.http.framework.uvicorn_protocol import UvicornProtocol
+from happy.limits import limit
 
-STALLED_SECONDS = 60.0
+STALLED_SECONDS = limit(
+    60.0, "s without a byte of a response that the peer reads", per="response", then="disconnected"
+)
 """Write timeout: a client that has read none of its response for this long is disconnected. A phone may lose
 its network that long."""
 

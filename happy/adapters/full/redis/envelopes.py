@@ -32,9 +32,23 @@ class Retention(Struct, frozen=True, kw_only=True):
     """What Redis keeps of each account for replicas and clients that were disconnected."""
 
     seconds: int = 240
-    envelopes: int = 2_048
-    bytes: int = 1_000_000
-    total_bytes: int = 64_000_000
+    envelopes: int = limit(
+        2_048, "events in Redis", per="account", then="the oldest are dropped; who missed them reads again"
+    )
+    bytes: int = limit(
+        1_000_000,
+        "bytes of events in Redis",
+        per="account",
+        then="the oldest are dropped; who missed them reads again",
+        setting="HAPPY_RECOVERY_ACCOUNT_BYTES",
+    )
+    total_bytes: int = limit(
+        64_000_000,
+        "bytes of events of all accounts in Redis",
+        per="cluster",
+        then="those of the account that is quiet for longest are dropped",
+        setting="HAPPY_RECOVERY_TOTAL_BYTES",
+    )
 
 
 class HistorySlice(NamedTuple):

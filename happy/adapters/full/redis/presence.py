@@ -11,9 +11,12 @@ from happy.adapters.steady_clock import steady_time
 from happy.domain.errors import Unavailable
 from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId, ReplicaId
+from happy.limits import limit
 
 LEASE_SECONDS = 10
-CLAIM_SECONDS = 3600
+CLAIM_SECONDS = limit(
+    3600, "s that Redis keeps claims of a replica that was killed", per="replica", then="they are deleted"
+)
 """Expiry of claims, which are renewed much more often: it removes what a dead replica left behind."""
 
 RENEW_SECONDS = 900
