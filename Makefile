@@ -117,6 +117,12 @@ migration: $(DEV) ## a new migration: make migration m="add a column"
 	@test -n "$(m)" || { echo 'say what it does: make migration m="add a column"'; exit 1; }
 	@$(PY) -m schema.migrate new "$(m)"
 
+# ---- release ---------------------------------------------------------------------------------------------
+
+.PHONY: wheel
+wheel: $(DEV) ## dist/: the wheel that pipx and uvx install, and the source archive that it is built from
+	@$(PY) -m hatchling build
+
 # ---- dependencies ----------------------------------------------------------------------------------------
 
 COMPILE := $(VENV)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \

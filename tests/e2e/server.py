@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -23,6 +23,7 @@ LISTENING = range(10_000, 32_000)
 
 START_TIMEOUT = 60.0
 STOP_TIMEOUT = 30.0
+PROGRAM = (sys.executable, "-m", "happy")
 LIGHT_DATA = "HAPPY_SERVER_LIGHT_DATA_DIR"
 
 
@@ -46,8 +47,10 @@ class Server:
         variables: Mapping[str, str] | None = None,
         port: int | None = None,
         folder: Path = REPOSITORY,
+        program: Sequence[str] = PROGRAM,
     ) -> None:
         """`folder` is its working directory, where a light server looks for `.env`."""
+        self.program = program
         self.home = home
         self.folder = folder
         self.flavor = flavor
@@ -72,7 +75,7 @@ class Server:
     async def start(self) -> None:
         """Start and wait for the first healthy answer."""
         self.home.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "happy", "serve", "--flavor", self.flavor]
+        command = [*self.program, "serve", "--flavor", self.flavor]
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220 - returns at once, the wait below does not block
                 command, cwd=self.folder, env=self._environment(), stdout=log, stderr=subprocess.STDOUT
@@ -105,8 +108,7 @@ class Server:
     async def command(self, *arguments: str) -> str:
         """What `happy-server` prints, run beside it with the same variables."""
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "happy", "--flavor", self.flavor, *arguments),
+            *(*self.program, "--flavor", self.flavor, *arguments),
             cwd=self.folder,
             env={**self._environment(), "PUBLIC_URL": self.url},
             stdout=asyncio.subprocess.PIPE,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from happy import __version__
+
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 MODULES = sorted(path for folder in ("happy", "schema") for path in (ROOT / folder).rglob("*.py"))
@@ -60,7 +62,7 @@ def test_the_smaller_lock_files_are_parts_of_the_larger() -> None:
     assert locked("light").items() <= locked("full").items() <= locked("dev").items()
 
 
-def test_the_package_carries_its_data(tmp_path: Path) -> None:
+def test_the_package_carries_its_data_and_installs_one_top_level_module(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
@@ -69,10 +71,12 @@ def test_the_package_carries_its_data(tmp_path: Path) -> None:
         (metadata,) = (name for name in names if name.endswith("entry_points.txt"))
         entry_points = archive.read(metadata).decode()
 
-    data = {"schema/sqlite.sql", "schema/compiled/sqlite.json", "schema/migrations/script.py.mako"}
-    assert data | {"happy/__main__.py", "schema/migrations/versions/0001_initial_schema.py"} <= names
+    schema = ROOT / "schema"
+    data = {path for path in schema.rglob("*") if path.is_file() and path.suffix != ".pyc"}
+    assert {f"happy/_packages/schema/{path.relative_to(schema)}" for path in data} <= names
+    assert "happy/__main__.py" in names
     assert "happy-server = happy.__main__:main" in entry_points
-    assert [] == [name for name in names if name.startswith("tests/")]
+    assert {"happy", f"happy_server-{__version__}.dist-info"} == {name.partition("/")[0] for name in names}
 
 
 def test_serving_imports_nothing_that_only_some_runs_need() -> None:
