@@ -23,25 +23,6 @@ from tests.contract.data_model import DATA_MODEL, columns_of, indexes_of, keys_o
 from tests.contract.existing_postgres import is_ours
 
 SQLITE_SQL = Path(schema.__file__).parent / "sqlite.sql"
-OWN_INDEXES = {
-    ("happy_Session_active_lastActiveAt_idx", False, "active, lastActiveAt"),
-    ("happy_Machine_active_lastActiveAt_idx", False, "active, lastActiveAt"),
-    ("happy_AccountPushToken_token_idx", False, "token"),
-    ("happy_UploadedFile_reuseKey_idx", False, "reuseKey"),
-    ("happy_Account_username_idx", False, "lower((username COLLATE C))"),
-    ("happy_Session_accountId_id_idx", False, "accountId, id COLLATE C"),
-    ("happy_Session_accountId_active_lastActiveAt_idx", False, "accountId, active, lastActiveAt, id"),
-    ("happy_Machine_accountId_lastActiveAt_idx", False, "accountId, lastActiveAt"),
-    ("happy_UsageReport_accountId_createdAt_idx", False, "accountId, createdAt, id"),
-    ("happy_UsageReport_sessionId_createdAt_idx", False, "sessionId, createdAt, id"),
-    ("happy_UserKVStore_accountId_key_idx", False, "accountId, key COLLATE C"),
-    ("happy_RepeatKey_expiresAt_idx", False, "expiresAt"),
-    ("happy_TerminalAuthRequest_unanswered_idx", False, "updatedAt"),
-    ("happy_AccountAuthRequest_unanswered_idx", False, "updatedAt"),
-    ("happy_TerminalAuthRequest_answered_idx", False, "updatedAt"),
-    ("happy_AccountAuthRequest_answered_idx", False, "updatedAt"),
-    ("happy_Machine_deletedAt_idx", False, "happy_deletedAt"),
-}
 
 
 def describe(connection: sa.Connection) -> dict[str, Any]:
@@ -183,7 +164,10 @@ async def test_postgres_indexes_are_those_of_the_contract(postgres: Any, table: 
         for name, unique, definition in await postgres.fetch(INDEXES, f'"{table}"')
     }
 
-    assert indexes_of(table) == found - OWN_INDEXES
+    ours = {index for index in found if index[0].startswith("happy_")}
+
+    assert indexes_of(table) == found - ours
+    assert [] == [name for name, unique, _ in ours if unique], "other servers may store duplicates"
 
 
 @pytest.mark.services

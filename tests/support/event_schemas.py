@@ -1,7 +1,7 @@
-"""The shapes of contracts 01 and 02 as a table: what the app accepts, to the property.
+"""Schemas of what the app accepts, property by property (docs/protocol/http.md and realtime.md).
 
-A shape is a predicate, a dict of properties (those with `?` may be absent, others are not allowed), a list of
-one shape for all items, or a tuple of alternatives of which exactly one must fit.
+A schema is a predicate, a dict of properties (those with `?` may be absent, others are not allowed), a list
+of one schema for all items, or a tuple of alternatives of which exactly one must match.
 """
 
 import base64
@@ -198,26 +198,41 @@ def problems(value: Any, shape: Any, path: str = "") -> Iterator[str]:
             yield from _property_problems(value, shape, path)
         case [item]:
             if not isinstance(value, list):
-                yield f"{path}: {value!r} is no list"
+                yield f"{path}: {value!r} is not a list"
                 return
             for index, each in enumerate(value):
                 yield from problems(each, item, f"{path}[{index}]")
         case tuple():
-            found = [list(problems(value, option, path)) for option in shape]
-            if sum(not each for each in found) != 1:
-                yield f"{path}: {value!r} is none of {len(shape)} shapes; nearest: {min(found, key=len)}"
+            yield from _alternative_problems(value, shape, path)
         case _:
             if not shape(value):
                 yield f"{path}: {value!r}"
 
 
+def _alternative_problems(value: Any, alternatives: tuple[Any, ...], path: str) -> Iterator[str]:
+    """The problems of the alternative with the value's tag; else of the one with the fewest."""
+    found = [list(problems(value, option, path)) for option in alternatives]
+    matching = sum(not each for each in found)
+    if matching > 1:
+        yield f"{path}: {value!r} matches {matching} alternatives"
+    elif not matching:
+        tagged = [each for each, option in zip(found, alternatives, strict=True) if _has_tag(value, option)]
+        yield from min(tagged or found, key=len)
+
+
+def _has_tag(value: Any, shape: Any) -> bool:
+    """Whether the value has the `t`, `type` or `kind` of an alternative."""
+    tags = {"t", "type", "kind"} & shape.keys() if isinstance(shape, dict) else set()
+    return isinstance(value, dict) and any(shape[tag](value.get(tag)) for tag in tags)
+
+
 def _property_problems(value: Any, shape: dict[str, Any], path: str) -> Iterator[str]:
     if not isinstance(value, dict):
-        yield f"{path}: {value!r} is no object"
+        yield f"{path}: {value!r} is not an object"
         return
     known = {name.rstrip("?"): part for name, part in shape.items()}
     for name in value.keys() - known.keys():
-        yield f"{path}/{name} is not in the contract"
+        yield f"{path}/{name} is not in the schema"
     for name, part in shape.items():
         if name in value or name.rstrip("?") in value:
             yield from problems(value[name.rstrip("?")], part, f"{path}/{name.rstrip('?')}")
@@ -226,8 +241,8 @@ def _property_problems(value: Any, shape: dict[str, Any], path: str) -> Iterator
 
 
 def check_event(name: str, arguments: list[Any]) -> None:
-    """Raises AssertionError for an event that the app would drop, or that the contract does not know."""
-    assert name in EVENTS, f"no client knows {name!r}"
+    """Raises AssertionError for an event that the app would drop, or that has no schema."""
+    assert name in EVENTS, f"there is no schema of the event {name!r}"
     # What is replayed in order has an offset for connection state recovery; handlers ignore it.
     numbered = name == "update" or arguments[0].get("type") == "session-event"
     offset = arguments[1:] if numbered else []
