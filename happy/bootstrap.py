@@ -32,6 +32,7 @@ from happy.gateway.recovery.cluster import ClusterRecovery
 from happy.gateway.recovery.recovery import build_recovery
 from happy.gateway.server import RETURNED, EventHandlers, Gateway
 from happy.gateway.throttle import throttled
+from happy.http.allowed_origins import allow_origins
 from happy.http.app import Services, build_app
 from happy.http.framework.open_files import allowed_connections
 from happy.http.metrics import build_metrics_app
@@ -135,7 +136,7 @@ async def open_application(
         http = build_http(settings, services, addresses, metrics)
         asgi = dispatch(engine, http, PathPrefix.of(settings.public_url))
         yield Application(
-            asgi,
+            allow_origins(asgi, settings.cors_origins),
             build_metrics_app(metrics, build_gauges(engine, hub, adapters.link_state)),
             engine,
             activity,

@@ -17,6 +17,7 @@ from happy.http.framework.asgi import Scope
 from happy.http.framework.compression import CompressedFiles, accepts_gzip
 from happy.http.framework.errors import Failure
 from happy.http.framework.origin import origin
+from happy.http.framework.page_headers import HTML, WEB_APP
 from happy.http.framework.responses import FileResponse, Response, json_response
 from happy.services.client_addresses import ClientAddresses
 from happy.settings.model import Ui
@@ -24,7 +25,6 @@ from happy.settings.model import Ui
 CHUNK = 256 * 1024
 SIGNATURE = b"\n<!-- Welcome to Happy Server! -->\n"
 HEAD = re.compile(rb"<head\b[^>]*>", re.IGNORECASE)
-HTML = "text/html; charset=utf-8"
 NOT_FOUND = json_response(404, Failure("Not found"))
 
 API = re.compile(r"/(v1|v2|v3|files|health|metrics|socket|logs-combined[^/]*)(/|$)|/socket|/metrics")
@@ -152,6 +152,7 @@ class WebApp:
             (b"etag", tag),
             (b"last-modified", formatdate(status.st_mtime, usegmt=True).encode()),
             *(((b"vary", b"accept-encoding"),) if suffix in COMPRESSIBLE else ()),
+            *(WEB_APP if media_type == HTML else ()),
         )
         if _unchanged(headers, tag):
             return Response(304, b"", media_type, common)
@@ -171,6 +172,7 @@ class WebApp:
             (b"cache-control", b"no-cache"),
             (b"etag", tag),
             (b"vary", b"host, x-forwarded-host, accept"),
+            *WEB_APP,
         )
         if _unchanged(headers, tag):
             return Response(304, b"", HTML, common)

@@ -1,10 +1,11 @@
 """Settings that both flavors have."""
 
+import re
 import sys
 from collections.abc import Iterator
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -24,6 +25,8 @@ from happy.settings.model import (
 )
 from happy.settings.registration import read_registration
 
+ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://[^/\s@?#*]+")
+
 
 def read_common(variables: Variables) -> Common:
     metrics = variables.text("METRICS_ENABLED") != "false"
@@ -37,6 +40,7 @@ def read_common(variables: Variables) -> Common:
         trusted_proxies=_trusted_proxies(variables),
         connections=variables.count("HAPPY_MAX_CONNECTIONS"),
         connections_per_address=variables.count("HAPPY_MAX_CONNECTIONS_PER_ADDRESS"),
+        cors_origins=_cors_origins(variables),
         registration=read_registration(variables),
         rates=_rates(variables),
         token_days=variables.count("HAPPY_TOKEN_DAYS"),
@@ -64,6 +68,18 @@ def _trusted_proxies(variables: Variables) -> tuple[IPv4Network | IPv6Network, .
         return tuple(ip_network(each, strict=False) for word in words for each in meant.get(word, (word,)))
     except ValueError:
         raise unusable(name, "networks such as 203.0.113.0/24, loopback, private, or none", text) from None
+
+
+def _cors_origins(variables: Variables) -> tuple[str, ...] | None:
+    """As browsers send them, with commas between; `*` for all."""
+    name = "HAPPY_CORS_ORIGINS"
+    text = variables.text(name) or "*"
+    origins = tuple(word for part in text.split(",") if (word := part.strip().rstrip("/").lower()))
+    if origins == ("*",):
+        return None
+    if not origins or not all(map(ORIGIN.fullmatch, origins)):
+        raise unusable(name, "* or origins such as https://happy.example.org,http://localhost:8081", text)
+    return origins
 
 
 def _rates(variables: Variables) -> Rates:

@@ -146,6 +146,9 @@ class Common(Struct, frozen=True, kw_only=True):
     connections_per_address: int | None = None
     """None: the usual number."""
 
+    cors_origins: tuple[str, ...] | None = None
+    """Origins whose pages may use this server; None: all."""
+
     registration: RegistrationSettings = RegistrationSettings()
     rates: Rates = Rates()
     """How often addresses and accounts may ask."""

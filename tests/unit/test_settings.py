@@ -130,6 +130,27 @@ def test_a_trusted_proxy_that_is_no_network_is_refused(text: str) -> None:
         light(HAPPY_TRUSTED_PROXIES=text)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", None),
+        ("*", None),
+        ("https://Happy.example.org/", ("https://happy.example.org",)),
+        ("http://localhost:8081, tauri://localhost", ("http://localhost:8081", "tauri://localhost")),
+    ],
+)
+def test_origins_are_named_as_browsers_send_them(text: str, expected: tuple[str, ...] | None) -> None:
+    assert expected == light(HAPPY_CORS_ORIGINS=text).cors_origins
+
+
+@pytest.mark.parametrize(
+    "text", ["happy.example.org", "*,https://a.example", "https://a.example/app", "https://*.a.example", ","]
+)
+def test_an_origin_that_no_browser_sends_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError, match=r"HAPPY_CORS_ORIGINS: expected \* or origins such as"):
+        light(HAPPY_CORS_ORIGINS=text)
+
+
 def test_every_light_variable_is_obeyed() -> None:
     settings = light(
         HOST="127.0.0.1",

@@ -3,14 +3,12 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
+from happy.http.docs.style import STYLE
 from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.page_headers import HTML, page_headers
 from happy.http.framework.responses import JSON, Response, encode
 
-HTML = "text/html; charset=utf-8"
-HEADERS = (
-    (b"cache-control", b"no-cache"),
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
-)
+HEADERS = ((b"cache-control", b"no-cache"), *page_headers(STYLE))
 
 
 class DocsEndpoints:

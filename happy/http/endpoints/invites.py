@@ -1,7 +1,5 @@
 """The page of an invite, which a person opens in the browser of the phone (protocol: http#invites)."""
 
-import base64
-import hashlib
 from html import escape
 from typing import cast
 
@@ -12,27 +10,21 @@ from happy.domain.values import MINUTE
 from happy.http.framework.asgi import Scope
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.origin import origin
+from happy.http.framework.page_headers import HTML, page_headers
 from happy.http.framework.requests import ApiRequest
 from happy.http.framework.responses import Response
 from happy.services.client_addresses import ClientAddresses
 from happy.services.invites import InviteService
 
-HTML = "text/html; charset=utf-8"
 STYLE = """
 :root { color-scheme: light dark; }
 body { font: 18px/1.5 system-ui, sans-serif; max-width: 32rem; margin: 3rem auto; padding: 0 1.2rem; }
 h1 { font-size: 1.5rem; } code { overflow-wrap: anywhere; }
 button { font: inherit; padding: .7rem 1.4rem; border-radius: .6rem; border: 1px solid; }
 """
-POLICY = (
-    "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
-    f"style-src 'sha256-{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
-)
 HEADERS = (
     (b"cache-control", b"no-store"),
-    (b"content-security-policy", POLICY.encode()),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
+    *page_headers(STYLE, forms=True),
     (b"x-robots-tag", b"noindex, nofollow"),
 )
 MINUTES = OPENING_LIFETIME // MINUTE
