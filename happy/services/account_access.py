@@ -78,7 +78,8 @@ class AccountAccess:
         now = self._clock()
 
         async def sign_out(tx: Transaction, row: Revocation) -> Revocation:
-            signed_out = msgspec.structs.replace(row, signed_out_at=now)
+            # Those that were issued since a sign-out within the same second carry the next one.
+            signed_out = msgspec.structs.replace(row, signed_out_at=max(now, row.tokens_begin))
             for use in await tx.token_uses.of_account(account_id, MAX_USES):
                 if use.issued_at is not None and use.issued_at >= signed_out.tokens_begin:
                     revoked = Revocation(account_id, use.id, changed_at=now, revision=row.revision)

@@ -21,7 +21,7 @@ class Entry(Struct, rename="camel"):
     level: str
     message: str
     source: Source
-    message_raw_object: Raw = Raw()
+    message_raw_object: Raw | UnsetType = UNSET
     platform: str | UnsetType = UNSET
 
 

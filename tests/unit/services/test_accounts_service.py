@@ -51,7 +51,8 @@ async def test_a_profile_shows_what_is_stored(
     accounts: AccountService, tmp_path: Path, owner: AccountId, stored: Any, shown: Any
 ) -> None:
     with closing(sqlite3.connect(tmp_path / "happy.sqlite")) as db, db:
-        db.execute("""INSERT INTO "GithubUser" VALUES ('7', '{"login":"me"}', NULL, 1, 1)""")
+        columns = 'id, profile, "createdAt", "updatedAt"'
+        db.execute(f"""INSERT INTO "GithubUser" ({columns}) VALUES ('7', '{{"login":"me"}}', 1, 1)""")
         db.execute(
             """UPDATE "Account" SET "firstName" = 'F', username = 'me', avatar = ?, "githubUserId" = '7'""",
             [msgspec.json.encode(stored).decode()],

@@ -1,0 +1,264 @@
+"""Revoked, signed-out, disabled, deleted, expired and foreign identities get the documented answers, no more.
+
+protocol: http#authentication, cryptography#revocation, realtime#handshake
+"""
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+import pytest
+
+from happy.adapters.flavors import open_store_beside
+from happy.crypto import Keyring
+from happy.domain.revocations import TokenUse
+from happy.domain.values import AccountId, Millis
+from happy.services.account_access import AccountAccess
+from tests.http.server import RunningServer, run_server
+from tests.http.test_accounts import account_id
+from tests.http.test_pairing import claims
+from tests.matrix.tables import EVENTS, OPERATIONS, Operation, payloads, request
+from tests.support.api_client import ApiClient, b64
+from tests.support.environments import SECRET, OpenPlace
+from tests.support.socket_client import ConnectRefused, Disconnected, Event, SocketClient
+
+BAD_TOKEN = "Invalid authentication token"
+UNCONFIGURED = "http://127.0.0.1:9"
+ABOUT_BOTH = ("/v1/friends", "/v1/user")
+"""Whoever is named there is meant to be: a request to be friends, a profile."""
+
+
+def now() -> Millis:
+    return Millis(time.time_ns() // 1_000_000)
+
+
+@pytest.fixture(scope="module")
+def server(open_place: OpenPlace) -> Iterator[RunningServer]:
+    variables = {"HAPPY_EXPO_URL": UNCONFIGURED, "HAPPY_TOKEN_DAYS": "30", "HAPPY_RATE_LIMITS": "off"}
+    with open_place() as place, run_server(place, variables, grace_seconds=0.2) as running:
+        yield running
+
+
+class Person:
+    """An account with one of everything, and a socket in every scope."""
+
+    def __init__(self, api: ApiClient, ids: dict[str, str], sockets: list[SocketClient], secret: str) -> None:
+        self.api = api
+        self.ids = ids
+        self.sockets = sockets
+        self._secret = secret
+
+    def is_in(self, answer: str) -> bool:
+        """Whether the answer holds anything that only the owner may see."""
+        return self._secret in answer or b64(self._secret.encode()) in answer
+
+    async def view(self) -> Any:
+        """All that the owner sees of what was stored."""
+        session = self.ids["session_id"]
+        paths = ["/v1/sessions", f"/v3/sessions/{session}/messages", "/v1/machines", "/v1/artifacts"]
+        paths += [f"/v1/artifacts/{self.ids['artifact_id']}", "/v1/kv?prefix=", "/v1/account/settings"]
+        paths += [
+            f"/v1/access-keys/{session}/{self.ids['machine_id']}",
+            "/v1/push-tokens",
+            "/v1/connect/tokens",
+        ]
+        return {path: (await self.api.request("GET", path)).json() for path in paths}
+
+
+@asynccontextmanager
+async def person(server: RunningServer) -> AsyncIterator[Person]:
+    async with AsyncExitStack() as stack:
+        api = await stack.enter_async_context(ApiClient.signed_in(server.url))
+        secret = f"secret of {account_id(api)}"
+        session = (await api.create_session(metadata=secret, agent_state=secret))["id"]
+        machine = (await api.register_machine(metadata=secret, daemon_state=secret))["id"]
+        ids = {
+            "session_id": session,
+            "sid": session,
+            "machine_id": machine,
+            "artifact_id": str(uuid.uuid4()),
+            "id": session,
+            "user_id": account_id(api),
+            "uid": account_id(api),
+            "vendor": "openai",
+            "key": "known",
+            "method": f"{machine}:bash",
+        }
+        await api.post_messages(session, [secret])
+        blob = b64(secret.encode())
+        artifact = {"id": ids["artifact_id"], "header": blob, "body": blob, "dataEncryptionKey": blob}
+        await api.post("/v1/artifacts", artifact)
+        await api.post("/v1/kv", {"mutations": [{"key": "known", "value": blob, "version": -1}]})
+        await api.post(f"/v1/access-keys/{session}/{machine}", {"data": secret})
+        await api.post("/v1/push-tokens", {"token": secret})
+        await api.post("/v1/connect/openai/register", {"token": secret})
+        sockets = [api.user_socket(), api.session_socket(session), api.machine_socket(machine)]
+        for socket in sockets:
+            await stack.enter_async_context(socket)
+        await sockets[2].emit("rpc-register", {"method": ids["method"]})
+        await sockets[2].call("ping")
+        yield Person(api, ids, sockets, secret)
+
+
+# -- identities that are refused ---------------------------------------------------------------------------
+
+Act = Callable[[AccountAccess, Person], Awaitable[Any]]
+
+
+async def revoke(access: AccountAccess, person: Person) -> None:
+    told = claims(str(person.api.token))
+    use = TokenUse(str(told["jti"]), AccountId(account_id(person.api)), None, "", "", now(), now())
+    await access.revoke(use)
+
+
+ACTS: dict[str, Act] = {
+    "revoked": revoke,
+    "signed out": lambda access, person: access.sign_out(AccountId(account_id(person.api))),
+    "disabled": lambda access, person: access.disable(AccountId(account_id(person.api))),
+    "deleted": lambda access, person: access.delete(AccountId(account_id(person.api))),
+}
+
+
+@pytest.mark.parametrize("kind", ACTS)
+async def test_nothing_is_answered_to_an_identity_that_was_shut_out(server: RunningServer, kind: str) -> None:
+    async with person(server) as victim, open_store_beside(server.settings) as store:
+        assert 200 == (await victim.api.request("GET", "/v1/sessions")).status_code
+        await ACTS[kind](AccountAccess(store, now), victim)
+        for socket in victim.sockets:
+            await socket.wait_closed()
+            assert not socket.disconnected_by_server
+
+        await every_endpoint_refuses(victim, victim.api.token)
+        await no_event_is_taken(victim, victim.api.token)
+
+
+async def test_nothing_is_answered_to_an_expired_token(server: RunningServer) -> None:
+    async with person(server) as owner:
+        tokens, day = Keyring(SECRET).tokens, 24 * 3_600_000
+        fresh, old = (tokens.issue(account_id(owner.api), now() - days * day) for days in (29, 31))
+        async with ApiClient(server.url, token=fresh) as api:
+            assert 200 == (await api.request("GET", "/v1/sessions")).status_code
+        await every_endpoint_refuses(owner, old)
+        with pytest.raises(ConnectRefused, match=BAD_TOKEN):
+            await SocketClient(server.url, {"token": old}).connect()
+
+
+async def every_endpoint_refuses(person: Person, token: str | None) -> None:
+    async with ApiClient(person.api.url, token=token) as api:
+        for operation in OPERATIONS:
+            answer = await send(api, operation, person.ids)
+            if operation.public:
+                assert_documented(operation, answer)
+                assert not person.is_in(answer.text), operation
+            else:
+                assert (401, {"error": "Invalid token"}) == (answer.status_code, answer.json()), operation
+
+
+async def no_event_is_taken(person: Person, token: str | None) -> None:
+    """In no scope a new socket is let in, and those that were open are closed."""
+    ids, url = person.ids, person.api.url
+    for auth in (
+        {"clientType": "user-scoped"},
+        {"clientType": "session-scoped", "sessionId": ids["session_id"]},
+        {"clientType": "machine-scoped", "machineId": ids["machine_id"]},
+        {},
+    ):
+        with pytest.raises(ConnectRefused, match=BAD_TOKEN):
+            await SocketClient(url, {"token": token, **auth}).connect()
+    for socket in person.sockets:
+        for event in EVENTS:
+            with pytest.raises(Disconnected):
+                await socket.call(event, payloads(ids)[0])
+
+
+async def send(api: ApiClient, operation: Operation, ids: dict[str, str]) -> Any:
+    arguments = request(operation, ids)
+    return await api.request(operation.method, arguments.pop("path"), **arguments)
+
+
+def assert_documented(operation: Operation, answer: Any) -> None:
+    assert answer.status_code in operation.statuses, (operation, answer.status_code, answer.text)
+
+
+# -- an identity that is fine, but somebody else's ---------------------------------------------------------
+
+
+async def heard(person: Person) -> list[Event]:
+    return [event for socket in person.sockets for event in await socket.unread()]
+
+
+async def test_a_stranger_gets_nothing_of_mine_from_any_endpoint(server: RunningServer) -> None:
+    async with person(server) as owner, person(server) as stranger:
+        before = await owner.view()
+        await heard(owner)
+        for operation in OPERATIONS:
+            answer = await send(stranger.api, operation, owner.ids)
+            assert_documented(operation, answer)
+            assert not owner.is_in(answer.text), (operation, answer.text)
+            told = await heard(owner)
+            assert [] == told or operation.path.startswith(ABOUT_BOTH), (operation, told)
+        assert before == await owner.view()
+
+
+async def test_a_stranger_gets_nothing_of_mine_from_any_event(server: RunningServer) -> None:
+    async with person(server) as owner, person(server) as stranger:
+        before = await owner.view()
+        await heard(owner)
+        for event in EVENTS:
+            for payload in payloads(owner.ids):
+                for socket in stranger.sockets:
+                    answer = await acknowledgement(socket, event, payload)
+                    assert not owner.is_in(repr(answer)), (event, answer)
+                told = await heard(owner)
+                assert [] == told, (event, told)
+        assert before == await owner.view()
+
+
+async def test_these_payloads_do_something_for_their_owner(server: RunningServer) -> None:
+    """Else a stranger's events would be refused for their shape alone."""
+    async with person(server) as owner:
+        before = await owner.view()
+        answers = {
+            event: [
+                await acknowledgement(owner.sockets[0], event, payload) for payload in payloads(owner.ids)
+            ]
+            for event in EVENTS
+            if event not in {"artifact-delete", "session-end"}
+        }
+        after = await owner.view()
+
+    assert [] == [path for path in ("/v1/sessions", "/v1/machines") if before[path] == after[path]]
+    done = {event for event, given in answers.items() if any(map(_succeeded, given))}
+    assert {
+        "access-key-get",
+        "artifact-create",
+        "artifact-read",
+        "artifact-update",
+        "machine-update-metadata",
+        "message",
+        "update-metadata",
+        "update-state",
+        "usage-report",
+    } <= done
+
+
+async def acknowledgement(socket: SocketClient, event: str, payload: dict[str, Any]) -> Any:
+    """What the event is acknowledged with; None if it is not, which the next ping tells."""
+    asked = asyncio.create_task(socket.call(event, payload))
+    if event == "rpc-call":
+        return await asked
+    await asyncio.sleep(0)  # it is sent first
+    await socket.call("ping")
+    if not asked.done():
+        asked.cancel()
+        return None
+    return asked.result()
+
+
+def _succeeded(answer: Any) -> bool:
+    return isinstance(answer, dict) and (
+        answer.get("result") == "success" or answer.get("ok") is True or answer.get("success") is True
+    )
