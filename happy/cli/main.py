@@ -20,6 +20,7 @@ from happy.cli.schema import migrate, schema_check
 from happy.cli.secret import secret
 from happy.cli.serve import serve
 from happy.cli.tokens import tokens
+from happy.cli.version import version
 
 SETTINGS_HINT = (
     "Settings come from environment variables, for the light flavor also from .env: see docs/operating.md."
@@ -35,7 +36,7 @@ def commands(flavor: str | None) -> None:
     """The server that Happy clients sync, pair and call each other through."""
 
 
-for command in (serve, migrate, schema_check, new_secret, secret, accounts, tokens, invites, audit):
+for command in (serve, migrate, schema_check, new_secret, secret, accounts, tokens, invites, audit, version):
     commands.add_command(command)
 for command in (pending, approve, refuse):
     accounts.add_command(command)

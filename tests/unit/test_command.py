@@ -1,6 +1,10 @@
 """The command line: help, usage errors (exit code 2), and failures to start (one line, exit code 1)."""
 
+import os
+import re
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -9,6 +13,10 @@ import pytest
 
 from happy import __version__
 from happy.cli.main import commands, run
+
+ROOT = Path(__file__).parents[2]
+FOR_ALL = {"--flavor", "--json", "--yes"}
+"""Described once, at the beginning of the documentation."""
 
 
 @pytest.fixture(autouse=True)
@@ -48,6 +56,7 @@ def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]
         "tokens",
         "invites",
         "audit",
+        "version",
     ] == list(commands.commands)
     assert [] == [name for name in commands.commands if f"\n  {name} " not in shown.out]
     assert ("docs/operating.md" in shown.out, "") == (True, shown.err)
@@ -75,6 +84,55 @@ def test_every_command_is_documented() -> None:
         for words, command in every_command().items()
         if not isinstance(command, click.Group) and f"`happy-server {' '.join(words)}" not in text
     ]
+
+
+def documented(words: tuple[str, ...]) -> set[str]:
+    """What stands behind the command where docs/commands.md shows it: options and names of arguments."""
+    text = (Path(__file__).parents[2] / "docs" / "commands.md").read_text()
+    shown = re.findall(rf"`happy-server {' '.join(words)}( [^`]*)?`", text)
+    return {part for each in shown for part in re.findall(r"(?<!\S)\[?(--[a-z-]+|[A-Z]+)", each)}
+
+
+@pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
+def test_the_documentation_shows_the_options_and_arguments_of_every_command(words: tuple[str, ...]) -> None:
+    command = every_command()[words]
+    if isinstance(command, click.Group):
+        return
+    options = {
+        name
+        for each in command.params
+        if isinstance(each, click.Option)
+        for name in each.opts
+        if name[1] == "-"
+    }
+    context = click.Context(command)
+    arguments = {each.make_metavar(context) for each in command.params if isinstance(each, click.Argument)}
+    # Values of options, such as N, are documented with them.
+    values = {part for part in documented(words) if part[0] != "-"} - arguments
+    assert options - FOR_ALL | arguments <= documented(words)
+    assert documented(words) - values <= options | arguments
+
+
+@pytest.mark.parametrize(
+    ("shell", "words", "completed"),
+    [
+        ("bash", "happy-server acc", "accounts"),
+        ("bash", "happy-server accounts show --js", "--json"),
+        ("zsh", "happy-server accounts sh", "show"),
+        ("fish", "happy-server serve --fl", "--flavor"),
+    ],
+)
+def test_shells_complete_commands_and_options(shell: str, words: str, completed: str) -> None:
+    last = words.rpartition(" ")[2]
+    variables = {
+        **os.environ,
+        "_HAPPY_SERVER_COMPLETE": f"{shell}_complete",
+        "COMP_WORDS": words,
+        "COMP_CWORD": last if shell == "fish" else str(words.count(" ")),
+    }
+    command = [sys.executable, "-m", "happy"]
+    shown = subprocess.run(command, env=variables, cwd=ROOT, check=True, capture_output=True, text=True)
+    assert completed in re.split(r"[\s,]+", shown.stdout)
 
 
 @pytest.mark.parametrize(
