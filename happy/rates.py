@@ -28,7 +28,7 @@ MAX_SIGN_INS = limit(600, "sign-ins a minute", per="address", then=_LATER, setti
 MAX_ACCOUNTS = limit(100, "new accounts an hour", per="address", then=_LATER, setting=SETTING)
 MAX_LINKS = limit(1_000, "new linking requests an hour", per="address", then=_LATER, setting=SETTING)
 MAX_POLLS = limit(
-    6_000,  # a device that waits asks every second
+    6_000,  # a waiting device polls every second
     "polls of linking requests a minute",
     per="address",
     then=_LATER,

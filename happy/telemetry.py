@@ -40,7 +40,7 @@ MAX_WARNINGS = limit(
 MAX_INFOS = limit(
     600, "other log lines of one place in the code, a minute", per="replica", then="left out, and counted"
 )
-"""Except debug lines: who asks for them wants them all."""
+"""Except debug lines, which are all written when they are switched on."""
 
 MAX_TEXT = limit(2_000, "characters of a value in a log line", per="value", then="the rest is cut off")
 MAX_LINE = limit(8_000, "characters of a log line", per="line", then="the rest is cut off")

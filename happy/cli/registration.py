@@ -16,7 +16,7 @@ HOURS = DECISION_LIFETIME // HOUR
 @click.command("pending")
 @administers
 async def pending(administration: Administration) -> None:
-    """List who asked for an account, and waits for approval."""
+    """List pending registration requests."""
     found = await Approvals(administration.store, administration.now).all()
     administration.output.listing(found, map(_row, found), nothing="Nobody is waiting.")
 

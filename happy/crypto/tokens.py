@@ -55,7 +55,7 @@ class Claims(Struct, frozen=True):
     """The `jti`; for a token without one, as other servers may issue, it is derived from the token."""
 
     issued_at: float | None = None
-    """None: other servers may issue tokens that do not tell."""
+    """None: tokens of other servers may not contain it."""
 
 
 class Signer:

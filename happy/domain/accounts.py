@@ -14,7 +14,7 @@ UNANSWERED_MINUTES = limit(
     15, "min that an unanswered linking request lives", per="request", then="404; asking again makes it anew"
 )
 UNANSWERED_LIFETIME = Millis(UNANSWERED_MINUTES * MINUTE)
-"""A device that still waits asks every second."""
+"""A waiting device polls every second."""
 
 ANSWERED_MINUTES = limit(
     10, "min that an answer waits for the linked device", per="request", then="as if it was never requested"

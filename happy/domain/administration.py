@@ -1,4 +1,4 @@
-"""What whoever runs the server sees of an account."""
+"""What the operator of the server sees of an account."""
 
 from msgspec import Struct
 

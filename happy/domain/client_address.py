@@ -30,7 +30,7 @@ FORWARDED_BYTES = 4096
 """Bytes of a list of forwarded addresses that are read, from the right."""
 
 IPV6_BITS = 64
-"""Bits of an IPv6 address by which clients are told apart: a household has all addresses of its /64."""
+"""Bits of an IPv6 address that identify a client: a household has all addresses of its /64."""
 
 UNIX = "unix"
 """The address of a peer that has none: a process of this machine, by a Unix domain socket."""

@@ -50,7 +50,7 @@ def draft_of(notice: Notice, item_id: str) -> FeedDraft:
 
 
 def counter_of(cursor: str) -> int:
-    """The counter in a cursor; one beyond all counters stays beyond them. Raises Invalid."""
+    """The counter in a cursor; a larger one than any counter is allowed. Raises Invalid."""
     match = CURSOR.fullmatch(cursor)
     if match is None:
         raise Invalid("Invalid cursor")

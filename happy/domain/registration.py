@@ -63,7 +63,7 @@ MESSAGES: Final[dict[RefusalReason, str]] = {
     "uninvited": "New accounts need an invite of whoever runs this server: open its link on this device and"
     " in this network first, then try again",
 }
-"""What a refused client is told."""
+"""Messages for refused clients."""
 
 
 class RegistrationRequest(Struct, frozen=True, rename="camel"):

@@ -66,7 +66,7 @@ class TokenBuckets:
         return 0.0 if bucket is None else max(0.0, bucket.full_at - now)
 
     def due(self, key: Hashable) -> float:
-        """The cost to tell other replicas of, once it is worth a round trip: it counts as told."""
+        """The cost to report to other replicas, once it is worth a round trip; it then counts as reported."""
         bucket = self._buckets.get(key)
         if bucket is None or bucket.unshared < self._window / 8:
             return 0.0

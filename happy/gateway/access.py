@@ -41,7 +41,7 @@ class AccessWatch:
         self._hub = hub
 
     def close_refused(self, account_id: AccountId) -> None:
-        """Without a DISCONNECT packet: the client reconnects, and is told that its token is invalid."""
+        """Without a DISCONNECT packet: the client reconnects, and is refused because its token is invalid."""
         for connection in self._hub.connections(account_id):
             if connection.claims is not None and self._identity.refuses(connection.claims):
                 fields = {"account": account_id, "connection": connection.id}

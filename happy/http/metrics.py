@@ -57,7 +57,7 @@ def render(collector: "Collector") -> bytes:
 
 
 class Collector:
-    """Tells the library what was counted. Every sample carries the name of the application.
+    """Collects the metrics for the library. Every sample carries the name of the application.
 
     It runs in a thread while counting goes on, so it iterates over copies.
     """

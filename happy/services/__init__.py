@@ -1,1 +1,1 @@
-"""Use cases: one class per noun, one public method per thing a client can ask for."""
+"""Use cases: one class per noun, one public method per request of a client."""

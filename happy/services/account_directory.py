@@ -1,4 +1,4 @@
-"""Finds accounts for whoever runs the server."""
+"""Finds accounts for the operator of the server."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""Whoever runs the server decides about public keys that asked for an account."""
+"""Decisions of the operator about registration requests."""
 
 from typing import TYPE_CHECKING, Final
 

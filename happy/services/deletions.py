@@ -90,7 +90,7 @@ class Deletions:
             until = Millis(self._clock() + RETRY_AFTER)
             await self._store.write(lambda tx: tx.deletions.postpone(kind, target, until))
             return
-        except HappyError:  # leftover ciphertext whose names are unknown to everybody
+        except HappyError:  # leftover ciphertext whose names nobody knows
             log.warning("files of a deleted %s were left behind", kind, exc_info=True)
         if await self._finish(kind, target) and kind == "account":
             log.info("a deleted account was removed", extra={"account": target})

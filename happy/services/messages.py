@@ -62,7 +62,7 @@ class MessageService:
             self._sink.publish(account_id, update, audience, skip=skip)
 
     async def after(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> MessagePage:
-        """Messages past `seq`, the oldest first. Raises NotFound."""
+        """Messages after `seq`, the oldest first. Raises NotFound."""
         return _page(await self._log.after(account_id, session_id, seq, limit + 1), limit)
 
     async def before(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> MessagePage:

@@ -1,10 +1,10 @@
-"""Refuses requests of addresses and accounts that ask too often.
+"""Refuses requests of addresses and accounts that send too many.
 
 A replica decides by buckets of its own, so that no message and no call waits for others. Where there are
 other replicas, requests without a sign-in also take their tokens from a shared bucket, in one round trip;
-what accounts take is told to it in portions of an eighth of a bucket, and its reply corrects the bucket here.
-So an account gets an eighth more for each replica at most. While the shared buckets are out of reach, those
-of each replica go on limiting.
+what accounts take is reported to it in portions of an eighth of a bucket, and its reply corrects the bucket
+here. So an account gets an eighth more for each replica at most. While the shared buckets are out of reach,
+those of each replica go on limiting.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ SHARED_SECONDS = 0.5
 """Timeout of the shared buckets in s: after it, what this replica knows decides."""
 
 MANY_CLIENTS = 10
-"""An address that many clients share, since their proxy hides them, may ask so many times as often."""
+"""An address that many clients share, since their proxy hides them, may send this many times as much."""
 
 LINES_A_MINUTE = 5
 
@@ -65,7 +65,7 @@ class RateLimit:
     ) -> None:
         self._kind = kind
         self.portion = max(1, min(PORTIONS.get(kind, 1), int(rate.burst / 8))) if rate else sys.maxsize
-        """Tokens that a connection takes at once, to ask its account's bucket seldom."""
+        """Tokens that a connection takes at once, so that it uses its account's bucket seldom."""
 
         self._token = rate.token if rate else 0.0
         self._window = rate.window if rate else 0.0
@@ -83,7 +83,7 @@ class RateLimit:
         return TooMany(text or f"Too many {what}. Try again in {seconds} s.", seconds)
 
     def _share(self, buckets: TokenBuckets, key: str) -> None:
-        """Tell the shared bucket what was taken here, once that is worth it."""
+        """Report to the shared bucket what was taken here, once that is worth a round trip."""
         if self._shared is not None and (due := buckets.due(key)):
             on_owed = partial(self._correct, buckets, key)
             self._shared.spend(f"{self._kind}:{key}", due, self._window, on_owed)

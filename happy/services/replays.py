@@ -55,7 +55,7 @@ class Replays:
     async def check(self, public_key: bytes, challenge: bytes, address: str) -> None:
         """To be called with a sign-in that verifies. Raises Unauthenticated for a replay.
 
-        `address` is empty where a proxy does not say whose request it is: then nothing can be told apart.
+        `address` is empty where a proxy does not name its client: clients cannot be distinguished then.
         """
         if not address:
             return

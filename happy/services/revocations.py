@@ -60,7 +60,7 @@ class Revocations:
         return None
 
     def _has_expired(self, issued_at: float | None) -> bool:
-        """A token that does not tell when it was issued counts as old."""
+        """A token without the time of its issue counts as old."""
         return issued_at is None or issued_at + self._lifetime <= self._clock() / 1000
 
     async def load(self) -> None:

@@ -151,7 +151,7 @@ class Common(Struct, frozen=True, kw_only=True):
 
     registration: RegistrationSettings = RegistrationSettings()
     rates: Rates = Rates()
-    """How often addresses and accounts may ask."""
+    """Rates of requests of addresses and accounts."""
 
     token_days: int | None = None
     """For how many days after its issue a token is accepted; None: for ever."""

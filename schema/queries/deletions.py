@@ -161,7 +161,7 @@ def _relations(party: Any) -> Any:
 REMOVE_RELATIONS_FROM = _relations(user_relationships.c.from_user_id)
 REMOVE_RELATIONS_TO = _relations(user_relationships.c.to_user_id)
 
-# The row of the account itself stays: it is what tells replicas.
+# The row of the account is kept: replicas read the deletion from it.
 _revoked_tokens = (
     sa.select(revocations.c.id)
     .where(revocations.c.account_id == _target, revocations.c.token_id.is_not(None))

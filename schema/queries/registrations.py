@@ -1,4 +1,4 @@
-"""Statements on the public keys that asked for an account."""
+"""Statements on registration requests."""
 
 from typing import Any
 

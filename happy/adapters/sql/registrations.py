@@ -1,4 +1,4 @@
-"""Public keys that asked for an account, in SQL."""
+"""Registration requests in SQL."""
 
 from happy.adapters.sql.statement import Executor, Statement, scalar
 from happy.domain.registration import RegistrationRequest, RequestStatus

@@ -30,7 +30,7 @@ FRAGMENT_BYTES = 256
 
 
 class ControlBudget:
-    """Counts; asks for the time only when a budget is used up."""
+    """Counts; reads the clock only when a budget is used up."""
 
     __slots__ = ("_count", "_since")
 

@@ -1,4 +1,4 @@
-"""Who may ask: limits of addresses, authentication, and limits of accounts, before a body is read."""
+"""Admission of requests: limits of addresses, authentication, limits of accounts; before a body is read."""
 
 from collections.abc import Mapping
 from functools import partial

@@ -35,7 +35,7 @@ class ApiRequest(Request[AccountId, None, State]):
         return client(cast("Scope", self.scope), self.scope[ADDRESSES])  # type: ignore[literal-required]
 
     async def body(self) -> bytes:
-        """Litestar asks only whether there is one; a copy would keep the memory of large ones."""
+        """Litestar only checks whether there is one; a copy would keep large ones in memory."""
         return b"{}"
 
     @property

@@ -26,7 +26,7 @@ class Subscription:
         self.held_back: list[bytes] | None = []
 
     def precedes(self, message: bytes) -> bool:
-        """Whether it was published before the subscription, as far as its header tells."""
+        """Whether it was published before the subscription, judged by the time in its header."""
         sender, _, at, _ = HEADER.unpack_from(message)
         return sender not in self.numbers and self.is_older(at)
 

@@ -89,7 +89,7 @@ class RedisLink:
         return now - min([queue[0].since for queue in (self._in_flight, self._queue) if queue], default=now)
 
     def send(self, *parts: Part) -> None:
-        """Queue a command, in order, through outages. Past MAX_QUEUED or MAX_BYTES the oldest are dropped."""
+        """Queue a command, also during outages. Beyond MAX_QUEUED or MAX_BYTES the oldest are dropped."""
         self.send_packed(pack(parts))
 
     def send_packed(
@@ -98,7 +98,7 @@ class RedisLink:
         """The same for a packed command.
 
         `again` makes the command to send if Redis may have lost this one right after confirming it;
-        the handler is told the `subject` of a dropped command.
+        `on_drop` of the handler gets the `subject` of a dropped command.
         """
         self._queue.append(entry := Entry(command, subject=subject, again=again))
         self._queued_bytes += len(entry.packed)

@@ -65,7 +65,7 @@ class S3Files:
         self._base_url = base_url
 
     async def ping(self) -> None:
-        """Clients transfer files by themselves: whether the object store is well is asked there."""
+        """Always ready: clients transfer files without this server."""
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
         """One request with the complete object, which S3 stores whole or not at all."""

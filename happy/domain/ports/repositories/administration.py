@@ -1,4 +1,4 @@
-"""Accounts as whoever runs the server sees them."""
+"""Accounts as the operator sees them."""
 
 from typing import Protocol
 

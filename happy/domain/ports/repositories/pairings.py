@@ -18,7 +18,7 @@ class PairingRepository(Protocol):
     async def reopen(
         self, kind: PairingKind, public_key: str, now: Millis, *, supports_v2: bool
     ) -> PairingRequest:
-        """Forget the answer of an expired request and start it anew."""
+        """Reset an expired request: its response is deleted."""
         ...
 
     async def answer(

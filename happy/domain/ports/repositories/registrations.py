@@ -1,4 +1,4 @@
-"""Public keys that have no account and asked for one, and what was decided about them."""
+"""Registration requests of public keys without an account, and the decisions about them."""
 
 from typing import Protocol
 
@@ -8,7 +8,7 @@ from happy.domain.values import Millis
 
 class RegistrationRepository(Protocol):
     async def lock(self, now: Millis) -> None:
-        """Until the end of the transaction no other one gets past this, on any replica."""
+        """Lock until the end of the transaction, across replicas."""
         ...
 
     async def has_accounts(self) -> bool:

@@ -1,4 +1,4 @@
-"""Revocations, and the uses of tokens that tell whom they would hit."""
+"""Revocations, and the uses of tokens, which show whom a revocation affects."""
 
 from collections.abc import Sequence
 from typing import Protocol
