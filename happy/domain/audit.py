@@ -19,7 +19,6 @@ Action = Literal[
     "account.refuse",
     "account.sign-out",
     "invite.create",
-    "invite.open",
     "invite.revoke",
     "secret.forget",
     "secret.new",

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import logging
 import secrets
 
 from msgspec import Struct
@@ -13,11 +14,15 @@ from happy.domain.registration import MAX_OPENINGS, OPENING_LIFETIME, Invite
 from happy.domain.values import HOUR, Millis
 from happy.limits import limit
 from happy.services.audit import record
+from happy.telemetry import LimitedLog
 
 CODE_BYTES = 15
 ID_BYTES = 5
 MAX_USES = limit(1_000, "accounts", per="invite", then="a usage error of the command")
 MAX_DAYS = limit(365, "days that it counts", per="invite", then="a usage error of the command")
+LINES_A_MINUTE = 20
+
+log = logging.getLogger(__name__)
 
 
 class NewInvite(Struct, frozen=True):
@@ -51,6 +56,7 @@ class InviteService:
         self._store = store
         self._clock = clock
         self._accepted = accepted
+        self._log_opened = LimitedLog(log, "an invite was opened", level=logging.INFO, burst=LINES_A_MINUTE)
 
     async def usable(self, code: str) -> bool:
         """Whether the code can be opened now."""
@@ -65,15 +71,18 @@ class InviteService:
             return False
         now = self._clock()
 
-        async def open_it(tx: Transaction) -> bool:
+        async def open_it(tx: Transaction) -> str | None:
             invite = await tx.invites.by_code(_hash(code))
             if invite is None or not invite.usable(now):
-                return False
+                return None
             await tx.invites.open(invite.id, address, now, Millis(now + OPENING_LIFETIME))
             await tx.invites.drop_openings(invite.id, MAX_OPENINGS)
-            return True
+            return invite.id
 
-        return await self._store.write(open_it)
+        invite_id = await self._store.write(open_it)
+        if invite_id is not None:
+            self._log_opened(f"invite {invite_id}, for {address}")
+        return invite_id is not None
 
 
 def _random_text(size: int) -> str:
