@@ -5,6 +5,7 @@ protocol: realtime#transport-settings
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -23,8 +24,9 @@ from happy.gateway.handshake import INVALID_TOKEN, Handshake, Refusal
 from happy.gateway.handshake import read as read_handshake
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.in_flight import OVERLAPPING, SharedBounds
+from happy.gateway.large_events import LARGE_BYTES, LargeEvents
 from happy.gateway.recovery.catch_up import CatchingUp, CatchUp
-from happy.gateway.recovery.session import RecoverableSession, SessionState
+from happy.gateway.recovery.session import RecoverableSession
 from happy.gateway.subscriptions import Subscriptions
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
@@ -79,6 +81,7 @@ class Gateway:
             self._handlers |= handlers.by_name
             self._released = handlers.released
         self._shared = SharedBounds()
+        self._large_events = LargeEvents()
         self._subscriptions = Subscriptions(hub)
 
     # Connections
@@ -149,7 +152,7 @@ class Gateway:
                 socket.send(packet)
             for _ in range(len(missed) - len(packets)):
                 self._not_delivered(NotDelivered.ANNOUNCED_TWICE, connection, "message")
-            reconnect.refused = _refused(session, handshake)
+            reconnect.refused = session.refused(handshake)
         connection.since, connection.received = session.since, session.received
         socket.recovery_token = session.recovery_token
         if handshake.recovery_token:
@@ -241,6 +244,14 @@ class Gateway:
     ) -> Awaitable[None] | None:
         """Unknown events and all arguments behind the first are ignored."""
         connection: Connection = socket.data
+        if args and len(args[0]) >= LARGE_BYTES:
+            begin = partial(self._begin, connection, name, args, ack)
+            return self._large_events.handle(connection, len(args[0]), begin)
+        return self._begin(connection, name, args, ack)
+
+    def _begin(
+        self, connection: Connection, name: str, args: list[msgspec.Raw], ack: Ack | None
+    ) -> Awaitable[None] | None:
         if connection.busy and name not in OVERLAPPING:
             return self._in_turn(connection, name, args, ack)
         return self._handle(connection, name, args, ack)
@@ -287,10 +298,3 @@ class Gateway:
         connection.foreground = active
         apply = self._presence.claim if active else self._presence.release
         await apply(connection.account_id, FOREGROUND, self._holder(connection))
-
-
-def _refused(session: RecoverableSession, handshake: Handshake) -> NotDelivered | None:
-    """Why a session that was claimed was not resumed; None if it was."""
-    if session.state is SessionState.MOVED:  # to another replica, while its client was let in here
-        return NotDelivered.CLOSING
-    return None if session.recovery_token == handshake.recovery_token else NotDelivered.HISTORY_GAP

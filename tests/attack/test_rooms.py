@@ -2,6 +2,8 @@
 
 import struct
 import time
+from contextlib import ExitStack
+from functools import partial
 from socket import SO_LINGER, SOL_SOCKET
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from tests.attack.attacker import Attack, Target, frame, read_until
 from tests.attack.bystander import beside
 from tests.e2e.server import Server
+from tests.support.api_client import ApiClient
 
 LONG_NAME = "x" * 15_000_000
 PARAMS = "x" * 5_000_000
@@ -41,6 +44,15 @@ def calls_of_absent_methods(target: Target) -> None:
             time.sleep(len(PARAMS) / 100_000_000)
 
 
+def large_messages(session: str, target: Target) -> None:
+    """Of several sockets at once."""
+    message = f'42["message",{{"sid":"{session}","message":"{LONG_NAME}"}}]'.encode()
+    with ExitStack() as stack:
+        for socket in [stack.enter_context(target.signed_in()) for _ in range(3)]:
+            socket.sendall(frame(message))
+        time.sleep(1)
+
+
 def lost_handshakes(target: Target) -> None:
     """Each as a client of a session with an endless name, whose connection then breaks."""
     auth = f'{{"token":"{target.token}","clientType":"session-scoped","sessionId":"{LONG_ID}"}}'
@@ -63,3 +75,10 @@ async def test_what_one_account_makes_the_server_keep_is_not_felt_by_others(
     server: Server, attack: Attack
 ) -> None:
     (await beside(server, attack)).check()
+
+
+async def test_large_messages_of_many_sockets_filled_the_memory(server: Server) -> None:
+    """Each costs time as well, so this is about memory, and about being served at all."""
+    async with ApiClient.signed_in(server.url) as api:
+        session = str((await api.create_session())["id"])
+        (await beside(server, partial(large_messages, session), token=api.token)).check(p99=10.0)

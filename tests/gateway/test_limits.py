@@ -164,3 +164,21 @@ async def test_heartbeats_of_endless_names_are_ignored(api: ApiClient) -> None:
         await phone.emit("machine-alive", {"machineId": LONG, "time": 1})
 
         assert [] == await unread(phone)
+
+
+async def test_large_events_take_turns_and_keep_their_order(api: ApiClient, sid: str) -> None:
+    large = "x" * 1_500_000
+    async with api.session_socket(sid) as process, api.user_socket() as phone:
+        senders = [process, phone]
+        calls = [
+            asyncio.create_task(socket.call("message", {"sid": sid, "message": content}))
+            for socket in senders
+            for content in (large, "small")
+        ]
+        answers = await asyncio.gather(*calls)
+
+    assert all(answer["ok"] for answer in answers)
+    numbers = [answer["seq"] for answer in answers]
+    assert numbers[0] < numbers[1]
+    assert numbers[2] < numbers[3]
+    assert [1, 2, 3, 4] == sorted(numbers)

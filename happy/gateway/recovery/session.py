@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from happy.domain.events import Scope
+from happy.domain.ports.delivery import NotDelivered
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.handshake import Handshake
 
@@ -86,6 +87,12 @@ class RecoverableSession:
     def belongs_to(self, account_id: AccountId, handshake: Handshake) -> bool:
         """Account, scope and target must match those of the lost session."""
         return (self.account_id, self.scope, self.target) == (account_id, handshake.scope, handshake.target)
+
+    def refused(self, handshake: Handshake) -> NotDelivered | None:
+        """Why this session, which was claimed, was not resumed; None if it was."""
+        if self.state is SessionState.MOVED:  # to another replica, while its client was let in here
+            return NotDelivered.CLOSING
+        return None if self.recovery_token == handshake.recovery_token else NotDelivered.HISTORY_GAP
 
     async def until_free(self) -> None:
         """Close the former connection, if there is one still, and wait until it was cleaned up."""
