@@ -15,7 +15,7 @@ from happy.adapters.file_system import sync_folder
 from happy.adapters.free_space import require_space
 from happy.adapters.incoming_files import IncomingFiles
 from happy.domain.errors import Invalid, NotFound, TooLarge, Unavailable
-from happy.domain.ports.filestore import StoredFile
+from happy.domain.ports.filestore import ListedObject, StoredFile
 
 CHUNK = 256 * 1024
 BUFFER = 1024 * 1024
@@ -116,6 +116,17 @@ class DiskFiles:
             size = await asyncio.to_thread(self._size, path)
         end = size if length is None else min(size, offset + length)
         return StoredFile(size, _read(path, offset, end))
+
+    async def list_all(self) -> AsyncIterator[ListedObject]:
+        walk = os.walk(self._folder)
+        while (folder := await asyncio.to_thread(next, walk, None)) is not None:
+            path, folders, names = folder
+            folders[:] = [name for name in folders if not name.startswith(".")]
+            for name in names:
+                file = Path(path, name)
+                with suppress(FileNotFoundError):
+                    size = (await asyncio.to_thread(file.stat)).st_size
+                    yield ListedObject(file.relative_to(self._folder).as_posix(), size, "")
 
     async def delete_prefix(self, prefix: str) -> None:
         """Raises Invalid for an empty prefix, which would delete everything."""

@@ -12,6 +12,7 @@ import click
 from happy import __version__
 from happy.cli.accounts import accounts
 from happy.cli.audit import audit
+from happy.cli.backup import backup, restore, verify
 from happy.cli.common import PROGRAM, InWrittenOrder, flavor_option
 from happy.cli.invites import invites
 from happy.cli.master_secret import new_secret
@@ -36,7 +37,21 @@ def commands(flavor: str | None) -> None:
     """The server that Happy clients sync, pair and call each other through."""
 
 
-for command in (serve, migrate, schema_check, new_secret, secret, accounts, tokens, invites, audit, version):
+for command in (
+    serve,
+    migrate,
+    backup,
+    verify,
+    restore,
+    schema_check,
+    new_secret,
+    secret,
+    accounts,
+    tokens,
+    invites,
+    audit,
+    version,
+):
     commands.add_command(command)
 for command in (pending, approve, refuse):
     accounts.add_command(command)

@@ -105,6 +105,19 @@ async def test_an_object_that_was_never_put_is_not_found(files: FileStore) -> No
             await files.open(key)
 
 
+async def test_all_complete_objects_are_listed_with_their_sizes(files: FileStore) -> None:
+    others = {"public/users/a/picture.png": 11, "sessions/s2/attachments/b.enc": 0}
+    await store(files, KEY)
+    for key, size in others.items():
+        await store(files, key, b"x" * size)
+    with pytest.raises(TooLarge):
+        await files.put("sessions/s3/attachments/c.enc", pieces(b"half"), max_bytes=1)
+
+    listed = {found.key: found.size async for found in files.list_all()}
+
+    assert {KEY: len(b"content"), **others} == listed
+
+
 async def test_an_object_may_be_as_large_as_allowed(files: FileStore) -> None:
     assert 10 == await files.put(KEY, pieces(b"x" * 4, b"x" * 6), max_bytes=10)
 

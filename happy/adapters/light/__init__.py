@@ -26,7 +26,7 @@ async def open_adapters(settings: Light, replica_id: ReplicaId, clock: Clock) ->
     """Bring the database up to date and open it. Raises StartupError."""
     make_private_folder(settings.data_dir)
     make_private_folder(settings.database.parent)
-    with _exclusive_lock(settings.database):
+    with exclusive_lock(settings.database):
         await asyncio.to_thread(prepare, settings.database, clock())
         make_private_folder(settings.files_dir)
         public_url = settings.public_url or f"http://localhost:{settings.port}"
@@ -70,7 +70,7 @@ async def _open_checked_store(settings: Light) -> AsyncIterator[SqliteStore]:
 
 
 @contextmanager
-def _exclusive_lock(database: Path) -> Iterator[None]:
+def exclusive_lock(database: Path) -> Iterator[None]:
     """Raises StartupError when another server has the database: neither would see the events of the other."""
     file = database.with_name(f"{database.name}.lock")
     kind = network_file_system(database.parent)

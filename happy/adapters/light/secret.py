@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -58,6 +58,15 @@ def replace(data_dir: Path) -> str | None:
         made = secrets.token_urlsafe(SECRET_BYTES)
         _overwrite(file, made)
     return made
+
+
+def store(data_dir: Path, current: str, previous: Sequence[str]) -> None:
+    """Put secrets of a backup into a data directory that has none. Raises StartupError."""
+    file = data_dir / FILE_NAME
+    with _startup_errors(file):
+        if previous:
+            _overwrite(data_dir / PREVIOUS_NAME, "".join(f"{secret}\n" for secret in previous))
+        _overwrite(file, current)
 
 
 def forget_previous(data_dir: Path) -> bool:

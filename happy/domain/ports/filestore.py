@@ -13,6 +13,14 @@ class StoredFile(Struct, frozen=True):
     chunks: AsyncIterator[bytes]
 
 
+class ListedObject(Struct, frozen=True):
+    """An object as the store lists it: its size in bytes, and a checksum if the store keeps one."""
+
+    key: str
+    size: int
+    checksum: str
+
+
 class UploadTicket(Struct, frozen=True):
     """How a client uploads one object by itself."""
 
@@ -40,6 +48,10 @@ class FileStore(Protocol):
 
     async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile:
         """Raises NotFound. `size` is that of the whole object, the chunks those of the range."""
+        ...
+
+    def list_all(self) -> AsyncIterator[ListedObject]:
+        """Every complete object, in pages; what is put or deleted meanwhile may be missing or not."""
         ...
 
     async def delete_prefix(self, prefix: str) -> None:

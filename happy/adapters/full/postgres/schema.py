@@ -90,7 +90,7 @@ async def verify(url: str) -> None:
             ) from error
 
     with startup_errors(address):
-        connection = await _connect(address)
+        connection = await connect(address)
         try:
             await require_head(connection, address)
         finally:
@@ -183,7 +183,7 @@ async def _in_transaction(address: Address, action: Callable[["Connection"], Res
     engine = create_async_engine(
         "postgresql+asyncpg://",
         poolclass=pool.NullPool,
-        async_creator=lambda: _connect(address),
+        async_creator=lambda: connect(address),
         # Replicas may share server sessions through a pooler, and prepared statements stay in these.
         connect_args={"prepared_statement_name_func": lambda: f"happy_{secrets.token_hex(8)}"},
     )
@@ -195,7 +195,7 @@ async def _in_transaction(address: Address, action: Callable[["Connection"], Res
             await engine.dispose()
 
 
-async def _connect(address: Address) -> Any:
+async def connect(address: Address) -> Any:
     return await asyncpg.connect(
         **arguments(address),
         timeout=max(CONNECT_SECONDS, address.connect_seconds or 0),

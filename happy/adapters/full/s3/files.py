@@ -17,7 +17,7 @@ from happy.adapters.full.s3.check import Store, open_checked
 from happy.adapters.full.s3.client import code_of
 from happy.adapters.full.s3.uploads import delete, form, signed_put
 from happy.domain.errors import Invalid, NotFound, TooLarge, Unavailable
-from happy.domain.ports.filestore import StoredFile, UploadTicket
+from happy.domain.ports.filestore import ListedObject, StoredFile, UploadTicket
 from happy.settings import S3
 
 CHUNK = 256 * 1024
@@ -85,6 +85,15 @@ class S3Files:
         size = int(head["ContentLength"])
         end = size if length is None else min(size, offset + length)
         return StoredFile(size, self._read(key, offset, end))
+
+    async def list_all(self) -> AsyncIterator[ListedObject]:
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=self._bucket, PaginationConfig={"PageSize": PAGE}
+        )
+        with map_errors():
+            async for page in pages:
+                for found in page.get("Contents", ()):
+                    yield ListedObject(found["Key"], int(found["Size"]), found["ETag"].strip('"'))
 
     async def delete_prefix(self, prefix: str) -> None:
         """Raises Invalid for an empty prefix, which would delete everything."""

@@ -1,0 +1,1 @@
+"""Backups: one file that holds every row and every uploaded file (docs/backup-format.md)."""

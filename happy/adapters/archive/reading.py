@@ -1,0 +1,153 @@
+"""Reads a backup, and refuses everything that is not exactly what was written."""
+
+import hashlib
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, TypeVar
+
+import msgspec
+import zstandard
+
+from happy.adapters.archive.format import (
+    FILES,
+    FORMAT,
+    FORMAT_VERSION,
+    HEADER,
+    MANIFEST,
+    SECRET,
+    TABLES,
+    ArchiveDamaged,
+    Header,
+    Manifest,
+    Member,
+    TableSummary,
+    require_whole,
+)
+from happy.adapters.archive.references import References
+from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+
+_T = TypeVar("_T")
+
+Item = tuple[RowFormat, list[list[object]]] | tuple[str, IO[bytes], int]
+"""Rows of a table, or the key of a file with its contents and size in bytes."""
+
+
+def read_header(path: Path) -> Header:
+    """Raises ArchiveDamaged."""
+    for name, content, _ in _members(path):
+        if name != HEADER:
+            break
+        header = _decoded(content.read(), Header, HEADER)
+        if header.format != FORMAT:
+            break
+        if header.format_version != FORMAT_VERSION:
+            raise ArchiveDamaged(
+                f"it has format {header.format_version}, and this version reads {FORMAT_VERSION}:"
+                " use the happy-server that wrote it, or a newer one"
+            )
+        return header
+    raise ArchiveDamaged("it is no backup of this program")
+
+
+def read_secret(path: Path) -> bytes | None:
+    """The encrypted master secret, if the archive has one. Raises ArchiveDamaged."""
+    for name, content, _ in _members(path):
+        if name == SECRET:
+            return content.read()
+        if name != HEADER:
+            return None
+    return None
+
+
+def items(path: Path) -> Iterator[Item]:
+    """Rows and files in the order of the archive, which `verify` has found to be whole."""
+    formats = {table.name: table for table in row_formats()}
+    for name, content, size in _members(path):
+        folder, _, rest = name.partition("/")
+        if folder == TABLES:
+            table = formats[rest.partition("/")[0]]
+            yield table, [table.row(line) for line in content]
+        elif folder == FILES:
+            yield rest, content, size
+
+
+class Verification:
+    """Reads everything once: digests, counts, the order of members, and references between tables."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._formats = {table.name: table for table in row_formats()}
+        self._sums = {name: RowSum() for name in self._formats}
+        self._references = References(list(self._formats.values()))
+        self._found: list[Member] = []
+
+    def run(self) -> tuple[Header, Manifest]:
+        """Raises ArchiveDamaged."""
+        require_whole(self._path)
+        header = read_header(self._path)
+        manifest = None
+        for name, content, size in _members(self._path):
+            if manifest is not None:
+                raise ArchiveDamaged(f"{name} comes after the manifest")
+            if name == MANIFEST:
+                manifest = _decoded(content.read(), Manifest, MANIFEST)
+            else:
+                self._read(name, content, size)
+        if manifest is None:
+            raise ArchiveDamaged("it has no manifest")
+        self._compare(manifest)
+        self._references.require_all()
+        return header, manifest
+
+    def _read(self, name: str, content: IO[bytes], size: int) -> None:
+        digest = hashlib.sha256()
+        if name.startswith(f"{TABLES}/"):
+            table = self._formats.get(name.split("/")[1])
+            if table is None:
+                raise ArchiveDamaged(f"{name} is of a table that this version does not know")
+            for line in content:
+                digest.update(line)
+                row = table.row(line)
+                self._sums[table.name].add(table.digest(row))
+                self._references.add(table, row)
+        else:
+            while chunk := content.read(1_000_000):
+                digest.update(chunk)
+        self._found.append(Member(name, size, digest.hexdigest()))
+
+    def _compare(self, manifest: Manifest) -> None:
+        if self._found != manifest.members:
+            pairs = zip(self._found, manifest.members, strict=False)
+            wrong = next((found.name for found, listed in pairs if found != listed), "its number of members")
+            raise ArchiveDamaged(f"{wrong} differs from what the manifest lists")
+        sums = {name: TableSummary(total.rows, total.digest) for name, total in self._sums.items()}
+        for name, listed in manifest.tables.items():
+            if sums.get(name) != listed:
+                raise ArchiveDamaged(f"{name} does not have the rows that the manifest lists")
+        if sums.keys() != manifest.tables.keys():
+            raise ArchiveDamaged("the manifest does not list every table")
+
+
+def _members(path: Path) -> Iterator[tuple[str, IO[bytes], int]]:
+    """Name, contents and size of each. Raises ArchiveDamaged."""
+    try:
+        with (
+            path.open("rb") as file,
+            zstandard.ZstdDecompressor().stream_reader(file) as stream,
+            tarfile.open(fileobj=stream, mode="r|") as tar,
+        ):
+            for info in tar:
+                content = tar.extractfile(info) if info.isreg() else None
+                if content is None:
+                    raise ArchiveDamaged(f"{info.name} is no plain member")
+                yield info.name, content, info.size
+    except (zstandard.ZstdError, tarfile.TarError, EOFError) as error:
+        raise ArchiveDamaged(f"it cannot be read: {error}") from None
+
+
+def _decoded(content: bytes, kind: type[_T], name: str) -> _T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        raise ArchiveDamaged(f"{name} cannot be read: {error}") from None

@@ -1,0 +1,89 @@
+"""Fills an empty place from a backup that was found to be whole."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import IO, Any, Final, Protocol, TypeVar
+
+from happy.adapters.archive import reading
+from happy.adapters.archive.format import Header, Manifest
+from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+from happy.adapters.archive.writing import Progress
+from happy.domain.errors import StartupError
+from happy.domain.ports.filestore import FileStore
+from schema.revisions import HEAD
+
+CHUNK: Final = 256 * 1024
+INSERT_BYTES: Final = 2_000_000
+_T = TypeVar("_T")
+
+
+class RowTarget(Protocol):
+    """An empty database. What was added is kept once `finish` has returned and the context has ended."""
+
+    async def add(self, table: RowFormat, rows: list[list[Any]]) -> None: ...
+
+    async def sums(self, tables: list[RowFormat]) -> dict[str, RowSum]: ...
+
+    async def finish(self) -> None: ...
+
+
+def require_same_schema(header: Header) -> None:
+    """Raises StartupError when the archive has rows of another schema than this version's."""
+    if header.schema_revision != HEAD:
+        raise StartupError(
+            f"the backup has schema {header.schema_revision}, and this version {HEAD}:"
+            f" restore it with happy-server {header.server_version}, then upgrade"
+        )
+
+
+async def restore(
+    path: Path,
+    manifest: Manifest,
+    target: RowTarget,
+    files: FileStore | None,
+    progress: Progress,
+    before_finish: Callable[[], None] = lambda: None,
+) -> None:
+    """Rows and files; then the rows are read again and compared. Raises StartupError."""
+    found, count = reading.items(path), 0
+    while (item := await asyncio.to_thread(next, found, None)) is not None:
+        if isinstance(item[0], RowFormat):
+            table, rows = item
+            for batch in _batches(rows):
+                await target.add(table, batch)
+            count += len(rows)
+            progress(f"{count:,} rows")
+        elif files is not None:
+            key, content, size = item
+            await files.put(key, _chunks(content), size)
+            progress(f"file {key}")
+    await compare(target, manifest)
+    await asyncio.to_thread(before_finish)
+    await target.finish()
+
+
+async def compare(target: RowTarget, manifest: Manifest) -> None:
+    """Raises StartupError when a table does not have exactly the rows that the manifest lists."""
+    for name, total in (await target.sums(row_formats())).items():
+        listed = manifest.tables[name]
+        if (total.rows, total.digest) != (listed.rows, listed.digest):
+            raise StartupError(f"the database does not give back the rows of {name}: nothing was restored")
+
+
+def _batches(rows: list[list[Any]]) -> Iterator[list[list[Any]]]:
+    batch: list[list[Any]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+        if size >= INSERT_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+async def _chunks(content: IO[bytes]) -> AsyncIterator[bytes]:
+    while chunk := await asyncio.to_thread(content.read, CHUNK):
+        yield chunk

@@ -1,0 +1,194 @@
+"""Writes a backup: rows and files go through in pieces, so that memory does not grow with what is stored."""
+
+import asyncio
+import hashlib
+import io
+import tarfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import IO, Any, Protocol
+
+import msgspec
+import zstandard
+
+from happy.adapters.archive.format import (
+    FILES,
+    HEADER,
+    MANIFEST,
+    PART_BYTES,
+    SECRET,
+    TABLES,
+    Header,
+    ListedFile,
+    Manifest,
+    Member,
+    TableSummary,
+    trailer,
+)
+from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+from happy.domain.ports.filestore import FileStore
+
+Progress = Callable[[str], None]
+"""Called with a few words whenever a piece was done."""
+
+HIGH_WATER_MARKS = {
+    "updates": ("Account", "seq"),
+    "feed items": ("Account", "feedSeq"),
+    "messages": ("Session", "seq"),
+}
+
+
+class RowSource(Protocol):
+    """One snapshot of a database."""
+
+    def rows(self, table: RowFormat) -> AsyncIterator[list[Sequence[Any]]]:
+        """All rows of a table, in batches of a few MB at most."""
+        ...
+
+
+class Hashing(io.BytesIO):
+    """Passes on what is written, and digests it."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        super().__init__()
+        self._target = target
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self._target.write(data)
+        self.digest.update(data)
+        self.size += len(data)
+        return len(data)
+
+
+class ArchiveWriter:
+    """Members one after another. `close` writes the end; without it the file passes for nothing whole."""
+
+    def __init__(self, target: IO[bytes]) -> None:
+        self.members: list[Member] = []
+        self._target = target
+        self._hashing = Hashing(target)
+        compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
+        self._stream = compressor.stream_writer(self._hashing, closefd=False)
+        self._tar = tarfile.open(fileobj=self._stream, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+
+    def add(self, name: str, content: bytes) -> None:
+        self._tar.addfile(self._info(name, len(content)), io.BytesIO(content))
+        self.members.append(Member(name, len(content), hashlib.sha256(content).hexdigest()))
+
+    def add_file(self, name: str, content: IO[bytes], size: int) -> None:
+        """Raises OSError when `content` is shorter than `size`."""
+        reading = _DigestingReader(content)
+        self._tar.addfile(self._info(name, size), reading)
+        self.members.append(Member(name, size, reading.digest.hexdigest()))
+
+    def close(self, manifest: Manifest) -> int:
+        """Returns the size of the whole file in bytes."""
+        content = msgspec.json.encode(manifest)
+        self._tar.addfile(self._info(MANIFEST, len(content)), io.BytesIO(content))
+        self._tar.close()
+        self._stream.close()  # type: ignore[no-untyped-call]
+        end = trailer(self._hashing.digest.digest())
+        self._target.write(end)
+        return self._hashing.size + len(end)
+
+    def _info(self, name: str, size: int) -> tarfile.TarInfo:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = size, 0o600
+        return info
+
+
+class _DigestingReader:
+    def __init__(self, content: IO[bytes]) -> None:
+        self._content = content
+        self.digest = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        data = self._content.read(size)
+        self.digest.update(data)
+        return data
+
+
+class Backup:
+    """One backup in the making."""
+
+    def __init__(self, target: IO[bytes], header: Header, progress: Progress) -> None:
+        self._writer = ArchiveWriter(target)
+        self._header = header
+        self._progress = progress
+        self._tables: dict[str, TableSummary] = {}
+        self._marks = dict.fromkeys(HIGH_WATER_MARKS, 0)
+        self._listed: list[ListedFile] = []
+        self._files = self._file_bytes = 0
+
+    async def write(self, source: RowSource, files: FileStore, sealed_secret: bytes | None) -> Manifest:
+        """The whole archive. Raises Unavailable, or OSError."""
+        await asyncio.to_thread(self._writer.add, HEADER, msgspec.json.encode(self._header))
+        if sealed_secret is not None:
+            await asyncio.to_thread(self._writer.add, SECRET, sealed_secret)
+        for table in row_formats():
+            await self._write_table(table, source)
+        await self._write_files(files)
+        manifest = Manifest(
+            members=self._writer.members,
+            tables=self._tables,
+            files=self._files,
+            file_bytes=self._file_bytes,
+            listed_files=self._listed,
+            high_water_marks=self._marks,
+        )
+        await asyncio.to_thread(self._writer.close, manifest)
+        return manifest
+
+    async def _write_table(self, table: RowFormat, source: RowSource) -> None:
+        total, lines, size, part = RowSum(), [], 0, 0
+        async for batch in source.rows(table):
+            encoded = await asyncio.to_thread(self._encode, table, batch, total)
+            lines.append(encoded)
+            size += len(encoded)
+            if size >= PART_BYTES:
+                part += 1
+                await self._write_part(table, part, lines, total)
+                lines, size = [], 0
+        if lines:
+            await self._write_part(table, part + 1, lines, total)
+        self._tables[table.name] = TableSummary(total.rows, total.digest)
+
+    async def _write_part(self, table: RowFormat, part: int, lines: list[bytes], total: RowSum) -> None:
+        name = f"{TABLES}/{table.name}/{part:06}.jsonl"
+        await asyncio.to_thread(lambda: self._writer.add(name, b"".join(lines)))
+        self._progress(f"{table.name}: {total.rows:,} rows")
+
+    def _encode(self, table: RowFormat, batch: list[Sequence[Any]], total: RowSum) -> bytes:
+        for row in batch:
+            total.add(table.digest(row))
+        for mark, (name, column) in HIGH_WATER_MARKS.items():
+            if name == table.name:
+                number = table.columns.index(column)
+                self._marks[mark] = max(self._marks[mark], *(int(row[number]) for row in batch), 0)
+        return b"".join(map(table.line, batch))
+
+    async def _write_files(self, files: FileStore) -> None:
+        async for stored in files.list_all():
+            self._files += 1
+            self._file_bytes += stored.size
+            if self._header.with_files:
+                await self._write_file(files, stored.key)
+                self._progress(f"files: {self._files:,}")
+            else:
+                self._listed.append(ListedFile(stored.key, stored.size, stored.checksum))
+
+    async def _write_file(self, files: FileStore, key: str) -> None:
+        import tempfile
+
+        opened = await files.open(key)
+        with tempfile.SpooledTemporaryFile(max_size=PART_BYTES) as spool:
+            size = 0
+            async for chunk in opened.chunks:
+                size += len(chunk)
+                await asyncio.to_thread(spool.write, chunk)
+            spool.seek(0)
+            await asyncio.to_thread(self._writer.add_file, f"{FILES}/{key}", spool, size)

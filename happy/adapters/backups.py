@@ -1,0 +1,214 @@
+"""Makes, checks and restores backups of the flavor that the settings are for."""
+
+import asyncio
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import IO, Any, Final
+
+from happy import __version__, crypto
+from happy.adapters.archive import restoring
+from happy.adapters.archive.format import FORMAT, FORMAT_VERSION, SUFFIX, Header, Manifest
+from happy.adapters.archive.reading import Verification, read_secret
+from happy.adapters.archive.writing import Backup, Progress
+from happy.adapters.file_system import make_private_folder, sync_folder
+from happy.adapters.secrets import read_secrets
+from happy.crypto import passphrase as passphrases
+from happy.domain.errors import StartupError
+from happy.domain.ports.filestore import FileStore
+from happy.domain.values import Millis
+from happy.settings import Full, Light
+from schema.revisions import HEAD
+
+PARTIAL: Final = ".partial-"
+
+AskPassphrase = Callable[[], str]
+
+
+def name_of(settings: Light | Full, now: Millis) -> str:
+    """What a backup in a folder is called; names sort by time."""
+    return f"happy-{_flavor(settings)}-{datetime.fromtimestamp(now / 1000, UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
+
+
+async def backup(
+    settings: Light | Full,
+    target: IO[bytes],
+    now: Millis,
+    *,
+    with_files: bool,
+    passphrase: str | None,
+    progress: Progress,
+) -> Manifest:
+    """Write a backup of everything while servers go on. `passphrase` seals the master secret into it.
+
+    Raises StartupError, Unavailable, or OSError.
+    """
+    found = read_secrets(settings)
+    secret = None if found is None else found.current
+    if passphrase is not None and secret is None:
+        raise StartupError("there is no master secret that could be put into the backup")
+    header = Header(
+        format=FORMAT,
+        format_version=FORMAT_VERSION,
+        server_version=__version__,
+        schema_revision=HEAD,
+        flavor=_flavor(settings),
+        created_at=now,
+        secret_fingerprint="" if secret is None else crypto.Keyring(secret).fingerprint,
+        with_files=with_files or not _has_object_store(settings),
+    )
+    sealed = None
+    if passphrase is not None and found is not None and secret is not None:
+        sealed = passphrases.seal("\n".join((secret, *found.previous)), passphrase)
+    async with _open_rows(settings) as rows, _open_files(settings) as files:
+        return await Backup(target, header, progress).write(rows, files, sealed)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[IO[bytes]]:
+    """A file that has its name only when it is whole, and on disk; what killed processes left is removed."""
+    for left in path.parent.glob(f".*{PARTIAL}*"):
+        process = left.name.rpartition(PARTIAL)[2]
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            left.unlink(missing_ok=True)
+    made = path.with_name(f".{path.name}{PARTIAL}{os.getpid()}")
+    try:
+        with os.fdopen(os.open(made, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        made.replace(path)
+        sync_folder(path.parent)
+    finally:
+        made.unlink(missing_ok=True)
+
+
+def verify(path: Path) -> tuple[Header, Manifest]:
+    """Read all of a backup. Raises ArchiveDamaged."""
+    return Verification(path).run()
+
+
+async def verify_deep(path: Path, manifest: Manifest, progress: Progress) -> None:
+    """Restore into a scratch database and compare every row. Raises StartupError."""
+    from happy.adapters.light.backup import open_new
+
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".happy-verify-") as folder:
+        async with open_new(Path(folder) / "scratch.sqlite") as target:
+            await restoring.restore(path, manifest, target, None, progress)
+
+
+async def restore(
+    settings: Light | Full, path: Path, ask_passphrase: AskPassphrase, progress: Progress
+) -> tuple[Header, Manifest]:
+    """Fill the empty place that the settings name. Nothing is changed when an error is raised.
+
+    Raises ArchiveDamaged, StartupError.
+    """
+    header, manifest = await asyncio.to_thread(verify, path)
+    restoring.require_same_schema(header)
+    secret = await asyncio.to_thread(_secret_for, settings, path, header, ask_passphrase)
+    async with _open_target(settings) as target, _open_files(settings) as files:
+        store_secret = partial(_store_secret, settings, secret)
+        await restoring.restore(path, manifest, target, files, progress, store_secret)
+    return header, manifest
+
+
+async def restore_into_file(path: Path, file: Path, progress: Progress) -> tuple[Header, Manifest]:
+    """Only the rows, into a new SQLite database. Raises ArchiveDamaged, StartupError."""
+    from happy.adapters.light.backup import open_new
+
+    header, manifest = await asyncio.to_thread(verify, path)
+    restoring.require_same_schema(header)
+    async with open_new(file) as target:
+        await restoring.restore(path, manifest, target, None, progress)
+    return header, manifest
+
+
+def _secret_for(settings: Light | Full, path: Path, header: Header, ask: AskPassphrase) -> str | None:
+    """The secret that is to be put into the data directory, if any. Raises StartupError for a wrong one."""
+    found = read_secrets(settings)
+    if not header.secret_fingerprint:
+        return None
+    needed = f"the backup was made with master secret {crypto.key_id_of(header.secret_fingerprint)}"
+    if found is not None:
+        known = [crypto.Keyring(secret).fingerprint for secret in (found.current, *found.previous)]
+        if header.secret_fingerprint not in known:
+            raise StartupError(
+                f"{needed}, and {found.source} holds {crypto.key_id_of(known[0])}: set the right one, "
+                "or every device would have to sign in again"
+            )
+        return None
+    sealed = read_secret(path)
+    if sealed is None:
+        raise StartupError(f"{needed}, which is not in it: set HANDY_MASTER_SECRET to that secret first")
+    secret = passphrases.unseal(sealed, ask())
+    if secret is None:
+        raise StartupError("this passphrase does not open the master secret in the backup")
+    return secret
+
+
+def _store_secret(settings: Light | Full, secret: str | None) -> None:
+    if secret is None:
+        return
+    assert isinstance(settings, Light), "settings of the full flavor always have a secret"
+    from happy.adapters.light import secret as secret_file
+
+    current, *previous = secret.split("\n")
+    secret_file.store(settings.data_dir, current, previous)
+
+
+def _flavor(settings: Light | Full) -> str:
+    return "light" if isinstance(settings, Light) else "full"
+
+
+def _has_object_store(settings: Light | Full) -> bool:
+    return isinstance(settings, Full) and not isinstance(settings.files, Path)
+
+
+@asynccontextmanager
+async def _open_rows(settings: Light | Full) -> AsyncIterator[Any]:
+    async with AsyncExitStack() as stack:
+        if isinstance(settings, Light):
+            from happy.adapters.light import backup as light
+
+            yield await stack.enter_async_context(light.open_rows(settings.database))
+        else:
+            from happy.adapters.full.postgres import backup as postgres
+
+            yield await stack.enter_async_context(postgres.open_rows(settings.database_url))
+
+
+@asynccontextmanager
+async def _open_target(settings: Light | Full) -> AsyncIterator[Any]:
+    async with AsyncExitStack() as stack:
+        if isinstance(settings, Light):
+            from happy.adapters import light
+            from happy.adapters.light.backup import open_new
+
+            make_private_folder(settings.data_dir)
+            make_private_folder(settings.database.parent)
+            stack.enter_context(light.exclusive_lock(settings.database))
+            yield await stack.enter_async_context(open_new(settings.database))
+        else:
+            from happy.adapters.full.postgres import backup as postgres
+            from happy.adapters.full.postgres import schema
+
+            await schema.prepare(settings.database_url)
+            yield await stack.enter_async_context(postgres.open_new(settings.database_url))
+
+
+@asynccontextmanager
+async def _open_files(settings: Light | Full) -> AsyncIterator[FileStore]:
+    async with AsyncExitStack() as stack:
+        if isinstance(settings, Light):
+            from happy.adapters.disk_files import DiskFiles
+
+            yield DiskFiles(settings.files_dir, "")
+        else:
+            from happy.adapters.full import open_files
+
+            yield await stack.enter_async_context(open_files(settings))

@@ -1,0 +1,118 @@
+"""Backups of a PostgreSQL database: a snapshot read in pieces, an empty database filled at once."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+from happy.adapters.full.postgres.dsn import Address, parse
+from happy.adapters.full.postgres.schema import connect, require_head, startup_errors
+from happy.domain.errors import StartupError
+
+FETCH_BYTES: Final = 1_000_000
+ROWS_AT_ONCE: Final = 500
+INSERT_BYTES: Final = 1_000_000
+
+
+class SnapshotRows:
+    """The rows of one transaction's snapshot."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    async def rows(self, table: RowFormat) -> AsyncIterator[list[Sequence[Any]]]:
+        """As many rows at once as the last ones were small, so that large ones come one by one."""
+        cursor = await self._connection.cursor(table.select("postgresql"))
+        count = 1
+        while batch := await cursor.fetch(count):
+            yield [tuple(row) for row in batch]
+            largest = max(_size(row) for row in batch)
+            count = max(1, min(2 * count, ROWS_AT_ONCE, FETCH_BYTES // max(1, largest)))
+
+
+def _size(row: Sequence[Any]) -> int:
+    return sum(len(value) for value in row if isinstance(value, str | bytes))
+
+
+@asynccontextmanager
+async def open_rows(url: str) -> AsyncIterator[SnapshotRows]:
+    """A snapshot of the database as it is now. Writers go on. Raises StartupError."""
+    address = parse(url)
+    with startup_errors(address):
+        connection = await connect(address)
+        try:
+            await require_head(connection, address)
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                await connection.execute("SET LOCAL statement_timeout = 0")
+                await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                yield SnapshotRows(connection)
+        finally:
+            await connection.close()
+
+
+class _Abandoned(Exception):
+    """Rolls the transaction back."""
+
+
+class EmptyDatabase:
+    """A database without rows, in a transaction that locks its tables."""
+
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+        self._finished = False
+
+    async def add(self, table: RowFormat, rows: list[list[Any]]) -> None:
+        insert = table.insert("postgresql")
+        try:
+            await self._connection.executemany(insert, rows)
+        except asyncpg.DataError as error:
+            raise StartupError(f"PostgreSQL cannot store a row of {table.name}: {error}") from error
+
+    async def sums(self, tables: list[RowFormat]) -> dict[str, RowSum]:
+        """What is stored now, read again."""
+        found = {}
+        for table in tables:
+            total = found[table.name] = RowSum()
+            async for batch in SnapshotRows(self._connection).rows(table):
+                for row in batch:
+                    total.add(table.digest(row))
+        return found
+
+    async def finish(self) -> None:
+        """Commit when the context ends."""
+        self._finished = True
+
+    def require_finished(self) -> None:
+        """Raises _Abandoned."""
+        if not self._finished:
+            raise _Abandoned
+
+
+@asynccontextmanager
+async def open_new(url: str) -> AsyncIterator[EmptyDatabase]:
+    """An empty database to be filled and finished. Raises StartupError when it has accounts."""
+    address = parse(url)
+    with startup_errors(address):
+        connection = await connect(address)
+        try:
+            await require_head(connection, address)
+            async with connection.transaction():
+                await connection.execute("SET LOCAL statement_timeout = 0")
+                names = [f'"{table.name}"' for table in row_formats()]
+                await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
+                await _require_no_accounts(connection, address)
+                await connection.execute(f"TRUNCATE {', '.join(names)}")
+                new = EmptyDatabase(connection)
+                yield new
+                new.require_finished()
+        except _Abandoned:
+            pass
+        finally:
+            await connection.close()
+
+
+async def _require_no_accounts(connection: Any, address: Address) -> None:
+    if await connection.fetchval('SELECT EXISTS (SELECT FROM "Account")'):
+        raise StartupError(f"the database {address.display} has accounts: restore into an empty one")

@@ -1,0 +1,144 @@
+"""Backups of a light database: a snapshot by SQLite's own interface, a new file from an archive."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import schema
+from happy.adapters.archive.rows import RowFormat, RowSum
+from happy.adapters.file_system import sync_folder
+from happy.adapters.light.schema import require_head, startup_errors
+from happy.domain.errors import StartupError
+
+BATCH_BYTES: Final = 1_000_000
+ROWS_AT_ONCE: Final = 500
+SNAPSHOT: Final = ".happy-snapshot-"
+RESTORING: Final = ".restoring"
+
+
+class SnapshotRows:
+    """The rows of a copy that nobody writes to."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    async def rows(self, table: RowFormat) -> AsyncIterator[list[Sequence[Any]]]:
+        cursor = await asyncio.to_thread(self._connection.execute, table.select("sqlite"))
+        while batch := await asyncio.to_thread(_next_batch, cursor):
+            yield batch
+
+
+def _next_batch(cursor: sqlite3.Cursor) -> list[Sequence[Any]]:
+    batch: list[Sequence[Any]] = []
+    size = 0
+    while size < BATCH_BYTES and len(batch) < ROWS_AT_ONCE and (row := cursor.fetchone()) is not None:
+        batch.append(row)
+        size += sum(len(value) for value in row if isinstance(value, str | bytes))
+    return batch
+
+
+@asynccontextmanager
+async def open_rows(database: Path) -> AsyncIterator[SnapshotRows]:
+    """A snapshot of the database as it is now, in a file beside it. Writers go on. Raises StartupError."""
+    await asyncio.to_thread(require_head, database)
+    copy = database.with_name(f"{SNAPSHOT}{os.getpid()}")
+    with startup_errors(database), _gone_afterwards(copy):
+        await asyncio.to_thread(_copy, database, copy)
+        with closing(sqlite3.connect(copy, check_same_thread=False)) as connection:
+            yield SnapshotRows(connection)
+
+
+@contextmanager
+def _gone_afterwards(copy: Path) -> Iterator[None]:
+    """Also removes what killed processes have left."""
+    for left in copy.parent.glob(f"{SNAPSHOT}*"):
+        process = left.name.removeprefix(SNAPSHOT)
+        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+            left.unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _copy(database: Path, copy: Path) -> None:
+    """In one step: between steps a writer would make SQLite begin again, for ever if it goes on writing."""
+    os.close(os.open(copy, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
+    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")
+
+
+class NewDatabase:
+    """A database file in the making; it has its name only when it is whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._made = path.with_name(f".{path.name}{RESTORING}")
+        self._made.unlink(missing_ok=True)
+        os.close(os.open(self._made, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        self._connection = sqlite3.connect(self._made, isolation_level=None)
+        self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
+        self._connection.executescript((Path(schema.__file__).parent / "sqlite.sql").read_text("utf-8"))
+        self._connection.execute("BEGIN")
+        self._inserts: dict[str, str] = {}
+
+    async def add(self, table: RowFormat, rows: list[list[Any]]) -> None:
+        insert = self._inserts.setdefault(table.name, table.insert("sqlite"))
+        self._connection.executemany(insert, rows)
+
+    async def sums(self, tables: list[RowFormat]) -> dict[str, RowSum]:
+        """What is stored now, read again."""
+        found = {}
+        for table in tables:
+            total = found[table.name] = RowSum()
+            for row in self._connection.execute(table.select("sqlite")):
+                total.add(table.digest(row))
+        return found
+
+    async def finish(self) -> None:
+        """Give the file its name. Raises StartupError."""
+        self._connection.execute("COMMIT")
+        if self._connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
+            raise StartupError(f"{self._made} has rows that refer to none")
+        self._connection.close()
+        descriptor = os.open(self._made, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        for suffix in ("-wal", "-shm"):
+            self._path.with_name(f"{self._path.name}{suffix}").unlink(missing_ok=True)
+        self._made.replace(self._path)
+        sync_folder(self._path.parent)
+
+    def discard(self) -> None:
+        with suppress(sqlite3.Error):
+            self._connection.close()
+        self._made.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def open_new(path: Path) -> AsyncIterator[NewDatabase]:
+    """A database to be filled and finished. Raises StartupError when there is one with accounts."""
+    with startup_errors(path):
+        if await asyncio.to_thread(_has_accounts, path):
+            raise StartupError(f"{path} has accounts: restore into another, empty data directory")
+        new = NewDatabase(path)
+        try:
+            yield new
+        finally:
+            new.discard()
+
+
+def _has_accounts(path: Path) -> bool:
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with closing(sqlite3.connect(path)) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'Account'").fetchone() is None:
+            return False
+        return connection.execute('SELECT 1 FROM "Account"').fetchone() is not None

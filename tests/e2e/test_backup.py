@@ -1,0 +1,277 @@
+"""A backup that is made while people write is restored elsewhere, and everything and everybody goes on."""
+
+import asyncio
+import itertools
+import signal
+import subprocess
+import sys
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import httpx
+import pytest
+
+from happy.adapters.backups import verify
+from tests.e2e.server import REPOSITORY, Server
+from tests.support.api_client import ApiClient, b64
+from tests.support.commands import command
+from tests.support.environments import FLAVORS, SECRET, OpenPlace, Place, full_place, light_place
+from tests.support.until import until
+
+WRITERS = 8
+LISTS = [
+    "/v1/sessions",
+    "/v1/machines",
+    "/v1/artifacts",
+    "/v1/kv",
+    "/v1/account/profile",
+    "/v1/account/settings",
+    "/v1/push-tokens",
+    "/v1/connect/tokens",
+    "/v1/feed",
+]
+
+
+@pytest.fixture
+def other_flavor(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture
+def other_place(
+    other_flavor: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Any:
+    """An empty place of a flavor, where the backup is restored."""
+    folder = tmp_path_factory.mktemp("restored")
+    if other_flavor == "light":
+        yield light_place(folder)
+        return
+    with full_place(folder, request.getfixturevalue("postgres_template")) as place:
+        yield place
+
+
+class Person:
+    """An account with something of everything, seen as its devices see it."""
+
+    def __init__(self, api: ApiClient) -> None:
+        self.api = api
+        self.session = ""
+        self.file = ""
+
+    async def fill(self) -> None:
+        api = self.api
+        self.session = (await api.create_session(agent_state="s", data_encryption_key=b64(b"k" * 40)))["id"]
+        await api.post_messages(self.session, [f"{number} ü\n" for number in range(30)])
+        machine = await api.register_machine(daemon_state="d")
+        await api.post(f"/v1/access-keys/{self.session}/{machine['id']}", {"data": "key"})
+        blob = b64(b"\0\xff" * 20)
+        await api.post(
+            "/v1/artifacts",
+            {"id": str(uuid.uuid4()), "header": blob, "body": blob, "dataEncryptionKey": blob},
+        )
+        await api.post("/v1/kv", {"mutations": [{"key": "one", "value": blob, "version": -1}]})
+        await api.post("/v1/push-tokens", {"token": f"ExponentPushToken[{self.session}]"})
+        await api.post("/v1/connect/openai/register", {"token": "vendor secret"})
+        await api.post("/v1/account/settings", {"settings": blob, "expectedVersion": 0})
+        await self._attach(b"attached" * 1000)
+
+    async def _attach(self, content: bytes) -> None:
+        path = f"/v1/sessions/{self.session}/attachments/request-upload"
+        offered = await self.api.post(path, {"filename": "a.enc", "size": len(content)})
+        self.file = offered["ref"]
+        octets = {"Content-Type": "application/octet-stream"}
+        sent = await self.api.request("PUT", offered["uploadUrl"], content=content, headers=octets)
+        assert 200 == sent.status_code, sent.text
+
+    async def seen(self) -> dict[str, Any]:
+        """Every list, every message, and the attached file."""
+        lists = {path: await self.api.get(path) for path in LISTS}
+        lists["/v1/account/profile"].pop("timestamp", None)
+        lists["messages"] = await self.api.messages(self.session)
+        path = f"/v1/sessions/{self.session}/attachments/request-download"
+        url = (await self.api.post(path, {"ref": self.file}))["downloadUrl"]
+        lists["file"] = (await self.api.request("GET", httpx.URL(url).raw_path.decode())).content
+        return lists
+
+
+@asynccontextmanager
+async def writing(api: ApiClient) -> AsyncIterator[dict[str, list[str]]]:
+    """Writers that each fill a session; what was acknowledged to each of them, by session."""
+    acknowledged: dict[str, list[str]] = {}
+    ended = asyncio.Event()
+
+    async def write(session: str) -> None:
+        for number in itertools.count():
+            if ended.is_set():
+                return
+            for message in await api.post_messages(session, [f"message {number}"]):
+                acknowledged[session].append(message["id"])
+
+    sessions = [(await api.create_session())["id"] for _ in range(WRITERS)]
+    acknowledged.update({session: [] for session in sessions})
+    tasks = [asyncio.create_task(write(session)) for session in sessions]
+    try:
+        yield acknowledged
+    finally:
+        ended.set()
+        await asyncio.gather(*tasks)
+
+
+def server_of(place: Place, home: Path) -> Server:
+    return Server(home, flavor=place.flavor, variables=place.variables)
+
+
+@pytest.mark.parametrize("other_flavor", FLAVORS, indirect=True)
+async def test_a_backup_made_beside_writers_is_restored_whole(
+    place: Place, other_place: Place, tmp_path: Path
+) -> None:
+    archive = tmp_path / "backup.tar.zst"
+    async with server_of(place, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
+        person = Person(api)
+        await person.fill()
+        async with ApiClient.signed_in(server.url) as busy, writing(busy) as acknowledged:
+            await until(lambda: all(len(ids) > 5 for ids in acknowledged.values()))
+            before = {session: list(ids) for session, ids in acknowledged.items()}
+            made = await command(place, "backup", str(archive), "--json")
+            assert made.json["files"] >= 1
+        there, token, busy_token = await person.seen(), api.token, busy.token
+        async with ApiClient(server.url, token=busy_token) as busy:
+            stored = {session: await ids_of(busy, session) for session in acknowledged}
+
+    assert 0 == (await command(other_place, "verify", str(archive), "--deep")).code
+    restored = await command(other_place, "restore", str(archive))
+    assert 0 == restored.code, restored
+    async with server_of(other_place, tmp_path / "other") as server:
+        async with ApiClient(server.url, token=token) as api:
+            again = Person(api)
+            again.session, again.file = person.session, person.file
+            assert there == await again.seen()
+            (message,) = await api.post_messages(person.session, ["goes on"])
+            assert 31 == message["seq"]
+        async with ApiClient(server.url, token=busy_token) as busy:
+            for session, ids in before.items():
+                found = await ids_of(busy, session)
+                assert ids == found[: len(ids)]
+                assert found == stored[session][: len(found)]
+
+
+async def ids_of(api: ApiClient, session: str) -> list[str]:
+    return [message["id"] for message in await api.messages(session)]
+
+
+async def test_a_place_with_accounts_is_refused(place: Place, tmp_path: Path) -> None:
+    archive = tmp_path / "backup.tar.zst"
+    async with server_of(place, tmp_path / "one") as server, ApiClient.signed_in(server.url):
+        assert 0 == (await command(place, "backup", str(archive))).code
+
+    refused = await command(place, "restore", str(archive))
+
+    assert 1 == refused.code
+    assert "has accounts: restore into" in refused.err
+
+
+async def test_a_wrong_master_secret_is_named_before_anything_is_written(
+    place: Place, tmp_path: Path
+) -> None:
+    archive, empty = tmp_path / "backup.tar.zst", tmp_path / "empty"
+    async with server_of(place, tmp_path / "one") as server, ApiClient.signed_in(server.url):
+        assert 0 == (await command(place, "backup", str(archive))).code
+    other = light_place(empty)
+    other.variables["HANDY_MASTER_SECRET"] = "quite another secret for tests"
+
+    refused = await command(other, "restore", str(archive))
+
+    assert 1 == refused.code
+    assert "the backup was made with master secret" in refused.err
+    assert SECRET not in refused.err
+    assert not empty.exists()
+
+
+async def test_the_secret_travels_sealed_with_a_passphrase(tmp_path: Path) -> None:
+    """As on a server at home, whose secret is a file in the data directory."""
+    archive = tmp_path / "backup.tar.zst"
+    one = Place("light", {"HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "data")})
+    async with server_of(one, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
+        one.variables["HAPPY_BACKUP_PASSPHRASE"] = "correct horse"
+        assert 0 == (await command(one, "backup", str(archive), "--with-secret")).code
+    secret = (tmp_path / "data" / "handy-master-secret.txt").read_text()
+    assert secret.encode() not in archive.read_bytes()
+    other = Place("light", {"HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "elsewhere")})
+
+    without = await command(other, "restore", str(archive))
+    other.variables["HAPPY_BACKUP_PASSPHRASE"] = "wrong"
+    wrong = await command(other, "restore", str(archive))
+    other.variables["HAPPY_BACKUP_PASSPHRASE"] = "correct horse"
+    right = await command(other, "restore", str(archive))
+
+    assert (1, 1, 0) == (without.code, wrong.code, right.code), (without, wrong, right)
+    assert "set HAPPY_BACKUP_PASSPHRASE" in without.err
+    async with (
+        server_of(other, tmp_path / "two") as server,
+        ApiClient(server.url, token=api.token) as signed_in,
+    ):
+        await signed_in.get("/v1/account/profile")
+
+
+async def killed(place: Place, chance: Random, longest: float, *arguments: str) -> int:
+    """Run the command and kill it at some moment; its exit code, negative if it was killed."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "happy", "--flavor", place.flavor, *arguments),
+        cwd=REPOSITORY,
+        env={"PATH": "/usr/bin:/bin", **place.variables},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        await asyncio.wait_for(process.wait(), chance.uniform(0, longest))
+    except TimeoutError:
+        process.send_signal(signal.SIGKILL)
+    return await process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+async def test_killed_backups_and_restores_leave_nothing_that_passes_for_whole(
+    place: Place, open_place: OpenPlace, tmp_path: Path
+) -> None:
+    chance, folder = Random(5), tmp_path / "backups"
+    folder.mkdir()
+    async with server_of(place, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
+        for _ in range(20):
+            session = await api.create_session()
+            await api.post_messages(session["id"], ["x" * 5_000] * 100)
+        whole = folder / "whole.tar.zst"
+        began = asyncio.get_running_loop().time()
+        assert 0 == (await command(place, "backup", str(whole))).code
+        longest = asyncio.get_running_loop().time() - began
+        for number in range(25):
+            target = folder / f"{number}.tar.zst"
+            code = await killed(place, chance, longest, "backup", str(target))
+            assert target.exists() or code != 0
+            if target.exists():
+                await asyncio.to_thread(verify, target)
+        expected = await api.get("/v1/sessions")
+    assert 0 == (await command(place, "backup", str(folder / "last.tar.zst"))).code
+    assert [] == [path.name for path in folder.iterdir() if path.name.startswith(".")]
+
+    with open_place() as other:
+        began = asyncio.get_running_loop().time()
+        assert 0 == (await command(other, "restore", str(whole))).code
+        longest = asyncio.get_running_loop().time() - began
+    with open_place() as other:
+        while await killed(other, chance, longest, "restore", str(whole)) != 0:
+            again = await command(other, "accounts", "list", "--json")
+            assert again.code != 0 or again.json == []
+            if chance.random() < 0.04:
+                assert 0 == (await command(other, "restore", str(whole))).code
+                break
+        async with (
+            server_of(other, tmp_path / "other") as server,
+            ApiClient(server.url, token=api.token) as restored,
+        ):
+            assert expected == await restored.get("/v1/sessions")
