@@ -35,7 +35,10 @@ _CREDENTIALS: Final = (
 
 
 MAX_WARNINGS = limit(
-    60, "warnings and errors of one place in the code, a minute", per="replica", then="left out, and counted"
+    60,
+    "warnings and errors of one place in the code, a minute",
+    per="replica",
+    then="left out, and counted",
 )
 MAX_INFOS = limit(
     600, "other log lines of one place in the code, a minute", per="replica", then="left out, and counted"
@@ -47,7 +50,7 @@ MAX_LINE = limit(8_000, "characters of a log line", per="line", then="the rest i
 
 
 class LineLimit(logging.Filter):
-    """A rate limit for every place in the code that logs, as peers can make most of them log at will.
+    """A rate limit for every call site that logs, as peers can make most of them log at will.
 
     The last line that is written for a while says so (`more=...`), the next one how many were left out
     (`left_out=...`).
@@ -57,20 +60,20 @@ class LineLimit(logging.Filter):
         super().__init__()
         self._clock = clock
         self._lock = Lock()
-        self._places: dict[tuple[str, str, int], list[float]] = {}
+        self._call_sites: dict[tuple[str, str, int], list[float]] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.INFO or record.name == DEVELOPER_LOG:
             return True
         most = MAX_INFOS if record.levelno < logging.WARNING else MAX_WARNINGS
         with self._lock:  # threads log too
-            place = (record.name, record.pathname, record.lineno)
-            begun, count = self._places.get(place, (-math.inf, 0))
+            call_site = (record.name, record.pathname, record.lineno)
+            begun, count = self._call_sites.get(call_site, (-math.inf, 0))
             if self._clock() >= begun + _WINDOW:
                 if count > most:
                     record.left_out = int(count - most)
                 begun, count = self._clock(), 0
-            self._places[place] = [begun, count + 1]
+            self._call_sites[call_site] = [begun, count + 1]
         if count + 1 == most:
             record.more = f"left out for {begun + _WINDOW - self._clock():.0f} s"
         return count < most

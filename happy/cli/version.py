@@ -50,7 +50,7 @@ def _latest(index: str) -> str:
     from happy.domain.errors import HappyError
 
     try:
-        response = asyncio.run(_ask(f"{index}/{PROGRAM}/"))
+        response = asyncio.run(_fetch(f"{index}/{PROGRAM}/"))
         if response.status == NOT_FOUND:
             raise CommandFailed(f"{index} has no {PROGRAM}")
         if not response.ok:
@@ -64,7 +64,7 @@ def _latest(index: str) -> str:
     return found[-1]
 
 
-async def _ask(url: str) -> "WebResponse":
+async def _fetch(url: str) -> "WebResponse":
     from happy.adapters.outbound.http_client import HttpClient
 
     client = HttpClient(SECONDS)

@@ -1,7 +1,7 @@
 """Decides which connections are closed when there are too many: the worst, not the newest.
 
 With 1,000 connections of one address allowed, the 1,001st closes the oldest of its address that never
-completed anything, else the oldest idle one. When all places are taken, the address that has the most of the
+completed anything, else the oldest idle one. When all entries are taken, the address that has the most of the
 worst ones loses them, so that a stranger with many connections makes room for everybody else.
 """
 
@@ -48,7 +48,7 @@ class Standing(IntEnum):
     MEMBER = 3  # a socket that is signed in
 
 
-class Place:
+class TableEntry:
     """One connection in the table. `standing` is to be kept up to date by its owner."""
 
     __slots__ = ("_close", "_table", "address", "since", "standing")
@@ -86,51 +86,51 @@ class ConnectionTable:
         self.refusals = refusals or Refusals()
         self._most = most
         self._most_per_address = most_per_address or MAX_CONNECTIONS_PER_ADDRESS
-        self._places: dict[Place, None] = {}
-        self._by_address: dict[str, dict[Place, None]] = {}
+        self._entries: dict[TableEntry, None] = {}
+        self._by_address: dict[str, dict[TableEntry, None]] = {}
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._entries)
 
-    def admit(self, address: str, close: Callable[[], None]) -> Place:
+    def admit(self, address: str, close: Callable[[], None]) -> TableEntry:
         """Take a new connection in, and close others if there are too many.
 
         `address` is what connections are counted by; those of the empty one only count in all.
         """
-        place = Place(self, address, close, time.monotonic())
-        self._places[place] = None
+        entry = TableEntry(self, address, close, time.monotonic())
+        self._entries[entry] = None
         if address:
             others = self._by_address.setdefault(address, {})
-            others[place] = None
+            others[entry] = None
             if len(others) > self._most_per_address:
-                self._close_worst(others, place, RefusalKind.CONNECTIONS_OF_ADDRESS)
-        if len(self._places) > self._most:
-            self._close_worst(self._places, place, RefusalKind.CONNECTIONS)
-        return place
+                self._close_worst(others, entry, RefusalKind.CONNECTIONS_OF_ADDRESS)
+        if len(self._entries) > self._most:
+            self._close_worst(self._entries, entry, RefusalKind.CONNECTIONS)
+        return entry
 
-    def remove(self, place: Place) -> None:
-        """To be called by the place alone."""
-        self._places.pop(place, None)
-        if (others := self._by_address.get(place.address)) is not None:
-            others.pop(place, None)
+    def remove(self, entry: TableEntry) -> None:
+        """To be called by the entry alone."""
+        self._entries.pop(entry, None)
+        if (others := self._by_address.get(entry.address)) is not None:
+            others.pop(entry, None)
             if not others:
-                del self._by_address[place.address]
+                del self._by_address[entry.address]
 
-    def _close_worst(self, places: dict[Place, None], newest: Place, kind: RefusalKind) -> None:
+    def _close_worst(self, entries: dict[TableEntry, None], newest: TableEntry, kind: RefusalKind) -> None:
         """Members are closed one by one, others in batches."""
-        worst = _worst(place for place in places if place is not newest)
-        count = 1 if worst and worst[0].standing is Standing.MEMBER else max(1, len(places) // BATCH)
-        for place in worst[:count]:
-            self.refusals(kind, place.address)
-            place.close()
+        worst = _worst(entry for entry in entries if entry is not newest)
+        count = 1 if worst and worst[0].standing is Standing.MEMBER else max(1, len(entries) // BATCH)
+        for entry in worst[:count]:
+            self.refusals(kind, entry.address)
+            entry.close()
 
 
-def _worst(places: Iterable[Place]) -> list[Place]:
+def _worst(entries: Iterable[TableEntry]) -> list[TableEntry]:
     """Those of the lowest standing: of the address that has most of them first, and of it the oldest."""
-    by_standing: dict[Standing, list[Place]] = {}
-    for place in places:
-        by_standing.setdefault(place.standing, []).append(place)
+    by_standing: dict[Standing, list[TableEntry]] = {}
+    for entry in entries:
+        by_standing.setdefault(entry.standing, []).append(entry)
     lowest = by_standing[min(by_standing)] if by_standing else []
-    counts = Counter(place.address for place in lowest)
+    counts = Counter(entry.address for entry in lowest)
     counts[""] = 1  # of many clients
-    return sorted(lowest, key=lambda place: (-counts[place.address], place.since))
+    return sorted(lowest, key=lambda entry: (-counts[entry.address], entry.since))

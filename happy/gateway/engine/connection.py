@@ -38,10 +38,10 @@ class Connection:
         "_busy",
         "_context",
         "_control_budget",
+        "_entry",
         "_finished",
         "_loop",
         "_pinged",
-        "_place",
         "_queue",
         "_queued_bytes",
         "_readers",
@@ -90,7 +90,7 @@ class Connection:
         self._timer = self._loop.call_later(context.settings.ping_interval, self._ping)
         context.add(self)
         counted = context.addresses.counted(peer, self.client_address)
-        self._place = context.table.admit(counted, self._make_room)
+        self._entry = context.table.admit(counted, self._make_room)
 
     def open_packet(self) -> bytes:
         """The Engine.IO open packet, with the session id and the intervals."""
@@ -110,7 +110,7 @@ class Connection:
 
     def authenticated(self) -> None:
         """The application has accepted the client: it may send larger payloads."""
-        self._place.standing = Standing.MEMBER
+        self._entry.standing = Standing.MEMBER
         self.max_payload = self._context.settings.max_payload
 
     @property
@@ -242,7 +242,7 @@ class Connection:
         self._timer.cancel()
         if reason == OVERFLOW:
             logger.warning("connection %s: send queue overflow, the client reads too slowly", self.sid)
-        self._place.leave()
+        self._entry.leave()
         self._context.remove(self, reason)
         self._session.gone()
         self.transport.close(abort=abort)

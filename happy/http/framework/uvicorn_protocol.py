@@ -14,7 +14,7 @@ from happy.http.framework.body_watch import BodyWatch
 from happy.http.framework.handshake_headers import of_handshake
 from happy.http.framework.open_files import are_scarce, out_of_files
 from happy.http.framework.sequential_http import SequentialHttp
-from happy.services.connection_table import Place, Standing
+from happy.services.connection_table import Standing, TableEntry
 from happy.services.refusals import RefusalKind
 from happy.telemetry import LimitedLog
 
@@ -41,7 +41,7 @@ class UvicornProtocol(SequentialHttp):
 
     _unread = 0  # bytes received of an incomplete head
     _reading = 0  # bytes that are being parsed
-    _place: Place | None = None
+    _entry: TableEntry | None = None
     _closes = False  # the response announced the end of the connection
     _body: BodyWatch | None = None  # most bodies arrive together with their heads
 
@@ -52,7 +52,7 @@ class UvicornProtocol(SequentialHttp):
             self.transport.abort()
             return
         counted = self.addresses.counted(self._address)
-        self._place = self.table.admit(counted, self.transport.abort)
+        self._entry = self.table.admit(counted, self.transport.abort)
         self._expect(limits.FIRST_BYTE_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -121,8 +121,8 @@ class UvicornProtocol(SequentialHttp):
         if self.parser.get_http_version() == "1.1" and names.count(b"host") != 1:
             raise Malformed("it needs one Host header")
         self._in_head, self._in_body, self._content = False, True, 0
-        if self._place is not None:
-            self._place.standing = Standing.REQUEST
+        if self._entry is not None:
+            self._entry.standing = Standing.REQUEST
         self._declared = None if b"transfer-encoding" in names else _declared(self.headers)
         super().on_headers_complete()
         if self.cycle is not None and self._is_long():
@@ -195,8 +195,8 @@ class UvicornProtocol(SequentialHttp):
         super().on_response_complete()
         if self.transport.is_closing():
             return
-        if self._place is not None:
-            self._place.standing, self._place.since = Standing.IDLE, time.monotonic()
+        if self._entry is not None:
+            self._entry.standing, self._entry.since = Standing.IDLE, time.monotonic()
         if self._closes or (self.cycle.response_complete and self._is_long()):
             self.table.refusals(RefusalKind.UNREAD_BODIES, self._address)
             self._discard()
@@ -204,9 +204,9 @@ class UvicornProtocol(SequentialHttp):
             self._release_soon()
 
     def _leave(self) -> None:
-        if self._place is not None:
-            self._place.leave()
-            self._place = None
+        if self._entry is not None:
+            self._entry.leave()
+            self._entry = None
 
     # Timeouts and refusals
 

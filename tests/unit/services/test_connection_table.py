@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from happy.services.connection_table import BATCH, ConnectionTable, Place, Standing
+from happy.services.connection_table import BATCH, ConnectionTable, Standing, TableEntry
 from happy.services.refusals import RefusalKind, Refusals
 
 
@@ -22,10 +22,10 @@ class Crowd:
         self.table = ConnectionTable(Quiet(), most, most_per_address)
         self.closed: list[str] = []
 
-    def admit(self, name: str, address: str = "a", standing: Standing = Standing.STRANGER) -> Place:
-        place = self.table.admit(address, self._close(name))
-        place.standing = standing
-        return place
+    def admit(self, name: str, address: str = "a", standing: Standing = Standing.STRANGER) -> TableEntry:
+        entry = self.table.admit(address, self._close(name))
+        entry.standing = standing
+        return entry
 
     def _close(self, name: str) -> Callable[[], None]:
         return lambda: self.closed.append(name)
@@ -118,14 +118,14 @@ def test_strangers_are_closed_in_batches() -> None:
 @pytest.mark.parametrize("ways", [1, 2])
 def test_what_has_left_is_not_closed(ways: int) -> None:
     crowd = Crowd()
-    places = [crowd.admit(str(number)) for number in range(5)]
+    entries = [crowd.admit(str(number)) for number in range(5)]
     for _ in range(ways):
-        places[0].leave()
+        entries[0].leave()
     crowd.admit("fifth")
-    places[0].close()
+    entries[0].close()
 
     assert [] == crowd.closed
-    for place in places[1:]:
-        place.leave()
+    for entry in entries[1:]:
+        entry.leave()
     assert 1 == len(crowd.table)
     assert ["a"] == list(crowd.table._by_address)
