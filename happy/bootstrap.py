@@ -63,6 +63,7 @@ from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
+from happy.services.quotas import QuotaService
 from happy.services.rate_limit import RateLimits
 from happy.services.readiness import Readiness
 from happy.services.registration import Registration
@@ -133,7 +134,14 @@ async def open_application(
         jobs = background(activity, departures, services, in_doubt)
         jobs += await following_access(services, hub)
         await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock, keys)))
-        http = build_http(settings, services, addresses, metrics)
+        http = build_app(
+            services,
+            addresses,
+            open_web_app(settings.ui, addresses),
+            metrics,
+            docs=settings.docs,
+            leaving=lambda: services.readiness.stopping,
+        )
         asgi = dispatch(engine, http, PathPrefix.of(settings.public_url))
         yield Application(
             allow_origins(asgi, settings.cors_origins),
@@ -194,19 +202,6 @@ def build_rpc(
     return RpcEvents(hub, service, limits, remote)
 
 
-def build_http(
-    settings: Light | Full, services: Services, addresses: ClientAddresses, metrics: Metrics
-) -> ASGIApp:
-    return build_app(
-        services,
-        addresses,
-        open_web_app(settings.ui, addresses),
-        metrics,
-        docs=settings.docs,
-        leaving=lambda: services.readiness.stopping,
-    )
-
-
 def connect_handlers(
     adapters: Adapters,
     hub: Hub,
@@ -255,6 +250,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
     name_key, *previous_name_keys = keys.proofs("attachment names")
     steady = SteadyClock(clock)
     unit_of_work = UnitOfWork(store, hub, steady)
+    quotas = QuotaService(store, settings.quotas)
     deletions = Deletions(store, adapters.files, clock)
     avatars = AvatarService(store, outbound.avatars, adapters.files)
     rules = settings.registration
@@ -267,8 +263,8 @@ def build_services(  # noqa: PLR0913 - what services are made of
         pairing=PairingService(store, keys.tokens, clock, registration, replays, limits),
         registration=registration,
         invites=InviteService(store, clock, accepted=registration.mode == "invite"),
-        sessions=SessionService(store, unit_of_work, hub, activity, deletions, clock),
-        messages=MessageService(store, hub, steady),
+        sessions=SessionService(store, unit_of_work, hub, activity, deletions, clock, quotas),
+        messages=MessageService(store, hub, steady, quotas),
         machines=MachineService(store, unit_of_work, activity, deletions),
         accounts=AccountService(store, unit_of_work, adapters.files, clock),
         artifacts=ArtifactService(store, unit_of_work, steady),
@@ -278,7 +274,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
         social=SocialService(store, unit_of_work, adapters.files, limits.searches),
         feed=FeedService(store),
         attachments=AttachmentService(
-            store, adapters.files, AttachmentNames(name_key, previous_name_keys), limits.uploads
+            store, adapters.files, AttachmentNames(name_key, previous_name_keys), limits.uploads, quotas
         ),
         push=PushService(store, hub, adapters.presence, outbound.push, clock),
         github=GithubService(unit_of_work, outbound.github, avatars, states, keys, app),
@@ -297,4 +293,5 @@ def build_services(  # noqa: PLR0913 - what services are made of
         files=None if adapters.files.direct else adapters.files,
         developer_log=DeveloperLog(elapsed) if settings.remote_debug_log else None,
         limits=limits,
+        quotas=quotas,
     )

@@ -9,6 +9,7 @@ from happy.gateway.access import watch_access
 from happy.gateway.hub import Hub
 from happy.http.app import Services
 from happy.metrics import Metrics
+from happy.services import quotas
 from happy.services.activity import Activity
 from happy.services.audit import AuditTrail
 from happy.services.background import Job, repeat
@@ -32,6 +33,7 @@ def background(
         repeat("resync after in-doubt commits", 5, in_doubt.resync_again),
         repeat("delete expired linking requests", 60, services.pairing.sweep),
         repeat("delete expired requests for accounts, and invites", 3600, services.registration.sweep),
+        repeat("count what accounts store", quotas.SECONDS, services.quotas.count),
         repeat("delete old tokens from the cache", 600, services.identity.purge),
     ]
 

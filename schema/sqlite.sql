@@ -225,6 +225,8 @@ CREATE TABLE "Session" (
 	"updatedAt" DATETIME NOT NULL,
 	"happy_lastMessageAt" DATETIME,
 	"happy_stoppedAt" DATETIME,
+	"happy_storedBytes" BIGINT,
+	happy_attachments INTEGER,
 	CONSTRAINT "Session_pkey" PRIMARY KEY (id),
 	CONSTRAINT "Session_accountId_fkey" FOREIGN KEY("accountId") REFERENCES "Account" (id) ON DELETE RESTRICT ON UPDATE CASCADE
 );
@@ -393,4 +395,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0013');
+INSERT INTO alembic_version (version_num) VALUES ('0014');

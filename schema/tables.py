@@ -131,6 +131,9 @@ sessions = Table(
     Column("happy_lastMessageAt", Millis, key="last_message_at"),
     # Ours: when it was last stopped on purpose, by the server's clock. Earlier heartbeats do not revive it.
     Column("happy_stoppedAt", Millis, key="stopped_at"),
+    # Ours: what was stored in it since quotas are set, in bytes, and how many attachments.
+    Column("happy_storedBytes", BigInteger, key="stored_bytes"),
+    Column("happy_attachments", Integer, key="attachments"),
     unique("account_id", "tag"),
     # Ours, for the sweep that ends silent sessions; the prefix keeps it clear of other servers' names.
     Index("happy_Session_active_lastActiveAt_idx", "active", "last_active_at"),

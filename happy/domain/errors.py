@@ -32,6 +32,10 @@ class TooLarge(HappyError):
     """Too large."""
 
 
+class OverQuota(HappyError):
+    """The account stores as much as it may."""
+
+
 class TooMany(HappyError):
     """Too many requests."""
 

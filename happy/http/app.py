@@ -52,6 +52,7 @@ from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
 from happy.services.push import PushService
+from happy.services.quotas import QuotaService
 from happy.services.rate_limit import RateLimits
 from happy.services.readiness import Readiness
 from happy.services.registration import Registration
@@ -96,6 +97,7 @@ class Services:
     files: FileStore | None
     developer_log: DeveloperLog | None
     limits: RateLimits
+    quotas: QuotaService
 
 
 def build_app(

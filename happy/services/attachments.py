@@ -10,6 +10,7 @@ from happy.domain.errors import Invalid, NotFound, TooLarge
 from happy.domain.ports.filestore import FileStore, StoredFile, UploadTicket
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, SessionId
+from happy.services.quotas import QuotaService
 from happy.services.rate_limit import AccountLimit
 
 TOO_LARGE = "File too large (max 10MB)"
@@ -26,22 +27,35 @@ class Upload(Struct, frozen=True):
 
 
 class AttachmentService:
-    def __init__(self, store: Store, files: FileStore, names: AttachmentNames, uploads: AccountLimit) -> None:
+    def __init__(
+        self,
+        store: Store,
+        files: FileStore,
+        names: AttachmentNames,
+        uploads: AccountLimit,
+        quotas: QuotaService | None = None,
+    ) -> None:
         self._store = store
         self._files = files
         self._names = names
         self._uploads = uploads
+        self._quotas = quotas or QuotaService(store)
 
     async def request_upload(self, account_id: AccountId, session_id: SessionId, size: float) -> Upload:
-        """Issue a name. Raises TooMany, NotFound for a foreign session, TooLarge."""
+        """Issue a name. Raises TooMany, NotFound for a foreign session, TooLarge, OverQuota."""
         self._uploads.take(account_id, text=TOO_MANY)
         await self._require_session(account_id, session_id)
         if size > MAX_BYTES:
             raise TooLarge(TOO_LARGE)
+        whole = int(size) if size >= 0 and size == int(size) else None
+        await self._quotas.admit_attachment(account_id, whole or 0)
         name = self._names.issue(session_id)
         ref = attachments.key(session_id, name)
-        whole = int(size) if size >= 0 and size == int(size) else None
-        return Upload(ref, name, await self._files.upload_ticket(ref, MAX_BYTES, whole))
+        most = MAX_BYTES if whole is None or not self._quotas.counts else whole
+        ticket = await self._files.upload_ticket(ref, most, whole)
+        if ticket is not None:  # nothing tells whether it is used
+            self._quotas.add(account_id, session_id, most, attachments=1)
+        return Upload(ref, name, ticket)
 
     def require_uploads_here(self) -> None:
         """Raises NotFound when clients upload to the store directly."""
@@ -51,16 +65,18 @@ class AttachmentService:
     async def upload(
         self, account_id: AccountId, session_id: SessionId, name: str, chunks: AsyncIterator[bytes]
     ) -> None:
-        """Store a file under a name issued for it. Raises NotFound, and TooLarge while bytes arrive."""
+        """Store a file under a name issued for it. Raises NotFound, TooLarge, OverQuota."""
         self.require_uploads_here()
         await self._require_session(account_id, session_id)
         ref = attachments.key(session_id, name)
         if not self._names.issued(session_id, name):
             raise NotFound("Invalid attachment file")
         try:
-            await self._files.put(ref, chunks, MAX_BYTES)
+            await self._quotas.admit_attachment(account_id, 0)
+            size = await self._files.put(ref, chunks, MAX_BYTES)
         except TooLarge:
             raise TooLarge(TOO_LARGE) from None
+        self._quotas.add(account_id, session_id, size, attachments=1)
 
     async def request_download(self, account_id: AccountId, session_id: SessionId, ref: str) -> str | None:
         """URL of a file in the store, None when it is downloaded through this server. May not exist.

@@ -12,15 +12,19 @@ from happy.domain.ports.events import EventSink
 from happy.domain.ports.store import Store
 from happy.domain.sessions import Appended, Message, MessageDraft, MessagePage
 from happy.domain.values import AccountId, ConnectionId, MessageId, Millis, SessionId
+from happy.services.quotas import QuotaService
 
 LEGACY_PAGE = 150
 
 
 class MessageService:
-    def __init__(self, store: Store, sink: EventSink, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, sink: EventSink, clock: Clock, quotas: QuotaService | None = None
+    ) -> None:
         self._log = store.messages
         self._sink = sink
         self._clock = clock
+        self._quotas = quotas or QuotaService(store)
 
     async def append(
         self,
@@ -33,13 +37,17 @@ class MessageService:
         """Store pairs of local id and content; announce the new ones; return all rows in ascending `seq`.
 
         Idempotent: a local id that is stored already returns its row and is not announced again.
-        `skip` is the sender's connection, which does not receive its own message. Raises NotFound.
+        `skip` is the sender's connection, which does not receive its own message. Raises NotFound,
+        OverQuota.
         """
+        size = sum(len(content) for _, content in contents)
+        self._quotas.admit_bytes(account_id, size)
         now = self._clock()
         self._sink.begin_commit(account_id)
         try:
             appended = await self._log.append(account_id, session_id, _drafts(contents, now), now)
             self._announce(account_id, session_id, appended, now, skip)
+            self._quotas.add(account_id, session_id, size if appended.created else 0)
         except (CommitInDoubt, CancelledError):
             self._sink.in_doubt(account_id)
             raise

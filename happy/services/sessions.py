@@ -22,6 +22,7 @@ from happy.domain.values import MINUTE, AccountId, Millis, SessionId, Swap
 from happy.limits import limit
 from happy.services.activity import Activity
 from happy.services.deletions import Deletions
+from happy.services.quotas import QuotaService
 from happy.services.unit_of_work import Changes, UnitOfWork
 
 MAX_LISTED = limit(150, "sessions in one list", per="request", then="older ones are not in the list")
@@ -30,7 +31,7 @@ T = TypeVar("T")
 
 
 class SessionService:
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what sessions have to do with
         self,
         store: Store,
         unit_of_work: UnitOfWork,
@@ -38,6 +39,7 @@ class SessionService:
         activity: Activity,
         deletions: Deletions,
         clock: Clock,
+        quotas: QuotaService | None = None,
     ) -> None:
         self._store = store
         self._unit_of_work = unit_of_work
@@ -45,11 +47,15 @@ class SessionService:
         self._activity = activity
         self._deletions = deletions
         self._clock = clock
+        self._quotas = quotas or QuotaService(store)
 
     async def load_or_create(
         self, account_id: AccountId, tag: str, metadata: str, data_encryption_key: bytes | None
     ) -> Session:
-        """The session with this tag, created when there is none. Heartbeats of a stopped one count again."""
+        """The session with this tag, created when there is none. Heartbeats of a stopped one count again.
+
+        Raises OverQuota.
+        """
 
         async def add(changes: Changes) -> Session:
             session = _fresh(account_id, tag, metadata, data_encryption_key, changes.now)
@@ -62,6 +68,7 @@ class SessionService:
 
         session = await self._store.read(lambda tx: tx.sessions.by_tag(account_id, tag))
         if session is None:
+            await self._quotas.admit_session(account_id)
             session = await self._unit_of_work.run(add)
         self._activity.resume(account_id, session.id)
         return session

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from happy import quotas
+from happy.quotas import Quotas, parse_quotas
 from happy.rates import KINDS, SETTING, Rates, parse_rates
 from happy.settings.environ import Variables, unusable
 from happy.settings.model import (
@@ -43,6 +45,7 @@ def read_common(variables: Variables) -> Common:
         cors_origins=_cors_origins(variables),
         registration=read_registration(variables),
         rates=_rates(variables),
+        quotas=_quotas(variables),
         token_days=variables.count("HAPPY_TOKEN_DAYS"),
         recovery=_recovery(variables),
         docs=variables.switch("HAPPY_DOCS", usually="true"),
@@ -80,6 +83,15 @@ def _cors_origins(variables: Variables) -> tuple[str, ...] | None:
     if not origins or not all(map(ORIGIN.fullmatch, origins)):
         raise unusable(name, "* or origins such as https://happy.example.org,http://localhost:8081", text)
     return origins
+
+
+def _quotas(variables: Variables) -> Quotas:
+    text = variables.text(quotas.SETTING)
+    try:
+        return parse_quotas(text or "")
+    except ValueError:
+        expected = f"quotas such as bytes=10G,sessions=2k, of {', '.join(quotas.KINDS)}"
+        raise unusable(quotas.SETTING, expected, text) from None
 
 
 def _rates(variables: Variables) -> Rates:

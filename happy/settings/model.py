@@ -7,6 +7,7 @@ from typing import Any, Final, Literal
 from msgspec import Struct
 
 from happy.limits import limit
+from happy.quotas import Quotas
 from happy.rates import Rates
 
 Flavor = Literal["light", "full"]
@@ -150,6 +151,9 @@ class Common(Struct, frozen=True, kw_only=True):
     """Origins whose pages may use this server; None: all."""
 
     registration: RegistrationSettings = RegistrationSettings()
+    quotas: Quotas = Quotas()
+    """How much accounts may store."""
+
     rates: Rates = Rates()
     """Rates of requests of addresses and accounts."""
 

@@ -30,6 +30,8 @@ WHOLE: dict[str, str] = {
     "machines.OWNED_KEYS": "all machines of an account",
     "people.FRIENDS": "all friends of an account",
     "statistics.ROWS": "once a minute",
+    "storage.NTH_SESSION": "as many sessions of an account as its quota",
+    "storage.STORED": "all sessions of an account, once in some seconds",
 }
 """Queries whose result is as large as what is stored, or that run by themselves."""
 

@@ -21,6 +21,7 @@ from happy.adapters.sql.sessions import SqlSessions
 from happy.adapters.sql.social import SqlSocial
 from happy.adapters.sql.statement import Executor
 from happy.adapters.sql.statistics import SqlStatistics
+from happy.adapters.sql.storage import SqlStorage
 from happy.adapters.sql.uploads import SqlUploads
 from happy.adapters.sql.usage import SqlUsage
 from happy.adapters.sql.vendor_tokens import SqlVendorTokens
@@ -40,6 +41,7 @@ class SqlTransaction:
         self.usage = SqlUsage(executor)
         self.deletions = SqlDeletions(executor)
         self.statistics = SqlStatistics(executor)
+        self.storage = SqlStorage(executor)
         self.people = SqlPeople(executor)
         self.social = SqlSocial(executor)
         self.feed = SqlFeed(executor)

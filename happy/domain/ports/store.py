@@ -24,6 +24,7 @@ from happy.domain.ports.repositories.sealed import SealedRepository
 from happy.domain.ports.repositories.sessions import SessionRepository
 from happy.domain.ports.repositories.social import SocialRepository
 from happy.domain.ports.repositories.statistics import StatisticsRepository
+from happy.domain.ports.repositories.storage import StorageRepository
 from happy.domain.ports.repositories.uploads import UploadRepository
 from happy.domain.ports.repositories.usage import UsageRepository
 from happy.domain.ports.repositories.vendor_tokens import VendorTokenRepository
@@ -58,6 +59,8 @@ class Transaction(Protocol):
     def deletions(self) -> DeletionRepository: ...
     @property
     def statistics(self) -> StatisticsRepository: ...
+    @property
+    def storage(self) -> StorageRepository: ...
 
     @property
     def people(self) -> PeopleRepository: ...

@@ -5,7 +5,7 @@ from functools import partial
 
 import msgspec
 
-from happy.domain.errors import Invalid, NotFound, TooMany
+from happy.domain.errors import Invalid, NotFound, OverQuota, TooMany
 from happy.domain.json_text import scalar
 from happy.domain.names import is_name
 from happy.domain.ports.clock import Clock
@@ -123,6 +123,8 @@ class SessionEvents:
             )
         except NotFound:
             return answer(ack, ok=False, error="Session not found")
+        except OverQuota as refusal:
+            return answer(ack, ok=False, error=str(refusal))
         except Invalid:  # a local id that cannot be stored
             return answer(ack, ok=False, error="Invalid parameters")
         except BaseException:

@@ -43,6 +43,7 @@ REASONS = {
     429: "Rate limit exceeded",
     500: "Internal server error",
     503: "Temporarily unavailable; retry",
+    507: "The account stores as much as it may",
 }
 STREAMED = {"required": True, "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}}}
 

@@ -59,8 +59,9 @@ class AttachmentEndpoints:
         every = "/v1/sessions/{session_id:str}/attachments"
         one = f"{every}/{{name:str}}"
         foreign, large = Failure("Session not found"), Failure(TOO_LARGE)
-        offered = {404: foreign, 413: large, 429: Failure(TOO_MANY)}
-        stored = {404: Failure("Invalid attachment file"), 413: large}
+        full = {507: Failure("This account may store 1000 attachments. Delete sessions to make room")}
+        offered = {404: foreign, 413: large, 429: Failure(TOO_MANY), **full}
+        stored = {404: Failure("Invalid attachment file"), 413: large, **full}
         found = {
             200: OCTETS,
             206: OCTETS,

@@ -84,7 +84,13 @@ class MessageEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         path = "/sessions/{session_id:str}/messages"
-        foreign, often = "Session not found", {429: Failure("Too many messages. Try again in 1 s.")}
+        foreign, often = (
+            "Session not found",
+            {
+                429: Failure("Too many messages. Try again in 1 s."),
+                507: Failure("This account may store 1000000000 bytes. Delete sessions to make room"),
+            },
+        )
         return [
             Endpoint("GET", f"/v3{path}", self.page, missing=foreign),
             Endpoint(

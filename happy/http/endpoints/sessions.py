@@ -13,6 +13,7 @@ from happy.domain.sessions import Session
 from happy.domain.values import Millis, SessionId
 from happy.http.endpoints.common import Done, optional_key
 from happy.http.framework.endpoint import Endpoint
+from happy.http.framework.errors import Failure
 from happy.http.framework.limits import MAX_DOCUMENT_BODY
 from happy.http.framework.listing import ListResponse, Load
 from happy.http.framework.requests import ApiRequest
@@ -82,11 +83,18 @@ class SessionEndpoints:
     def endpoints(self) -> list[Endpoint]:
         one = "/v1/sessions/{session_id:str}"
         foreign = "Session not found or not owned by user"
+        full = Failure("This account may have 1000 sessions. Delete some to make more")
         return [
             Endpoint("GET", "/v1/sessions", self.recent),
             Endpoint("GET", "/v2/sessions/active", self.active),
             Endpoint("GET", "/v2/sessions", self.page),
-            Endpoint("POST", "/v1/sessions", self.load_or_create, limit=MAX_DOCUMENT_BODY),
+            Endpoint(
+                "POST",
+                "/v1/sessions",
+                self.load_or_create,
+                limit=MAX_DOCUMENT_BODY,
+                other_responses={507: full},
+            ),
             Endpoint("POST", f"{one}/archive", self.archive, missing="Session not found"),
             Endpoint("DELETE", one, self.delete, missing=foreign),
         ]

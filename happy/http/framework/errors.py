@@ -8,6 +8,7 @@ from happy.domain.errors import (
     HappyError,
     Invalid,
     NotFound,
+    OverQuota,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -24,6 +25,7 @@ STATUS: dict[type[HappyError], int] = {
     Conflict: 409,
     TooLarge: 413,
     TooMany: 429,
+    OverQuota: 507,
     Unavailable: 503,
 }
 RETRY_LATER = ((b"retry-after", b"1"),)

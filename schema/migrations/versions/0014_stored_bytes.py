@@ -1,0 +1,22 @@
+"""What is stored in a session, for quotas: counted from when they are set on, empty before.
+
+The prefix keeps the names clear of columns that other servers may add.
+"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0014"
+down_revision = "0013"
+
+TABLE = "Session"
+
+
+def upgrade() -> None:
+    op.add_column(TABLE, sa.Column("happy_storedBytes", sa.BigInteger))
+    op.add_column(TABLE, sa.Column("happy_attachments", sa.Integer))
+
+
+def downgrade() -> None:
+    op.drop_column(TABLE, "happy_attachments")
+    op.drop_column(TABLE, "happy_storedBytes")
