@@ -64,7 +64,7 @@ async def sign_out(administration: Administration, account: str, *, yes: bool) -
             "All tokens that {account} has up to now are refused for ever.",
             (
                 "Every device is signed out within a second: phones sign in again with the account's key,"
-                " terminals are linked again."
+                " terminals are linked again by `happy auth login --force`."
             ),
         ],
         "{account} is signed out everywhere.",

@@ -24,6 +24,7 @@ from tests.client.fake_model import fake_model
 from tests.client.interruptions import WHOLE, Stage, conversations, interrupt, scenes
 from tests.client.phone import DataKey, Phone
 from tests.client.releases import RELEASES, Release
+from tests.client.shut_out import sign_everybody_out
 from tests.client.terminal import Terminal
 from tests.e2e.cluster import cluster
 from tests.e2e.new_server import new_server
@@ -213,6 +214,7 @@ async def perform(play: Play, home: Path, model: str) -> None:
         await stop_the_daemon(play, socket)
     finally:
         await socket.close()
+    await sign_everybody_out(play.server, play.phone, play.terminal, play.done)
 
 
 async def play_a_day(flavor: str, release: Release, home: Path) -> None:

@@ -73,9 +73,11 @@ class Terminal:
         )
         return done.stdout
 
-    async def login(self, approve: Callable[[bytes], Awaitable[None]], *, timeout: float = 60) -> str:
+    async def login(
+        self, approve: Callable[[bytes], Awaitable[None]], *options: str, timeout: float = 60
+    ) -> str:
         """`happy auth login`: choose the first way, hand the shown key to `approve`, wait for the end."""
-        screen = Screen([*self._command, "auth", "login"], self._environment, self.project)
+        screen = Screen([*self._command, "auth", "login", *options], self._environment, self.project)
         try:
             async with asyncio.timeout(timeout):
                 await screen.shows("How would you like to authenticate?")
