@@ -113,7 +113,9 @@ def test_the_documentation_shows_the_options_and_arguments_of_every_command(word
         if name[1] == "-"
     }
     context = click.Context(command)
-    arguments = {each.make_metavar(context) for each in command.params if isinstance(each, click.Argument)}
+    arguments = {
+        each.make_metavar(context).strip("[]") for each in command.params if isinstance(each, click.Argument)
+    }
     # Values of options, such as N, are documented with them.
     values = {part for part in documented(words) if part[0] != "-"} - arguments
     assert options - FOR_ALL | arguments <= documented(words)
