@@ -82,8 +82,8 @@ class World:
         self.before = self._recovery()
         self.after = self._recovery()
 
-    def _recovery(self) -> Recovery:
-        others = ClusterRecovery(self.shared, b"key", 120, lambda: self.now)
+    def _recovery(self, key: bytes = b"key", *previous_keys: bytes) -> Recovery:
+        others = ClusterRecovery(self.shared, key, 120, lambda: self.now, previous_keys=previous_keys)
         return Recovery(History(HistoryLimits()), 120, cluster=others)
 
     def handshake(self, pid: str = "", offset: str = "") -> Handshake:
@@ -153,6 +153,17 @@ async def test_events_during_a_restore_are_replayed_once(world: World) -> None:
 
     assert ["1", "2", "3"] == await world.come(pid)
     assert not world.after.awaits(OWNER)
+
+
+@pytest.mark.parametrize(("previous", "recovered"), [((b"older", b"key"), ["1"]), ((b"older",), None)])
+async def test_a_client_that_left_before_the_secret_was_replaced_is_recovered(
+    world: World, previous: tuple[bytes, ...], recovered: list[str] | None
+) -> None:
+    pid = world.begin().recovery_token
+    world.publish("1", 1)
+    world.after = world._recovery(b"a new key", *previous)
+
+    assert recovered == await world.come(pid)
 
 
 async def test_a_late_event_that_the_other_replica_delivered_is_not_replayed(
