@@ -179,6 +179,7 @@ class Metrics:
         self.events = Counter("websocket_events", "event_type", "client", "client_type")
         self.recoveries = Counter("realtime_recoveries", "result")
         self.replays = Counter("sign_in_replays_refused")
+        self.account_limits = Counter("account_limits_reached", "limit")
         self.audit = Counter("audit_entries", "actor", "action")
         self.registrations_refused = Counter("registrations_refused", "reason")
         self.not_delivered = Counter("realtime_not_delivered", "reason")

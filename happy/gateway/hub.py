@@ -1,7 +1,6 @@
 """The connections of this replica: an event is encoded once and sent to its audience."""
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.rpc import OnResponse
 from happy.domain.values import AccountId, ConnectionId
 from happy.gateway import envelope as envelopes
+from happy.gateway.account_limits import refused
 from happy.gateway.connections import AccountConnections
 from happy.gateway.delivery import DeliveryReport
 from happy.gateway.engine import Ack, Socket, encode_event
@@ -24,7 +24,6 @@ from happy.gateway.recovery.history import Event, already_delivered
 from happy.gateway.recovery.recovery import Recovery
 from happy.gateway.registrations import RpcRegistrations
 from happy.services.rate_limit import Allowance
-from happy.telemetry import LimitedLog
 
 if TYPE_CHECKING:
     from happy.crypto import Claims
@@ -35,9 +34,6 @@ NO_LABELS = ("", "")
 REFUSAL_SECONDS = 0.2
 """After an in-doubt commit: errors are sent to those who wait for it before their connections are closed."""
 
-_log_surplus = LimitedLog(
-    logging.getLogger(__name__), "an account has too many sockets, so one of them was closed", burst=20
-)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -161,7 +157,7 @@ class Hub:
         connections.add(connection)
         surplus = connections.surplus()
         if surplus is not None:
-            _log_surplus(f"account {connection.account_id}")
+            refused(self.report.metrics, "sockets", connection.account_id)
             surplus.socket.close()
 
     def remove(self, connection: Connection) -> None:

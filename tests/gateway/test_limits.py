@@ -4,6 +4,7 @@ protocol: realtime#handshake, realtime#registration, realtime#rpc-call
 """
 
 import asyncio
+import logging
 from typing import Any
 
 import pytest
@@ -74,6 +75,27 @@ async def test_the_methods_of_an_account_are_bounded(
         await register(phone, "c")
 
     assert {"type": "register", "error": "Too many methods"} == refused.payload
+
+
+async def test_whoever_runs_the_server_sees_which_account_is_refused(
+    api: ApiClient, mid: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "happy.gateway.account_limits")
+    counted: list[str] = []
+    monkeypatch.setattr("happy.gateway.registrations.MAX_METHODS", 1)
+    monkeypatch.setattr("happy.gateway.events.rpc.MAX_CALLS", 0)
+    monkeypatch.setattr("happy.metrics.Counter.add", lambda counter, *labels: counted.append(f"{labels}"))
+    async with api.machine_socket(mid) as daemon:
+        await register(daemon, "a")
+        await daemon.emit("rpc-register", {"method": "b"})
+        await daemon.next_event("rpc-error")
+        assert TOO_MANY == await daemon.call("rpc-call", {"method": "later", "params": "x"})
+
+    lines = [record.getMessage() for record in caplog.records if "reached a limit" in record.getMessage()]
+    assert [f"an account has reached a limit: {what}, account " for what in ("methods", "calls")] == [
+        line.rpartition(" ")[0] + " " for line in lines
+    ]
+    assert {"('methods',)", "('calls',)"} <= set(counted)
 
 
 async def test_calls_of_absent_methods_are_kept_up_to_a_size(

@@ -10,6 +10,7 @@ import msgspec
 
 from happy.domain.ports.presence import Holder
 from happy.domain.ports.rpc import OnResponse, Response
+from happy.gateway.account_limits import refused
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import Call, Method, parse
@@ -67,6 +68,7 @@ class RpcEvents:
             _refuse(connection, "register")
             return None
         if not self._hub.registrations.register(connection, request.method):
+            refused(self._hub.report.metrics, "methods", connection.account_id)
             _refuse(connection, "register", "Too many methods")
             return None
         self._rpc.registered(connection.account_id, request.method)
@@ -117,6 +119,7 @@ class RpcEvents:
             return answer(ack, ok=False, error=NOT_AVAILABLE)
         too_many = connection.calls >= MAX_CALLS or not allows(self._limit, connection)
         if too_many or not self._pending.begin(connection.account_id):
+            refused(self._hub.report.metrics, "calls", connection.account_id)
             return answer(ack, ok=False, error=TOO_MANY_CALLS)
         connection.calls += 1
         on_response = partial(self._respond, connection, ack)
@@ -135,6 +138,7 @@ class RpcEvents:
         if self._pending.keep(connection.account_id, len(request.params)):
             self._spawn(self._call(connection, request, on_response))
         else:
+            refused(self._hub.report.metrics, "calls", connection.account_id)
             on_response(RpcFailed(TOO_MANY_CALLS))
 
     async def _call(self, connection: Connection, request: Call, on_response: OnResponse) -> None:
