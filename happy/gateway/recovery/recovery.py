@@ -86,7 +86,8 @@ class Recovery:
     ) -> RecoverableSession:
         """The session of a connection that is not recovered; `close` ends it if its client reconnects."""
         session = RecoverableSession("", account_id, connection_id, handshake.scope, handshake.target)
-        session.close, session.received = close, received_with(handshake.offset)
+        session.attach(close)
+        session.received = received_with(handshake.offset)
         self._start(session)
         return session
 
@@ -116,7 +117,7 @@ class Recovery:
             except RecoveryRefused as refused:
                 self._refuse(refused.reason, account_id, None)
                 raise
-            session.close = close
+            session.attach(close)
             if self._cluster is not None:
                 self._cluster.returned(session.connection_id)
             return session
@@ -248,8 +249,7 @@ class Recovery:
         if session is None or session.account_id != account_id:
             return
         self._sessions.enter(session, SessionState.MOVED)
-        if session.close is not None:
-            session.close()
+        session.close_connection()
 
     def _replayed(self, session: RecoverableSession) -> None:
         """What was missed on another replica is sent, or will be read again from there."""

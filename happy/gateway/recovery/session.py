@@ -4,6 +4,7 @@ The states and their transitions are drawn in docs/architecture.md.
 """
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from happy.domain.values import AccountId, ConnectionId
 from happy.gateway.handshake import Handshake
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from happy.domain.stream_position import StreamPosition
     from happy.gateway.recovery.cluster import RestoredSession
 
@@ -41,8 +40,8 @@ class RecoverableSession:
     """Only the client knows its `recovery_token`; the connection's id is no secret."""
 
     __slots__ = (
+        "_close",
         "account_id",
-        "close",
         "connection_id",
         "freed",
         "from_cluster",
@@ -79,7 +78,7 @@ class RecoverableSession:
         self.received: StreamPosition | None = None  # from other replicas; may arrive here once more
         self.last_acknowledged = 0.0  # `time.monotonic`: packets sent before this were received
         self.lost_at = 0.0  # when it became lost, on the clock of `Recovery`
-        self.close: Callable[[], None] | None = None  # closes its connection, until that was cleaned up
+        self._close: Callable[[], None] | None = None  # closes its connection, until that was cleaned up
         self.freed: asyncio.Event | None = None  # set when its connection was cleaned up
         self.from_cluster = False  # began on another replica: offsets up to `start` are no help here
         self.restored: RestoredSession | None = None  # what it missed there, until that is replayed
@@ -94,16 +93,25 @@ class RecoverableSession:
             return NotDelivered.CLOSING
         return None if self.recovery_token == handshake.recovery_token else NotDelivered.HISTORY_GAP
 
+    def attach(self, close: Callable[[], None]) -> None:
+        """It has a connection now, which `close` ends."""
+        self._close = close
+
+    def close_connection(self) -> None:
+        """No-op after `release`."""
+        if self._close is not None:
+            self._close()
+
     async def until_free(self) -> None:
         """Close the former connection, if there is one still, and wait until it was cleaned up."""
-        while self.close is not None:
-            self.close()
+        while self._close is not None:
+            self._close()
             self.freed = self.freed or asyncio.Event()
             await self.freed.wait()
 
     def release(self) -> None:
         """Its connection was cleaned up: the client may take the session over."""
-        self.close = None
+        self._close = None
         if self.freed is not None:
             self.freed.set()
             self.freed = None

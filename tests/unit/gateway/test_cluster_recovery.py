@@ -317,7 +317,7 @@ async def test_an_id_or_a_note_of_another_version_is_not_understood(
 async def test_a_session_that_moved_leaves_nothing_behind(world: World) -> None:
     session = world.begin()
     closed: list[str] = []
-    session.close = lambda: closed.append("closed")
+    session.attach(lambda: closed.append("closed"))
     world.before.moved(AccountId("another"), PHONE)
     assert closed == []
     world.before.moved(OWNER, PHONE)
