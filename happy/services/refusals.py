@@ -24,7 +24,9 @@ class RefusalKind(StrEnum):
     CONTROL_PACKETS = "control_packets"
     CONNECT_PACKETS = "connect_packets"
     CHUNKS = "chunks"
+    INCOMPLETE_MESSAGES = "incomplete_messages"
     PIPELINED_REQUESTS = "pipelined_requests"
+    SLOW_READERS = "slow_readers"
     SLOW_REQUESTS = "slow_requests"
     UNREAD_BODIES = "unread_bodies"
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
 from happy.gateway.engine.context import logger
-from happy.gateway.engine.flood import ControlBudget
+from happy.gateway.engine.flood import MAX_PONG_SECONDS, STUCK_PINGS, ControlBudget, kept_headers
 from happy.gateway.engine.packets import MESSAGE, ProtocolError
 from happy.gateway.engine.reasons import CROWDED, OVERFLOW, PARSE_ERROR, PING_TIMEOUT, TRANSPORT_CLOSE
 from happy.gateway.engine.socket_io_session import SocketIoSession
-from happy.limits import limit
 from happy.services.connection_table import Standing
 from happy.services.refusals import RefusalKind
 
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from happy.gateway.engine.settings import EngineSettings
     from happy.gateway.engine.transport import Transport
 
-KEPT_HEADERS = frozenset({b"host", b"origin", b"user-agent", b"x-happy-client"})
-"""Headers of the handshake request that are kept as long as the connection, and given to the application."""
-
-MAX_HEADER = limit(256, "bytes of a handshake header that are kept", per="header", then="the rest is cut off")
-
 
 class Connection:
     """Receives packets from the readers of its transport; finished when closed and without readers."""
@@ -40,12 +35,14 @@ class Connection:
         "_control_budget",
         "_entry",
         "_finished",
+        "_head",
         "_loop",
         "_pinged",
         "_queue",
         "_queued_bytes",
         "_readers",
         "_session",
+        "_stuck_pings",
         "_timer",
         "broken",
         "client_address",
@@ -64,9 +61,10 @@ class Connection:
     def __init__(
         self, context: EngineContext, sid: str, headers: Headers, transport: Transport, peer: str = ""
     ) -> None:
+        """`peer` is the IP address at the other end of the TCP connection."""
         self.sid = sid
         self.peer = peer  # IP address at the other end of the TCP connection
-        self.headers = [(name, value[:MAX_HEADER]) for name, value in headers if name.lower() in KEPT_HEADERS]
+        self.headers = kept_headers(headers)
         self.client_address = context.addresses.of(peer, headers)  # also behind trusted proxies
         self.transport = transport
         self.probe: Transport | None = None  # a websocket that may replace the polling transport
@@ -84,13 +82,14 @@ class Connection:
         self._session = SocketIoSession(self, context)
         self._queue: deque[bytes] | None = None  # most connections never need one
         self._queued_bytes = 0
+        self._head: bytes | None = None  # the first of the queue at the last ping
+        self._stuck_pings = 0
         self._readers = 0
-        self._busy = False
-        self._finished = False
+        self._busy = self._finished = False
         self._timer = self._loop.call_later(context.settings.ping_interval, self._ping)
         context.add(self)
         counted = context.addresses.counted(peer, self.client_address)
-        self._entry = context.table.admit(counted, self._make_room)
+        self._entry = context.table.admit(counted, partial(self.close, CROWDED, abort=True))
 
     def open_packet(self) -> bytes:
         """The Engine.IO open packet, with the session id and the intervals."""
@@ -140,22 +139,33 @@ class Connection:
             self.close(OVERFLOW, abort=True)
             return
         self._queue.append(packet)
-        self._queued_bytes += len(packet)
+        self._count_queued(self._queued_bytes + len(packet))
+        if self._context.unsent.is_exceeded():
+            self._context.unsent.close_largest()
         self.transport.flush()
+
+    def _count_queued(self, size: int) -> None:
+        self._queued_bytes = size
+        self._context.unsent.hold(self, size)
+
+    def give_up(self) -> None:
+        """All connections together have too many packets that wait, and this one has most of them."""
+        self.close(OVERFLOW, abort=True)
 
     def pop(self) -> bytes | None:
         """Take the next packet from the queue."""
         if not self._queue:
             return None
         packet = self._queue.popleft()
-        self._queued_bytes -= len(packet)
+        self._count_queued(self._queued_bytes - len(packet))
         if not self._queue:
             self._queue = None
         return packet
 
     def pop_all(self) -> list[bytes]:
         """Empty the queue."""
-        taken, self._queue, self._queued_bytes = self._queue, None, 0
+        taken, self._queue = self._queue, None
+        self._count_queued(0)
         return list(taken or ())
 
     # Receiving
@@ -209,13 +219,26 @@ class Connection:
     # Heartbeat
 
     def _ping(self) -> None:
+        if self._is_stuck():
+            self.close(OVERFLOW, abort=True)
+            return
         self.received_since_ping = False
         self._pinged = time.monotonic()
         self._timer = self._loop.call_later(self._context.settings.ping_timeout, self._pong_is_due)
         self.send(packets.PING_PACKET)
 
+    def _is_stuck(self) -> bool:
+        """Whether the packet that is to be sent next is the same as at the last pings."""
+        head = self._queue[0] if self._queue else None
+        self._stuck_pings = self._stuck_pings + 1 if head is not None and head is self._head else 0
+        self._head = head
+        return self._stuck_pings >= STUCK_PINGS
+
     def _pong_is_due(self) -> None:
-        if self._busy or self.received_since_ping:  # the pong may wait behind other packets
+        is_alive = self._busy or self.received_since_ping
+        if (
+            is_alive and time.monotonic() - self._pinged < MAX_PONG_SECONDS
+        ):  # the pong may wait behind other packets
             self.received_since_ping = False
             self._timer = self._loop.call_later(self._context.settings.ping_timeout, self._pong_is_due)
         else:
@@ -251,10 +274,6 @@ class Connection:
         self.pop_all()
         if self._readers == 0:
             self._context.spawn(self._finish())
-
-    def _make_room(self) -> None:
-        """There are too many connections, and this is one of the worst."""
-        self.close(CROWDED, abort=True)
 
     def lost(self) -> None:
         """The transport is closed, or its peer is closing it."""

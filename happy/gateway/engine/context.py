@@ -8,6 +8,9 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
+from happy.gateway.engine.memory import MAX_INCOMPLETE, MAX_UNSENT, SharedBytes
+from happy.services.refusals import RefusalKind
+
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
@@ -59,6 +62,8 @@ class EngineContext:
         self.addresses = addresses
         self.table = table
         self.refusals = table.refusals
+        self.unsent = SharedBytes(MAX_UNSENT, RefusalKind.SLOW_READERS, table.refusals)
+        self.incomplete = SharedBytes(MAX_INCOMPLETE, RefusalKind.INCOMPLETE_MESSAGES, table.refusals)
         self.connections: dict[str, TransportOwner] = {}  # open ones by session id
         self.unfinished = 0  # opened, and `disconnected` not yet called
         self._idle = asyncio.Event()  # set whenever `unfinished` falls to zero

@@ -1,10 +1,14 @@
-"""Bounds what a peer may send that is no message: control frames, pongs, empty packets."""
+"""Bounds what a peer may send that is no message, and how long it may not take what it is sent."""
 
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from happy.limits import limit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 MAX_CONTROL = limit(
     256,
@@ -27,6 +31,28 @@ MAX_TINY_FRAGMENTS = limit(
 
 FRAGMENT_BYTES = 256
 """Bytes of a fragment that are worth its cost; nobody sends smaller ones in numbers."""
+
+
+KEPT_HEADERS = frozenset({b"host", b"origin", b"user-agent", b"x-happy-client"})
+"""Headers of the handshake request that are kept as long as the connection, and given to the application."""
+
+MAX_HEADER = limit(256, "bytes of a handshake header that are kept", per="header", then="the rest is cut off")
+
+MAX_PONG_SECONDS = limit(
+    1800.0,
+    "s without a pong of a client that sends something",
+    per="connection",
+    then="closed: `ping timeout`",
+)
+"""The largest packet takes that long at 10 KB/s, and the pong waits behind it."""
+
+STUCK_PINGS = 4
+"""A client that was pinged so often without taking any of the packets that wait for it is closed."""
+
+
+def kept_headers(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Those of a handshake that are kept."""
+    return [(name, value[:MAX_HEADER]) for name, value in headers if name.lower() in KEPT_HEADERS]
 
 
 class ControlBudget:

@@ -69,6 +69,11 @@ class FrameReader:
             return apply_mask(data[8:], data[4:8])
         return None
 
+    @property
+    def size(self) -> int:
+        """Bytes of the incomplete message, and of what arrived behind it."""
+        return len(self.rest) - self._position + (len(self._fragments) if self._fragments else 0)
+
     def feed(self, data: bytes) -> None:
         """Buffer received bytes."""
         if not self.rest:

@@ -11,6 +11,16 @@ if TYPE_CHECKING:
     from happy.gateway.engine.asgi import Target
 
 
+CLOSE_SECONDS = 5.0
+"""Timeout for the peer's response to a close frame."""
+
+FAILED_SECONDS = 1.0
+"""How long a peer that broke the protocol may take to read why."""
+
+SHUTDOWN_SECONDS = 1.0
+"""The same, when the server shuts down."""
+
+
 class LinkState(Enum):
     """The life of a websocket, from its handshake on; it only moves forward.
 

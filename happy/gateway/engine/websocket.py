@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 from happy.gateway.engine import frames, reasons
 from happy.gateway.engine.context import TimeSlice
 from happy.gateway.engine.frames import TEXT, FrameError, FrameReader
-from happy.gateway.engine.transport import LinkState
+from happy.gateway.engine.transport import CLOSE_SECONDS, FAILED_SECONDS, SHUTDOWN_SECONDS, LinkState
 from happy.gateway.engine.websocket_handshake import accept_handshake
 from happy.gateway.engine.writer import FrameWriter
 from happy.services.refusals import RefusalKind
@@ -25,16 +25,6 @@ if TYPE_CHECKING:
     from happy.gateway.engine.transport import Acceptor, Receiver, TransportOwner
 
 BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-CLOSE_SECONDS = 5.0
-"""Timeout for the peer's response to a close frame."""
-
-FAILED_SECONDS = 1.0
-"""How long a peer that broke the protocol may take to read why."""
-
-SHUTDOWN_SECONDS = 1.0
-"""The same, when the server shuts down."""
-
 
 OPEN, DRAINING, CLOSING, FAILED = LinkState
 
@@ -114,6 +104,9 @@ class WebSocketTransport(FrameWriter):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - how it ended does not matter
         self._connections.discard(self)
+        self._context.incomplete.hold(self, 0)
+        if self._reader is not None and not self._has_task:
+            self._reader.discard()  # the end of it will not come
         if self._state is OPEN:
             self._state = DRAINING
         self.ready = False
@@ -149,11 +142,6 @@ class WebSocketTransport(FrameWriter):
         self._put(response)
         self._acceptor.open_websocket(target, self)
 
-    @property
-    def address(self) -> str:
-        peer = self._tcp.get_extra_info("peername")
-        return str(peer[0]) if isinstance(peer, tuple) else ""
-
     def attach(self, connection: TransportOwner) -> None:
         self.receiver = self.connection = connection
 
@@ -162,7 +150,16 @@ class WebSocketTransport(FrameWriter):
     def _collect(self, reader: FrameReader, data: bytes) -> Awaitable[None] | None:
         """Buffer what is not exactly one text frame; process what it completes, unless a task does that."""
         reader.feed(data)
-        return None if self._has_task else self._advance(reader)
+        work = None if self._has_task else self._advance(reader)
+        self._context.incomplete.hold_part(self, reader.size)
+        return work
+
+    def give_up(self) -> None:
+        """All incomplete messages together are too large, and this one began first."""
+        self._state = CLOSING
+        if self._reader is not None:
+            self._reader.discard()  # now, not when the garbage collector finds it
+        self._tcp.abort()
 
     def _advance(self, reader: FrameReader) -> Awaitable[None] | None:
         """Process buffered messages, up to a handler that must be awaited or the end of the time slice."""
@@ -257,6 +254,8 @@ class WebSocketTransport(FrameWriter):
                 work = self._advance(self._reader)
         finally:
             self._has_task = False
+            if self._reader is not None and not self._tcp.is_closing():
+                self._context.incomplete.hold_part(self, self._reader.size)
             if not self._tcp.is_closing() and self._state is not FAILED:
                 self._tcp.resume_reading()
             await connection.reader_ended()

@@ -31,6 +31,11 @@ class FrameWriter(asyncio.Protocol):
         self._outgoing: list[bytes] | None = None  # collected frames
         self._outgoing_size = 0
 
+    @property
+    def address(self) -> str:
+        peer = self._tcp.get_extra_info("peername")
+        return str(peer[0]) if isinstance(peer, tuple) else ""
+
     def write(self, packet: bytes) -> None:
         context, tcp = self._context, self._tcp
         framed, frame = context.framed

@@ -7,11 +7,12 @@ import struct
 import sys
 import termios
 from contextlib import suppress
-from typing import Any
+from typing import Any, ClassVar
 
 from happy.http.framework.asgi import TRANSPORT, Message
 from happy.http.framework.uvicorn_protocol import UvicornProtocol
 from happy.limits import limit
+from happy.services.refusals import RefusalKind
 
 STALLED_SECONDS = limit(
     60.0, "s without a byte of a response that the peer reads", per="response", then="disconnected"
@@ -19,7 +20,23 @@ STALLED_SECONDS = limit(
 """Write timeout: a client that has read none of its response for this long is disconnected. A phone may lose
 its network that long."""
 
+SLOW_ANSWER_SECONDS = limit(
+    120.0, "s that an answer may wait to be read, and one more for each KiB read", per="answer", then="reset"
+)
+"""As for bodies of requests; the time covers what STALLED_SECONDS allows."""
+
+ANSWER_BYTES_A_SECOND = 1024
+"""Bytes read of an answer that are worth a second."""
+
+MAX_UNREAD = limit(
+    50_000_000,
+    "bytes of answers that their clients have not read",
+    per="replica",
+    then="the one that is largest, for the longest time, is reset",
+)
+
 SOME_BYTES = 4096
+SOME_SECONDS = 0.01
 AT_ONCE = struct.pack("ii", 1, 0)
 """Of SO_LINGER: on, for no time."""
 
@@ -28,7 +45,11 @@ class DeliveringHttp(UvicornProtocol):
     """Resets connections whose clients stop reading: unread responses are memory of this process."""
 
     _stalled: asyncio.TimerHandle | None = None
+    unread: ClassVar[dict["DeliveringHttp", float]] = {}
+    """Since when clients do not read as fast as is written to them."""
+
     _waiting = 0  # unread bytes at the last check
+    _written = 0  # unread bytes at the first check
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -43,8 +64,11 @@ class DeliveringHttp(UvicornProtocol):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._waiting = sys.maxsize
+        self._waiting, self._written = sys.maxsize, self._unread_bytes()
+        self.unread[self] = self.loop.time()
         self._check_progress()
+        if sum(each.transport.get_write_buffer_size() for each in self.unread) > MAX_UNREAD:
+            max(self.unread, key=DeliveringHttp.burden).give_up()
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -55,16 +79,32 @@ class DeliveringHttp(UvicornProtocol):
         super().connection_lost(exc)
 
     def _check_progress(self) -> None:
-        """Reset the connection if the client has read fewer than SOME_BYTES since the last check."""
-        waiting = self.transport.get_write_buffer_size() + _kernel_buffer_size(self.transport)
-        if waiting > self._waiting - SOME_BYTES:
-            self._stalled = None
-            reset(self.transport)
+        """Reset the connection if the client reads too little, or has read nothing since the last check."""
+        waiting = self._unread_bytes()
+        seconds = self.loop.time() - self.unread[self]
+        enough = SLOW_ANSWER_SECONDS + (self._written - waiting) / ANSWER_BYTES_A_SECOND
+        if waiting > self._waiting - SOME_BYTES or seconds > enough:
+            self.give_up()
             return
         self._waiting = waiting
         self._stalled = self.loop.call_later(STALLED_SECONDS, self._check_progress)
 
+    def _unread_bytes(self) -> int:
+        return int(self.transport.get_write_buffer_size()) + _kernel_buffer_size(self.transport)
+
+    def burden(self) -> float:
+        """How much memory of unread answers for how long: a large one that was just written is none."""
+        seconds = self.loop.time() - self.unread[self]
+        return float(self.transport.get_write_buffer_size() * (seconds + SOME_SECONDS))
+
+    def give_up(self) -> None:
+        """Reset the connection: its client reads too slowly, and what waits for it is dropped."""
+        self.table.refusals(RefusalKind.SLOW_READERS, self._address)
+        self._cancel_timeout()
+        reset(self.transport)
+
     def _cancel_timeout(self) -> None:
+        self.unread.pop(self, None)
         if self._stalled is not None:
             self._stalled.cancel()
             self._stalled = None
