@@ -157,14 +157,16 @@ class AccountLimit(RateLimit):
             raise self._refused(f"account {account_id}", wait, text)
 
     def take_portion(self, account_id: AccountId, get_address: GetAddress) -> int:
-        """At least one token; returns how many were taken. Raises TooMany."""
+        """At least one token; returns how many the connection has got. Raises TooMany."""
         buckets = self._buckets
         if buckets is None:
             return self.portion
         if not buckets.take(account_id, self.portion * self._token, self._elapsed()):
             self._share(buckets, account_id)
             return self.portion
-        self.take(account_id, 1, get_address)
+        if get_address().local:
+            return self.portion
+        self.take(account_id, 1)
         return 1
 
     def reserve(self, account_id: AccountId, tokens: float, get_address: GetAddress) -> float:

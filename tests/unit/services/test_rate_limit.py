@@ -110,6 +110,19 @@ async def test_what_wants_no_acknowledgement_waits_for_its_turn(elapsed: Elapsed
     assert 0 == limits.messages.reserve(ADA, 1, lambda: LOCAL)
 
 
+async def test_connections_take_tokens_in_portions_as_long_as_there_are_some(elapsed: Elapsed) -> None:
+    limits = RateLimits(RATES, elapsed)
+    portion = limits.messages.portion
+    taken = [limits.messages.take_portion(ADA, lambda: PHONE) for _ in range(80 // portion)]
+
+    assert [portion] * 8 == taken
+    with pytest.raises(TooMany):
+        limits.messages.take_portion(ADA, lambda: PHONE)
+    assert portion == limits.messages.take_portion(ADA, lambda: LOCAL)
+    elapsed.pass_seconds(1)
+    assert 1 == limits.messages.take_portion(ADA, lambda: PHONE)
+
+
 async def test_refusals_are_few_lines_in_the_log(elapsed: Elapsed, caplog: pytest.LogCaptureFixture) -> None:
     limits = RateLimits(RATES, elapsed)
     with caplog.at_level(logging.WARNING):
