@@ -20,6 +20,7 @@ from happy.cli.registration import approve, pending, refuse
 from happy.cli.schema import migrate, schema_check
 from happy.cli.secret import secret
 from happy.cli.serve import serve
+from happy.cli.service import service
 from happy.cli.tokens import tokens
 from happy.cli.version import version
 
@@ -50,6 +51,7 @@ for command in (
     tokens,
     invites,
     audit,
+    service,
     version,
 ):
     commands.add_command(command)

@@ -1,6 +1,6 @@
 """Settings: environment variables, read once into plain data."""
 
-from happy.settings.load import load
+from happy.settings.load import chosen_flavor, load
 from happy.settings.model import (
     DATABASE_NAME,
     FLAVORS,
@@ -45,5 +45,6 @@ __all__ = [
     "Synchronous",
     "Ui",
     "VoiceSettings",
+    "chosen_flavor",
     "load",
 ]

@@ -21,7 +21,7 @@ def load(
     The light flavor takes what `environ` lacks from the file `dotenv`, if there is one.
     """
     own, warnings = without_foreign(environ)
-    if _flavor(Variables(own), flavor) == "full":
+    if chosen_flavor(own, flavor) == "full":
         return structs.replace(read_full(Variables(own)), warnings=tuple(warnings))
     written, not_understood = read_dotenv(dotenv)
     written, misplaced = without_foreign(written)
@@ -30,7 +30,9 @@ def load(
     return structs.replace(settings, warnings=(*warnings, *not_understood, *misplaced))
 
 
-def _flavor(variables: Variables, named: str | None) -> Flavor:
+def chosen_flavor(environ: Mapping[str, str], named: str | None) -> Flavor:
+    """The flavor that is named, or follows from the variables. Raises SettingsError for an unknown one."""
+    variables = Variables(environ)
     if named is not None:
         return Variables({"--flavor": named}).choice("--flavor", FLAVORS, "light")
     if variables.text("HAPPY_FLAVOR"):

@@ -62,6 +62,7 @@ def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]
         "tokens",
         "invites",
         "audit",
+        "service",
         "version",
     ] == list(commands.commands)
     assert [] == [name for name in commands.commands if f"\n  {name} " not in shown.out]
@@ -148,7 +149,7 @@ def test_shells_complete_commands_and_options(shell: str, words: str, completed:
     ("arguments", "error"),
     [
         (["migrations"], "No such command 'migrations'. Did you mean 'migrate'?"),
-        (["srv"], "No such command 'srv'. Did you mean 'serve'?"),
+        (["accouns"], "No such command 'accouns'. Did you mean 'accounts'?"),
         (["frobnicate"], "No such command 'frobnicate'."),
         (["serve", "now"], "Got unexpected extra argument (now)"),
         (["serve", "migrate"], "Got unexpected extra argument (migrate)"),
