@@ -8,7 +8,7 @@ from happy.domain.values import AccountId, MessageId, Millis, SessionId
 
 _CONTENT = b'{"t":"encrypted","c":%b}'
 _BEGIN = _CONTENT.index(b"%")
-_QUOTE = ord('"')
+_QUOTE, _ESCAPE = ord('"'), ord("\\")
 
 
 class Session(Struct, frozen=True):
@@ -73,6 +73,6 @@ def content_as_sent(ciphertext: msgspec.Raw) -> bytes:
     Base64 has one form in JSON; other text may have others, or characters that no database takes.
     """
     content = _CONTENT % ciphertext
-    if content[_BEGIN] != _QUOTE or b"\\" in content or not content.isascii():
+    if content[_BEGIN] != _QUOTE or content.find(_ESCAPE) >= 0 or not content.isascii():
         raise ValueError("the text is to be decoded")
     return content

@@ -13,6 +13,8 @@ from happy.limits import limit
 
 P = TypeVar("P", bound=Struct)
 Number = int | float
+Anything = str | int | float | bool | dict[str, Raw] | list[Raw] | None
+"""Any type, as JavaScript clients may have it; what is in objects and arrays is not parsed."""
 
 MAX_VERSION = 2**31 - 1
 NEVER = -1
@@ -48,13 +50,13 @@ class UpdateState(Struct, frozen=True, rename="camel"):
 class SendMessage(Struct, frozen=True, rename="camel"):
     sid: Name
     message: Raw
-    local_id: Raw = Raw()
+    local_id: Anything = None
 
 
 class SessionAlive(Struct, frozen=True):
     sid: Name
     time: Number
-    thinking: Raw = Raw()
+    thinking: Anything = False
 
 
 class SessionEnd(Struct, frozen=True):

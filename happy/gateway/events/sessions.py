@@ -6,7 +6,6 @@ from functools import partial
 import msgspec
 
 from happy.domain.errors import Invalid, NotFound, OverQuota, TooMany
-from happy.domain.json_text import scalar
 from happy.domain.names import is_name
 from happy.domain.ports.clock import Clock
 from happy.domain.sessions import content_as_sent, encrypted_content
@@ -70,9 +69,7 @@ class SessionEvents:
         """
         sent, ordered = parse(payload, SendMessage), connection.in_flight.in_order(ack)
         content = None if sent is None else _content(sent.message)
-        local_id = None if sent is None else scalar(sent.local_id)
-        if not isinstance(local_id, str):
-            local_id = None
+        local_id = sent.local_id if sent is not None and isinstance(sent.local_id, str) else None
         if sent is None or content is None or (local_id and (not is_name(local_id) or "\0" in local_id)):
             answer(ordered, ok=False, error="Invalid parameters")
             return None
@@ -171,7 +168,7 @@ class SessionEvents:
         if beat is None or not beat.sid:
             return None
         account_id, sid, at = connection.account_id, SessionId(beat.sid), millis(beat.time)
-        thinking = bool(scalar(beat.thinking))
+        thinking = bool(beat.thinking)
         if self._activity.known_session_alive(account_id, sid, at, thinking=thinking):
             if connection.target != sid:
                 self._activity.attend(Target(account_id, "session", sid), connection.id)
