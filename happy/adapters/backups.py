@@ -104,7 +104,7 @@ async def verify_deep(path: Path, manifest: Manifest, progress: Progress) -> Non
 async def restore(
     settings: Light | Full, path: Path, ask_passphrase: AskPassphrase, progress: Progress
 ) -> tuple[Header, Manifest]:
-    """Fill the empty place that the settings name. Nothing is changed when an error is raised.
+    """Restore into the empty database and folders of the settings. After an error nothing is changed.
 
     Raises ArchiveDamaged, StartupError.
     """
@@ -128,7 +128,7 @@ async def restore_into_file(path: Path, file: Path, progress: Progress) -> tuple
     return header, manifest
 
 
-def _secret_for(settings: Light | Full, path: Path, header: Header, ask: AskPassphrase) -> str | None:
+def _secret_for(settings: Light | Full, path: Path, header: Header, prompt: AskPassphrase) -> str | None:
     """The secret that is to be put into the data directory, if any. Raises StartupError for a wrong one."""
     found = read_secrets(settings)
     if not header.secret_fingerprint:
@@ -145,7 +145,7 @@ def _secret_for(settings: Light | Full, path: Path, header: Header, ask: AskPass
     sealed = read_secret(path)
     if sealed is None:
         raise StartupError(f"{needed}, which is not in it: set HANDY_MASTER_SECRET to that secret first")
-    secret = passphrases.unseal(sealed, ask())
+    secret = passphrases.unseal(sealed, prompt())
     if secret is None:
         raise StartupError("this passphrase does not open the master secret in the backup")
     return secret
