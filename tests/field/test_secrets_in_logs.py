@@ -229,5 +229,5 @@ async def test_a_piece_of_a_secret_was_in_the_log_of_a_running_server(
             log = server.log_text()
     object_store.forget()
     assert "Redis is out of reach" in log
-    assert "the health check of the database failed or timed out" in log
+    assert "the health check failed: Database connectivity failed" in log
     assert set() == shown(secret, log) | shown(encoded, log)
