@@ -4,6 +4,7 @@ protocol: realtime#handshake
 """
 
 import logging
+from collections.abc import Iterable
 
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.values import AccountId
@@ -15,6 +16,8 @@ from happy.services.token_uses import FLUSH_SECONDS, INTERVAL_SECONDS
 
 UNNAMED = "unknown"
 """What the handshake has for a client that does not say what it is."""
+
+EXPIRY_SECONDS = 60.0
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ async def watch_access(identity: IdentityService, hub: Hub) -> list[Job]:
         repeat("read revocations", POLL_SECONDS, identity.revocations.poll),
         repeat("forget revocations of deleted accounts", 3600, identity.revocations.sweep),
         repeat("note tokens of open connections", INTERVAL_SECONDS, watch.note_open),
+        repeat("close connections of expired tokens", EXPIRY_SECONDS, watch.close_expired),
         repeat("write uses of tokens", FLUSH_SECONDS, identity.uses.flush),
     ]
 
@@ -42,9 +46,17 @@ class AccessWatch:
 
     def close_refused(self, account_id: AccountId) -> None:
         """Without a DISCONNECT packet: the client reconnects, and is refused because its token is invalid."""
-        for connection in self._hub.connections(account_id):
+        self._close(self._hub.connections(account_id))
+
+    async def close_expired(self) -> None:
+        """No change tells that a token has expired; without a lifetime of tokens there is nothing to do."""
+        if self._identity.revocations.tokens_expire:
+            self._close(self._hub.connections())
+
+    def _close(self, connections: Iterable[Connection]) -> None:
+        for connection in connections:
             if connection.claims is not None and self._identity.refuses(connection.claims):
-                fields = {"account": account_id, "connection": connection.id}
+                fields = {"account": connection.account_id, "connection": connection.id}
                 log.info("a connection was closed: its token is refused from now on", extra=fields)
                 connection.socket.close()
 

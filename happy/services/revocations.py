@@ -48,6 +48,11 @@ class Revocations:
         """Call `on_change` with each account some of whose tokens may be refused or accepted from now on."""
         self._on_change.append(on_change)
 
+    @property
+    def tokens_expire(self) -> bool:
+        """Whether tokens are accepted for a limited time only."""
+        return self._lifetime is not math.inf
+
     def refusal(self, claims: Claims) -> Refused | None:
         """Why this token is refused now; None if it is accepted."""
         account = self._accounts.get(claims.account_id)
@@ -55,7 +60,7 @@ class Revocations:
             return reason
         if claims.token_id in self._tokens:
             return Refused.REVOKED
-        if self._lifetime is not math.inf and self._has_expired(claims.issued_at):
+        if self.tokens_expire and self._has_expired(claims.issued_at):
             return Refused.EXPIRED
         return None
 
