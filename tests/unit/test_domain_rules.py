@@ -44,8 +44,17 @@ def test_an_audience_includes(audience: Audience, scope: Any, target: str, shoul
 # -- linking requests --------------------------------------------------------------------------------------
 
 
-def request(response: str | None, account_id: AccountId | None) -> PairingRequest:
-    return PairingRequest("id", supports_v2=False, response=response, account_id=account_id, updated_at=NOW)
+def request(
+    response: str | None, account_id: AccountId | None, picked_up_at: Millis | None = None
+) -> PairingRequest:
+    return PairingRequest(
+        "id",
+        supports_v2=False,
+        response=response,
+        account_id=account_id,
+        updated_at=NOW,
+        picked_up_at=picked_up_at,
+    )
 
 
 @pytest.mark.parametrize(
@@ -60,8 +69,8 @@ def test_a_request_is_answered(response: str | None, account_id: AccountId | Non
     ("response", "after", "expired"),
     [
         (None, 0, False),
-        (None, HOUR, False),
-        (None, HOUR + 1, True),
+        (None, 15 * MINUTE, False),
+        (None, 15 * MINUTE + 1, True),
         ("", 11 * MINUTE, False),
         ("r", 10 * MINUTE, False),
         ("r", 10 * MINUTE + 1, True),
@@ -72,6 +81,13 @@ def test_a_request_is_answered(response: str | None, account_id: AccountId | Non
 )
 def test_a_request_expires(response: str | None, after: int, expired: bool) -> None:
     assert expired == request(response, OWNER).expired(Millis(NOW + after))
+
+
+@pytest.mark.parametrize(("after", "expired"), [(14 * MINUTE, False), (14 * MINUTE + 1, True)])
+def test_an_answer_expires_some_minutes_after_it_was_handed_out(after: int, expired: bool) -> None:
+    handed_out = request("r", OWNER, Millis(NOW + 9 * MINUTE))
+
+    assert expired == handed_out.expired(Millis(NOW + after))
 
 
 # -- times that clients tell -------------------------------------------------------------------------------
