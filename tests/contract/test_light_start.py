@@ -100,6 +100,19 @@ def test_no_start_without_a_migration_imports_sqlalchemy(path: Path) -> None:
     subprocess.run([sys.executable, "-c", script, path], check=True)
 
 
+def test_the_copies_from_before_the_last_three_migrations_are_kept(old: Path) -> None:
+    copies = [old.with_name(f"{old.name}.backup-0001-{time}") for time in (9, 10, 800)]
+    mine = old.with_name(f"{old.name}.backup-of-mine")
+    for copy in [*copies, mine]:
+        copy.write_text("a copy")
+
+    prepare(old, NOW)
+
+    kept = sorted(path.name for path in old.parent.glob(f"{old.name}.backup-*"))
+    assert [copies[1].name, copies[2].name, mine.name] == [name for name in kept if f"-{NOW}" not in name]
+    assert 4 == len(kept)
+
+
 def test_an_older_database_is_migrated_after_a_private_backup(old: Path) -> None:
     before = rows(old)
     prepare(old, NOW)

@@ -1,5 +1,6 @@
 """Brings the light database to the schema this version was built for, before anything else opens it."""
 
+import glob
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -17,6 +18,8 @@ from schema.revisions import HEAD, REVISIONS
 SQLITE_HEADER = b"SQLite format 3\0"
 BASE = REVISIONS[0]  # the schema of databases that other servers created
 LOCK_TIMEOUT = 30.0  # seconds
+COPIES_KEPT = 3
+"""How many copies from before a migration are kept beside the database."""
 
 LOCKS, SHARED_MEMORY = "its file system has no file locks", "its file system has no shared memory"
 LACKING = {
@@ -176,6 +179,18 @@ def _migrate(path: Path, revision: str, now: Millis) -> None:
             migrate.upgrade(connection)
             copy.replace(backup)
     sync_folder(path.parent)
+    _prune(path)
+
+
+def _prune(path: Path) -> None:
+    """Delete all but the last copies from before a migration."""
+    copies = [
+        copy
+        for copy in path.parent.glob(f"{glob.escape(path.name)}.backup-*-*")
+        if copy.name.rpartition("-")[2].isdecimal()
+    ]
+    for copy in sorted(copies, key=lambda copy: int(copy.name.rpartition("-")[2]))[:-COPIES_KEPT]:
+        copy.unlink(missing_ok=True)
 
 
 def _adopt(path: Path) -> None:
