@@ -105,3 +105,4 @@ async def test_an_example_of_the_documentation_did_not_work_as_it_stands(
         upload = await api.post(f"/v1/sessions/{session['id']}/attachments/request-upload", asked)
 
     assert upload["uploadUrl"].startswith(f"{url}/")
+    assert "the reverse proxy at" not in server.log.read_text(), "it says whose requests it passes on"
