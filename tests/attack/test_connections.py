@@ -16,6 +16,9 @@ from tests.e2e.server import Server
 from tests.support.environments import Place
 
 MANY = 400
+BREATH = 0.0005
+"""Seconds between two connections: at full speed this machine's network stack is what everybody waits for."""
+
 FILES = 400
 """Files that the server may open: fewer than an attacker has connections."""
 
@@ -37,6 +40,7 @@ def hold(target: Target, first: bytes, drop: bytes) -> None:
     with ExitStack() as stack:
         while target.goes_on():
             if len(held) < MANY:
+                time.sleep(BREATH)
                 held.append(stack.enter_context(connect(target.port)))
                 held[-1].sendall(first)
             else:
@@ -83,6 +87,7 @@ def sockets_of_one_account(target: Target) -> None:
 def connections_that_come_and_go(target: Target) -> None:
     while target.goes_on():
         connect(target.port).close()
+        time.sleep(BREATH)
 
 
 @pytest.mark.parametrize(
