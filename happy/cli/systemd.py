@@ -23,7 +23,7 @@ TEMPORARY: Final = ("archive-v", "environments-v", "builds-v")
 
 def obstacles(service: Service) -> list[str]:
     """Why the service would not start, or would stop working some day."""
-    places = {Path(service.python), Path(service.python).resolve()}
+    programs = {Path(service.python), Path(service.python).resolve()}
     found = []
     try:
         distribution(PROGRAM)
@@ -31,10 +31,10 @@ def obstacles(service: Service) -> list[str]:
         found.append("it runs from a folder and is not installed: use pipx or `pip install` first")
     if set(service.python) & set(FORBIDDEN) or not service.python.isprintable():
         found.append(f"systemd starts no program whose path has quotes or backslashes: {service.python}")
-    if any(part.startswith(TEMPORARY) for path in places for part in path.parts):
+    if any(part.startswith(TEMPORARY) for path in programs for part in path.parts):
         found.append(f"{service.python} is in a cache: install it with `uv tool install` or pipx first")
     elif service.home is None:
-        hidden = [path for path in places for folder in PRIVATE_FOLDERS if path.is_relative_to(folder)]
+        hidden = [path for path in programs for folder in PRIVATE_FOLDERS if path.is_relative_to(folder)]
         if hidden:
             found.append(
                 f"{hidden[0]} is in a home folder, which the service cannot read: "
@@ -70,14 +70,14 @@ class Systemd:
 
     def write(self, path: Path, text: str, mode: int = 0o644) -> None:
         """Whole or not at all; the folder is made."""
-        place = self._at(path)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        beside = place.with_name(f".{place.name}.new")
+        target = self._at(path)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        beside = target.with_name(f".{target.name}.new")
         beside.unlink(missing_ok=True)
         with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w") as file:
             os.fchmod(file.fileno(), mode)
             file.write(text)
-        beside.replace(place)
+        beside.replace(target)
 
     def remove(self, path: Path) -> bool:
         """Whether there was one."""
