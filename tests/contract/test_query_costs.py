@@ -29,6 +29,8 @@ WHOLE: dict[str, str] = {
     "machines.OWNED": "all machines of an account",
     "machines.OWNED_KEYS": "all machines of an account",
     "people.FRIENDS": "all friends of an account",
+    "sealed.COUNTS_GITHUB": "the commands about the master secret go through all of them",
+    "sealed.PAGE_GITHUB": "the commands about the master secret go through all of them, once",
     "statistics.ROWS": "once a minute",
     "storage.NTH_SESSION": "as many sessions of an account as its quota",
     "storage.STORED": "all sessions of an account, once in some seconds",
