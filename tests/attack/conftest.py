@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
 import pytest_asyncio
 
 from tests.e2e.server import Server
@@ -10,6 +11,16 @@ from tests.support.environments import Place
 
 VARIABLES = {"HAPPY_TRUSTED_PROXIES": "none"}
 """Attackers and bystanders have loopback addresses of their own; none of them is a proxy."""
+
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each attack takes seconds, during which nothing else should."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest_asyncio.fixture

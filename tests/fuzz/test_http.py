@@ -107,9 +107,8 @@ def no_surprises(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     ]
 
 
-def test_the_document_is_about_every_endpoint() -> None:
-    assert 64 == len(OPERATIONS)
-    assert f"POST {DEVELOPER_LOG}" in OPERATIONS
+def test_the_document_is_about_optional_endpoints_too() -> None:
+    assert {f"POST {DEVELOPER_LOG}", "GET /files/{key}", "GET /invite/{code}"} <= OPERATIONS.keys()
 
 
 @pytest.mark.parametrize("label", OPERATIONS)
