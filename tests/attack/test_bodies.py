@@ -187,4 +187,5 @@ async def test_expensive_text_keeps_nobody_waiting(server: Server, attack: Attac
 async def test_the_memory_of_large_bodies_is_bounded(server: Server, attacks: tuple[Attack, ...]) -> None:
     felt = await beside(server, *attacks)
 
-    felt.check(p99=5.0)  # messages of others wait for the disk behind those of the attacker
+    # Messages of others wait for the disk behind those of the attacker; drivers hold several copies of one.
+    felt.check(p99=5.0, peak_mb=300)

@@ -35,7 +35,7 @@ def head(line: str = "GET /v1/updates/?EIO=4&transport=websocket HTTP/1.1", **ch
 
 
 def by_library(data: bytes) -> Any:
-    result = websocket_handshake._handshake_by_library(data, cast("Any", FixedAcceptor()))
+    result = websocket_handshake._handshake_by_library(data, cast("Any", FixedAcceptor()), "")
     assert result is not None
     return result
 
