@@ -15,7 +15,7 @@ from happy.adapters.archive import restoring
 from happy.adapters.archive.format import FORMAT, FORMAT_VERSION, SUFFIX, Header, Manifest
 from happy.adapters.archive.reading import Verification, read_secret
 from happy.adapters.archive.writing import Backup, Progress
-from happy.adapters.file_system import make_private_folder, sync_folder
+from happy.adapters.file_system import make_private_folder, process_exists, sync_folder
 from happy.adapters.secrets import read_secrets
 from happy.crypto import passphrase as passphrases
 from happy.domain.errors import StartupError
@@ -73,7 +73,7 @@ def new_file(path: Path) -> Iterator[IO[bytes]]:
     """A file that has its name only when it is whole, and on disk; what killed processes left is removed."""
     for left in path.parent.glob(f".*{PARTIAL}*"):
         process = left.name.rpartition(PARTIAL)[2]
-        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+        if process.isdecimal() and not process_exists(int(process)):
             left.unlink(missing_ok=True)
     made = path.with_name(f".{path.name}{PARTIAL}{os.getpid()}")
     try:

@@ -87,3 +87,14 @@ def network_file_system(path: Path, mounts: Path = MOUNTS) -> str | None:
         if resolved.is_relative_to(point) and point.is_relative_to(found):
             found, kind = point, source.split()[0]
     return kind if kind in NETWORK or kind.startswith(NETWORK_HELPERS) else None
+
+
+def process_exists(process: int) -> bool:
+    """Whether a process of this machine has that id; of another container, it cannot be known."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import schema
 from happy.adapters.archive.rows import RowFormat, RowSum
-from happy.adapters.file_system import sync_folder
+from happy.adapters.file_system import process_exists, sync_folder
 from happy.adapters.light.schema import require_head, startup_errors
 from happy.domain.errors import StartupError
 
@@ -57,7 +57,7 @@ def _gone_afterwards(copy: Path) -> Iterator[None]:
     """Also removes what killed processes have left."""
     for left in copy.parent.glob(f"{SNAPSHOT}*"):
         process = left.name.removeprefix(SNAPSHOT)
-        if process.isdecimal() and not Path(f"/proc/{process}").exists():
+        if process.isdecimal() and not process_exists(int(process)):
             left.unlink(missing_ok=True)
     try:
         yield
