@@ -113,7 +113,8 @@ async def events(api: ApiClient, session: str, machine: str) -> list[Any]:
 
 async def test_callers_of_a_stuck_database_are_refused_in_time(outcome: Outcome) -> None:
     assert refused_in_time(outcome.reads)
-    assert 200 == refused_at_once(outcome.reads)
+    # The server reads by itself, too, such as what was revoked: that waits with them.
+    assert 200 <= refused_at_once(outcome.reads) <= 205
 
 
 async def test_messages_to_a_stuck_database_waited_for_each_other_for_minutes(outcome: Outcome) -> None:
