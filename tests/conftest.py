@@ -1,4 +1,4 @@
-"""The flavors, and places for their servers."""
+"""The flavors, and environments for their servers."""
 
 import contextlib
 import logging
@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support import databases, services
-from tests.support.environments import FLAVORS, OpenPlace, Place, full_place, light_place
+from tests.support.environments import (
+    FLAVORS,
+    Environment,
+    OpenEnvironment,
+    full_environment,
+    light_environment,
+)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -43,18 +49,18 @@ def postgres_template() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def open_place(
+def open_environment(
     flavor: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> OpenPlace:
+) -> OpenEnvironment:
     """For fixtures whose servers live longer than a test."""
     if flavor == "full":
         template = request.getfixturevalue("postgres_template")
-        return lambda: full_place(tmp_path_factory.mktemp("full"), template)
-    return lambda: contextlib.nullcontext(light_place(tmp_path_factory.mktemp("light")))
+        return lambda: full_environment(tmp_path_factory.mktemp("full"), template)
+    return lambda: contextlib.nullcontext(light_environment(tmp_path_factory.mktemp("light")))
 
 
 @pytest.fixture
-def place(open_place: OpenPlace) -> Iterator[Place]:
-    """A place of the test's own."""
-    with open_place() as opened:
+def environment(open_environment: OpenEnvironment) -> Iterator[Environment]:
+    """An environment of the test's own."""
+    with open_environment() as opened:
         yield opened

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.server import Server
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 VARIABLES = {"HAPPY_TRUSTED_PROXIES": "none"}
 """Attackers and bystanders have loopback addresses of their own; none of them is a proxy."""
@@ -24,7 +24,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest_asyncio.fixture
-async def server(place: Place, tmp_path: Path) -> AsyncIterator[Server]:
-    variables = {**place.variables, **VARIABLES}
-    async with Server(tmp_path / "home", flavor=place.flavor, variables=variables) as running:
+async def server(environment: Environment, tmp_path: Path) -> AsyncIterator[Server]:
+    variables = {**environment.variables, **VARIABLES}
+    async with Server(tmp_path / "home", flavor=environment.flavor, variables=variables) as running:
         yield running

@@ -13,7 +13,7 @@ from tests.attack.attacker import Attack, Target, connect, frame, handshake, rea
 from tests.attack.bystander import beside
 from tests.attack.conftest import VARIABLES
 from tests.e2e.server import Server
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 MANY = 400
 BREATH = 0.0005
@@ -26,9 +26,9 @@ LIMITS = {"HAPPY_MAX_CONNECTIONS": "200", "HAPPY_MAX_CONNECTIONS_PER_ADDRESS": "
 
 
 @pytest_asyncio.fixture
-async def small_server(place: Place, tmp_path: Path) -> AsyncIterator[Server]:
-    variables = {**place.variables, **VARIABLES, **LIMITS}
-    async with Server(tmp_path / "home", flavor=place.flavor, variables=variables) as running:
+async def small_server(environment: Environment, tmp_path: Path) -> AsyncIterator[Server]:
+    variables = {**environment.variables, **VARIABLES, **LIMITS}
+    async with Server(tmp_path / "home", flavor=environment.flavor, variables=variables) as running:
         assert running.process is not None
         resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE, (FILES, FILES))
         yield running

@@ -19,7 +19,7 @@ from tests.attack.attacker import Attack, Target, read_until, request
 from tests.attack.bystander import beside
 from tests.e2e.server import Server
 from tests.support.api_client import sign_in_body
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.rows import open_rows
 
 STRANGER = f"2001:db8:{os.urandom(2).hex()}:{os.urandom(2).hex()}::1"
@@ -30,9 +30,9 @@ OTHERS = 5
 
 
 @pytest_asyncio.fixture
-async def server(place: Place, tmp_path: Path) -> AsyncIterator[Server]:
-    variables = {**place.variables, "HAPPY_TRUSTED_PROXIES": "loopback"}
-    async with Server(tmp_path / "home", flavor=place.flavor, variables=variables) as running:
+async def server(environment: Environment, tmp_path: Path) -> AsyncIterator[Server]:
+    variables = {**environment.variables, "HAPPY_TRUSTED_PROXIES": "loopback"}
+    async with Server(tmp_path / "home", flavor=environment.flavor, variables=variables) as running:
         yield running
 
 
@@ -65,13 +65,13 @@ def linking_requests(target: Target) -> None:
     [(free_accounts, accounts, MAX_ACCOUNTS + OTHERS), (linking_requests, terminal_auth_requests, MAX_LINKS)],
 )
 async def test_rows_could_be_made_without_an_account_as_fast_as_the_machine_allows(
-    server: Server, place: Place, attack: Attack, table: sa.Table, most: int
+    server: Server, environment: Environment, attack: Attack, table: sa.Table, most: int
 ) -> None:
     started = time.monotonic()
     felt = await beside(server, attack)
     felt.check()
     hours = (time.monotonic() - started) / 3600
 
-    async with open_rows(load(place.variables, flavor=place.flavor)) as rows:
+    async with open_rows(load(environment.variables, flavor=environment.flavor)) as rows:
         ((made,),) = await rows(sa.select(sa.func.count()).select_from(table))
     assert 0 < made <= most * (1 + hours) + 1

@@ -41,8 +41,8 @@ def joins_and_leaves(target: Target) -> None:
 
 def attachments_in_many_places(target: Target) -> None:
     """100 KB that would become 900 MB."""
-    places = b",".join([b'{"_placeholder":true,"num":0}'] * 6000)
-    packet = frame(b'451-["message",' + places + b"]") + frame(ATTACHMENT, BINARY)
+    placeholders = b",".join([b'{"_placeholder":true,"num":0}'] * 6000)
+    packet = frame(b'451-["message",' + placeholders + b"]") + frame(ATTACHMENT, BINARY)
     _flood(target, packet, signed_in=True)
 
 

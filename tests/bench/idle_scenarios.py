@@ -67,22 +67,22 @@ async def cpu_share(server: MeasuredServer) -> float:
     return (server.cpu_seconds() - cpu) / (time.perf_counter() - began)
 
 
-Place = tuple[MeasuredServer, Clients, float]
+Measured = tuple[MeasuredServer, Clients, float]
 """With the share of a core that its crowd takes anyway."""
 
 Cost = tuple[float, float]
 """CPU us of the server for a connect and for a disconnect."""
 
 
-async def costs(places: list[Place]) -> list[Cost]:
-    visits: list[list[Cost]] = [[] for _ in places]
+async def costs(servers: list[Measured]) -> list[Cost]:
+    rounds: list[list[Cost]] = [[] for _ in servers]
     for _ in range(VISITS):
-        for place, seen in zip(places, visits, strict=True):
-            seen.append(await connect_and_leave(*place))
-    return [(median(cost[0] for cost in seen), median(cost[1] for cost in seen)) for seen in visits]
+        for measured, seen in zip(servers, rounds, strict=True):
+            seen.append(await connect_and_disconnect(*measured))
+    return [(median(cost[0] for cost in seen), median(cost[1] for cost in seen)) for seen in rounds]
 
 
-async def connect_and_leave(server: MeasuredServer, newcomers: Clients, share: float) -> Cost:
+async def connect_and_disconnect(server: MeasuredServer, newcomers: Clients, share: float) -> Cost:
     def used() -> float:
         return server.cpu_seconds() - share * time.perf_counter()
 

@@ -65,7 +65,7 @@ class MeasuredServer(Server):
         self._variables = variables or {}
 
     def environment(self) -> dict[str, str]:
-        """What the server is told of its place, to look at its database from outside."""
+        """The variables of the server's process, to look at its database from outside."""
         return self._environment()
 
     def _environment(self) -> dict[str, str]:

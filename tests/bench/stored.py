@@ -70,9 +70,9 @@ async def stored(run: Run, amount: Amount) -> AsyncIterator[Stored]:
 
 async def _fill(rows: Rows, amount: Amount) -> None:
     ((account,),) = await rows(sa.select(accounts.c.id))
-    place = numbers(amount.sessions) - 1
+    index = numbers(amount.sessions) - 1
     await _add_sessions(
-        rows, account, named("session-", place), amount.in_each, sa.literal(NOW, sa.BigInteger) + place
+        rows, account, named("session-", index), amount.in_each, sa.literal(NOW, sa.BigInteger) + index
     )
     for name in ("long-1", "long-2"):
         await _add_sessions(rows, account, text(name), amount.long, NOW)

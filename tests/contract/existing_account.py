@@ -104,9 +104,9 @@ async def fill(url: str) -> None:
     for table, found in rows().items():
         for row in found:
             names = ", ".join(f'"{name}"' for name in row)
-            places = ", ".join(f"${number}" for number in range(1, len(row) + 1))
+            parameters = ", ".join(f"${number}" for number in range(1, len(row) + 1))
             values = [moment(value) if name.endswith("At") else value for name, value in row.items()]
-            await connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({places})', *values)
+            await connection.execute(f'INSERT INTO "{table}" ({names}) VALUES ({parameters})', *values)
     await connection.close()
 
 

@@ -1,4 +1,4 @@
-"""A light database of another server of this protocol is opened in place, or named and left alone."""
+"""A light database of another server of this protocol is opened as it is, or named and not touched."""
 
 import shutil
 import sqlite3

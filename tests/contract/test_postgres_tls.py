@@ -66,9 +66,9 @@ def url(postgres: OwnPostgres, query: str, user: str = "ada") -> str:
 
 
 async def is_encrypted(address: str) -> bool:
-    place = parse(address)
-    with startup_errors(place):
-        connection = await asyncpg.connect(**arguments(place), timeout=10)
+    address_parts = parse(address)
+    with startup_errors(address_parts):
+        connection = await asyncpg.connect(**arguments(address_parts), timeout=10)
         try:
             used = await connection.fetchval("SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
         finally:

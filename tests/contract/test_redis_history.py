@@ -56,7 +56,7 @@ def publish(replica: Redis, *envelopes: str, account: AccountId = ACCOUNT) -> No
 
 
 async def position(replica: Redis, account: AccountId = ACCOUNT) -> StreamPosition:
-    """How far the replica has received, once what it published has a place."""
+    """How far the replica has received, once what it published has an offset."""
     await replica.link.execute("PING")
     await asyncio.sleep(0.05)
     found = replica.history.position(account)

@@ -64,13 +64,13 @@ async def test_everybody_reads_public_files_and_no_others(
     configure(object_store, bucket)
     for key in ("public/users/a/avatars/github_a.png", KEY):
         object_store.client.put_object(Bucket=bucket, Key=key, Body=b"content")
-    place = f"{object_store.url}/{bucket}"
+    bucket_url = f"{object_store.url}/{bucket}"
     asked = {"Origin": ORIGIN, "Access-Control-Request-Method": "POST"}
 
-    assert 200 == (await anybody.get(f"{place}/public/users/a/avatars/github_a.png")).status_code
-    assert 403 == (await anybody.get(f"{place}/{KEY}")).status_code
-    assert 403 == (await anybody.get(place)).status_code
-    preflight = await anybody.options(f"{place}", headers=asked)
+    assert 200 == (await anybody.get(f"{bucket_url}/public/users/a/avatars/github_a.png")).status_code
+    assert 403 == (await anybody.get(f"{bucket_url}/{KEY}")).status_code
+    assert 403 == (await anybody.get(bucket_url)).status_code
+    preflight = await anybody.options(f"{bucket_url}", headers=asked)
     assert ORIGIN == preflight.headers["access-control-allow-origin"]
 
 

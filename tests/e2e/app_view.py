@@ -30,7 +30,7 @@ class Chat:
         self._arrived: dict[str, Row] = {}
 
     def take(self, row: Row) -> None:
-        """One that is there already keeps its place in the order of arrival, and is replaced."""
+        """One that is there already keeps its position in the order of arrival, and is replaced."""
         self._arrived[row["id"]] = row
         self.last = max(self.last, row["seq"])
 
@@ -126,7 +126,7 @@ def drawn(messages: Iterable[Row]) -> list[str]:
 
 
 def misplaced(messages: Iterable[Row]) -> int:
-    """How many of these messages the app draws at another place than their numbers say."""
+    """How many of these messages the app draws at another position than their numbers say."""
     chat = Chat()
     for message in messages:
         chat.take(message)

@@ -10,7 +10,7 @@ from tests.e2e.cluster import Pair, Replica, cluster
 from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
-from tests.support.environments import OpenPlace, Place
+from tests.support.environments import Environment, OpenEnvironment
 from tests.support.nodejs import node
 
 
@@ -38,8 +38,8 @@ class Account:
         return self._client.socket(self.api.url, token=self.api.token, **auth)
 
 
-def server_on(place: Place, home: Path) -> Server:
-    return Server(home, flavor=place.flavor, variables=place.variables)
+def server_on(environment: Environment, home: Path) -> Server:
+    return Server(home, flavor=environment.flavor, variables=environment.variables)
 
 
 @pytest.fixture(scope="session")
@@ -49,16 +49,18 @@ def _node_is_there() -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def server(open_place: OpenPlace, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
-    with open_place() as place:
-        async with server_on(place, tmp_path_factory.mktemp("server")) as running:
+async def server(
+    open_environment: OpenEnvironment, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
+    with open_environment() as environment:
+        async with server_on(environment, tmp_path_factory.mktemp("server")) as running:
             yield running
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def own_server(place: Place, tmp_path: Path) -> AsyncIterator[Server]:
+async def own_server(environment: Environment, tmp_path: Path) -> AsyncIterator[Server]:
     """A server of the test's own, to kill and start again."""
-    async with server_on(place, tmp_path / "home") as running:
+    async with server_on(environment, tmp_path / "home") as running:
         yield running
 
 

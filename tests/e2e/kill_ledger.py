@@ -84,7 +84,7 @@ class Ledger:
         if seqs != list(range(1, len(seqs) + 1)):
             found.append(f"{sid}: numbers have gaps or duplicates: {seqs}")
         if wrong := misplaced(stored):
-            found.append(f"{sid}: {wrong} of {len(stored)} messages are drawn out of place")
+            found.append(f"{sid}: {wrong} of {len(stored)} messages are drawn out of order")
         if session["seq"] != len(seqs):
             found.append(f"{sid}: the session counts {session['seq']} of {len(seqs)} messages")
         return found + [

@@ -206,7 +206,7 @@ def drawn_wrong(reader: Reader, online: Mapping[str, bool]) -> list[str]:
     shown = {**reader.view.sessions, **reader.view.machines}
     chats = reader.view.chats.items()
     return [
-        *(f"{session}: {n} messages out of place" for session, chat in chats if (n := misplaced(chat.rows))),
+        *(f"{session}: {n} messages out of order" for session, chat in chats if (n := misplaced(chat.rows))),
         *(
             f"{name} is drawn as {'online' if state.online else 'offline'}"
             for name, state in shown.items()

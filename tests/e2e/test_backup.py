@@ -19,7 +19,14 @@ from happy.adapters.backups import verify
 from tests.e2e.server import REPOSITORY, Server
 from tests.support.api_client import ApiClient, b64
 from tests.support.commands import command
-from tests.support.environments import FLAVORS, SECRET, OpenPlace, Place, full_place, light_place
+from tests.support.environments import (
+    FLAVORS,
+    SECRET,
+    Environment,
+    OpenEnvironment,
+    full_environment,
+    light_environment,
+)
 from tests.support.until import until
 
 WRITERS = 8
@@ -42,16 +49,16 @@ def other_flavor(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def other_place(
+def other_environment(
     other_flavor: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Any:
-    """An empty place of a flavor, where the backup is restored."""
+    """An empty environment of a flavor, where the backup is restored."""
     folder = tmp_path_factory.mktemp("restored")
     if other_flavor == "light":
-        yield light_place(folder)
+        yield light_environment(folder)
         return
-    with full_place(folder, request.getfixturevalue("postgres_template")) as place:
-        yield place
+    with full_environment(folder, request.getfixturevalue("postgres_template")) as environment:
+        yield environment
 
 
 class Person:
@@ -121,31 +128,31 @@ async def writing(api: ApiClient) -> AsyncIterator[dict[str, list[str]]]:
         await asyncio.gather(*tasks)
 
 
-def server_of(place: Place, home: Path) -> Server:
-    return Server(home, flavor=place.flavor, variables=place.variables)
+def server_of(environment: Environment, home: Path) -> Server:
+    return Server(home, flavor=environment.flavor, variables=environment.variables)
 
 
 @pytest.mark.parametrize("other_flavor", FLAVORS, indirect=True)
 async def test_a_backup_made_beside_writers_is_restored_whole(
-    place: Place, other_place: Place, tmp_path: Path
+    environment: Environment, other_environment: Environment, tmp_path: Path
 ) -> None:
     archive = tmp_path / "backup.tar.zst"
-    async with server_of(place, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
+    async with server_of(environment, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
         person = Person(api)
         await person.fill()
         async with ApiClient.signed_in(server.url) as busy, writing(busy) as acknowledged:
             await until(lambda: all(len(ids) > 5 for ids in acknowledged.values()))
             before = {session: list(ids) for session, ids in acknowledged.items()}
-            made = await command(place, "backup", str(archive), "--json")
+            made = await command(environment, "backup", str(archive), "--json")
             assert made.json["files"] >= 1
         there, token, busy_token = await person.seen(), api.token, busy.token
         async with ApiClient(server.url, token=busy_token) as busy:
             stored = {session: await ids_of(busy, session) for session in acknowledged}
 
-    assert 0 == (await command(other_place, "verify", str(archive), "--deep")).code
-    restored = await command(other_place, "restore", str(archive))
+    assert 0 == (await command(other_environment, "verify", str(archive), "--deep")).code
+    restored = await command(other_environment, "restore", str(archive))
     assert 0 == restored.code, restored
-    async with server_of(other_place, tmp_path / "other") as server:
+    async with server_of(other_environment, tmp_path / "other") as server:
         async with ApiClient(server.url, token=token) as api:
             again = Person(api)
             again.session, again.file = person.session, person.file
@@ -163,24 +170,24 @@ async def ids_of(api: ApiClient, session: str) -> list[str]:
     return [message["id"] for message in await api.messages(session)]
 
 
-async def test_a_place_with_accounts_is_refused(place: Place, tmp_path: Path) -> None:
+async def test_an_environment_with_accounts_is_refused(environment: Environment, tmp_path: Path) -> None:
     archive = tmp_path / "backup.tar.zst"
-    async with server_of(place, tmp_path / "one") as server, ApiClient.signed_in(server.url):
-        assert 0 == (await command(place, "backup", str(archive))).code
+    async with server_of(environment, tmp_path / "one") as server, ApiClient.signed_in(server.url):
+        assert 0 == (await command(environment, "backup", str(archive))).code
 
-    refused = await command(place, "restore", str(archive))
+    refused = await command(environment, "restore", str(archive))
 
     assert 1 == refused.code
     assert "has accounts: restore into" in refused.err
 
 
 async def test_a_wrong_master_secret_is_named_before_anything_is_written(
-    place: Place, tmp_path: Path
+    environment: Environment, tmp_path: Path
 ) -> None:
     archive, empty = tmp_path / "backup.tar.zst", tmp_path / "empty"
-    async with server_of(place, tmp_path / "one") as server, ApiClient.signed_in(server.url):
-        assert 0 == (await command(place, "backup", str(archive))).code
-    other = light_place(empty)
+    async with server_of(environment, tmp_path / "one") as server, ApiClient.signed_in(server.url):
+        assert 0 == (await command(environment, "backup", str(archive))).code
+    other = light_environment(empty)
     other.variables["HANDY_MASTER_SECRET"] = "quite another secret for tests"
 
     refused = await command(other, "restore", str(archive))
@@ -194,13 +201,13 @@ async def test_a_wrong_master_secret_is_named_before_anything_is_written(
 async def test_the_secret_travels_sealed_with_a_passphrase(tmp_path: Path) -> None:
     """As on a server at home, whose secret is a file in the data directory."""
     archive = tmp_path / "backup.tar.zst"
-    one = Place("light", {"HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "data")})
+    one = Environment("light", {"HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "data")})
     async with server_of(one, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
         one.variables["HAPPY_BACKUP_PASSPHRASE"] = "correct horse"
         assert 0 == (await command(one, "backup", str(archive), "--with-secret")).code
     secret = (tmp_path / "data" / "handy-master-secret.txt").read_text()
     assert secret.encode() not in archive.read_bytes()
-    other = Place("light", {"HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "elsewhere")})
+    other = Environment("light", {"HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "elsewhere")})
 
     without = await command(other, "restore", str(archive))
     other.variables["HAPPY_BACKUP_PASSPHRASE"] = "wrong"
@@ -217,13 +224,13 @@ async def test_the_secret_travels_sealed_with_a_passphrase(tmp_path: Path) -> No
         await signed_in.get("/v1/account/profile")
 
 
-async def killed(place: Place, chance: Random, longest: float, *arguments: str) -> int:
+async def killed(environment: Environment, chance: Random, longest: float, *arguments: str) -> int:
     """Run the command and kill it at some moment; its exit code, negative if it was killed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "happy", "--flavor", place.flavor, *arguments),
+        *("-m", "happy", "--flavor", environment.flavor, *arguments),
         cwd=REPOSITORY,
-        env={"PATH": "/usr/bin:/bin", **place.variables},
+        env={"PATH": "/usr/bin:/bin", **environment.variables},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -237,33 +244,33 @@ async def killed(place: Place, chance: Random, longest: float, *arguments: str) 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_killed_backups_and_restores_leave_nothing_that_passes_for_whole(
-    place: Place, open_place: OpenPlace, tmp_path: Path
+    environment: Environment, open_environment: OpenEnvironment, tmp_path: Path
 ) -> None:
     chance, folder = Random(5), tmp_path / "backups"
     folder.mkdir()
-    async with server_of(place, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
+    async with server_of(environment, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
         for _ in range(20):
             session = await api.create_session()
             await api.post_messages(session["id"], ["x" * 5_000] * 100)
         whole = folder / "whole.tar.zst"
         began = asyncio.get_running_loop().time()
-        assert 0 == (await command(place, "backup", str(whole))).code
+        assert 0 == (await command(environment, "backup", str(whole))).code
         longest = asyncio.get_running_loop().time() - began
         for number in range(25):
             target = folder / f"{number}.tar.zst"
-            code = await killed(place, chance, longest, "backup", str(target))
+            code = await killed(environment, chance, longest, "backup", str(target))
             assert target.exists() or code != 0
             if target.exists():
                 await asyncio.to_thread(verify, target)
         expected = await api.get("/v1/sessions")
-    assert 0 == (await command(place, "backup", str(folder / "last.tar.zst"))).code
+    assert 0 == (await command(environment, "backup", str(folder / "last.tar.zst"))).code
     assert [] == [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
-    with open_place() as other:
+    with open_environment() as other:
         began = asyncio.get_running_loop().time()
         assert 0 == (await command(other, "restore", str(whole))).code
         longest = asyncio.get_running_loop().time() - began
-    with open_place() as other:
+    with open_environment() as other:
         while await killed(other, chance, longest, "restore", str(whole)) != 0:
             again = await command(other, "accounts", "list", "--json")
             assert again.code != 0 or again.json == []

@@ -93,10 +93,10 @@ async def test_a_loss_in_the_middle_of_the_replay_repeats_only_the_rest(pair: Pa
         await received(back, "1", "2", "3", "4")
         offsets = [event.args[1] for event in back.events]
         await back.drop()
-    for place, offset in enumerate(offsets):
+    for index, offset in enumerate(offsets):
         for api in (one, other):
             async with back.again(offset, at=api.url) as again:
-                await received(again, *["1", "2", "3", "4"][place + 1 :])
+                await received(again, *["1", "2", "3", "4"][index + 1 :])
                 await again.drop()
 
 

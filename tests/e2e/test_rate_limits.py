@@ -13,7 +13,7 @@ from nacl.signing import SigningKey
 from tests.e2e.cluster import Replica, cluster
 from tests.e2e.server import Server
 from tests.support.api_client import ApiClient, sign_in_body
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.socket_client import PATH
 
 PHONE, LAPTOP, STRANGER = (
@@ -34,10 +34,10 @@ async def connect(url: str, headers: dict[str, str]) -> int:
 
 
 async def test_an_address_could_open_connections_as_fast_as_the_machine_allows(
-    place: Place, tmp_path: Path
+    environment: Environment, tmp_path: Path
 ) -> None:
-    variables = {**place.variables, "HAPPY_RATE_LIMITS": "connects=5/h"}
-    async with Server(tmp_path / "home", flavor=place.flavor, variables=variables) as server:
+    variables = {**environment.variables, "HAPPY_RATE_LIMITS": "connects=5/h"}
+    async with Server(tmp_path / "home", flavor=environment.flavor, variables=variables) as server:
         assert [101] * 5 + [429] * 2 == [await connect(server.url, PHONE) for _ in range(7)]
         polling = f"{server.url}/v1/updates/?EIO=4&transport=polling"
         async with httpx.AsyncClient(trust_env=False, verify=False) as http:

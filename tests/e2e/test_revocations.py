@@ -20,7 +20,7 @@ from tests.e2e.server import Server
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.socket_client import ConnectRefused
 from tests.support.until import until
 
@@ -71,7 +71,7 @@ async def refused(url: str, token: str | None) -> bool:
 
 
 async def test_what_was_taken_back_is_refused_after_a_restart(own_server: Server, tmp_path: Path) -> None:
-    place = Place(own_server.flavor, own_server.variables)
+    environment = Environment(own_server.flavor, own_server.variables)
     disabled, key = SigningKey.generate(), SigningKey.generate()
     async with (
         ApiClient.signed_in(own_server.url, key=key) as api,
@@ -80,7 +80,7 @@ async def test_what_was_taken_back_is_refused_after_a_restart(own_server: Server
     ):
         tokens = [api.token, out.token, stranger.token]
         for arguments in (("sign-out", account_id(api)), ("disable", account_id(out))):
-            ended = await command(place, "accounts", *arguments, "--yes")
+            ended = await command(environment, "accounts", *arguments, "--yes")
             assert 0 == ended.code, ended
     own_server.kill()
     await own_server.start()
@@ -91,18 +91,18 @@ async def test_what_was_taken_back_is_refused_after_a_restart(own_server: Server
 
 
 async def test_a_deletion_goes_on_after_a_restart(own_server: Server) -> None:
-    place = Place(own_server.flavor, own_server.variables)
+    environment = Environment(own_server.flavor, own_server.variables)
     async with ApiClient.signed_in(own_server.url) as api:
         for _ in range(3):
             await api.post_messages((await api.create_session())["id"], ["text"] * 100)
     own_server.kill()
-    ended = await command(place, "accounts", "delete", account_id(api), "--yes")  # while none runs
+    ended = await command(environment, "accounts", "delete", account_id(api), "--yes")  # while none runs
     assert 0 == ended.code, ended
     await own_server.start()
     assert 401 == await status(own_server.url, api.token)
 
     async def gone() -> bool:
-        return (await command(place, "accounts", "list", "--json")).json == []
+        return (await command(environment, "accounts", "list", "--json")).json == []
 
     await until(gone, timeout=60)
 
@@ -110,9 +110,9 @@ async def test_a_deletion_goes_on_after_a_restart(own_server: Server) -> None:
 async def test_the_official_client_is_told_that_its_token_is_invalid_and_stops(
     own_server: Server, client: NodeClient
 ) -> None:
-    place = Place(own_server.flavor, own_server.variables)
+    environment = Environment(own_server.flavor, own_server.variables)
     async with ApiClient.signed_in(own_server.url) as api, Account(api, client).user() as phone:
-        await command(place, "accounts", "sign-out", account_id(api), "--yes")
+        await command(environment, "accounts", "sign-out", account_id(api), "--yes")
         lost = await phone.next_life("disconnect")
         told = await phone.next_life("connect_error")
 

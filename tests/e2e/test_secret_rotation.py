@@ -21,7 +21,7 @@ from tests.e2e.server import REPOSITORY, Server
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
-from tests.support.environments import SECRET, Place
+from tests.support.environments import SECRET, Environment
 from tests.support.rows import Rows, open_rows
 from tests.support.until import until
 
@@ -38,8 +38,8 @@ async def restart(server: Server, **variables: str | None) -> None:
     await server.start()
 
 
-def at(server: Server) -> Place:
-    return Place(server.flavor, {"HOME": str(server.home), **server.variables})
+def at(server: Server) -> Environment:
+    return Environment(server.flavor, {"HOME": str(server.home), **server.variables})
 
 
 @asynccontextmanager
@@ -147,7 +147,7 @@ async def acts_are_recorded(server: Server, new_key: str) -> None:
 async def test_values_are_not_sealed_with_a_secret_that_no_server_knows_yet(own_server: Server) -> None:
     async with ApiClient.signed_in(own_server.url) as api:
         await api.post("/v1/connect/openai/register", {"token": "sk-first"})
-        new = Place(
+        new = Environment(
             own_server.flavor,
             {
                 **own_server.variables,
@@ -195,9 +195,11 @@ async def test_the_secret_in_a_data_directory_is_replaced_by_commands(tmp_path: 
 
 
 @pytest.mark.parametrize("weak", ["hunter2", "your-super-secret-key-for-local-development"])
-async def test_a_secret_that_can_be_guessed_is_refused_and_there_is_a_way_on(place: Place, weak: str) -> None:
-    variables = {**place.variables, "HANDY_MASTER_SECRET": weak}
-    refused = await command(Place(place.flavor, variables), "serve")
+async def test_a_secret_that_can_be_guessed_is_refused_and_there_is_a_way_on(
+    environment: Environment, weak: str
+) -> None:
+    variables = {**environment.variables, "HANDY_MASTER_SECRET": weak}
+    refused = await command(Environment(environment.flavor, variables), "serve")
     assert (1, 1) == (refused.code, refused.err.count("\n"))
     assert "whoever guesses it can sign in as anybody: use a new one" in refused.err
     assert weak not in refused.err

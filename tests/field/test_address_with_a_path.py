@@ -11,7 +11,7 @@ from tests.e2e.conftest import server_on
 from tests.e2e.official import ConnectRefused, NodeClient, OfficialSocket
 from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
-from tests.support.environments import OpenPlace, Place
+from tests.support.environments import Environment, OpenEnvironment
 from tests.support.reverse_proxies import free_port, nginx_at, started
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -20,15 +20,17 @@ PAGE = '<html><head></head><body><script src="/_expo/app.js"></script><a href="/
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def prefixed(open_place: OpenPlace, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+async def prefixed(
+    open_environment: OpenEnvironment, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Server]:
     """A server that is one of several things on its host."""
     home = tmp_path_factory.mktemp("prefixed")
     (home / "ui" / "_expo").mkdir(parents=True)
     (home / "ui" / "index.html").write_text(PAGE)
     (home / "ui" / "_expo" / "app.js").write_text("js")
-    with open_place() as place:
-        variables = {"PUBLIC_URL": PUBLIC, "HAPPY_SERVER_UI_DIR": str(home / "ui"), **place.variables}
-        async with server_on(Place(place.flavor, variables), home) as running:
+    with open_environment() as environment:
+        variables = {"PUBLIC_URL": PUBLIC, "HAPPY_SERVER_UI_DIR": str(home / "ui"), **environment.variables}
+        async with server_on(Environment(environment.flavor, variables), home) as running:
             yield running
 
 

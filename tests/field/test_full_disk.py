@@ -8,7 +8,7 @@ import pytest
 
 from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place, light_place
+from tests.support.environments import Environment, light_environment
 from tests.support.small_disk import fill, remount, small_disk
 
 
@@ -24,9 +24,9 @@ async def status(api: ApiClient, method: str, path: str, **body: str) -> httpx.R
 
 
 async def test_health_said_ok_while_a_full_disk_took_no_writes(tmp_path: Path) -> None:
-    place = light_place(tmp_path / "data")
+    environment = light_environment(tmp_path / "data")
     async with (
-        Server(tmp_path / "home", variables=place.variables) as server,
+        Server(tmp_path / "home", variables=environment.variables) as server,
         ApiClient.signed_in(server.url) as api,
     ):
         limit_files(server, 1)
@@ -46,15 +46,15 @@ FOLDERS = {"light": "HAPPY_SERVER_LIGHT_DATA_DIR", "full": "DATA_DIR"}
 
 @pytest.mark.parametrize("what", ["full", "read-only"])
 async def test_health_said_ok_until_a_disk_had_refused_something(
-    place: Place, tmp_path: Path, what: str
+    environment: Environment, tmp_path: Path, what: str
 ) -> None:
     """A balancer sent every upload to a replica that could not store any."""
     data = tmp_path / "data"
     on_disk = data if what == "full" else data / "files"
     with small_disk(on_disk, 24 * 1024 * 1024):
-        variables = {**place.variables, FOLDERS[place.flavor]: str(data)}
+        variables = {**environment.variables, FOLDERS[environment.flavor]: str(data)}
         async with (
-            Server(tmp_path / "home", flavor=place.flavor, variables=variables) as server,
+            Server(tmp_path / "home", flavor=environment.flavor, variables=variables) as server,
             ApiClient(server.url) as api,
         ):
             if what == "full":
@@ -66,7 +66,7 @@ async def test_health_said_ok_until_a_disk_had_refused_something(
                 remount(on_disk, "rw")
             healthy = await status(api, "GET", "/health")
 
-    in_database = place.flavor == "light" and what == "full"
+    in_database = environment.flavor == "light" and what == "full"
     error = "Database connectivity failed" if in_database else "File storage failed"
     assert (503, "error", error) == (
         refused.status_code,

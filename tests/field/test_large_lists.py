@@ -25,7 +25,7 @@ from schema.tables import sessions
 from tests.e2e.server import Server
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.rows import Rows, open_rows
 from tests.support.until import until
 
@@ -77,14 +77,14 @@ def body_of(answer: bytes) -> bytes:
     head, _, body = answer.partition(b"\r\n\r\n")
     if b"transfer-encoding: chunked" not in head:
         return body
-    chunks, place = [], 0
+    chunks, position = [], 0
     while True:
-        line = body.index(b"\r\n", place)
-        size = int(body[place:line], 16)
+        line = body.index(b"\r\n", position)
+        size = int(body[position:line], 16)
         if size == 0:
             return b"".join(chunks)
         chunks.append(body[line + 2 : line + 2 + size])
-        place = line + 4 + size
+        position = line + 4 + size
 
 
 async def until_dropped(client: socket.socket) -> None:
@@ -123,10 +123,10 @@ async def test_a_list_of_large_sessions_took_several_times_its_size_in_memory(ow
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def fast(place: Place, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningServer]:
+async def fast(environment: Environment, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[RunningServer]:
     """A server that has little patience."""
     monkeypatch.setattr(delivery, "STALLED_SECONDS", 0.3)
-    with run_server(place) as running:
+    with run_server(environment) as running:
         yield running
 
 

@@ -8,18 +8,18 @@ import httpx
 
 from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 FOLDERS = {"light": "HAPPY_SERVER_LIGHT_DATA_DIR", "full": "DATA_DIR"}
 
 
 async def test_half_an_upload_stayed_on_the_disk_for_a_day_and_an_upload(
-    place: Place, tmp_path: Path
+    environment: Environment, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    variables = {**place.variables, FOLDERS[place.flavor]: str(data)}
+    variables = {**environment.variables, FOLDERS[environment.flavor]: str(data)}
     async with (
-        Server(tmp_path / "home", flavor=place.flavor, variables=variables) as server,
+        Server(tmp_path / "home", flavor=environment.flavor, variables=variables) as server,
         ApiClient.signed_in(server.url) as api,
     ):
         await cut_off(server, api, data)

@@ -11,7 +11,7 @@ import pytest
 from happy.cli.main import run
 from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place, full_place
+from tests.support.environments import Environment, full_environment
 from tests.support.object_store import ObjectStore, run_object_store
 
 pytestmark = pytest.mark.services
@@ -25,18 +25,20 @@ def object_store() -> Iterator[ObjectStore]:
 
 
 @pytest.fixture
-def place(postgres_template: str, tmp_path: Path) -> Iterator[Place]:
-    with full_place(tmp_path / "data", postgres_template) as made:
+def environment(postgres_template: str, tmp_path: Path) -> Iterator[Environment]:
+    with full_environment(tmp_path / "data", postgres_template) as made:
         yield made
 
 
 @pytest.fixture
-async def api(place: Place, object_store: ObjectStore, tmp_path: Path) -> AsyncIterator[ApiClient]:
+async def api(
+    environment: Environment, object_store: ObjectStore, tmp_path: Path
+) -> AsyncIterator[ApiClient]:
     """Of a server on a store that takes no forms, among variables of other programs."""
     object_store.provider.forms = False
     bucket = object_store.variables(object_store.new_bucket())
     others = {"AWS_PROFILE": "none-such", "AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_CA_BUNDLE": "/none"}
-    variables = {**place.variables, **bucket, **others}
+    variables = {**environment.variables, **bucket, **others}
     async with (
         Server(tmp_path / "home", flavor="full", variables=variables) as server,
         ApiClient.signed_in(server.url) as client,
@@ -72,11 +74,11 @@ async def test_an_aws_profile_of_another_program_stopped_the_start(api: ApiClien
 
 
 async def test_a_key_that_may_not_write_showed_in_the_first_upload(
-    place: Place, object_store: ObjectStore, capsys: pytest.CaptureFixture[str]
+    environment: Environment, object_store: ObjectStore, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bucket = object_store.new_bucket()
     object_store.provider.denied = frozenset({"write"})
-    variables = {**place.variables, **object_store.variables(bucket), "PORT": str(free_port())}
+    variables = {**environment.variables, **object_store.variables(bucket), "PORT": str(free_port())}
 
     assert 1 == await asyncio.to_thread(run, ["serve"], {**variables, "METRICS_ENABLED": "false"})
 

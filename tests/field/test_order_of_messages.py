@@ -81,9 +81,9 @@ async def test_devices_on_two_replicas_see_one_order(pair: Pair) -> None:
     async with one.user_socket() as phone:
         await asyncio.gather(
             *(
-                api.post_messages(session_id, [f"{turn} {place} {number}" for number in range(3)])
+                api.post_messages(session_id, [f"{turn} {position} {number}" for number in range(3)])
                 for turn in range(10)
-                for place, api in enumerate(pair)
+                for position, api in enumerate(pair)
             )
         )
         seen = drawn([(await phone.next_update("new-message"))["message"] for _ in range(60)])

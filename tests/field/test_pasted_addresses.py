@@ -8,20 +8,20 @@ import pytest
 
 from happy.cli.main import run
 from tests.e2e.server import Server, free_port
-from tests.support.environments import SECRET, Place, full_place
+from tests.support.environments import SECRET, Environment, full_environment
 
 pytestmark = pytest.mark.services
 NAMES = "channel_binding, pool_timeout, supa, uselibpqcompat"
 
 
 @pytest.fixture
-def place(postgres_template: str, tmp_path: Path) -> Iterator[Place]:
-    with full_place(tmp_path / "data", postgres_template) as made:
+def environment(postgres_template: str, tmp_path: Path) -> Iterator[Environment]:
+    with full_environment(tmp_path / "data", postgres_template) as made:
         yield made
 
 
-def server_on(place: Place, home: Path, **variables: str) -> Server:
-    return Server(home, flavor="full", variables={**place.variables, **variables})
+def server_on(environment: Environment, home: Path, **variables: str) -> Server:
+    return Server(home, flavor="full", variables={**environment.variables, **variables})
 
 
 async def connections(url: str) -> int:
@@ -35,29 +35,31 @@ async def connections(url: str) -> int:
 
 
 async def test_an_address_with_parameters_of_other_clients_stopped_the_start(
-    place: Place, tmp_path: Path
+    environment: Environment, tmp_path: Path
 ) -> None:
-    url = place.variables["DATABASE_URL"]
+    url = environment.variables["DATABASE_URL"]
     others = "channel_binding=prefer&supa=base-pooler.x&uselibpqcompat=true&pool_timeout=10"
     ours = "sslmode=prefer&statement_cache_size=0&connection_limit=2&connect_timeout=15"
-    async with server_on(place, tmp_path / "home", DATABASE_URL=f" {url}?{others}&{ours}\n") as server:
+    async with server_on(environment, tmp_path / "home", DATABASE_URL=f" {url}?{others}&{ours}\n") as server:
         assert await connections(url) in (1, 2)
 
     expected = f"DATABASE_URL: ignored {NAMES}, which this server does not support"
     assert 1 == server.log_text().count(expected)
 
 
-async def test_a_replica_with_a_single_database_connection_serves(place: Place, tmp_path: Path) -> None:
-    url = place.variables["DATABASE_URL"]
-    async with server_on(place, tmp_path / "home", HAPPY_POSTGRES_CONNECTIONS="1"):
+async def test_a_replica_with_a_single_database_connection_serves(
+    environment: Environment, tmp_path: Path
+) -> None:
+    url = environment.variables["DATABASE_URL"]
+    async with server_on(environment, tmp_path / "home", HAPPY_POSTGRES_CONNECTIONS="1"):
         assert 1 == await connections(url)
 
 
-async def test_a_home_that_cannot_be_read_stopped_the_start(place: Place, tmp_path: Path) -> None:
+async def test_a_home_that_cannot_be_read_stopped_the_start(environment: Environment, tmp_path: Path) -> None:
     """As in a container that runs as another user than its image was made for."""
     home = str(tmp_path / ("x" * 300))  # not to be looked into, by nobody, not even root
 
-    async with server_on(place, tmp_path / "home", HOME=home) as server:
+    async with server_on(environment, tmp_path / "home", HOME=home) as server:
         assert " warning " not in server.log_text()
 
 

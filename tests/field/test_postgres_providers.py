@@ -21,7 +21,7 @@ from tests.e2e.server import Server, free_port
 from tests.support import databases
 from tests.support import factories as seeds
 from tests.support.api_client import ApiClient
-from tests.support.environments import SECRET, full_place
+from tests.support.environments import SECRET, full_environment
 from tests.support.pgbouncer_server import own_pgbouncer
 from tests.support.redis_server import Wire
 from tests.support.services import POSTGRES, result_of
@@ -38,8 +38,8 @@ CREATE TRIGGER no_room BEFORE INSERT ON "Session" EXECUTE FUNCTION no_room();
 
 @pytest.fixture
 async def full_server(postgres_template: str, tmp_path: Path) -> AsyncIterator[Server]:
-    with full_place(tmp_path / "data", postgres_template) as place:
-        async with Server(tmp_path / "home", flavor="full", variables=place.variables) as running:
+    with full_environment(tmp_path / "data", postgres_template) as environment:
+        async with Server(tmp_path / "home", flavor="full", variables=environment.variables) as running:
             yield running
 
 

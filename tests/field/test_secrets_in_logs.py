@@ -14,7 +14,7 @@ from happy.cli.main import run
 from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
 from tests.support.certificates import Authority
-from tests.support.environments import SECRET, Place, full_place
+from tests.support.environments import SECRET, Environment, full_environment
 from tests.support.object_store import ObjectStore, run_object_store
 from tests.support.postgres_server import OwnPostgres, own_postgres
 from tests.support.redis_server import OwnRedis, Wire, own_redis
@@ -57,8 +57,8 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnRedis]:
 
 
 @pytest.fixture(scope="module")
-def place(postgres_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with full_place(tmp_path_factory.mktemp("data"), postgres_template) as made:
+def environment(postgres_template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+    with full_environment(tmp_path_factory.mktemp("data"), postgres_template) as made:
         yield made
 
 
@@ -166,36 +166,36 @@ def test_a_piece_of_the_database_password_was_on_the_screen(
 
 @pytest.mark.parametrize("what", REDISES)
 def test_a_piece_of_the_redis_password_was_on_the_screen(
-    what: str, redis: OwnRedis, place: Place, capsys: pytest.CaptureFixture[str]
+    what: str, redis: OwnRedis, environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = new_secret()
     with echoing() as echo:
         url = REDISES[what](secret, redis, echo)
 
-        assert set() == shown(secret, start(capsys, {**place.variables, "REDIS_URL": url}))
+        assert set() == shown(secret, start(capsys, {**environment.variables, "REDIS_URL": url}))
 
 
 @pytest.mark.parametrize("what", STORES)
 def test_a_piece_of_the_object_stores_key_was_on_the_screen(
-    what: str, object_store: ObjectStore, place: Place, capsys: pytest.CaptureFixture[str]
+    what: str, object_store: ObjectStore, environment: Environment, capsys: pytest.CaptureFixture[str]
 ) -> None:
     secret = new_secret()
     bucket = object_store.variables(object_store.new_bucket())
     object_store.provider.knows_key = False
     try:
-        variables = {**place.variables, **bucket, **STORES[what](secret)}
+        variables = {**environment.variables, **bucket, **STORES[what](secret)}
         assert set() == shown(secret, start(capsys, variables))
     finally:
         object_store.forget()
 
 
 async def test_a_piece_of_a_secret_was_in_the_log_of_a_running_server(
-    place: Place, redis: OwnRedis, object_store: ObjectStore, tmp_path: Path
+    environment: Environment, redis: OwnRedis, object_store: ObjectStore, tmp_path: Path
 ) -> None:
     """All three services go away, and come back with other passwords."""
     secret, user = new_secret(raw="#/?[]@:"), f"user{secrets.token_hex(4)}"
     encoded = quote(secret, safe="")
-    database = urlsplit(place.variables["DATABASE_URL"])
+    database = urlsplit(environment.variables["DATABASE_URL"])
     async with (
         Wire(database.port or 5432) as to_postgres,
         Wire(redis.port) as to_redis,
@@ -204,7 +204,7 @@ async def test_a_piece_of_a_secret_was_in_the_log_of_a_running_server(
         bucket = object_store.variables(object_store.new_bucket(), S3_SECRET_KEY=secret)
         object_store.provider.secret_key = secret
         variables = {
-            **place.variables,
+            **environment.variables,
             **bucket,
             "DATABASE_URL": f"postgresql://postgres:{encoded}@127.0.0.1:{to_postgres.port}{database.path}",
             "REDIS_URL": f"redis://{user}:{encoded}@127.0.0.1:{to_redis.port}",

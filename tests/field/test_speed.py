@@ -116,7 +116,7 @@ async def send(socket: SocketClient, session_id: str, number: int, answers: list
 
 @pytest.mark.asyncio(loop_scope="session")
 async def test_200_messages_sent_without_waiting_keep_their_order(server: Server) -> None:
-    """In the log, in their answers, and as events; one that is refused keeps its place."""
+    """In the log, in their answers, and as events; one that is refused keeps its position."""
     answers: list[Any] = []
     async with ApiClient.signed_in(server.url) as api:
         sid = str((await api.create_session())["id"])

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.http.server import run_server
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 FAILED = "/v1/connect/github/callback?code=c&state=s"
 
@@ -21,11 +21,11 @@ FAILED = "/v1/connect/github/callback?code=c&state=s"
     ],
 )
 def test_github_led_people_to_the_public_app_instead_of_their_own(
-    place: Place, tmp_path: Path, variables: dict[str, str], expected: str
+    environment: Environment, tmp_path: Path, variables: dict[str, str], expected: str
 ) -> None:
     (tmp_path / "index.html").write_text("<html></html>")
     chosen = {"HAPPY_SERVER_UI_DIR": str(tmp_path), **variables}
-    with run_server(place, chosen) as server:
+    with run_server(environment, chosen) as server:
         answer = httpx.get(server.url + FAILED, headers={"Host": "happy.home:3005"}, trust_env=False)
 
     assert (302, expected) == (answer.status_code, answer.headers["location"])

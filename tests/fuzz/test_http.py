@@ -20,7 +20,7 @@ from happy.http.docs.openapi import document
 from happy.http.endpoints.developer_log import PATH as DEVELOPER_LOG
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import OpenPlace
+from tests.support.environments import OpenEnvironment
 
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "10"))
@@ -70,9 +70,9 @@ class Target:
 
 
 @pytest.fixture(scope="module")
-def server(open_place: OpenPlace) -> Iterator[RunningServer]:
+def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
     variables = {"HAPPY_EXPO_URL": NOWHERE, "DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING": "1"}
-    with open_place() as place, run_server(place, variables) as running:
+    with open_environment() as environment, run_server(environment, variables) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.gateway.talk import register
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import OpenPlace
+from tests.support.environments import OpenEnvironment
 
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "60"))
@@ -88,8 +88,8 @@ def emits(draw: st.DrawFn) -> tuple[str, list[Any], int | None]:
 
 
 @pytest.fixture(scope="module")
-def server(open_place: OpenPlace) -> Iterator[RunningServer]:
-    with open_place() as place, run_server(place, grace_seconds=0.01) as running:
+def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
+    with open_environment() as environment, run_server(environment, grace_seconds=0.01) as running:
         yield running
 
 

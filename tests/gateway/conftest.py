@@ -6,19 +6,22 @@ import pytest
 
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import OpenPlace
+from tests.support.environments import OpenEnvironment
 
 
 @pytest.fixture(scope="session")
-def server(open_place: OpenPlace) -> Iterator[RunningServer]:
-    with open_place() as place, run_server(place, departure_seconds=1.0) as running:
+def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
+    with open_environment() as environment, run_server(environment, departure_seconds=1.0) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def hasty_server(open_place: OpenPlace) -> Iterator[RunningServer]:
+def hasty_server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
     """A server that gives a method hardly any time to come back."""
-    with open_place() as place, run_server(place, grace_seconds=0.05, departure_seconds=1.0) as running:
+    with (
+        open_environment() as environment,
+        run_server(environment, grace_seconds=0.05, departure_seconds=1.0) as running,
+    ):
         yield running
 
 

@@ -15,7 +15,7 @@ from schema.tables import machines, sessions
 from tests.gateway.talk import MINUTE, now, register, settle, stored_session, unread
 from tests.http.server import RunningServer, run_beside, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.rows import open_rows
 from tests.support.socket_client import ConnectRefused, SocketClient
 
@@ -64,17 +64,19 @@ async def test_a4_an_update_that_could_not_be_numbered_ended_the_process(
     assert {"result": "success", "version": 1, "agentState": "new"} == again
 
 
-async def test_a5_the_process_never_ended(place: Place) -> None:
+async def test_a5_the_process_never_ended(environment: Environment) -> None:
     def live_and_end() -> None:
-        with run_server(place):
+        with run_server(environment):
             pass
 
     await asyncio.wait_for(asyncio.to_thread(live_and_end), 30)
 
 
-async def test_a6_the_last_heartbeats_were_lost_because_the_database_was_closed_first(place: Place) -> None:
+async def test_a6_the_last_heartbeats_were_lost_because_the_database_was_closed_first(
+    environment: Environment,
+) -> None:
     async with AsyncExitStack() as clients:
-        async with run_beside(place) as server:
+        async with run_beside(environment) as server:
             api = await clients.enter_async_context(ApiClient.signed_in(server.url))
             machine = (await api.register_machine())["id"]
             daemon = await clients.enter_async_context(api.machine_socket(machine))
@@ -272,8 +274,11 @@ async def test_c20_thinking_was_passed_on_as_it_came(
 # -- E: presence and calls ---------------------------------------------------------------------------------
 
 
-async def test_e1_a_restarted_session_stayed_inactive(place: Place) -> None:
-    async with AsyncExitStack() as clients, run_beside(place) as server:  # which ends before its clients
+async def test_e1_a_restarted_session_stayed_inactive(environment: Environment) -> None:
+    async with (
+        AsyncExitStack() as clients,
+        run_beside(environment) as server,
+    ):  # which ends before its clients
         api = await clients.enter_async_context(ApiClient.signed_in(server.url))
         sid = (await api.create_session("tag"))["id"]
         await api.post(f"/v1/sessions/{sid}/archive")

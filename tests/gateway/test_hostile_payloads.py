@@ -79,7 +79,7 @@ ODD_PAYLOADS = ['{"sid":"a","sid":{},"__proto__":{"x":1}}', *VALUES]
 
 
 def payloads() -> list[str]:
-    """Every value in the place of the payload, and in all of its fields at once."""
+    """Every value instead of the payload, and in all of its fields at once."""
     everywhere = ["{" + ",".join(f'"{name}":{value}' for name in FIELDS) + "}" for value in VALUES]
     return [*ODD_PAYLOADS, *everywhere]
 

@@ -8,7 +8,7 @@ import pytest
 from tests.gateway.talk import now, register, unread
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.reconnecting_client import Device, contents
 from tests.support.socket_client import SocketClient
 
@@ -20,10 +20,10 @@ async def settled(api: ApiClient, *sockets: SocketClient) -> None:
 
 
 @pytest.fixture
-def short(place: Place) -> Iterator[RunningServer]:
+def short(environment: Environment) -> Iterator[RunningServer]:
     """A server that waits a second for those who come back, and keeps little for them."""
     variables = {"HAPPY_RECOVERY_SECONDS": "1", "HAPPY_RECOVERY_ACCOUNT_BYTES": "20000"}
-    with run_server(place, variables) as running:
+    with run_server(environment, variables) as running:
         yield running
 
 
@@ -271,8 +271,8 @@ async def test_a_client_that_missed_too_much_is_not_recovered(short_api: ApiClie
         assert contents(back) == ["next"]
 
 
-async def test_it_can_be_switched_off(place: Place) -> None:
-    with run_server(place, {"HAPPY_RECOVERY_SECONDS": "0"}) as running:
+async def test_it_can_be_switched_off(environment: Environment) -> None:
+    with run_server(environment, {"HAPPY_RECOVERY_SECONDS": "0"}) as running:
         async with ApiClient.signed_in(running.url) as api, Device.of(api) as phone:
             sid = (await api.create_session())["id"]
             await api.post_messages(sid, ["1"])

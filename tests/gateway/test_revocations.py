@@ -15,7 +15,7 @@ from tests.http.test_accounts import account_id
 from tests.http.test_pairing import claims
 from tests.support.api_client import ApiClient, sign_in_body
 from tests.support.commands import command
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.socket_client import ConnectRefused
 from tests.support.until import until
 
@@ -23,14 +23,14 @@ BAD_TOKEN = "Invalid authentication token"
 
 
 @pytest.fixture
-async def beside(place: Place) -> AsyncIterator[RunningServer]:
-    async with run_beside(place) as running:
+async def beside(environment: Environment) -> AsyncIterator[RunningServer]:
+    async with run_beside(environment) as running:
         yield running
 
 
-async def done(place: Place, *arguments: str) -> float:
+async def done(environment: Environment, *arguments: str) -> float:
     """Run the command, and the time at which it was done."""
-    ended = await command(place, *arguments)
+    ended = await command(environment, *arguments)
     assert (0, "") == (ended.code, ended.err), ended
     return time.monotonic()
 
@@ -48,7 +48,9 @@ async def shut_out(api: ApiClient) -> None:
         await api.user_socket().connect()
 
 
-async def test_a_revoked_token_is_refused_and_its_socket_closed(beside: RunningServer, place: Place) -> None:
+async def test_a_revoked_token_is_refused_and_its_socket_closed(
+    beside: RunningServer, environment: Environment
+) -> None:
     key = SigningKey.generate()
     async with (
         ApiClient.signed_in(beside.url, key=key) as stolen,
@@ -58,29 +60,29 @@ async def test_a_revoked_token_is_refused_and_its_socket_closed(beside: RunningS
     ):
 
         async def seen() -> bool:
-            listed = (await command(place, "tokens", "list", account_id(kept), "--json")).json
+            listed = (await command(environment, "tokens", "list", account_id(kept), "--json")).json
             return token_id(stolen) in [entry["token"]["id"] for entry in listed]
 
         await until(seen, timeout=60)
-        unasked = await command(place, "tokens", "revoke", token_id(stolen))
+        unasked = await command(environment, "tokens", "revoke", token_id(stolen))
         assert (1, "happy-server: nothing was done: add --yes to do it without being asked\n") == (
             unasked.code,
             unasked.err,
         )
         assert "The token of thief/1.0 (127.0.0.1), last seen" in unasked.out
 
-        await done(place, "tokens", "revoke", token_id(stolen), "--yes")
+        await done(environment, "tokens", "revoke", token_id(stolen), "--yes")
         await socket.wait_closed()
         assert not socket.disconnected_by_server
         await shut_out(stolen)
         assert [] == await other.unread()
         await kept.get("/v1/account/profile")
-        listed = (await command(place, "tokens", "list", account_id(kept), "--json")).json
+        listed = (await command(environment, "tokens", "list", account_id(kept), "--json")).json
         states = {entry["token"]["id"]: entry["state"] for entry in listed}
         assert "revoked" == states[token_id(stolen)]
 
 
-async def test_a_sign_out_ends_all_tokens_up_to_now(beside: RunningServer, place: Place) -> None:
+async def test_a_sign_out_ends_all_tokens_up_to_now(beside: RunningServer, environment: Environment) -> None:
     key = SigningKey.generate()
     async with (
         ApiClient.signed_in(beside.url, key=key) as api,
@@ -88,7 +90,7 @@ async def test_a_sign_out_ends_all_tokens_up_to_now(beside: RunningServer, place
         api.user_socket() as socket,
         stranger.user_socket() as others,
     ):
-        await done(place, "accounts", "sign-out", account_id(api), "--yes")
+        await done(environment, "accounts", "sign-out", account_id(api), "--yes")
         await socket.wait_closed()
         await shut_out(api)
 
@@ -102,19 +104,19 @@ async def test_a_sign_out_ends_all_tokens_up_to_now(beside: RunningServer, place
 
 
 async def test_a_disabled_account_is_kept_out_until_it_is_enabled(
-    beside: RunningServer, place: Place
+    beside: RunningServer, environment: Environment
 ) -> None:
     key = SigningKey.generate()
     async with ApiClient.signed_in(beside.url, key=key) as api, api.user_socket() as socket:
         session = await api.create_session()
-        await done(place, "accounts", "disable", account_id(api), "--yes")
+        await done(environment, "accounts", "disable", account_id(api), "--yes")
         await socket.wait_closed()
         await shut_out(api)
         refused = await api.post("/v1/auth", sign_in_body(key), expect=403)
         assert {"error": "Account disabled"} == refused
-        assert 1 == (await command(place, "accounts", "disable", account_id(api), "--yes")).code
+        assert 1 == (await command(environment, "accounts", "disable", account_id(api), "--yes")).code
 
-        await done(place, "accounts", "enable", account_id(api))
+        await done(environment, "accounts", "enable", account_id(api))
 
         async def let_in() -> bool:
             return (await api.request("GET", "/v1/account/profile")).status_code == 200
@@ -125,7 +127,7 @@ async def test_a_disabled_account_is_kept_out_until_it_is_enabled(
 
 
 async def test_a_deleted_account_leaves_nothing_and_its_key_makes_a_new_one(
-    beside: RunningServer, place: Place
+    beside: RunningServer, environment: Environment
 ) -> None:
     key = SigningKey.generate()
     async with ApiClient.signed_in(beside.url, key=key) as api, api.user_socket() as socket:
@@ -133,10 +135,10 @@ async def test_a_deleted_account_leaves_nothing_and_its_key_makes_a_new_one(
         await api.register_machine()
         await api.post_messages(session["id"], ["one", "two"])
         await api.post("/v1/push-tokens", {"token": "ExponentPushToken[x]"})
-        shown = await command(place, "accounts", "delete", account_id(api))
+        shown = await command(environment, "accounts", "delete", account_id(api))
         assert "1 session with 2 messages, 1 machine, 0 artifacts, 0 files." in shown.out
 
-        await done(place, "accounts", "delete", account_id(api), "--yes")
+        await done(environment, "accounts", "delete", account_id(api), "--yes")
         await socket.wait_closed()
         await shut_out(api)
         async with ApiClient.signed_in(beside.url, key=key) as again:
@@ -145,7 +147,7 @@ async def test_a_deleted_account_leaves_nothing_and_its_key_makes_a_new_one(
             assert [] == await again.get("/v1/machines")
 
             async def gone() -> bool:
-                listed = (await command(place, "accounts", "list", "--json")).json
+                listed = (await command(environment, "accounts", "list", "--json")).json
                 return [account_id(again)] == [record["id"] for record in listed]
 
             await until(gone, timeout=60)

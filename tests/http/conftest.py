@@ -7,14 +7,14 @@ import pytest
 from tests.http.raw import RawResponse, exchange
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import OpenPlace
+from tests.support.environments import OpenEnvironment
 from tests.support.outside_services import Upstream, everything_at
 from tests.support.rows import Rows, open_rows
 
 
 @pytest.fixture(scope="session")
-def server(open_place: OpenPlace) -> Iterator[RunningServer]:
-    with open_place() as place, run_server(place) as running:
+def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
+    with open_environment() as environment, run_server(environment) as running:
         yield running
 
 
@@ -87,7 +87,10 @@ def upstream(_running_upstream: Upstream) -> Iterator[Upstream]:
 
 
 @pytest.fixture(scope="session")
-def outside_server(open_place: OpenPlace, _running_upstream: Upstream) -> Iterator[RunningServer]:
+def outside_server(open_environment: OpenEnvironment, _running_upstream: Upstream) -> Iterator[RunningServer]:
     """A server that takes `upstream` for every outside service."""
-    with open_place() as place, run_server(place, everything_at(_running_upstream)) as running:
+    with (
+        open_environment() as environment,
+        run_server(environment, everything_at(_running_upstream)) as running,
+    ):
         yield running

@@ -13,7 +13,7 @@ from schema.tables import accounts
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import sign_in_body
 from tests.support.commands import Ended, command
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.rows import Rows, open_rows
 
 DAY = 24 * HOUR
@@ -21,10 +21,10 @@ FRIEND, STRANGER = "203.0.113.7", "198.51.100.9"
 
 
 class Server:
-    """Servers on one place, and its commands; all of them know the same mode."""
+    """Servers on one environment, and its commands; all of them know the same mode."""
 
-    def __init__(self, place: Place, running: list[RunningServer]) -> None:
-        self.place = place
+    def __init__(self, environment: Environment, running: list[RunningServer]) -> None:
+        self.environment = environment
         self.urls = [server.url for server in running]
         self.settings = running[0].settings
 
@@ -46,22 +46,22 @@ class Server:
             return await client.get(path, timeout=30)
 
     async def command(self, *arguments: str) -> Ended:
-        return await command(self.place, *arguments)
+        return await command(self.environment, *arguments)
 
 
 @contextmanager
-def servers(place: Place, mode: str, **variables: str) -> Iterator[Server]:
+def servers(environment: Environment, mode: str, **variables: str) -> Iterator[Server]:
     """One, or two replicas where there can be any."""
     settings = {
-        **place.variables,
+        **environment.variables,
         "HAPPY_REGISTRATION": mode,
         "PUBLIC_URL": "https://happy.example",
         **variables,
     }
-    place = Place(place.flavor, settings)
+    environment = Environment(environment.flavor, settings)
     with ExitStack() as stack:
-        count = 2 if place.flavor == "full" else 1
-        yield Server(place, [stack.enter_context(run_server(place)) for _ in range(count)])
+        count = 2 if environment.flavor == "full" else 1
+        yield Server(environment, [stack.enter_context(run_server(environment)) for _ in range(count)])
 
 
 @asynccontextmanager

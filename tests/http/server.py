@@ -13,7 +13,7 @@ import uvloop
 from happy.bootstrap import open_application
 from happy.serving import WebServer, bind, configuration, metrics_port
 from happy.settings import Full, Light, load
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 
 class RunningServer(NamedTuple):
@@ -31,20 +31,20 @@ class RunningServer(NamedTuple):
 
 @contextmanager
 def run_server(
-    place: Place, variables: Mapping[str, str] | None = None, **options: Any
+    environment: Environment, variables: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[RunningServer]:
     """Serve until the end of the block, on a free port. The options are those of `open_application`."""
-    environ = {"METRICS_ENABLED": "false", **place.variables, **(variables or {})}
-    settings = load(environ, flavor=place.flavor)
+    environ = {"METRICS_ENABLED": "false", **environment.variables, **(variables or {})}
+    settings = load(environ, flavor=environment.flavor)
     with serve_in_thread(settings, options) as port:
         yield RunningServer(f"http://127.0.0.1:{port}", port, settings)
 
 
 @asynccontextmanager
-async def run_beside(place: Place) -> AsyncIterator[RunningServer]:
+async def run_beside(environment: Environment) -> AsyncIterator[RunningServer]:
     """The same for a test whose clients are still there when the server ends, and have to answer it."""
     with ExitStack() as stack:
-        yield stack.enter_context(run_server(place))
+        yield stack.enter_context(run_server(environment))
         await asyncio.to_thread(stack.close)
 
 

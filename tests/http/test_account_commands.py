@@ -7,13 +7,13 @@ from tests.http.server import run_beside
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.rows import open_rows
 
 
-async def test_accounts_are_listed_and_shown_beside_the_server(place: Place) -> None:
+async def test_accounts_are_listed_and_shown_beside_the_server(environment: Environment) -> None:
     async with (
-        run_beside(place) as server,
+        run_beside(environment) as server,
         ApiClient.signed_in(server.url) as api,
         ApiClient.signed_in(server.url) as other,
     ):
@@ -23,10 +23,10 @@ async def test_accounts_are_listed_and_shown_beside_the_server(place: Place) -> 
         async with open_rows(server.settings) as rows:
             await rows(sa.update(accounts).where(accounts.c.id == mine).values(username="ada"))
 
-        listed = (await command(place, "accounts", "list", "--json")).json
-        shown = (await command(place, "accounts", "show", "@ada", "--json")).json
-        by_key = await command(place, "accounts", "show", shown["account"]["publicKey"].lower())
-        table = await command(place, "accounts", "list")
+        listed = (await command(environment, "accounts", "list", "--json")).json
+        shown = (await command(environment, "accounts", "show", "@ada", "--json")).json
+        by_key = await command(environment, "accounts", "show", shown["account"]["publicKey"].lower())
+        table = await command(environment, "accounts", "list")
 
     assert sorted([mine, theirs]) == [record["id"] for record in listed]
     assert shown["account"] in listed
@@ -39,13 +39,13 @@ async def test_accounts_are_listed_and_shown_beside_the_server(place: Place) -> 
     assert sorted([mine, theirs]) == [line.split()[0] for line in lines]
 
 
-async def test_an_account_that_is_not_there_is_one_line_and_exit_code_1(place: Place) -> None:
-    await command(place, "migrate")
-    nobody = await command(place, "accounts", "show", "nobody")
+async def test_an_account_that_is_not_there_is_one_line_and_exit_code_1(environment: Environment) -> None:
+    await command(environment, "migrate")
+    nobody = await command(environment, "accounts", "show", "nobody")
 
     assert (1, "") == (nobody.code, nobody.out)
     assert (
         "happy-server: there is no account 'nobody': `happy-server accounts list` shows them\n" == nobody.err
     )
-    assert (0, "There are no accounts.\n", "") == await command(place, "accounts", "list")
-    assert (2, "") == (await command(place, "accounts", "show"))[:2]
+    assert (0, "There are no accounts.\n", "") == await command(environment, "accounts", "list")
+    assert (2, "") == (await command(environment, "accounts", "show"))[:2]

@@ -8,7 +8,7 @@ import pytest
 from happy.domain.attachments import MAX_BYTES
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.until import until
 
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -68,9 +68,9 @@ async def test_an_address_is_made_from_the_name_the_client_used(api: ApiClient, 
     assert answer.json()["uploadUrl"].startswith("https://happy.example/v1/sessions/")
 
 
-async def test_anybody_could_have_addresses_made_from_his_headers(place: Place) -> None:
+async def test_anybody_could_have_addresses_made_from_his_headers(environment: Environment) -> None:
     forwarding = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "evil.example", "Forwarded": "host=evil"}
-    with run_server(place, {"HAPPY_TRUSTED_PROXIES": "none"}) as server:
+    with run_server(environment, {"HAPPY_TRUSTED_PROXIES": "none"}) as server:
         async with ApiClient.signed_in(server.url) as api:
             session = str((await api.create_session())["id"])
             path = f"/v1/sessions/{session}/attachments/request-upload"

@@ -9,22 +9,22 @@ from happy.domain.values import HOUR, Millis
 from happy.services.audit import record
 from tests.http.server import run_beside
 from tests.support.commands import command
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 
-async def test_the_audit_log_is_shown_beside_the_server(place: Place) -> None:
+async def test_the_audit_log_is_shown_beside_the_server(environment: Environment) -> None:
     now = Millis(time.time_ns() // 1_000_000)
-    async with run_beside(place) as server:
-        assert (0, "Nothing was recorded.\n", "") == await command(place, "audit")
+    async with run_beside(environment) as server:
+        assert (0, "Nothing was recorded.\n", "") == await command(environment, "audit")
         async with open_store_beside(server.settings) as store:
             for hours in (50, 1):
                 before = Millis(now - hours * HOUR)
                 await store.write(
                     lambda tx, before=before: record(tx, before, "system", "token.revoke", f"{before}")
                 )
-        everything = (await command(place, "audit", "--json")).json
-        recent = (await command(place, "audit", "--json", "--since", "2d")).json
-        table = await command(place, "audit", "--since", "2000-01-01")
+        everything = (await command(environment, "audit", "--json")).json
+        recent = (await command(environment, "audit", "--json", "--since", "2d")).json
+        table = await command(environment, "audit", "--since", "2000-01-01")
 
     assert [now - 50 * HOUR, now - HOUR] == [entry["time"] for entry in everything]
     assert everything[1:] == recent
@@ -35,8 +35,8 @@ async def test_the_audit_log_is_shown_beside_the_server(place: Place) -> None:
 
 
 @pytest.mark.parametrize("since", ["yesterday", "7", "d", "-1d", "2026-13-01"])
-async def test_another_time_is_a_usage_error(place: Place, since: str) -> None:
-    ended = await command(place, "audit", "--since", since)
+async def test_another_time_is_a_usage_error(environment: Environment, since: str) -> None:
+    ended = await command(environment, "audit", "--since", since)
 
     assert (2, "") == ended[:2]
     assert "is no span such as 7d and no day such as 2026-11-28" in ended.err

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.http.server import RunningServer, run_server
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 APP, OTHER = "https://app.example", "https://evil.example"
 CORS = "access-control-"
@@ -33,8 +33,8 @@ def get(server: RunningServer, path: str, method: str = "GET", **headers: str) -
 
 
 @pytest.mark.parametrize(("path", "forms"), [("/docs", "'none'"), ("/invite/unknown", "'self'")])
-def test_pages_of_ours_run_and_load_nothing(place: Place, path: str, forms: str) -> None:
-    with run_server(place) as server:
+def test_pages_of_ours_run_and_load_nothing(environment: Environment, path: str, forms: str) -> None:
+    with run_server(environment) as server:
         page = get(server, path)
     (style,) = re.findall(r"<style>(.*?)</style>", page.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -52,8 +52,10 @@ def test_pages_of_ours_run_and_load_nothing(place: Place, path: str, forms: str)
     assert not re.search(r"<script|<link|<img|<iframe|\sstyle=|\son\w+=|javascript:", page.text)
 
 
-def test_the_web_app_is_not_framed_by_others_and_runs_as_it_is(place: Place, webapp: Path) -> None:
-    with run_server(place, {"HAPPY_SERVER_UI_DIR": str(webapp)}) as server:
+def test_the_web_app_is_not_framed_by_others_and_runs_as_it_is(
+    environment: Environment, webapp: Path
+) -> None:
+    with run_server(environment, {"HAPPY_SERVER_UI_DIR": str(webapp)}) as server:
         pages = [get(server, path, accept="text/html") for path in ("/", "/help.html", "/a/route")]
         script = get(server, "/app.js")
         api = get(server, "/v1/sessions")
@@ -73,8 +75,8 @@ def test_the_web_app_is_not_framed_by_others_and_runs_as_it_is(place: Place, web
 
 
 @pytest.fixture
-def restricted(place: Place) -> Iterator[RunningServer]:
-    with run_server(place, {"HAPPY_CORS_ORIGINS": f"{APP}/, http://localhost:8081"}) as server:
+def restricted(environment: Environment) -> Iterator[RunningServer]:
+    with run_server(environment, {"HAPPY_CORS_ORIGINS": f"{APP}/, http://localhost:8081"}) as server:
         yield server
 
 
@@ -82,8 +84,8 @@ def cors(answer: httpx.Response) -> dict[str, str]:
     return {name: value for name, value in answer.headers.items() if name.startswith(CORS)}
 
 
-def test_every_origin_may_use_the_server_unless_some_are_named(place: Place) -> None:
-    with run_server(place) as server:
+def test_every_origin_may_use_the_server_unless_some_are_named(environment: Environment) -> None:
+    with run_server(environment) as server:
         assert {"access-control-allow-origin": "*"} == cors(get(server, "/v1/sessions", origin=OTHER))
 
 

@@ -18,7 +18,7 @@ from happy.services.developer_log import (
 )
 from tests.http.server import run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
 VARIABLE = "DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"
@@ -58,9 +58,11 @@ def test_an_entry_keeps_its_level(level: str, expected: int, caplog: pytest.LogC
     )
 
 
-async def test_b16_anybody_could_fill_the_disk(place: Place, caplog: pytest.LogCaptureFixture) -> None:
+async def test_b16_anybody_could_fill_the_disk(
+    environment: Environment, caplog: pytest.LogCaptureFixture
+) -> None:
     caplog.set_level(logging.DEBUG)
-    with run_server(place, {VARIABLE: "1"}) as server:
+    with run_server(environment, {VARIABLE: "1"}) as server:
         async with ApiClient(server.url) as client:
             raw = {"any": ["thing"]}
             done = await client.post(PATH, entry(platform="ios", messageRawObject=raw))

@@ -13,7 +13,7 @@ from happy.http.endpoints.developer_log import PATH as DEVELOPER_LOG
 from happy.http.framework.limits import MAX_SMALL_BODY, MAX_WEBHOOK_BODY
 from tests.http.server import run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -143,17 +143,17 @@ async def test_the_page_loads_no_external_resources(anonymous: ApiClient) -> Non
     assert set() == set(re.findall(r'href="#([^"]+)"', answer.text)) - anchors
 
 
-async def test_the_documentation_can_be_switched_off(place: Place) -> None:
-    with run_server(place, {"HAPPY_DOCS": "false"}) as server:
+async def test_the_documentation_can_be_switched_off(environment: Environment) -> None:
+    with run_server(environment, {"HAPPY_DOCS": "false"}) as server:
         async with ApiClient(server.url) as client:
             for path in ("/docs", "/docs/openapi.json"):
                 assert "Not found" == (await client.get(path, expect=404))["error"]
 
 
-async def test_the_web_app_does_not_hide_the_documentation(place: Place, tmp_path: Path) -> None:
+async def test_the_web_app_does_not_hide_the_documentation(environment: Environment, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<html><head></head></html>")
     variables = {"HAPPY_SERVER_UI_DIR": str(tmp_path)}
-    with run_server(place, variables) as server:
+    with run_server(environment, variables) as server:
         async with ApiClient(server.url) as client:
             page = await client.request("GET", "/docs", headers={"accept": "text/html"})
 

@@ -9,7 +9,7 @@ from happy import bootstrap
 from happy.domain.values import Millis
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 DAY = 24 * 60 * 60 * 1000
 
@@ -139,9 +139,9 @@ def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
 
 
 @pytest.fixture
-async def pair(wait: object, place: Place) -> AsyncIterator[tuple[ApiClient, ApiClient]]:
+async def pair(wait: object, environment: Environment) -> AsyncIterator[tuple[ApiClient, ApiClient]]:
     """Two accounts on a server of their own, whose clock `wait` moves."""
-    with run_server(place) as server:
+    with run_server(environment) as server:
         async with ApiClient.signed_in(server.url) as one, ApiClient.signed_in(server.url) as other:
             yield one, other
 

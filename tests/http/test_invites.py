@@ -14,7 +14,7 @@ from happy.domain.registration import MAX_OPENINGS
 from happy.domain.values import MINUTE
 from schema.tables import invite_openings, invites
 from tests.http.restricted import DAY, FRIEND, STRANGER, Server, age, rows_of, servers
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 
 async def invite(server: Server, *options: str) -> tuple[str, str]:
@@ -24,8 +24,8 @@ async def invite(server: Server, *options: str) -> tuple[str, str]:
     return made["invite"]["id"], made["link"].removeprefix("https://happy.example")
 
 
-async def test_an_invite_lets_in_one_account_from_where_it_was_opened(place: Place) -> None:
-    with servers(place, "invite") as server:
+async def test_an_invite_lets_in_one_account_from_where_it_was_opened(environment: Environment) -> None:
+    with servers(environment, "invite") as server:
         _, path = await invite(server)
         before = await server.sign_in()
         page = await server.get(path)
@@ -46,8 +46,8 @@ async def test_an_invite_lets_in_one_account_from_where_it_was_opened(place: Pla
         assert (404, True) == (used_up.status_code, "does not count" in used_up.text)
 
 
-async def test_the_link_of_an_invite_has_the_path_of_the_servers_address(place: Place) -> None:
-    with servers(place, "invite", PUBLIC_URL="https://happy.example/relay") as server:
+async def test_the_link_of_an_invite_has_the_path_of_the_servers_address(environment: Environment) -> None:
+    with servers(environment, "invite", PUBLIC_URL="https://happy.example/relay") as server:
         link = (await server.command("invites", "create", "--json")).json["link"]
         path = link.removeprefix("https://happy.example")
 
@@ -56,8 +56,8 @@ async def test_the_link_of_an_invite_has_the_path_of_the_servers_address(place: 
         assert 200 == (await server.sign_in()).status_code
 
 
-async def test_an_invite_for_three_lets_in_three_however_many_try_at_once(place: Place) -> None:
-    with servers(place, "invite") as server:
+async def test_an_invite_for_three_lets_in_three_however_many_try_at_once(environment: Environment) -> None:
+    with servers(environment, "invite") as server:
         _, path = await invite(server, "--uses", "3")
         for address in (FRIEND, STRANGER):
             await post_form(server, path, address)
@@ -80,8 +80,10 @@ async def post_form(server: Server, path: str, address: str = FRIEND) -> httpx.R
         return await client.post(path, headers=headers, content=b"", timeout=30)
 
 
-async def test_an_opening_ends_after_a_quarter_of_an_hour_and_can_be_repeated(place: Place) -> None:
-    with servers(place, "invite") as server:
+async def test_an_opening_ends_after_a_quarter_of_an_hour_and_can_be_repeated(
+    environment: Environment,
+) -> None:
+    with servers(environment, "invite") as server:
         _, path = await invite(server)
         assert 200 == (await post_form(server, path)).status_code
         async with rows_of(server) as rows:
@@ -93,8 +95,10 @@ async def test_an_opening_ends_after_a_quarter_of_an_hour_and_can_be_repeated(pl
         assert [403, 200] == [late.status_code, welcome.status_code]
 
 
-async def test_a_revoked_or_expired_invite_lets_nobody_in_also_if_it_is_open(place: Place) -> None:
-    with servers(place, "invite") as server:
+async def test_a_revoked_or_expired_invite_lets_nobody_in_also_if_it_is_open(
+    environment: Environment,
+) -> None:
+    with servers(environment, "invite") as server:
         revoked, path = await invite(server)
         _, other = await invite(server)
         await post_form(server, path)
@@ -114,8 +118,8 @@ async def test_a_revoked_or_expired_invite_lets_nobody_in_also_if_it_is_open(pla
         assert (1, True) == (unknown.code, "there is no invite" in unknown.err)
 
 
-async def test_an_invite_is_open_for_few_addresses_at_a_time(place: Place) -> None:
-    with servers(place, "invite") as server:
+async def test_an_invite_is_open_for_few_addresses_at_a_time(environment: Environment) -> None:
+    with servers(environment, "invite") as server:
         _, path = await invite(server)
         for number in range(MAX_OPENINGS + 2):
             await post_form(server, path, f"203.0.113.{number}")
@@ -125,8 +129,10 @@ async def test_an_invite_is_open_for_few_addresses_at_a_time(place: Place) -> No
         assert MAX_OPENINGS == count
 
 
-async def test_the_page_of_an_invite_runs_and_fetches_nothing_and_is_kept_by_nobody(place: Place) -> None:
-    with servers(place, "invite") as server:
+async def test_the_page_of_an_invite_runs_and_fetches_nothing_and_is_kept_by_nobody(
+    environment: Environment,
+) -> None:
+    with servers(environment, "invite") as server:
         _, path = await invite(server)
         page = await server.get(path)
 
@@ -139,8 +145,8 @@ async def test_the_page_of_an_invite_runs_and_fetches_nothing_and_is_kept_by_nob
         assert "<script" not in page.text
 
 
-async def test_invites_count_in_their_mode_alone(place: Place) -> None:
-    with servers(place, "closed") as server:
+async def test_invites_count_in_their_mode_alone(environment: Environment) -> None:
+    with servers(environment, "closed") as server:
         made = await server.command("invites", "create", "--json")
         path = made.json["link"].removeprefix("https://happy.example")
 
@@ -149,8 +155,8 @@ async def test_invites_count_in_their_mode_alone(place: Place) -> None:
         assert 403 == (await server.sign_in()).status_code
 
 
-async def test_the_database_does_not_hold_what_opens_an_invite(place: Place) -> None:
-    with servers(place, "invite") as server:
+async def test_the_database_does_not_hold_what_opens_an_invite(environment: Environment) -> None:
+    with servers(environment, "invite") as server:
         _, path = await invite(server)
         async with rows_of(server) as rows:
             ((stored, name),) = await rows(sa.select(invites.c.code_hash, invites.c.id))
@@ -160,8 +166,8 @@ async def test_the_database_does_not_hold_what_opens_an_invite(place: Place) -> 
         assert name not in code
 
 
-async def test_the_qr_code_of_an_invite_is_drawn_on_a_terminal(place: Place) -> None:
-    with servers(place, "invite") as server:
+async def test_the_qr_code_of_an_invite_is_drawn_on_a_terminal(environment: Environment) -> None:
+    with servers(environment, "invite") as server:
         screen = await on_terminal(server, "invites", "create")
     (link,) = re.findall(r"^link +(https://\S+)", screen, re.MULTILINE)
     drawn = io.StringIO()
@@ -173,8 +179,8 @@ async def test_the_qr_code_of_an_invite_is_drawn_on_a_terminal(place: Place) -> 
 async def on_terminal(server: Server, *arguments: str) -> str:
     master, slave = os.openpty()
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "happy", "--flavor", server.place.flavor, *arguments),
-        env={"PATH": os.environ["PATH"], "PYTHONIOENCODING": "utf-8", **server.place.variables},
+        *(sys.executable, "-m", "happy", "--flavor", server.environment.flavor, *arguments),
+        env={"PATH": os.environ["PATH"], "PYTHONIOENCODING": "utf-8", **server.environment.variables},
         stdin=slave,
         stdout=slave,
         stderr=slave,

@@ -13,13 +13,13 @@ from happy.metrics import Bounded, Gauges, Metrics
 from tests.e2e.server import free_port
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient, sign_in_body
-from tests.support.environments import OpenPlace
+from tests.support.environments import OpenEnvironment
 
 
 @pytest.fixture(scope="module")
-def server(open_place: OpenPlace) -> Iterator[RunningServer]:
+def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
     variables = {"METRICS_ENABLED": "true", "METRICS_PORT": str(free_port())}
-    with open_place() as place, run_server(place, variables) as running:
+    with open_environment() as environment, run_server(environment, variables) as running:
         yield running
 
 
@@ -157,14 +157,14 @@ def test_a_bucket_holds_its_own_bound() -> None:
     assert metrics.rpc_calls.values == {("bash", "success"): 3}
 
 
-async def test_refused_accounts_are_counted_by_reason(open_place: OpenPlace) -> None:
+async def test_refused_accounts_are_counted_by_reason(open_environment: OpenEnvironment) -> None:
     port = free_port()
     variables = {
         "METRICS_ENABLED": "true",
         "METRICS_PORT": str(port),
         "HAPPY_REGISTRATION": "closed",
     }
-    with open_place() as place, run_server(place, variables) as server:
+    with open_environment() as environment, run_server(environment, variables) as server:
         async with ApiClient(server.url) as stranger, ApiClient(f"http://127.0.0.1:{port}") as scraping:
             await stranger.post("/v1/auth", sign_in_body(SigningKey.generate()), expect=403)
             text = (await scraping.request("GET", "/metrics")).text

@@ -8,7 +8,7 @@ import pytest
 
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import OpenPlace
+from tests.support.environments import OpenEnvironment
 from tests.support.until import until
 
 NO_BYTES = "This account may store 20000 bytes. Delete sessions to make room"
@@ -17,9 +17,9 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 @pytest.fixture(scope="module")
-def server(open_place: OpenPlace) -> Iterator[RunningServer]:
+def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
     quotas = {"HAPPY_QUOTAS": "bytes=20k,sessions=3,attachments=2"}
-    with open_place() as place, run_server(place, quotas) as running:
+    with open_environment() as environment, run_server(environment, quotas) as running:
         yield running
 
 

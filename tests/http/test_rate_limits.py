@@ -9,14 +9,14 @@ from nacl.signing import SigningKey
 
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient, b64, sign_in_body
-from tests.support.environments import OpenPlace
+from tests.support.environments import OpenEnvironment
 
 RATES = "sign-ins=10/h,accounts=2/h,links=3/h,polls=20/h,messages=5/h,bytes=100k/h,calls=3/h,searches=2/h"
 
 
 @pytest.fixture(scope="module")
-def server(open_place: OpenPlace) -> Iterator[RunningServer]:
-    with open_place() as place, run_server(place, {"HAPPY_RATE_LIMITS": RATES}) as running:
+def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
+    with open_environment() as environment, run_server(environment, {"HAPPY_RATE_LIMITS": RATES}) as running:
         yield running
 
 

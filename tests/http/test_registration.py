@@ -15,7 +15,7 @@ from schema.tables import registration_requests
 from tests.http.restricted import DAY, FRIEND, STRANGER, account_count, age, rows_of, servers
 from tests.support.api_client import ApiClient, b64
 from tests.support.commands import command
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 
 def hex_of(key: SigningKey) -> str:
@@ -33,11 +33,11 @@ def code_in(refusal: httpx.Response) -> str:
 # -- closed, first ---------------------------------------------------------------------------------------
 
 
-async def test_a_closed_server_takes_nobody_new_and_keeps_those_it_has(place: Place) -> None:
+async def test_a_closed_server_takes_nobody_new_and_keeps_those_it_has(environment: Environment) -> None:
     mine = SigningKey.generate()
-    with servers(place, "open") as server:
+    with servers(environment, "open") as server:
         assert 200 == (await server.sign_in(mine)).status_code
-    with servers(place, "closed") as server:
+    with servers(environment, "closed") as server:
         refused = await server.sign_in()
         back = await server.sign_in(mine, STRANGER)
         async with ApiClient(server.urls[0], token=back.json()["token"]) as phone:
@@ -52,9 +52,9 @@ async def test_a_closed_server_takes_nobody_new_and_keeps_those_it_has(place: Pl
         assert 1 == await account_count(server)
 
 
-async def test_of_twenty_that_come_first_at_once_one_has_the_server(place: Place) -> None:
+async def test_of_twenty_that_come_first_at_once_one_has_the_server(environment: Environment) -> None:
     keys = [SigningKey.generate() for _ in range(20)]
-    with servers(place, "first") as server:
+    with servers(environment, "first") as server:
         answers = await asyncio.gather(
             *(server.sign_in(key, replica=number % 2 - 1) for number, key in enumerate(keys))
         )
@@ -68,18 +68,18 @@ async def test_of_twenty_that_come_first_at_once_one_has_the_server(place: Place
         assert "has its account already" in other.json()["error"]
 
 
-async def test_the_first_account_may_sign_in_twenty_times_at_once(place: Place) -> None:
+async def test_the_first_account_may_sign_in_twenty_times_at_once(environment: Environment) -> None:
     key = SigningKey.generate()
-    with servers(place, "first") as server:
+    with servers(environment, "first") as server:
         answers = await asyncio.gather(*(server.sign_in(key, replica=number % 2 - 1) for number in range(20)))
 
         assert {200} == {answer.status_code for answer in answers}
         assert 1 == await account_count(server)
 
 
-async def test_listed_keys_are_let_in(place: Place) -> None:
+async def test_listed_keys_are_let_in(environment: Environment) -> None:
     listed = SigningKey.generate()
-    with servers(place, "closed", HAPPY_REGISTRATION_KEYS=b64(bytes(listed.verify_key))) as server:
+    with servers(environment, "closed", HAPPY_REGISTRATION_KEYS=b64(bytes(listed.verify_key))) as server:
         assert [200, 403] == [
             (await server.sign_in(key)).status_code for key in (listed, SigningKey.generate())
         ]
@@ -88,9 +88,9 @@ async def test_listed_keys_are_let_in(place: Place) -> None:
 # -- approve ---------------------------------------------------------------------------------------------
 
 
-async def test_an_approved_key_signs_in_as_before(place: Place) -> None:
+async def test_an_approved_key_signs_in_as_before(environment: Environment) -> None:
     key = SigningKey.generate()
-    with servers(place, "approve") as server:
+    with servers(environment, "approve") as server:
         code = code_in(await server.sign_in(key))
         (waiting,) = (await server.command("accounts", "pending", "--json")).json
         table = (await server.command("accounts", "pending")).out
@@ -109,9 +109,11 @@ async def test_an_approved_key_signs_in_as_before(place: Place) -> None:
         assert "Nobody is waiting.\n" == left.out
 
 
-async def test_an_app_that_makes_a_new_key_for_each_try_is_approved_by_its_address(place: Place) -> None:
+async def test_an_app_that_makes_a_new_key_for_each_try_is_approved_by_its_address(
+    environment: Environment,
+) -> None:
     """Installed apps do: what was approved is never seen again."""
-    with servers(place, "approve") as server:
+    with servers(environment, "approve") as server:
         code = code_in(await server.sign_in())
         code_in(await server.sign_in())
         await server.command("accounts", "approve", code)
@@ -123,16 +125,18 @@ async def test_an_app_that_makes_a_new_key_for_each_try_is_approved_by_its_addre
         assert 1 == await account_count(server)
 
 
-async def test_one_approval_is_good_for_one_account_however_many_try_at_once(place: Place) -> None:
-    with servers(place, "approve") as server:
+async def test_one_approval_is_good_for_one_account_however_many_try_at_once(
+    environment: Environment,
+) -> None:
+    with servers(environment, "approve") as server:
         await server.command("accounts", "approve", code_in(await server.sign_in()))
         answers = await asyncio.gather(*(server.sign_in(replica=number % 2 - 1) for number in range(10)))
 
         assert [200, *[403] * 9] == sorted(answer.status_code for answer in answers)
 
 
-async def test_who_was_refused_is_told_and_not_listed_again(place: Place) -> None:
-    with servers(place, "approve") as server:
+async def test_who_was_refused_is_told_and_not_listed_again(environment: Environment) -> None:
+    with servers(environment, "approve") as server:
         code = code_in(await server.sign_in())
         await server.command("accounts", "refuse", code)
         again = await server.sign_in()
@@ -145,16 +149,16 @@ async def test_who_was_refused_is_told_and_not_listed_again(place: Place) -> Non
         assert ["refused"] == [request["status"] for request in listed]
 
 
-async def test_a_key_may_be_approved_before_it_comes(place: Place) -> None:
+async def test_a_key_may_be_approved_before_it_comes(environment: Environment) -> None:
     key = SigningKey.generate()
-    with servers(place, "approve") as server:
+    with servers(environment, "approve") as server:
         await server.command("accounts", "approve", b64(bytes(key.verify_key)))
         assert 200 == (await server.sign_in(key)).status_code
 
 
-async def test_an_approval_counts_for_a_day_and_a_request_waits_for_a_week(place: Place) -> None:
+async def test_an_approval_counts_for_a_day_and_a_request_waits_for_a_week(environment: Environment) -> None:
     key = SigningKey.generate()
-    with servers(place, "approve") as server:
+    with servers(environment, "approve") as server:
         await server.command("accounts", "approve", code_in(await server.sign_in(key)))
         async with rows_of(server) as rows:
             await age(rows, registration_requests, DAY + MINUTE)
@@ -168,8 +172,8 @@ async def test_an_approval_counts_for_a_day_and_a_request_waits_for_a_week(place
         assert "Nobody is waiting.\n" == gone.out
 
 
-async def test_an_address_has_few_requests_and_the_oldest_gives_way(place: Place) -> None:
-    with servers(place, "approve") as server:
+async def test_an_address_has_few_requests_and_the_oldest_gives_way(environment: Environment) -> None:
+    with servers(environment, "approve") as server:
         keys = [SigningKey.generate() for _ in range(MAX_WAITING_OF_ADDRESS + 3)]
         for key in keys:
             code_in(await server.sign_in(key))
@@ -190,10 +194,10 @@ async def test_an_address_has_few_requests_and_the_oldest_gives_way(place: Place
     ],
 )
 async def test_a_decision_about_nobody_is_one_line(
-    place: Place, arguments: tuple[str, ...], problem: str
+    environment: Environment, arguments: tuple[str, ...], problem: str
 ) -> None:
-    await command(place, "migrate")
-    ended = await command(place, "accounts", *arguments)
+    await command(environment, "migrate")
+    ended = await command(environment, "accounts", *arguments)
 
     assert (1, "") == (ended.code, ended.out)
     assert problem in ended.err
@@ -204,10 +208,10 @@ async def test_a_decision_about_nobody_is_one_line(
 
 
 async def test_a_refusal_is_a_line_in_the_log_without_the_key(
-    place: Place, caplog: pytest.LogCaptureFixture
+    environment: Environment, caplog: pytest.LogCaptureFixture
 ) -> None:
     key = SigningKey.generate()
-    with caplog.at_level("INFO", "happy"), servers(place, "approve") as server:
+    with caplog.at_level("INFO", "happy"), servers(environment, "approve") as server:
         code = code_in(await server.sign_in(key))
     (line,) = [
         record.getMessage() for record in caplog.records if "no account was made" in record.getMessage()

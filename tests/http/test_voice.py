@@ -10,7 +10,7 @@ import pytest
 from happy.crypto import derive
 from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
-from tests.support.environments import SECRET, OpenPlace, Place
+from tests.support.environments import SECRET, Environment, OpenEnvironment
 from tests.support.outside_services import Answer, Upstream, everything_at
 
 CONVERSATIONS = "/elevenlabs/v1/convai/conversations"
@@ -23,10 +23,10 @@ def server(outside_server: RunningServer) -> RunningServer:
 
 
 @pytest.fixture(scope="module")
-def _keyless(open_place: OpenPlace, _running_upstream: Upstream) -> Iterator[RunningServer]:
+def _keyless(open_environment: OpenEnvironment, _running_upstream: Upstream) -> Iterator[RunningServer]:
     variables = everything_at(_running_upstream)
     del variables["REVENUECAT_API_KEY"]
-    with open_place() as place, run_server(place, variables) as running:
+    with open_environment() as environment, run_server(environment, variables) as running:
         yield running
 
 
@@ -241,12 +241,12 @@ async def test_where_nobody_sells_subscriptions_nobody_needs_one(
 
 
 async def test_a_subscription_can_be_required_all_the_same(
-    upstream: Upstream, voice: VoiceSide, place: Place
+    upstream: Upstream, voice: VoiceSide, environment: Environment
 ) -> None:
     variables = {**everything_at(upstream), "HAPPY_VOICE_REQUIRE_SUBSCRIPTION": "true"}
     del variables["REVENUECAT_API_KEY"]
     voice.used(5000)
-    with run_server(place, variables) as running:
+    with run_server(environment, variables) as running:
         async with ApiClient.signed_in(running.url) as api:
             assert {"error": "REVENUECAT_API_KEY not configured"} == await start(api, expect=500)
             assert 1200 == (await usage(api))["limitSeconds"]

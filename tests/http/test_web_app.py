@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.http.server import run_server
-from tests.support.environments import OpenPlace
+from tests.support.environments import OpenEnvironment
 
 PAGE = "<!doctype html><html><HEAD lang='en'>\n<title>Happy</title></HEAD><body></body></html>"
 BANNER = "Welcome to Happy Server!"
@@ -45,7 +45,7 @@ def webapp(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def serve(open_place: OpenPlace, webapp: Path) -> Iterator[Serve]:
+def serve(open_environment: OpenEnvironment, webapp: Path) -> Iterator[Serve]:
     """Start a server that serves the web app; one per set of variables."""
     running: dict[tuple[tuple[str, str], ...], httpx.Client] = {}
     with ExitStack() as stack:
@@ -54,7 +54,7 @@ def serve(open_place: OpenPlace, webapp: Path) -> Iterator[Serve]:
             chosen = variables or {"HAPPY_SERVER_UI_DIR": str(webapp)}
             key = tuple(sorted(chosen.items()))
             if key not in running:
-                server = stack.enter_context(run_server(stack.enter_context(open_place()), chosen))
+                server = stack.enter_context(run_server(stack.enter_context(open_environment()), chosen))
                 running[key] = stack.enter_context(httpx.Client(base_url=server.url, trust_env=False))
             return running[key]
 

@@ -22,7 +22,7 @@ from tests.http.test_accounts import account_id
 from tests.http.test_pairing import claims
 from tests.matrix.tables import EVENTS, OPERATIONS, Operation, payloads, request
 from tests.support.api_client import ApiClient, b64
-from tests.support.environments import SECRET, OpenPlace
+from tests.support.environments import SECRET, OpenEnvironment
 from tests.support.socket_client import ConnectRefused, Disconnected, Event, SocketClient
 
 BAD_TOKEN = "Invalid authentication token"
@@ -36,9 +36,9 @@ def now() -> Millis:
 
 
 @pytest.fixture(scope="module")
-def server(open_place: OpenPlace) -> Iterator[RunningServer]:
+def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
     variables = {"HAPPY_EXPO_URL": UNCONFIGURED, "HAPPY_TOKEN_DAYS": "30", "HAPPY_RATE_LIMITS": "off"}
-    with open_place() as place, run_server(place, variables, grace_seconds=0.2) as running:
+    with open_environment() as environment, run_server(environment, variables, grace_seconds=0.2) as running:
         yield running
 
 

@@ -16,7 +16,7 @@ from tests.http.server import RunningServer, run_beside
 from tests.http.test_accounts import account_id
 from tests.matrix.test_access import now
 from tests.support.api_client import ApiClient
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.rows import Rows, open_rows
 from tests.support.until import until
 
@@ -33,8 +33,8 @@ OWNED = [table for table in metadata.sorted_tables if owners(table) and table is
 
 
 @pytest.fixture
-async def server(place: Place) -> AsyncIterator[RunningServer]:
-    async with run_beside(place) as running:
+async def server(environment: Environment) -> AsyncIterator[RunningServer]:
+    async with run_beside(environment) as running:
         yield running
 
 

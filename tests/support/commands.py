@@ -1,6 +1,6 @@
 """Commands of `happy-server` as processes of their own, beside the server that a test runs.
 
-listed = await command(place, "accounts", "list", "--json")
+listed = await command(environment, "accounts", "list", "--json")
 assert [] == listed.json
 """
 
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tests.support.environments import Place
+from tests.support.environments import Environment
 
 REPOSITORY = Path(__file__).parents[2]
 TIMEOUT = 60.0
@@ -31,13 +31,13 @@ class Ended(NamedTuple):
         return msgspec.json.decode(self.out)
 
 
-async def command(place: Place, *arguments: str) -> Ended:
+async def command(environment: Environment, *arguments: str) -> Ended:
     """Run the command to its end, without a terminal."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "happy", "--flavor", place.flavor, *arguments),
+        *("-m", "happy", "--flavor", environment.flavor, *arguments),
         cwd=REPOSITORY,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **place.variables},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(REPOSITORY), **environment.variables},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

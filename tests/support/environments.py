@@ -1,4 +1,4 @@
-"""Where a server of either flavor keeps everything: empty at first, and gone after the tests that use it."""
+"""The environment of a server of either flavor: empty at first, and dropped after the tests that use it."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -15,27 +15,27 @@ SECRET = "a secret for tests"
 
 
 @dataclass(frozen=True)
-class Place:
-    """`variables` tell a server of the flavor about it; one that is started again finds what it left."""
+class Environment:
+    """`variables` configure a server of the flavor; when it is started again, its data is still there."""
 
     flavor: str
     variables: dict[str, str]
 
 
-OpenPlace = Callable[[], AbstractContextManager[Place]]
-"""A new place of the flavor that the test is about."""
+OpenEnvironment = Callable[[], AbstractContextManager[Environment]]
+"""A new environment of the flavor that the test is about."""
 
 
-def light_place(folder: Path) -> Place:
-    return Place("light", {"HAPPY_SERVER_LIGHT_DATA_DIR": str(folder), "HANDY_MASTER_SECRET": SECRET})
+def light_environment(folder: Path) -> Environment:
+    return Environment("light", {"HAPPY_SERVER_LIGHT_DATA_DIR": str(folder), "HANDY_MASTER_SECRET": SECRET})
 
 
 @contextmanager
-def full_place(folder: Path, template: str) -> Iterator[Place]:
+def full_environment(folder: Path, template: str) -> Iterator[Environment]:
     """On a copy of that database, with files in the folder; Redis is shared by all, as accounts are not."""
     url = result_of(databases.create(template))
     try:
-        yield Place("full", full_variables(url, folder))
+        yield Environment("full", full_variables(url, folder))
     finally:
         result_of(databases.drop(url))
 

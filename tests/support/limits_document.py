@@ -92,7 +92,7 @@ def argument(call: ast.Call, position: int, name: str) -> ast.expr:
     return named[0] if named else call.args[position]
 
 
-def places() -> dict[str, str]:
+def declarations() -> dict[str, str]:
     """Where each limit is declared, as `path:NAME`, by its `what`."""
     found: dict[str, str] = {}
     for source in SOURCES:
@@ -113,19 +113,19 @@ def collected() -> list[Limit]:
 
 
 def document() -> str:
-    found = places()
+    found = declarations()
     areas: dict[str, list[str]] = defaultdict(list)
     limits = {item.what: item for item in collected()}
     unnamed = limits.keys() - found.keys()
     assert not unnamed, f"assign each limit to a constant or a field: {sorted(unnamed)}"
-    for what, place in sorted(found.items(), key=lambda each: (each[1].partition(":")[0], each[0])):
-        areas[area(place)].append(row(limits[what], place))
+    for what, declaration in sorted(found.items(), key=lambda each: (each[1].partition(":")[0], each[0])):
+        areas[area(declaration)].append(row(limits[what], declaration))
     headings = dict.fromkeys(AREAS.values())
     return "\n".join(chain([INTRODUCTION], *(table(each, areas[each]) for each in headings if areas[each])))
 
 
-def area(place: str) -> str:
-    return next(heading for folder, heading in AREAS.items() if place.startswith(folder))
+def area(declaration: str) -> str:
+    return next(heading for folder, heading in AREAS.items() if declaration.startswith(folder))
 
 
 def table(heading: str, rows: list[str]) -> list[str]:
@@ -133,9 +133,9 @@ def table(heading: str, rows: list[str]) -> list[str]:
     return [f"## {heading}", "", head, "| --- | ---: | --- | --- | --- | --- |", *rows, ""]
 
 
-def row(item: Limit, place: str) -> str:
+def row(item: Limit, declaration: str) -> str:
     setting = f"`{item.setting}`" if item.setting else ""
-    path = place.partition(":")[0]
+    path = declaration.partition(":")[0]
     return f"| {item.what} | {number(item.value)} | {item.per} | {item.then} | {setting} | `{path}` |"
 
 

@@ -43,7 +43,7 @@ def _cache() -> Path:
 
 
 def _install(package: str, version: str, folder: Path) -> None:
-    """Install beside the final place and rename: a folder that exists is complete."""
+    """Install beside the final path and rename: a folder that exists is complete."""
     building = folder.with_name(f"{folder.name}.building")
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir()

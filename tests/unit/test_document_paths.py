@@ -52,7 +52,7 @@ def test_every_file_and_function_named_in_the_documentation_exists(document: Pat
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_no_line_of_a_mermaid_diagram_is_cut_off(document: Path) -> None:
-    """A semicolon ends a statement of Mermaid, and GitHub then shows an error in place of the diagram."""
+    """A semicolon ends a statement of Mermaid, and GitHub then shows an error instead of the diagram."""
     diagrams = re.findall(r"```mermaid\n(.*?)```", document.read_text("utf-8"), re.DOTALL)
 
     assert [] == [line for diagram in diagrams for line in diagram.splitlines() if ";" in line]

@@ -79,7 +79,7 @@ def test_a_row_has_the_fields_of_what_it_becomes(columns: Any, name: str) -> Non
 
     assert len(fields) == len(returned)
     for position, column in enumerate(returned):
-        assert column not in fields or position == fields.index(column), f"{column} is out of place"
+        assert column not in fields or position == fields.index(column), f"{column} is out of order"
 
 
 def _fields(row: Any) -> list[str]:

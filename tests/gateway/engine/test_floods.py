@@ -136,12 +136,12 @@ async def test_a_large_message_may_come_in_small_fragments(server: Running) -> N
         assert len(await socket.receive()) == 4000 * 512 + len('431[""]')
 
 
-async def test_an_attachment_has_one_place(server: Running) -> None:
-    """Its text in many places would be many times what the peer sent."""
-    place = '{"_placeholder":true,"num":0}'
+async def test_an_attachment_has_one_placeholder(server: Running) -> None:
+    """Its text in many positions would be many times what the peer sent."""
+    placeholder = '{"_placeholder":true,"num":0}'
     async with RawWebSocket(server.url) as socket:
         await socket.join()
-        await socket.send(f'451-["echo",{place},{place}]', b"x" * 1000)
+        await socket.send(f'451-["echo",{placeholder},{placeholder}]', b"x" * 1000)
         await socket.closed()
 
     assert server.application.events == []

@@ -81,7 +81,7 @@ def test_the_number_of_a_message_is_not_that_of_its_update() -> None:
 
 
 def test_a_message_read_from_the_store_is_not_replayed_when_its_event_came_late() -> None:
-    """An offset that says nothing else was sent with such a message; any other is a place in the history."""
+    """The offset that is sent with such a message says nothing; any other is one of the history."""
     auth = {"token": "t", "clientType": "session-scoped", "sessionId": "s", "pid": "p"}
 
     def given(offset: str, seq: int, **more: str) -> bool:
