@@ -42,6 +42,7 @@ from happy.metrics import Metrics
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
 from happy.services.activity import RESUMED, STOPPED, Activity
+from happy.services.announcements import Announcements
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
 from happy.services.attendance import DEPARTURE_SECONDS, Attendance
@@ -288,6 +289,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
             require_subscription=outbound.require_subscription,
         ),
         deletions=deletions,
+        announcements=Announcements(store, unit_of_work, activity, deletions),
         readiness=Readiness(store.ping, adapters.files.ping),
         link_state=adapters.link_state,
         files=None if adapters.files.direct else adapters.files,

@@ -9,7 +9,7 @@ from happy.gateway.access import watch_access
 from happy.gateway.hub import Hub
 from happy.http.app import Services
 from happy.metrics import Metrics
-from happy.services import quotas
+from happy.services import announcements, quotas
 from happy.services.activity import Activity
 from happy.services.audit import AuditTrail
 from happy.services.background import Job, repeat
@@ -30,6 +30,7 @@ def background(
         repeat("end silent sessions", 60, activity.expire, at_once=True),
         repeat("end sessions and machines without connections", 15, departures.sweep),
         repeat("remove deleted rows", 0, services.deletions.run, at_once=True),
+        repeat("announce what commands deleted", announcements.POLL_SECONDS, services.announcements.publish),
         repeat("resync after in-doubt commits", 5, in_doubt.resync_again),
         repeat("delete expired linking requests", 60, services.pairing.sweep),
         repeat("delete expired requests for accounts, and invites", 3600, services.registration.sweep),

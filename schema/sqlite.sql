@@ -326,6 +326,17 @@ CREATE TABLE "VoiceConversation" (
 CREATE INDEX "VoiceConversation_accountId_createdAt_idx" ON "VoiceConversation" ("accountId", "createdAt");
 CREATE UNIQUE INDEX "VoiceConversation_elevenLabsConversationId_key" ON "VoiceConversation" ("elevenLabsConversationId");
 
+CREATE TABLE "happy_Announcement" (
+	id TEXT NOT NULL,
+	"accountId" TEXT NOT NULL,
+	kind TEXT NOT NULL,
+	target TEXT NOT NULL,
+	"createdAt" DATETIME DEFAULT CURRENT_TIMESTAMP NOT NULL,
+	CONSTRAINT "happy_Announcement_pkey" PRIMARY KEY (id),
+	CONSTRAINT "happy_Announcement_accountId_fkey" FOREIGN KEY("accountId") REFERENCES "Account" (id) ON DELETE CASCADE ON UPDATE CASCADE
+);
+CREATE INDEX "happy_Announcement_accountId_idx" ON "happy_Announcement" ("accountId");
+
 CREATE TABLE "happy_TokenUse" (
 	id TEXT NOT NULL,
 	"accountId" TEXT NOT NULL,
@@ -395,4 +406,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0014');
+INSERT INTO alembic_version (version_num) VALUES ('0015');

@@ -376,6 +376,19 @@ token_uses = Table(
     Index("happy_TokenUse_accountId_lastSeenAt_idx", "account_id", "last_seen_at", "id"),
 )
 
+# Ours: what commands have deleted, until a server has told the clients that are connected.
+
+announcements = Table(
+    "happy_Announcement",
+    metadata,
+    key(),
+    owner(ondelete="CASCADE"),
+    required("kind"),
+    required("target"),
+    created(),
+    index("account_id"),
+)
+
 # Part of the data model, but used by no request
 
 github_organizations = Table(

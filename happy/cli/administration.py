@@ -7,18 +7,38 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from happy.cli.common import CommandFailed, with_settings
 from happy.cli.output import Output
+from happy.domain.administration import AccountRecord
 from happy.domain.errors import HappyError, Unavailable
 from happy.domain.ports.store import Store
 from happy.domain.values import Millis
+from happy.limits import limit
 from happy.settings import Full, Light
 
+MAX_PAGE: Final = limit(
+    1_000, "sessions or machines that one command lists", per="command", then="the next page has the others"
+)
+
 yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
+
+
+def page_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--limit` and `--after` of a list that may be long."""
+    size = click.IntRange(1, MAX_PAGE)
+    after = click.option("--after", metavar="ID", help="Go on behind this one of the list.")
+    return click.option("--limit", type=size, default=50, show_default=True, help="So many at a time.")(
+        after(command)
+    )
+
+
+def account_in_words(account: AccountRecord) -> str:
+    """Like `the account cmigd3vb1000001jx9v0h6n4e (@ada Ada Lovelace)`."""
+    return f"the account {account.id} ({account.name})" if account.name else f"the account {account.id}"
 
 
 @dataclass(frozen=True, slots=True)

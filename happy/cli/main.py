@@ -15,12 +15,14 @@ from happy.cli.audit import audit
 from happy.cli.backup import backup, restore, verify
 from happy.cli.common import PROGRAM, InWrittenOrder, flavor_option
 from happy.cli.invites import invites
+from happy.cli.machines import machines
 from happy.cli.master_secret import new_secret
 from happy.cli.registration import approve, pending, refuse
 from happy.cli.schema import migrate, schema_check
 from happy.cli.secret import secret
 from happy.cli.serve import serve
 from happy.cli.service import service
+from happy.cli.sessions import sessions
 from happy.cli.tokens import tokens
 from happy.cli.version import version
 
@@ -49,6 +51,8 @@ for command in (
     secret,
     accounts,
     tokens,
+    sessions,
+    machines,
     invites,
     audit,
     service,

@@ -12,6 +12,8 @@ from happy.cli.common import CommandFailed
 from happy.domain.values import Millis
 
 GAP = "  "
+UNITS = ("B", "kB", "MB", "GB", "TB")
+THOUSAND = 1000
 Row = Mapping[str, str]
 """One line of a table: its cells by column title. All rows of a table have the same titles."""
 
@@ -30,6 +32,12 @@ class Output:
             _print_table(list(rows))
         else:
             click.echo(nothing)
+
+    def page(self, items: Sequence[Any], rows: Iterable[Row], *, nothing: str, after: str | None) -> None:
+        """A listing of which there is more, behind the one with the id `after`, unless that is None."""
+        self.listing(items, rows, nothing=nothing)
+        if after is not None:
+            click.echo(f"There are more: add --after {after}", err=True)
 
     def details(self, document: Any, fields: Row) -> None:
         """One thing: a line for each field, or `document` as JSON."""
@@ -62,6 +70,21 @@ class Output:
 def moment(time: Millis | None) -> str:
     """A time for people, in UTC; `-` for none."""
     return "-" if time is None else f"{datetime.fromtimestamp(time / 1000, UTC):%Y-%m-%d %H:%M:%SZ}"
+
+
+def number(count: int) -> str:
+    """A count for people."""
+    return f"{count:,}"
+
+
+def size(count: int) -> str:
+    """Bytes for people: `512 B`, `1.5 kB`, `23.4 MB`, `812.0 GB`."""
+    value = float(count)
+    for unit in UNITS[:-1]:
+        if value < THOUSAND:
+            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+        value /= THOUSAND
+    return f"{value:,.1f} {UNITS[-1]}"
 
 
 def printable(text: str) -> str:

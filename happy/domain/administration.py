@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from happy.domain.values import AccountId, Millis
+from happy.domain.values import AccountId, MachineId, Millis, SessionId
 
 
 class AccountRecord(Struct, frozen=True, rename="camel"):
@@ -48,3 +48,30 @@ class Belongings(Struct, frozen=True, rename="camel"):
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+class SessionRecord(Struct, frozen=True, rename="camel"):
+    """A session as commands list it: what the server knows without reading its encrypted content."""
+
+    id: SessionId
+    account_id: AccountId
+    active: bool
+    messages: int
+    stored_bytes: int | None
+    """What was stored in it since quotas are set; None: it was not counted."""
+
+    attachments: int | None
+    created_at: Millis
+    updated_at: Millis
+    last_active_at: Millis
+
+
+class MachineRecord(Struct, frozen=True, rename="camel"):
+    """A machine as commands list it."""
+
+    id: MachineId
+    account_id: AccountId
+    active: bool
+    created_at: Millis
+    updated_at: Millis
+    last_active_at: Millis

@@ -20,10 +20,12 @@ Action = Literal[
     "account.sign-out",
     "invite.create",
     "invite.revoke",
+    "machine.delete",
     "secret.forget",
     "secret.new",
     "secret.replace",
     "secret.rotate",
+    "session.delete",
     "token.revoke",
 ]
 

@@ -38,6 +38,7 @@ from happy.http.web_app import WebApp
 from happy.metrics import LinkState, Metrics
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
+from happy.services.announcements import Announcements
 from happy.services.artifacts import ArtifactService
 from happy.services.attachments import AttachmentService
 from happy.services.client_addresses import ClientAddresses
@@ -92,6 +93,7 @@ class Services:
     vendor_tokens: VendorTokenService
     voice: VoiceService
     deletions: Deletions
+    announcements: Announcements
     readiness: Readiness
     link_state: Callable[[], LinkState] | None
     files: FileStore | None

@@ -15,6 +15,7 @@ from sqlalchemy import bindparam as param
 from schema.tables import (
     access_keys,
     accounts,
+    announcements,
     artifacts,
     machines,
     push_tokens,
@@ -133,6 +134,7 @@ REMOVE_FEED = _some(user_feed_items, user_feed_items.c.user_id, _shut_out)
 REMOVE_VENDOR_TOKENS = _some(service_account_tokens, service_account_tokens.c.account_id, _shut_out)
 REMOVE_VOICE = _some(voice_conversations, voice_conversations.c.account_id, _shut_out)
 REMOVE_PICTURES = _some(uploaded_files, uploaded_files.c.account_id, _shut_out)
+REMOVE_ANNOUNCEMENTS = _some(announcements, announcements.c.account_id, _shut_out)
 REMOVE_TOKEN_USES = _some(token_uses, token_uses.c.account_id, _shut_out)
 
 _own_sessions = (

@@ -60,6 +60,8 @@ def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]
         "secret",
         "accounts",
         "tokens",
+        "sessions",
+        "machines",
         "invites",
         "audit",
         "service",

@@ -4,7 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from happy.cli.common import CommandFailed
-from happy.cli.output import Output, moment, printable
+from happy.cli.output import Output, moment, printable, size
 from happy.domain.values import Millis
 
 
@@ -28,6 +28,18 @@ def test_what_clients_have_chosen_cannot_control_the_terminal() -> None:
 
 def test_times_are_in_utc() -> None:
     assert ("1970-01-01 00:00:01Z", "-") == (moment(Millis(1_999)), moment(None))
+
+
+def test_bytes_are_shown_in_units_of_a_thousand() -> None:
+    shown = [size(count) for count in (0, 999, 1_000, 1_549, 23_400_000, 812 * 10**9, 4_321 * 10**12)]
+    assert ["0 B", "999 B", "1.0 kB", "1.5 kB", "23.4 MB", "812.0 GB", "4,321.0 TB"] == shown
+
+
+def test_a_page_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=True).page(["one"], [{"ID": "one"}], nothing="none", after="one")
+    Output(as_json=False).page([], [], nothing="none", after=None)
+
+    assert ('[\n  "one"\n]\nnone\n', "There are more: add --after one\n") == capsys.readouterr()
 
 
 @pytest.mark.parametrize("as_json", [False, True])

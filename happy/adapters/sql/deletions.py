@@ -44,6 +44,7 @@ OF_KIND: dict[Deletable, Statements] = {
         "VENDOR_TOKENS",
         "VOICE",
         "PICTURES",
+        "ANNOUNCEMENTS",
         "TOKEN_USES",
         "REVOKED_TOKENS",
     ),

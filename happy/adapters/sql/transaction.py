@@ -3,6 +3,7 @@
 from happy.adapters.sql.access_keys import SqlAccessKeys
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.administration import SqlAdministration
+from happy.adapters.sql.announcements import SqlAnnouncements
 from happy.adapters.sql.artifacts import SqlArtifacts
 from happy.adapters.sql.audit import SqlAudit
 from happy.adapters.sql.deletions import SqlDeletions
@@ -40,6 +41,7 @@ class SqlTransaction:
         self.kv = SqlKv(executor)
         self.usage = SqlUsage(executor)
         self.deletions = SqlDeletions(executor)
+        self.announcements = SqlAnnouncements(executor)
         self.statistics = SqlStatistics(executor)
         self.storage = SqlStorage(executor)
         self.people = SqlPeople(executor)

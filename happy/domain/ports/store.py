@@ -7,6 +7,7 @@ from happy.domain.ports.message_log import MessageLog
 from happy.domain.ports.repositories.access_keys import AccessKeyRepository
 from happy.domain.ports.repositories.accounts import AccountRepository
 from happy.domain.ports.repositories.administration import AdministrationRepository
+from happy.domain.ports.repositories.announcements import AnnouncementRepository
 from happy.domain.ports.repositories.artifacts import ArtifactRepository
 from happy.domain.ports.repositories.audit import AuditRepository
 from happy.domain.ports.repositories.deletions import DeletionRepository
@@ -57,6 +58,8 @@ class Transaction(Protocol):
     def usage(self) -> UsageRepository: ...
     @property
     def deletions(self) -> DeletionRepository: ...
+    @property
+    def announcements(self) -> AnnouncementRepository: ...
     @property
     def statistics(self) -> StatisticsRepository: ...
     @property

@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from happy.domain.administration import AccountRecord, Belongings
-from happy.domain.values import AccountId
+from happy.domain.administration import AccountRecord, Belongings, MachineRecord, SessionRecord
+from happy.domain.values import AccountId, MachineId, SessionId
 
 
 class AdministrationRepository(Protocol):
@@ -16,3 +16,27 @@ class AdministrationRepository(Protocol):
         ...
 
     async def belongings(self, account_id: AccountId) -> Belongings: ...
+
+    async def sessions(
+        self, account_id: AccountId, before: SessionId | None, limit: int
+    ) -> list[SessionRecord]:
+        """Those of the account in descending order of their ids, with ids before `before`."""
+        ...
+
+    async def session(self, session_id: SessionId) -> SessionRecord | None:
+        """Of whichever account; None also for one that was deleted."""
+        ...
+
+    async def machines(
+        self, account_id: AccountId, after: MachineRecord | None, limit: int
+    ) -> list[MachineRecord]:
+        """Those of the account that come behind `after`, the last active first."""
+        ...
+
+    async def machine(self, machine_id: MachineId) -> MachineRecord | None:
+        """Of whichever account; None also for one that was deleted."""
+        ...
+
+    async def access_keys(self, machine_id: MachineId) -> int:
+        """How many access keys the machine has."""
+        ...
