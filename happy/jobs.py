@@ -5,7 +5,7 @@ import msgspec
 from happy.crypto import Keyring
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
-from happy.gateway.access import watch_access
+from happy.gateway.access import enforce_access
 from happy.gateway.hub import Hub
 from happy.http.app import Services
 from happy.metrics import Metrics
@@ -42,7 +42,7 @@ def background(
 async def following_access(services: Services, hub: Hub) -> list[Job]:
     """The jobs that follow revocations, all known before the first request. Raises StartupError."""
     services.identity.revocations.on_change(lambda _: services.deletions.wake())
-    return await watch_access(services.identity, hub)
+    return await enforce_access(services.identity, hub)
 
 
 def counting(store: Store, metrics: Metrics, clock: Clock, keys: Keyring) -> list[Job]:

@@ -51,7 +51,7 @@ class Labelled(Generic[V]):
         self.values: dict[Labels, V] = {}
 
     def bounded(self, labels: Labels) -> Labels:
-        """These labels, or if they would be too many, `other` in place of those that peers choose."""
+        """These labels, or if they would be too many, `other` instead of those that peers choose."""
         if labels in self.values or len(self.values) < MAX_SERIES:
             return labels
         pairs = zip(self.labels, labels, strict=True)

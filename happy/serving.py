@@ -1,4 +1,4 @@
-"""Serve one application on one port until a signal asks to stop."""
+"""Serve one application on one port until a signal stops it."""
 
 import asyncio
 import errno

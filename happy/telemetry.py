@@ -36,12 +36,12 @@ _CREDENTIALS: Final = (
 
 MAX_WARNINGS = limit(
     60,
-    "warnings and errors of one place in the code, a minute",
+    "warnings and errors of one call site in the code, a minute",
     per="replica",
     then="left out, and counted",
 )
 MAX_INFOS = limit(
-    600, "other log lines of one place in the code, a minute", per="replica", then="left out, and counted"
+    600, "other log lines of one call site in the code, a minute", per="replica", then="left out, and counted"
 )
 """Except debug lines, which are all written when they are switched on."""
 

@@ -63,7 +63,7 @@ class DiskFiles:
         try:
             deleted = await asyncio.to_thread(self._incoming.sweep)
         except OSError as error:
-            log.warning("uploads of killed processes stay in %s: %s", self._folder, error.strerror)
+            log.warning("uploads of killed processes remain in %s: %s", self._folder, error.strerror)
         else:
             if deleted:
                 log.info("deleted %d incomplete uploads of killed processes", deleted)

@@ -125,7 +125,7 @@ async def _take(
     *,
     yes: bool,
 ) -> None:
-    """Show what `act` would do to the account, ask, and do it."""
+    """Show what `act` would do to the account, prompt, and do it."""
     directory = AccountDirectory(administration.store)
     record = await directory.find(account)
     names = {

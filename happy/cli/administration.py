@@ -24,7 +24,7 @@ MAX_PAGE: Final = limit(
     1_000, "sessions or machines that one command lists", per="command", then="the next page has the others"
 )
 
-yes_option = click.option("--yes", is_flag=True, help="Do it without asking.")
+yes_option = click.option("--yes", is_flag=True, help="Do it without a prompt.")
 
 
 def page_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -30,7 +30,7 @@ existing_archive = click.argument("archive", type=click.Path(exists=True, dir_ok
 @click.argument("target", default=".")
 @click.option("--with-files", is_flag=True, help="Copy the files of an object store, too.")
 @click.option(
-    "--with-secret", is_flag=True, help=f"Put the master secret in, sealed ({PASSPHRASE} or asked)."
+    "--with-secret", is_flag=True, help=f"Put the master secret in, sealed ({PASSPHRASE} or a prompt)."
 )
 @json_option
 @with_settings
@@ -127,7 +127,7 @@ def restore(settings: Light | Full, *, archive: Path, into_file: Path | None) ->
 
 
 class Progress:
-    """What is being done, on one line of a terminal; nothing elsewhere."""
+    """What is being done, on one line of a terminal; nothing if there is none."""
 
     def __init__(self) -> None:
         self._shown = 0.0

@@ -45,7 +45,7 @@ class InWrittenOrder(click.Group):
 
 @contextmanager
 def start_failures() -> Iterator[None]:
-    """Turn what keeps a command from starting into StartFailure, an interrupt into exit code 130."""
+    """Turn what keeps a command from starting into StartFailure, Ctrl-C into exit code 130."""
     try:
         yield
     except (SettingsError, StartupError, OSError) as error:
@@ -53,7 +53,7 @@ def start_failures() -> Iterator[None]:
     except (
         KeyboardInterrupt,
         click.Abort,
-    ):  # before it was ready; once it serves, an interrupt is an orderly end
+    ):  # before it was ready; once it serves, Ctrl-C is an orderly end
         raise click.exceptions.Exit(INTERRUPTED) from None
 
 

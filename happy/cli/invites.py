@@ -60,7 +60,7 @@ async def list_invites(administration: Administration) -> None:
 @click.argument("invite")
 @administers
 async def revoke(administration: Administration, invite: str) -> None:
-    """Withdraw an invite; accounts that were made with it stay."""
+    """Withdraw an invite; accounts that were made with it remain."""
     now = administration.now()
     await administration.store.write(lambda tx: revoke_invite(tx, invite, now))
     administration.output.done({"revoked": invite}, f"The invite {invite} lets nobody in any more.")

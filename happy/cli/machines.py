@@ -57,7 +57,7 @@ async def show_machine(administration: Administration, machine: str) -> None:
 @yes_option
 @administers
 async def delete_machine(administration: Administration, machine: str, *, yes: bool) -> None:
-    """Delete a machine with its access keys, for ever; its sessions stay."""
+    """Delete a machine with its access keys, for ever; its sessions remain."""
     directory = MachineDirectory(administration.store, administration.now)
     found = await directory.find(machine)
     owner = await AccountDirectory(administration.store).find(found.account_id)
@@ -66,7 +66,7 @@ async def delete_machine(administration: Administration, machine: str, *, yes: b
     effects = [
         f"The machine {found.id} of {account_in_words(owner)} is deleted for ever, with {access_keys}.",
         *(["It is active: its daemon is connected."] if found.active else []),
-        "Its sessions stay. Connected clients see it go within seconds.",
+        "Its sessions remain. Connected clients see it go within seconds.",
         "A daemon that starts there again registers it anew: `tokens revoke` keeps it out.",
     ]
     administration.output.confirm(effects, yes=yes)

@@ -1,6 +1,6 @@
 """The command `happy-server`: its commands, and the exit code of each outcome.
 
-0: done. 1: refused or failed, one line on stderr. 2: a usage error. 130: interrupted before it was ready.
+0: done. 1: refused or failed, one line on stderr. 2: a usage error. 130: Ctrl-C before it was ready.
 """
 
 import os

@@ -11,7 +11,7 @@ import msgspec
 from happy.cli.common import CommandFailed
 from happy.domain.values import Millis
 
-GAP = "  "
+SEPARATOR = "  "
 UNITS = ("B", "kB", "MB", "GB", "TB")
 THOUSAND = 1000
 Row = Mapping[str, str]
@@ -46,7 +46,7 @@ class Output:
             return
         width = max(map(len, fields))
         for name, value in fields.items():
-            click.echo(f"{name:<{width}}{GAP}{printable(value)}".rstrip())
+            click.echo(f"{name:<{width}}{SEPARATOR}{printable(value)}".rstrip())
 
     def done(self, document: Any, sentence: str) -> None:
         """What a command has done."""
@@ -56,13 +56,13 @@ class Output:
             click.echo(printable(sentence))
 
     def confirm(self, effects: Sequence[str], *, yes: bool) -> None:
-        """Show what would be done, and ask unless `yes`. Raises CommandFailed when it is not to be done."""
+        """Show what would be done, and prompt unless `yes`. Raises CommandFailed if it is not to be done."""
         for line in effects:
             click.echo(printable(line), err=self.as_json)
         if yes:
             return
         if not sys.stdin.isatty():
-            raise CommandFailed("nothing was done: add --yes to do it without being asked")
+            raise CommandFailed("nothing was done: add --yes to do it without a prompt")
         if not click.confirm("Go on?", err=self.as_json):
             raise CommandFailed("nothing was done")
 
@@ -102,4 +102,4 @@ def _print_table(rows: Sequence[Row]) -> None:
     widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
     for line in lines:
         cells = (f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True))
-        click.echo(GAP.join(cells).rstrip())
+        click.echo(SEPARATOR.join(cells).rstrip())

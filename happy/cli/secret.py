@@ -169,7 +169,7 @@ def _in_words(state: "SealedState") -> str:
     parts = {
         "current": state.current,
         "previous": state.previous,
-        "not marked": state.unmarked,
+        "without a key id": state.unmarked,
         "with a secret that is not named here": state.unknown,
     }
     return ", ".join(f"{count} {name}" for name, count in parts.items() if count) or "none"

@@ -21,7 +21,7 @@ def serve(context: click.Context, flavor: str | None) -> None:  # noqa: ARG001 -
 
 
 def _serve(settings: Light | Full) -> None:
-    gc.disable()  # what a start allocates stays: collections during it took 0.1 s and freed nothing
+    gc.disable()  # what a start allocates is kept: collections during it took 0.1 s and freed nothing
     import asyncio
     import logging
 

@@ -116,7 +116,7 @@ def install(described: Service, systemd: Systemd, output: Output, *, yes: bool) 
 @yes_option
 @about_a_service
 def uninstall(described: Service, systemd: Systemd, output: Output, *, yes: bool) -> None:
-    """Stop the server and remove the unit; data, settings and the user stay."""
+    """Stop the server and remove the unit; data, settings and the user remain."""
     systemd.check()
     if not systemd.has(described.unit_file):
         raise CommandFailed(f"{described.unit_file} does not exist: nothing to remove")
@@ -124,7 +124,7 @@ def uninstall(described: Service, systemd: Systemd, output: Output, *, yes: bool
     output.confirm(
         [
             f"Stops {UNIT}, disables it, and removes {described.unit_file}.",
-            f"Settings in {described.settings_file.parent} and data stay.",
+            f"Settings in {described.settings_file.parent} and data remain.",
         ],
         yes=yes,
     )

@@ -135,7 +135,7 @@ class Service:
             "Environment=PYTHONUNBUFFERED=1\n"
             f"{migrate}ExecStart={self.command('serve')}\n"
             "Restart=on-failure\nRestartSec=5\n"
-            "# Exit code 2 is a usage error, which stays one.\nRestartPreventExitStatus=2\n"
+            "# Exit code 2 is a usage error, which a restart does not cure.\nRestartPreventExitStatus=2\n"
             "# An orderly end takes up to 20 s, or HAPPY_SHUTDOWN_SECONDS.\n"
             f"TimeoutStopSec=45\nKillMode=mixed\nMemoryMax={self.memory}\n"
         )

@@ -1,4 +1,4 @@
-"""The command that prints the version, and asks the package index for a later one only when told to."""
+"""The command that prints the version, and only with `--check` queries the package index for a later one."""
 
 import platform
 import re
@@ -26,9 +26,11 @@ NOT_FOUND: Final = 404
 @click.option(
     "--check",
     is_flag=True,
-    help="Ask the package index for the latest release; exit code 1 if it cannot be asked.",
+    help="Query the package index for the latest release; exit code 1 if that fails.",
 )
-@click.option("--index", default=INDEX, show_default=True, metavar="URL", help="The index that --check asks.")
+@click.option(
+    "--index", default=INDEX, show_default=True, metavar="URL", help="The index that --check queries."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @flavor_option
 def version(*, check: bool, index: str, as_json: bool, flavor: str | None) -> None:  # noqa: ARG001 - same for both
@@ -44,7 +46,7 @@ def version(*, check: bool, index: str, as_json: bool, flavor: str | None) -> No
 
 
 def _latest(index: str) -> str:
-    """The latest final release on the index. Raises CommandFailed when it cannot be asked or has none."""
+    """The latest final release on the index. Raises CommandFailed when it cannot be reached or has none."""
     import asyncio
 
     from happy.domain.errors import HappyError
@@ -57,7 +59,7 @@ def _latest(index: str) -> str:
             raise CommandFailed(f"{index} answered {response.status}")
         files = response.read(dict[str, Any]).get("files")
     except HappyError as error:
-        raise CommandFailed(f"{index} could not be asked within {SECONDS:g} s: no usable answer") from error
+        raise CommandFailed(f"{index} could not be reached within {SECONDS:g} s: no usable answer") from error
     found = sorted(_releases(files if isinstance(files, list) else []), key=_number)
     if not found:
         raise CommandFailed(f"{index} has no release of {PROGRAM}")

@@ -162,7 +162,7 @@ class Tokens:
         return fresh
 
     def purge(self, now: int) -> None:
-        """Evict tokens that were cached a day ago; they stay valid."""
+        """Evict tokens that were cached a day ago; they remain valid."""
         for token in [token for token, (_, until) in self._known.items() if until <= now]:
             del self._known[token]
 

@@ -11,7 +11,10 @@ from happy.limits import limit
 PairingKind = Literal["terminal", "account"]
 
 UNANSWERED_MINUTES = limit(
-    15, "min that an unanswered linking request lives", per="request", then="404; asking again makes it anew"
+    15,
+    "min that an unanswered linking request lives",
+    per="request",
+    then="404; another request makes it anew",
 )
 UNANSWERED_LIFETIME = Millis(UNANSWERED_MINUTES * MINUTE)
 """A waiting device polls every second."""
@@ -68,7 +71,7 @@ class Settings(Struct, frozen=True):
 
 
 class PairingRequest(Struct, frozen=True):
-    """A device that asks to be linked; `response` is what an approving device encrypted for it."""
+    """A device that is to be linked; `response` is what an approving device encrypted for it."""
 
     id: str
     supports_v2: bool

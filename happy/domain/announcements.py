@@ -1,4 +1,4 @@
-"""What a command has deleted, until a server has told the clients that are connected to it."""
+"""What a command has deleted, until a server has announced it to connected clients."""
 
 from typing import Literal
 
@@ -10,7 +10,7 @@ DeletedKind = Literal["session", "machine"]
 
 
 class Announcement(Struct, frozen=True):
-    """One deletion that clients of the account have not been told of yet."""
+    """One deletion that was not announced to clients of the account yet."""
 
     id: str
     account_id: AccountId

@@ -34,7 +34,7 @@ class ArtifactSummary(Struct, frozen=True, rename="camel"):
 
 
 class ArtifactEdit(Struct, frozen=True):
-    """New contents, each with the version it replaces; a part that is None stays."""
+    """New contents, each with the version it replaces; a part that is None is kept."""
 
     header: Versioned[bytes] | None
     body: Versioned[bytes] | None
@@ -57,7 +57,7 @@ class AccessKey(Struct, frozen=True, rename="camel"):
 
 
 class KvEntry(Struct, frozen=True):
-    """A stored value; None marks a deleted key, which keeps its version."""
+    """A stored value; None is that of a deleted key, which keeps its version."""
 
     key: str
     value: bytes | None

@@ -40,9 +40,9 @@ class AttachmentNames:
 
 
 def _complete(key: bytes, session_id: SessionId, random: bytes) -> UUID:
-    marked = UUID(bytes=random + bytes(HALF), version=4).bytes[:HALF]
-    proof = hmac.digest(key, marked + session_id.encode(), "sha256")[:HALF]
-    return UUID(bytes=marked + proof, version=4)
+    first = UUID(bytes=random + bytes(HALF), version=4).bytes[:HALF]
+    proof = hmac.digest(key, first + session_id.encode(), "sha256")[:HALF]
+    return UUID(bytes=first + proof, version=4)
 
 
 def folder(session_id: SessionId) -> str:
@@ -51,7 +51,7 @@ def folder(session_id: SessionId) -> str:
 
 
 def key(session_id: SessionId, name: str) -> str:
-    """The file store key of an attachment. Raises NotFound for a name that would leave the folder."""
+    """The file store key of an attachment. Raises NotFound for a name that leads out of the folder."""
     if not name or "/" in name or ".." in name:
         raise NotFound("Invalid attachment file")
     return folder(session_id) + name

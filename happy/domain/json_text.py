@@ -3,7 +3,7 @@
 The parser holds the interpreter's lock, so a thread would not keep others from waiting: what is expensive is
 refused. Measured on one core, for each MB: ASCII in a string 1 ms, escapes 5 ms, a list of numbers 10 ms, of
 objects 30 ms, of numbers like `1e300` 9 s. Hence no value of any type is made of what a peer sent: where any
-is allowed, it stays unparsed (`msgspec.Raw`), and lists of numbers are short before they are parsed.
+is allowed, it remains unparsed (`msgspec.Raw`), and lists of numbers are short before they are parsed.
 """
 
 import math
@@ -21,7 +21,7 @@ MAX_FREE_BYTES = limit(
 )
 """JSON in bytes that may contain anything. Larger JSON must be plain, as that of clients is: base64."""
 
-MAX_MARKS = limit(
+MAX_DELIMITERS = limit(
     4_096,
     "of each of backslash, comma, `[` and `{` in larger JSON",
     per="request or event",
@@ -42,11 +42,11 @@ OBJECT: Mapping[str, object] = {"": None}
 ARRAY: Sequence[object] = [None]
 """What stands for values that are not parsed."""
 
-_MARKS = ("\\", ",", "[", "{")
+_DELIMITERS = ("\\", ",", "[", "{")
 
 _any = msgspec.json.Decoder().decode
 
-# An escaped half of a surrogate pair, or (to leave it alone) a whole pair, behind an even number of
+# An escaped half of a surrogate pair, or (which is kept) a whole pair, behind an even number of
 # backslashes: behind an odd one it is plain text.
 _SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*)\\u[dD](?:"
@@ -61,14 +61,14 @@ def is_cheap(text: bytes | bytearray | str) -> bool:
     if not text.isascii():
         return False
     if isinstance(text, str):
-        return not any(_has_many(text.find, mark) for mark in _MARKS)
-    return not any(_has_many(text.find, mark.encode()) for mark in _MARKS)
+        return not any(_has_many(text.find, delimiter) for delimiter in _DELIMITERS)
+    return not any(_has_many(text.find, delimiter.encode()) for delimiter in _DELIMITERS)
 
 
-def _has_many(find: Callable[..., int], mark: str | bytes) -> bool:
+def _has_many(find: Callable[..., int], delimiter: str | bytes) -> bool:
     at = -1
-    for _ in range(MAX_MARKS + 1):
-        at = find(mark, at + 1)
+    for _ in range(MAX_DELIMITERS + 1):
+        at = find(delimiter, at + 1)
         if at < 0:
             return False
     return True

@@ -24,7 +24,7 @@ def github_token_path(account_id: AccountId) -> Path:
 
 
 class SealedValue(Struct, frozen=True):
-    """A stored value; no account when its GitHub user is linked to none, which leaves the path unknown."""
+    """A stored value; no account when its GitHub user is linked to none, so that the path is unknown."""
 
     id: str
     account_id: AccountId | None

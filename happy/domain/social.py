@@ -84,7 +84,7 @@ def added(mine: Status, theirs: Status) -> tuple[Status, Status]:
 
 def removed(mine: Status, theirs: Status) -> tuple[Status, Status]:
     match mine:
-        case "requested":  # the counterpart of a withdrawn request must not stay pending
+        case "requested":  # the counterpart of a withdrawn request must not remain pending
             return "rejected", "none" if theirs == "pending" else theirs
         case "friend":
             return "pending", "requested"

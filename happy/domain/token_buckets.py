@@ -15,9 +15,9 @@ from happy.limits import limit
 
 MAX_BUCKETS = limit(
     20_000,
-    "addresses or accounts that are told apart by a rate limit",
+    "addresses or accounts that a rate limit distinguishes",
     per="kind of request",
-    then="those that asked least recently are forgotten, as if they had not asked",
+    then="those with the least recent request are forgotten, as if it had not been made",
 )
 _SWEPT = 2
 

@@ -22,10 +22,10 @@ EXPIRY_SECONDS = 60.0
 log = logging.getLogger(__name__)
 
 
-async def watch_access(identity: IdentityService, hub: Hub) -> list[Job]:
+async def enforce_access(identity: IdentityService, hub: Hub) -> list[Job]:
     """Know all revocations before the first request; the jobs keep to them. Raises StartupError."""
-    watch = AccessWatch(identity, hub)
-    identity.revocations.on_change(watch.close_refused)
+    enforcement = AccessEnforcement(identity, hub)
+    identity.revocations.on_change(enforcement.close_refused)
     try:
         await identity.revocations.load()
     except Unavailable as error:
@@ -33,13 +33,13 @@ async def watch_access(identity: IdentityService, hub: Hub) -> list[Job]:
     return [
         repeat("read revocations", POLL_SECONDS, identity.revocations.poll),
         repeat("forget revocations of deleted accounts", 3600, identity.revocations.sweep),
-        repeat("note tokens of open connections", INTERVAL_SECONDS, watch.note_open),
-        repeat("close connections of expired tokens", EXPIRY_SECONDS, watch.close_expired),
+        repeat("note tokens of open connections", INTERVAL_SECONDS, enforcement.note_open),
+        repeat("close connections of expired tokens", EXPIRY_SECONDS, enforcement.close_expired),
         repeat("write uses of tokens", FLUSH_SECONDS, identity.uses.flush),
     ]
 
 
-class AccessWatch:
+class AccessEnforcement:
     def __init__(self, identity: IdentityService, hub: Hub) -> None:
         self._identity = identity
         self._hub = hub
@@ -49,7 +49,7 @@ class AccessWatch:
         self._close(self._hub.connections(account_id))
 
     async def close_expired(self) -> None:
-        """No change tells that a token has expired; without a lifetime of tokens there is nothing to do."""
+        """The expiry of a token is not announced. Without a lifetime of tokens there is nothing to do."""
         if self._identity.revocations.tokens_expire:
             self._close(self._hub.connections())
 

@@ -59,7 +59,7 @@ class DeliveryReport:
         log.debug("%s not delivered", what, extra=fields)
 
     def reconnected(self, account_id: AccountId, connection_id: ConnectionId, reconnect: Reconnect) -> None:
-        """One info line for a client that asked to be recovered."""
+        """One info line for a client that wants to be recovered."""
         fields = {"account": account_id, "connection": connection_id, "replica": self.replica_id}
         result = reconnect.refused or "recovered"
         outcome = {"client": reconnect.client, "left": reconnect.left or "unknown", "result": result}

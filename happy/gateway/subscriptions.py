@@ -9,7 +9,7 @@ from happy.limits import limit
 LINGER_SECONDS = limit(
     30.0, "s that events are received for an account without a connection", per="account", then="not any more"
 )
-"""How long a replica stays subscribed to an account after its last connection here."""
+"""How long a replica remains subscribed to an account after its last connection here."""
 
 
 class Subscriptions:

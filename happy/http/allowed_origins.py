@@ -12,8 +12,8 @@ VARY = (b"vary", b"Origin")
 def allow_origins(app: ASGIApp, origins: Collection[str] | None) -> ASGIApp:
     """The same application, whose CORS headers go to pages of `origins` alone; None: to all, as it is.
 
-    This is for HTTP, long polling included. Browsers ask nothing before they open a websocket, and without
-    a token a page gets nothing there.
+    This is for HTTP, long polling included. Browsers send no preflight before they open a websocket, and
+    without a token a page gets nothing there.
     """
     if origins is None:
         return app

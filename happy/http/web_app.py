@@ -106,7 +106,7 @@ class WebApp:
         return None
 
     async def home(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Response | None:
-        """The page at `/`, unless the client asks for plain text: that is how it recognises a server."""
+        """The page at `/`, unless the client accepts plain text: that is how it recognises a server."""
         accepted = headers.get(b"accept", b"").lower()
         if self._prefix != "/" or (b"text/plain" in accepted and b"text/html" not in accepted):
             return None
@@ -204,7 +204,7 @@ def _escapes(path: str) -> bool:
 
 
 def _hidden(path: str) -> bool:
-    """Dot files stay hidden, but for what browsers look for and what bundlers put below `assets/`."""
+    """Dot files are hidden, but for what browsers look for and what bundlers put below `assets/`."""
     first, *rest = path.strip("/").split("/")
     if first in (".well-known", "assets", "_expo"):
         return False

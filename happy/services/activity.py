@@ -126,7 +126,7 @@ class Activity:
 
     def disconnected(self, connection_id: ConnectionId, *, goodbye: bool = False) -> None:
         """Its targets end after a grace period, unless another connection attends them."""
-        self._attendance.leave(connection_id, goodbye=goodbye)
+        self._attendance.disconnected(connection_id, goodbye=goodbye)
 
     async def stop(self) -> None:
         """The server stops: connections that it closes from now on end no session or machine."""
@@ -185,7 +185,7 @@ class Activity:
         await self.flush()
 
     async def flush(self) -> None:
-        """Store the queued heartbeats; those that cannot be stored now stay queued."""
+        """Store the queued heartbeats; those that cannot be stored now remain queued."""
         await self._write(
             self._sessions,
             lambda beats: self._store.write(

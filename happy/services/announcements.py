@@ -1,6 +1,6 @@
-"""Tells connected clients of what commands have deleted: commands are processes without connections.
+"""Announces to connected clients what commands have deleted: commands are processes without connections.
 
-A command hides what it deletes, and leaves an announcement in the same transaction (`announce`). Every
+A command hides what it deletes, and stores an announcement in the same transaction (`announce`). Every
 replica looks for them; the one that takes them publishes them like deletions of its own, in order.
 """
 
@@ -22,7 +22,7 @@ TAKEN_AT_ONCE = 100
 async def announce(
     tx: Transaction, account_id: AccountId, kind: DeletedKind, target: str, now: Millis
 ) -> None:
-    """Have a server tell the account's clients that the session or machine was deleted."""
+    """Have a server announce to the account's clients that the session or machine was deleted."""
     await tx.announcements.add(Announcement(new_id(now), account_id, kind, target, now))
 
 

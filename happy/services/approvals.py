@@ -31,7 +31,7 @@ class Approvals:
         return [request for request in found if not request.expired(now)]
 
     async def decide(self, key: str, status: RequestStatus) -> RegistrationRequest:
-        """Decide about a code, or the first digits of a key in hex; a whole key need not have asked.
+        """Decide about a code, or the first digits of a key in hex; a whole key needs no request.
 
         Raises Invalid, NotFound, or Conflict when several keys begin so.
         """
@@ -43,7 +43,9 @@ class Approvals:
         async def decide(tx: Transaction) -> RegistrationRequest:
             waiting = _named(await tx.registrations.all(), digits)
             if waiting is None and len(digits) != KEY_DIGITS:
-                raise NotFound(f"{key!r} has not asked: `happy-server accounts pending` shows who has")
+                raise NotFound(
+                    f"{key!r} has no request: `happy-server accounts pending` shows those that have"
+                )
             request = waiting or RegistrationRequest(digits, "", status, now, now)
             request = structs.replace(request, status=status, updated_at=now)
             await tx.registrations.save(request)
@@ -55,7 +57,7 @@ class Approvals:
 
 
 def _origin(request: RegistrationRequest) -> str:
-    return f"from {request.address}" if request.address else "before it asked"
+    return f"from {request.address}" if request.address else "before its request"
 
 
 def _named(requests: list[RegistrationRequest], digits: str) -> RegistrationRequest | None:

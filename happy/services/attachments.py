@@ -53,7 +53,7 @@ class AttachmentService:
         ref = attachments.key(session_id, name)
         most = MAX_BYTES if whole is None or not self._quotas.counts else whole
         ticket = await self._files.upload_ticket(ref, most, whole)
-        if ticket is not None:  # nothing tells whether it is used
+        if ticket is not None:  # whether it is used is not reported
             self._quotas.add(account_id, session_id, most, attachments=1)
         return Upload(ref, name, ticket)
 

@@ -95,7 +95,7 @@ class Attendance:
         if connection_id not in self._here.get(target, ()) and self._note(target, connection_id):
             self._presence.claim_soon(target.account_id, target.claim, self._holder(connection_id))
 
-    def leave(self, connection_id: ConnectionId, *, goodbye: bool = False) -> None:
+    def disconnected(self, connection_id: ConnectionId, *, goodbye: bool = False) -> None:
         """The connection has closed; `goodbye`: its client disconnected on purpose. Returns at once."""
         for target in self._targets.pop(connection_id, ()):
             self._presence.release_soon(target.account_id, target.claim, self._holder(connection_id))
@@ -178,7 +178,7 @@ class Attendance:
             if gone := await self.unattended(due):
                 await self._on_gone(gone)
         except Exception:
-            log.warning("sessions or machines whose connections have gone stay active", exc_info=True)
+            log.warning("sessions or machines whose connections have gone remain active", exc_info=True)
 
     async def _is_held(self, target: Target) -> bool:
         return target in self._here or await self._presence.is_held(target.account_id, target.claim)

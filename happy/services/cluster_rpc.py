@@ -148,7 +148,7 @@ class ClusterRpc:
                 pending.response.set_exception(Unavailable("the replica has gone"))
 
     async def close(self) -> None:
-        """Stop serving and watching; the replicas of pending callers notice and fail the calls."""
+        """Stop serving and checking; the replicas of pending callers notice and fail the calls."""
         self._pending_requests.close()
         if self._watching is not None:
             self._watching.cancel()

@@ -60,7 +60,7 @@ class TableEntry:
         self._table = table
         self._close: Callable[[], None] | None = close
 
-    def leave(self) -> None:
+    def remove(self) -> None:
         """The connection is closed."""
         if self._close is not None:
             self._close = None  # it leads back to the connection: a circle for the garbage collector
@@ -69,7 +69,7 @@ class TableEntry:
     def close(self) -> None:
         """Close the connection."""
         close = self._close
-        self.leave()
+        self.remove()
         if close is not None:
             close()
 

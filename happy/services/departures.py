@@ -61,10 +61,11 @@ class Departures:
         """
         await self._activity.store_last(targets)
 
-        async def mark(tx: Transaction) -> list[Ended]:
-            return [ended for group in _by_account(targets) for ended in await _mark(tx, group, seen_by)]
+        async def deactivate(tx: Transaction) -> list[Ended]:
+            groups = _by_account(targets)
+            return [ended for group in groups for ended in await _deactivate(tx, group, seen_by)]
 
-        for target, at in await self._store.write(mark):
+        for target, at in await self._store.write(deactivate):
             self._announce(target, at)
             if self._attendance.is_here(target):
                 await self._activity.returned(target)
@@ -117,7 +118,7 @@ def _by_account(targets: Sequence[Target]) -> list[list[Target]]:
     return [list(group) for _, group in groupby(sorted(targets), attrgetter("account_id", "kind"))]
 
 
-async def _mark(tx: Transaction, targets: list[Target], seen_by: Millis) -> list[Ended]:
+async def _deactivate(tx: Transaction, targets: list[Target], seen_by: Millis) -> list[Ended]:
     account_id, kind, _ = targets[0]
     if kind == "session":
         sessions = [SessionId(target.id) for target in targets]

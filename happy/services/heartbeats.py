@@ -45,7 +45,7 @@ class Known(Struct):
     last: Beat | None = None
 
     def is_fresh(self, now: Millis) -> bool:
-        """False also after the clock was set back, so that the entry does not stay valid for long."""
+        """False also after the clock was set back, so that the entry is not valid for long."""
         return self.expires - VALID <= now < self.expires
 
 
@@ -119,7 +119,7 @@ class Heartbeats:
             self._queue(known.last)
 
     def invalidate(self, account_id: AccountId, target: str) -> None:
-        """Invalidate the cache entry: the stored row has changed. Queued heartbeats stay queued."""
+        """Invalidate the cache entry: the stored row has changed. Queued heartbeats remain queued."""
         self._known.pop((account_id, target), None)
         self._invalidations += 1
 

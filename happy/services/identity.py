@@ -106,7 +106,7 @@ class IdentityService:
         return lookup.found
 
     async def _read(self, lookup: AccountLookup) -> None:
-        """On failure the lookup stays without a result; its waiters then raise Unavailable."""
+        """On failure the lookup remains without a result; its waiters then raise Unavailable."""
         lookup.found = set(await self._store.read(lambda tx: tx.accounts.existing(lookup.accounts)))
         if len(self._known) + len(lookup.found) > KNOWN_ACCOUNTS:
             self._known.clear()

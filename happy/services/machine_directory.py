@@ -35,7 +35,7 @@ class MachineDirectory:
         return await self._store.read(lambda tx: tx.administration.access_keys(machine.id))
 
     async def delete(self, machine: MachineRecord) -> None:
-        """Hide the machine at once, for ever; servers announce it. Its sessions stay.
+        """Hide the machine at once, for ever; servers announce it. Its sessions remain.
 
         Raises NotFound when it was deleted meanwhile.
         """

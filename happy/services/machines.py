@@ -108,7 +108,7 @@ class MachineService:
         return await self._unit_of_work.run(swap)
 
     async def delete(self, account_id: AccountId, machine_id: MachineId) -> None:
-        """Delete the machine; its sessions stay. Raises NotFound."""
+        """Delete the machine; its sessions remain. Raises NotFound."""
 
         async def remove(changes: Changes) -> None:
             if not await changes.tx.machines.delete(account_id, machine_id, changes.now):

@@ -152,7 +152,7 @@ class PairingService:
     async def answer(
         self, kind: PairingKind, account_id: AccountId, public_key: bytes, response: str
     ) -> None:
-        """Approve a device. The first non-empty answer stays; the same account may repeat it.
+        """Approve a device. The first non-empty answer is kept; the same account may repeat it.
 
         Raises Unauthenticated for a key of wrong size, NotFound, Conflict when another account was first.
         """

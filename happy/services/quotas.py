@@ -1,4 +1,4 @@
-"""Refuses what would make an account store more than its quotas, without asking the database for each write.
+"""Refuses what would make an account store more than its quotas, without a query for each write.
 
 Sessions are counted when one is made. Bytes and attachments are added up here and written into the rows of
 their sessions every few seconds; what accounts that write have stored is then read, which costs as much as

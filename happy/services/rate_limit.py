@@ -2,9 +2,9 @@
 
 A replica decides by buckets of its own, so that no message and no call waits for others. Where there are
 other replicas, requests without a sign-in also take their tokens from a shared bucket, in one round trip;
-what accounts take is reported to it in portions of an eighth of a bucket, and its reply corrects the bucket
-here. So an account gets an eighth more for each replica at most. While the shared buckets are out of reach,
-those of each replica go on limiting.
+what accounts take is reported to it in portions of an eighth of a bucket, and its response corrects the
+bucket here. So an account gets an eighth more for each replica at most. While the shared buckets are out of
+reach, those of each replica go on limiting.
 """
 
 import asyncio

@@ -131,7 +131,7 @@ class SessionService:
         await self.stop(account_id, session_id, self._clock())
 
     async def stop(self, account_id: AccountId, session_id: SessionId, at: Millis) -> None:
-        """Mark the session inactive, last seen at `at`, and ignore late heartbeats. Raises NotFound."""
+        """Set the session inactive, last seen at `at`, and ignore late heartbeats. Raises NotFound."""
         now = self._clock()
         found = await self._store.write(lambda tx: tx.sessions.mark_stopped(account_id, session_id, at, now))
         if not found:

@@ -43,7 +43,7 @@ class UsageService:
         tokens: Mapping[str, float],
         cost: Mapping[str, float],
     ) -> SavedReport:
-        """Store the figures in place of earlier ones with this key. Raises NotFound for a foreign session."""
+        """Store the figures, replacing earlier ones with this key. Raises NotFound for a foreign session."""
         now = self._clock()
         data = msgspec.json.encode({"tokens": tokens, "cost": cost}).decode()
         report = UsageReport(key, session_id, data)

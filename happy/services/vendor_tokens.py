@@ -30,7 +30,7 @@ class VendorTokenService:
         self._clock = clock
 
     async def register(self, account_id: AccountId, vendor: Vendor, token: str) -> None:
-        """Store the token in place of an earlier one; its text is not checked."""
+        """Store the token, replacing an earlier one; its text is not checked."""
         sealed = await asyncio.to_thread(self._seal, account_id, vendor, token)
         now = self._clock()
         token_id = new_id(now)

@@ -65,7 +65,7 @@ async def test_a_revoked_token_is_refused_and_its_socket_closed(
 
         await until(seen, timeout=60)
         unasked = await command(environment, "tokens", "revoke", token_id(stolen))
-        assert (1, "happy-server: nothing was done: add --yes to do it without being asked\n") == (
+        assert (1, "happy-server: nothing was done: add --yes to do it without a prompt\n") == (
             unasked.code,
             unasked.err,
         )

@@ -188,8 +188,8 @@ async def test_an_address_has_few_requests_and_the_oldest_gives_way(environment:
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
-        (("approve", "ABCD-0123"), "has not asked"),
-        (("refuse", "ABCD-0123"), "has not asked"),
+        (("approve", "ABCD-0123"), "has no request"),
+        (("refuse", "ABCD-0123"), "has no request"),
         (("approve", "nobody"), "is no code such as 1A2B-3C4D"),
     ],
 )

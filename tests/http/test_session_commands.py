@@ -140,7 +140,7 @@ async def test_nothing_is_deleted_unasked(place: Place, noun: str) -> None:
 
     assert (1, 0) == (refused.code, kept.code)
     assert "is deleted for ever" in refused.out
-    assert "happy-server: nothing was done: add --yes to do it without being asked\n" == refused.err
+    assert "happy-server: nothing was done: add --yes to do it without a prompt\n" == refused.err
 
 
 async def test_an_announcement_of_a_later_release_is_left_for_it(place: Place) -> None:

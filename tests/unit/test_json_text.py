@@ -7,8 +7,8 @@ from msgspec import Raw
 
 from happy.domain.json_text import (
     ARRAY,
+    MAX_DELIMITERS,
     MAX_FREE_BYTES,
-    MAX_MARKS,
     MAX_MENDED_BYTES,
     OBJECT,
     is_cheap,
@@ -32,16 +32,16 @@ def test_long_text_is_what_clients_send() -> None:
     assert is_cheap(bytearray(f'{{"metadata":"{BASE64}"}}'.encode()))
 
 
-@pytest.mark.parametrize("mark", ["\\", ",", "[", "{", "\u00e9"])
-def test_long_text_that_is_expensive_to_parse_is_not_cheap(mark: str) -> None:
-    text = BASE64 + mark * (MAX_MARKS + 1)
+@pytest.mark.parametrize("delimiter", ["\\", ",", "[", "{", "\u00e9"])
+def test_long_text_that_is_expensive_to_parse_is_not_cheap(delimiter: str) -> None:
+    text = BASE64 + delimiter * (MAX_DELIMITERS + 1)
 
     assert not is_cheap(text)
     assert not is_cheap(text.encode())
 
 
 def test_some_marks_are_no_harm() -> None:
-    assert is_cheap(BASE64 + "\\,[{" * MAX_MARKS)
+    assert is_cheap(BASE64 + "\\,[{" * MAX_DELIMITERS)
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_install_says_what_it_would_do_and_does_nothing_unasked(
         "Writes /etc/sysusers.d/happy-server.conf, and makes the user happy-server that the server runs as.",
         "Starts it when the machine starts, not now.",
     ] == shown.out.splitlines()
-    assert "happy-server: nothing was done: add --yes to do it without being asked\n" == shown.err
+    assert "happy-server: nothing was done: add --yes to do it without a prompt\n" == shown.err
     assert set() == everything_in(image)
 
 

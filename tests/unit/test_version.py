@@ -76,10 +76,10 @@ def test_an_equal_or_older_release_is_not_newer(
         (Answer(302, headers={"Location": "/elsewhere"}), "answered 302"),
         (Answer(json={"files": files("1.0.dev1")}), "has no release of happy-server"),
         (Answer(json={"files": "none"}), "has no release of happy-server"),
-        (Answer(body=b"<html>"), "could not be asked within 0.5 s: no usable answer"),
-        (Answer(json=[]), "could not be asked within 0.5 s: no usable answer"),
-        (Answer(hang=True), "could not be asked within 0.5 s: no usable answer"),
-        (Answer(body=b" " * 100, drip=0.1), "could not be asked within 0.5 s: no usable answer"),
+        (Answer(body=b"<html>"), "could not be reached within 0.5 s: no usable answer"),
+        (Answer(json=[]), "could not be reached within 0.5 s: no usable answer"),
+        (Answer(hang=True), "could not be reached within 0.5 s: no usable answer"),
+        (Answer(body=b" " * 100, drip=0.1), "could not be reached within 0.5 s: no usable answer"),
     ],
 )
 def test_an_index_that_does_not_tell_is_one_line_and_exit_code_1(
@@ -100,5 +100,5 @@ def test_an_index_that_does_not_tell_is_one_line_and_exit_code_1(
 def test_no_index_at_all_is_one_line_too(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert 1 == run(["version", "--check", "--index", url], {})
     assert (
-        f"happy-server: {url} could not be asked within 10 s: no usable answer\n" == capsys.readouterr().err
+        f"happy-server: {url} could not be reached within 10 s: no usable answer\n" == capsys.readouterr().err
     )

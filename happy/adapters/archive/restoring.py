@@ -1,4 +1,4 @@
-"""Fills an empty place from a backup that was found to be whole."""
+"""Fills an empty database and file store from a backup that was found to be whole."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator

@@ -120,7 +120,7 @@ class Backup:
         self._header = header
         self._progress = progress
         self._tables: dict[str, TableSummary] = {}
-        self._marks = dict.fromkeys(HIGH_WATER_MARKS, 0)
+        self._highest = dict.fromkeys(HIGH_WATER_MARKS, 0)
         self._listed: list[ListedFile] = []
         self._files = self._file_bytes = 0
 
@@ -138,7 +138,7 @@ class Backup:
             files=self._files,
             file_bytes=self._file_bytes,
             listed_files=self._listed,
-            high_water_marks=self._marks,
+            high_water_marks=self._highest,
         )
         await asyncio.to_thread(self._writer.close, manifest)
         return manifest
@@ -165,10 +165,10 @@ class Backup:
     def _encode(self, table: RowFormat, batch: list[Sequence[Any]], total: RowSum) -> bytes:
         for row in batch:
             total.add(table.digest(row))
-        for mark, (name, column) in HIGH_WATER_MARKS.items():
+        for counter, (name, column) in HIGH_WATER_MARKS.items():
             if name == table.name:
                 number = table.columns.index(column)
-                self._marks[mark] = max(self._marks[mark], *(int(row[number]) for row in batch), 0)
+                self._highest[counter] = max(self._highest[counter], *(int(row[number]) for row in batch), 0)
         return b"".join(map(table.line, batch))
 
     async def _write_files(self, files: FileStore) -> None:

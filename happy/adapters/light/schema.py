@@ -106,7 +106,7 @@ def _has_content(path: Path) -> bool:
 
 
 def _is_blank(path: Path) -> bool:
-    """Whether the database has no table, as after an interrupted first start."""
+    """Whether the database has no table, as after a first start that was killed."""
     with closing(_open(path)) as db:
         return db.execute("SELECT 1 FROM sqlite_master").fetchone() is None
 

@@ -62,7 +62,7 @@ class Statement(Generic[Row]):
 
 
 class Listing(Generic[Row]):
-    """A compiled list (`schema/listings.py`): rows as structs, and in place of large ones only their keys.
+    """A compiled list (`schema/listings.py`): rows as structs, and instead of large ones only their keys.
 
     `key` and `contents` are fields of the struct.
     """

@@ -39,7 +39,7 @@ class FileStore(Protocol):
         ...
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
-        """Store an object whole or not at all and return its size. Raises TooLarge past `max_bytes`."""
+        """Store an object whole or not at all and return its size. Raises TooLarge above `max_bytes`."""
         ...
 
     async def ping(self) -> None:

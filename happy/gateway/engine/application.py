@@ -22,7 +22,7 @@ class Application(Protocol):
     async def connect(self, socket: Socket, auth: msgspec.Raw | None, headers: Mapping[str, str]) -> None:
         """Called before the client's CONNECT is answered; packets sent meanwhile follow that answer.
 
-        `Refused` sends a connect error and leaves the transport open. Any other exception is logged and
+        `Refused` sends a connect error and keeps the transport open. Any other exception is logged and
         only closes the transport, so that the client reconnects: after a connect error it would not.
         `headers` are those of the handshake request, names in lower case.
         """
@@ -33,7 +33,7 @@ class Application(Protocol):
         """An event arrived. An awaitable is awaited before the next packet; slow work needs a task.
 
         Also called for packets that arrived before their connection closed; `socket.closed` is true then.
-        Exceptions are logged; the connection stays open.
+        Exceptions are logged; the connection remains open.
         """
 
     def disconnected(self, socket: Socket, reason: str) -> Awaitable[None] | None:

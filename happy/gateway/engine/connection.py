@@ -184,7 +184,7 @@ class Connection:
             logger.info("connection %s: %s", self.sid, error)
             self.broken = True
             self.close(PARSE_ERROR)
-        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection stays
+        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection remains
             logger.exception("connection %s: event handler failed", self.sid)
         return None
 
@@ -197,7 +197,7 @@ class Connection:
             if (task := asyncio.current_task()) is None or task.cancelling():
                 raise
             logger.exception("connection %s: event handler was cancelled", self.sid)
-        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection stays
+        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection remains
             logger.exception("connection %s: event handler failed", self.sid)
         finally:
             self._busy = False
@@ -265,7 +265,7 @@ class Connection:
         self._timer.cancel()
         if reason == OVERFLOW:
             logger.warning("connection %s: send queue overflow, the client reads too slowly", self.sid)
-        self._entry.leave()
+        self._entry.remove()
         self._context.remove(self, reason)
         self._session.gone()
         self.transport.close(abort=abort)
@@ -294,7 +294,7 @@ class Connection:
         self._finished = True
         try:
             await self._session.finish(self.reason)
-        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection stays
+        except Exception:  # noqa: BLE001 - an error of the application is logged, the connection remains
             logger.exception("connection %s: disconnect handler failed", self.sid)
         finally:
             self._context.finished()

@@ -2,7 +2,7 @@
 
 An Engine.IO packet is a digit and its data; a polling payload is several of them with 0x1E between. A
 Socket.IO packet travels as the data of an Engine.IO message. What is received is text, and validated
-as JSON; what is sent is encoded to bytes directly. Arguments stay slices of the received text and are not
+as JSON; what is sent is encoded to bytes directly. Arguments remain slices of the received text and are not
 decoded, except for the rare packet with binary attachments.
 """
 
@@ -209,7 +209,7 @@ def decode_auth(body: str) -> msgspec.Raw | None:
 
 
 def fill_placeholders(body: str, attachments: Sequence[bytes]) -> str:
-    """The body of a binary packet with base64 text where the attachments belong, each in one place.
+    """The body of a binary packet with base64 text where the attachments belong, each once.
 
     The rest of it is not decoded.
     """

@@ -133,14 +133,14 @@ class PollingTransport:
         waiting: asyncio.Future[bool] = loop.create_future()
         self._waiting = waiting
         self._notify()
-        watch = loop.create_task(_watch_disconnect(receive, waiting))
+        disconnect = loop.create_task(_wait_for_disconnect(receive, waiting))
         if self._phase is UpgradePhase.RELEASE_SOON:
             loop.call_later(RELEASE_SECONDS, self.flush)
         try:
             return await waiting
         finally:
             self._waiting = None
-            watch.cancel()
+            disconnect.cancel()
 
     async def _post(self, connection: TransportOwner, request: Request) -> None:
         if self._posting:
@@ -233,7 +233,7 @@ class PollingTransport:
         return self._posting
 
 
-async def _watch_disconnect(receive: Receive, waiting: asyncio.Future[bool]) -> None:
+async def _wait_for_disconnect(receive: Receive, waiting: asyncio.Future[bool]) -> None:
     """Wake the poll when its client has disconnected."""
     message = await receive()
     while message["type"] == "http.request":

@@ -8,7 +8,7 @@ from happy.services.rate_limit import AddressLimit
 
 
 class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """In seconds and bytes. The defaults are what clients expect, but for larger payloads."""
+    """In seconds and bytes. The defaults are those of Socket.IO, but for larger payloads."""
 
     path: str = "/v1/updates/"
     prefix: PathPrefix = PathPrefix()
@@ -20,7 +20,10 @@ class EngineSettings(msgspec.Struct, frozen=True, kw_only=True):
         45.0, "s without an answer to a ping", per="connection", then="closed; a client may recover"
     )
     upgrade_timeout: float = limit(
-        10.0, "s that an upgrade to a websocket may take", per="connection", then="it stays with long polling"
+        10.0,
+        "s that an upgrade to a websocket may take",
+        per="connection",
+        then="it remains with long polling",
     )
     connect_timeout: float = limit(
         20.0, "s until the client is authenticated", per="connection", then="the transport is closed"

@@ -110,7 +110,7 @@ class Socket:
             self.send(encode_event(name, payload))
 
     def request(self, name: str, payload: bytes, on_response: OnResponse) -> int:
-        """Send an event and expect a response; `on_response` is called once, later, and must not raise.
+        """Send an event that is to be acknowledged; `on_response` is called once, later, and must not raise.
 
         It gets the JSON of the response's first argument, None if that has none, or `SocketClosed` as soon as
         the socket closes. Returns a number for `cancel_request`.

@@ -23,7 +23,7 @@ PROBE_PONG_SECONDS = 1.0
 class Probe:
     """Receives the packets of a websocket until a polling client has switched over to it.
 
-    The connection stays on polling if any packet but the two of the protocol arrives.
+    The connection remains on polling if any packet but the two of the protocol arrives.
 
     The official client switches over when its probe and then its last poll are answered. If the websocket
     breaks between the two and the poll does not, it neither switches nor polls until its timeout of a minute.

@@ -46,7 +46,7 @@ def accept_handshake(data: bytes, acceptor: Acceptor, peer: str = "") -> Handsha
 
 
 def _parse_common(data: bytes) -> tuple[Target, str] | None:
-    """Target and key of a handshake as nearly all clients send it; None leaves it to the library."""
+    """Target and key of a handshake as nearly all clients send it; None if the library is to parse it."""
     first, *lines = data[:-4].split(b"\r\n")
     if not (first.startswith(b"GET ") and first.endswith(b" HTTP/1.1") and data.endswith(b"\r\n\r\n")):
         return None

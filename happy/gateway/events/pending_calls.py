@@ -32,7 +32,7 @@ SMALL_BYTES = 1_000_000
 
 
 class PendingCalls:
-    """Numbers and bytes of calls that have begun and not ended; what an account leaves behind counts on."""
+    """Numbers and bytes of calls that have begun and not ended; those of closed connections count on."""
 
     def __init__(self) -> None:
         self._calls: defaultdict[AccountId, int] = defaultdict(int)

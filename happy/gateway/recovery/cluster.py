@@ -28,7 +28,7 @@ from happy.gateway.recovery.replay import State, is_message, state_of
 
 SIGNATURE_BYTES = 16
 FRESH_SECONDS = 3000
-"""For so long after its first connection, a gap in the shared history is certain to be noticed."""
+"""For so long after its first connection, a history gap is certain to be noticed."""
 
 
 class Identity(Struct, frozen=True, array_like=True):
@@ -44,7 +44,7 @@ class Identity(Struct, frozen=True, array_like=True):
 class DisconnectRecord(Struct, frozen=True, array_like=True):
     """How a connection ended: `lost_at` in s on the shared clock, None after a goodbye.
 
-    The client has received everything up to `position`, if that is known. Another release may leave out the
+    The client has received everything up to `position`, if that is known. Another release may omit the
     later fields, or add some.
     """
 

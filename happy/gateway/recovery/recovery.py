@@ -25,7 +25,9 @@ from happy.settings import RecoverySettings
 TAKEOVER_SECONDS = 5.0
 """How long a reconnecting client waits for the cleanup of its former connection."""
 
-GAPS = frozenset({NotDelivered.HISTORY_GAP, NotDelivered.POSITION_UNKNOWN, NotDelivered.REDIS_UNAVAILABLE})
+HISTORY_GAPS = frozenset(
+    {NotDelivered.HISTORY_GAP, NotDelivered.POSITION_UNKNOWN, NotDelivered.REDIS_UNAVAILABLE}
+)
 """Refusals that `realtime_recoveries_total` counts as `overflow`; it counts others as `unknown`."""
 
 
@@ -213,7 +215,7 @@ class Recovery:
     def _refuse(
         self, reason: NotDelivered, account_id: AccountId, connection_id: ConnectionId | None
     ) -> None:
-        self._report.metrics.recoveries.add("overflow" if reason in GAPS else "unknown")
+        self._report.metrics.recoveries.add("overflow" if reason in HISTORY_GAPS else "unknown")
         self._report.add(reason, account_id, connection_id, "replay")
 
     # Connections that end

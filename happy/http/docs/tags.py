@@ -1,4 +1,4 @@
-"""How the published document groups endpoints. These names are an interface: they stay when files move."""
+"""How the published document groups endpoints. These names are an interface: they outlive those of files."""
 
 from typing import NamedTuple
 

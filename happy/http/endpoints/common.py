@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from happy.domain.encoding import decode_lenient
 
 Version = Annotated[int, Meta(ge=0, le=2**31 - 2)]
-"""A version that a client expects; databases count in 32 bits."""
+"""The version that a client replaces; databases count in 32 bits."""
 
 
 class Done(Struct):

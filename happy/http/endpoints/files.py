@@ -45,7 +45,7 @@ class FileEndpoints:
 
 
 def normalize(path: str) -> str:
-    """The key a path means. Raises NotFound for one that tries to leave its folder."""
+    """The key a path means. Raises NotFound for one that leads out of its folder."""
     parts = [part for part in path.split("/") if part not in ("", ".")]
     if ".." in parts or ":" in path or "\\" in path or "\0" in path:
         raise NotFound

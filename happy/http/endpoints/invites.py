@@ -86,15 +86,15 @@ def _invalid() -> Response:
     return _page(
         404,
         "This invite does not count",
-        "<p>It was used up, withdrawn, or has expired, or this server takes no invites. Ask whoever sent it"
-        " for a new one.</p>",
+        "<p>It was used up, withdrawn, or has expired, or this server takes no invites. Whoever sent it"
+        " can make you a new one.</p>",
     )
 
 
 def _unknown_address() -> Response:
     return _page(
         503,
-        "This server cannot tell you from others",
+        "This server cannot distinguish you from others",
         "<p>It stands behind a proxy that does not say whose requests it passes on. Whoever runs the server"
         " finds the reason in its log; your invite is good for as long as before.</p>",
     )

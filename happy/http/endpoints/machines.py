@@ -115,7 +115,7 @@ def _listed(machine: Machine) -> ListedMachine:
 
 
 def _shown_as(shape: type[Item], machine: Machine, **more: int) -> Item:
-    """The only place that maps a machine's fields to those of its responses."""
+    """The only function that maps a machine's fields to those of its responses."""
     return shape(
         id=machine.id,
         metadata=machine.metadata,

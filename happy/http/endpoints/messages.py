@@ -24,7 +24,7 @@ from happy.services.messages import MessageService
 from happy.services.rate_limit import AccountLimit
 
 MAX_SEQ = 2**31 - 1
-"""Databases count messages in 32 bits. The app asks for the latest page with exactly this `before_seq`."""
+"""Databases count messages in 32 bits. The app requests the latest page with exactly this `before_seq`."""
 
 ADVANCES_CURSOR_BY_RECEIPTS = re.compile(r"cli-coding-session/1\.(?:[01]\.|2\.[0-4](?!\d))")
 """Clients that take the `seq` of their own posted messages for their read cursor. They would never fetch a

@@ -167,7 +167,7 @@ def _with_last_message(session: Session) -> SessionWithLastMessage:
 
 
 def _shown_as(shape: type[Item], session: Session) -> Item:
-    """The only place that maps a session's fields to those of its responses."""
+    """The only function that maps a session's fields to those of its responses."""
     return shape(
         id=session.id,
         seq=session.seq,

@@ -16,7 +16,7 @@ LARGE_BLOCK: Final = 1024 * 1024
 """Bytes of a block that is a mapping of its own. What is read from a connection at once has 256 KiB."""
 
 FREE_AT_THE_END: Final = 8 * 1024 * 1024
-"""Bytes that stay at the end of the heap; giving back less would cost a system call for each read."""
+"""Bytes that are kept at the end of the heap; giving back less would cost a system call for each read."""
 
 
 def return_large_blocks() -> None:

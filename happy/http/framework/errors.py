@@ -1,4 +1,4 @@
-"""Map errors to a status and a body (protocol: http#common-answers), in one place."""
+"""Map errors to a status and a body (protocol: http#common-answers), for all endpoints."""
 
 from msgspec import UNSET, Struct, UnsetType
 

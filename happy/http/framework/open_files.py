@@ -11,7 +11,7 @@ from happy.telemetry import LimitedLog
 
 MAX_OPEN_FILES: Final = limit(
     1 << 20,
-    "open files that the process asks the system for",
+    "open files that the process requests of the system",
     per="replica",
     then="connections wait to be accepted",
 )

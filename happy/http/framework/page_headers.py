@@ -1,4 +1,4 @@
-"""What pages tell browsers: not to guess types, not to be framed, and what may run in them."""
+"""Headers of pages for browsers: not to guess types, not to be framed, and what may run in them."""
 
 import base64
 import hashlib

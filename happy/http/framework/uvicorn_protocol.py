@@ -146,7 +146,7 @@ class UvicornProtocol(SequentialHttp):
         self._leave()  # the engine takes it in again
         self.scope["headers"] = list(of_handshake(self.headers))
         super().handle_websocket_upgrade()
-        # The parser refers to this protocol: let go of it, or each arrival leaves a cycle of some thirty
+        # The parser refers to this protocol: let go of it, or each arrival makes a cycle of some thirty
         # objects to the garbage collector.
         del self.parser
 
@@ -205,7 +205,7 @@ class UvicornProtocol(SequentialHttp):
 
     def _leave(self) -> None:
         if self._entry is not None:
-            self._entry.leave()
+            self._entry.remove()
             self._entry = None
 
     # Timeouts and refusals

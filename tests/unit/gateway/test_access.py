@@ -6,7 +6,7 @@ import pytest
 
 from happy.crypto import Claims, Keyring
 from happy.domain.values import AccountId
-from happy.gateway.access import AccessWatch
+from happy.gateway.access import AccessEnforcement
 from happy.metrics import Metrics
 from happy.services.identity import IdentityService, build_identity
 from tests.support.factories import NOW
@@ -46,7 +46,7 @@ async def test_open_connections_end_with_the_lifetime_of_their_token(
     token_days: int | None, closed: list[bool]
 ) -> None:
     connections = [Connection(NOW / 1000 - days * DAY) for days in (31, 29)]
-    watch = AccessWatch(identity(token_days), cast("Any", Connections(*connections)))
-    await watch.close_expired()
+    enforcement = AccessEnforcement(identity(token_days), cast("Any", Connections(*connections)))
+    await enforcement.close_expired()
 
     assert closed == [connection.closed for connection in connections]

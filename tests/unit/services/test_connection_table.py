@@ -120,12 +120,12 @@ def test_what_has_left_is_not_closed(ways: int) -> None:
     crowd = Crowd()
     entries = [crowd.admit(str(number)) for number in range(5)]
     for _ in range(ways):
-        entries[0].leave()
+        entries[0].remove()
     crowd.admit("fifth")
     entries[0].close()
 
     assert [] == crowd.closed
     for entry in entries[1:]:
-        entry.leave()
+        entry.remove()
     assert 1 == len(crowd.table)
     assert ["a"] == list(crowd.table._by_address)

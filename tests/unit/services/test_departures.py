@@ -195,7 +195,7 @@ async def test_what_cannot_be_written_now_is_found_by_the_sweep(
     await world.departures.sweep()
 
     assert not await is_active(world, session)
-    assert "stay active" in caplog.text
+    assert "remain active" in caplog.text
 
 
 # -- several replicas --------------------------------------------------------------------------------------
@@ -318,7 +318,7 @@ async def test_what_a_peer_can_make_the_server_wait_for_is_bounded(
         for target in range(6):
             waiting.attend(Target(owner, "session", f"{number}-{target}"), ConnectionId(f"{number}"))
     for number in range(4):
-        waiting.leave(ConnectionId(f"{number}"))
+        waiting.disconnected(ConnectionId(f"{number}"))
 
     assert 5 == len(waiting._left)
     assert ({}, {}) == (waiting._here, waiting._targets)

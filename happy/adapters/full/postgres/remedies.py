@@ -27,7 +27,7 @@ REMEDIES_BY_TEXT = (
     ("no encryption", "it wants TLS: take sslmode=require"),
     ("SSL off", "it wants TLS: take sslmode=require"),
     ("is read-only", "name the primary in DATABASE_URL, or make room on its disk"),
-    ("target attribute requirement", "none of the hosts is what target_session_attrs asks for"),
+    ("target attribute requirement", "none of the hosts is what target_session_attrs requires"),
 )
 
 

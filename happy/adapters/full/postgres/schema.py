@@ -184,7 +184,7 @@ async def _in_transaction(address: Address, action: Callable[["Connection"], Res
         "postgresql+asyncpg://",
         poolclass=pool.NullPool,
         async_creator=lambda: connect(address),
-        # Replicas may share server sessions through a pooler, and prepared statements stay in these.
+        # Replicas may share server sessions through a pooler, and prepared statements remain in these.
         connect_args={"prepared_statement_name_func": lambda: f"happy_{secrets.token_hex(8)}"},
     )
     with startup_errors(address):

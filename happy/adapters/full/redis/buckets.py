@@ -46,11 +46,11 @@ class RedisBuckets:
         return self._link.execute_soon("EVALSHA", self._script, 1, name, *costs, int(forced), now)
 
 
-def _taken(reply: Any) -> Taken:
-    granted, owed = reply
+def _taken(response: Any) -> Taken:
+    granted, owed = response
     return Taken(bool(granted), float(owed))
 
 
-def _report_owed(on_owed: OnOwed, reply: "Future[Any]") -> None:
-    if not reply.cancelled() and reply.exception() is None:
-        on_owed(_taken(reply.result()).owed)
+def _report_owed(on_owed: OnOwed, response: "Future[Any]") -> None:
+    if not response.cancelled() and response.exception() is None:
+        on_owed(_taken(response.result()).owed)

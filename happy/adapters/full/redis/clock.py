@@ -7,7 +7,7 @@ SAMPLES = 3
 
 
 async def clock_difference(execute: Execute) -> int:
-    """In ms, by the reply with the shortest round trip: the error is half of that at most."""
+    """In ms, by the response with the shortest round trip: the error is half of that at most."""
     samples = []
     for _ in range(SAMPLES):
         before = steady_time()

@@ -1,4 +1,4 @@
-"""The two connections to Redis: pipelined commands with their replies, and subscriptions.
+"""The two connections to Redis: pipelined commands with their responses, and subscriptions.
 
 Commands that must not be lost are queued through an outage and sent again, in order, after reconnecting.
 """
@@ -107,7 +107,7 @@ class RedisLink:
         self._work.set()
 
     async def execute(self, *parts: Part) -> Any:
-        """The reply, after everything sent before. Raises Unavailable while Redis is out of reach."""
+        """The response, after everything sent before. Raises Unavailable while Redis is out of reach."""
         return await self.execute_soon(*parts)
 
     def execute_soon(self, *parts: Part) -> asyncio.Future[Any]:
@@ -210,7 +210,7 @@ class RedisLink:
                     await connection.disconnect(nowait=True)
 
     def _down(self) -> bool:
-        """Queue unconfirmed commands again, and fail those whose caller awaits a reply. True if it was up."""
+        """Queue unconfirmed commands again, and fail those with a response awaited. True if it was up."""
         was_up, self.up = self.up, False
         if was_up:
             self.broke_at = steady_time()
@@ -258,22 +258,22 @@ class RedisLink:
     async def _read(self, connection: AbstractConnection) -> None:
         while True:
             try:
-                reply = await connection.read_response(disable_decoding=True, timeout=math.inf)
+                response = await connection.read_response(disable_decoding=True, timeout=math.inf)
             except ResponseError as error:
-                reply = error
-            self._complete(self._in_flight[0], reply)
+                response = error
+            self._complete(self._in_flight[0], response)
             self._in_flight.popleft()
 
-    def _complete(self, entry: Entry, reply: Any) -> None:
+    def _complete(self, entry: Entry, response: Any) -> None:
         if entry.done is not None:
             if entry.done.done():
                 return
-            if isinstance(reply, ResponseError):
-                entry.done.set_exception(reply)
+            if isinstance(response, ResponseError):
+                entry.done.set_exception(response)
             else:
-                entry.done.set_result(reply)
-        elif isinstance(reply, ResponseError):  # out of memory, or read-only after a failover: reconnect
-            raise reply
+                entry.done.set_result(response)
+        elif isinstance(response, ResponseError):  # out of memory, or read-only after a failover: reconnect
+            raise response
         elif entry.again is not None:
             self._recent.add(entry, entry.again)
 

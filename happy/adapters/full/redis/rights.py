@@ -60,7 +60,7 @@ async def require_rights(address: RedisAddress) -> None:
 
 
 async def _refusal(connection: AbstractConnection) -> str:
-    """The error reply to a command if it is about rights, in lower case; otherwise empty."""
+    """The error response to a command if it is about rights, in lower case; otherwise empty."""
     try:
         await connection.read_response(disable_decoding=True)
     except ResponseError as error:

@@ -66,4 +66,4 @@ async def put(connection: AbstractConnection, data: bytes) -> None:
 def fail(future: asyncio.Future[Any]) -> None:
     if not future.done():
         future.set_exception(Unavailable("Redis did not answer"))
-        future.exception()  # marks it as retrieved: the caller may have been cancelled
+        future.exception()  # so that it counts as retrieved: the caller may have been cancelled

@@ -8,7 +8,7 @@ from happy.domain.values import AccountId, Millis
 
 class FeedRepository(Protocol):
     async def post(self, account_id: AccountId, draft: FeedDraft, now: Millis) -> FeedItem:
-        """Number and store a post, in place of an earlier one with its repeat key. Raises NotFound."""
+        """Number and store a post, instead of an earlier one with its repeat key. Raises NotFound."""
         ...
 
     async def page(

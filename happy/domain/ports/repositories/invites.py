@@ -22,7 +22,7 @@ class InviteRepository(Protocol):
         ...
 
     async def open(self, invite_id: str, address: str, now: Millis, expires_at: Millis) -> None:
-        """Let the address in until `expires_at`; one that is open already stays open for longer."""
+        """Let the address in until `expires_at`; one that is open already remains open for longer."""
         ...
 
     async def drop_openings(self, invite_id: str, keep: int) -> None:

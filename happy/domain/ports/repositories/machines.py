@@ -28,7 +28,7 @@ class MachineRepository(Protocol):
     async def swap_daemon_state(
         self, account_id: AccountId, machine_id: MachineId, expected: int, value: str, now: Millis
     ) -> Swap[str | None]:
-        """Winning also marks the machine active, last seen now. Raises NotFound."""
+        """Winning also sets the machine active, last seen now. Raises NotFound."""
         ...
 
     async def mark_active(self, seen: Sequence[tuple[AccountId, MachineId, Millis]], now: Millis) -> None:

@@ -10,7 +10,7 @@ class UsageRepository(Protocol):
     async def save(
         self, account_id: AccountId, report_id: str, report: UsageReport, now: Millis
     ) -> SavedReport:
-        """Store the report in place of the one with the same session and key."""
+        """Store the report; it replaces the one with the same session and key."""
         ...
 
     async def portion(self, account_id: AccountId, wanted: UsageRange) -> UsagePortion:

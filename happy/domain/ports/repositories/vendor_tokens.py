@@ -12,7 +12,7 @@ class VendorTokenRepository(Protocol):
     async def save(
         self, account_id: AccountId, token_id: str, vendor: Vendor, token: bytes, key_id: str, now: Millis
     ) -> None:
-        """Store the token in place of an earlier one; `key_id` is that of the secret it is sealed with."""
+        """Store the token, replacing an earlier one; `key_id` is that of the secret it is sealed with."""
         ...
 
     async def get(self, account_id: AccountId, vendor: Vendor) -> bytes | None: ...
