@@ -156,7 +156,7 @@ class ClusterRecovery:
                 self._check_window(record)
             received = self._received(account_id, identity, handshake, record)
             unbroken = record is not None or self._now() - identity.issued < FRESH_SECONDS
-            start = local.position  # of the same moment as the start of the request to Redis
+            start = local.newest_number  # of the same moment as the start of the request to Redis
             kept = await self._history.since(account_id, received, unbroken=unbroken)
         except Unavailable:
             raise RecoveryRefused(NotDelivered.REDIS_UNAVAILABLE, left) from None
@@ -193,8 +193,10 @@ class ClusterRecovery:
         if now is None or (handshake.offset and not shared_part(handshake.offset)):
             raise RecoveryRefused(NotDelivered.POSITION_UNKNOWN, record.replica_id if record else "")
         by_pong = parse(record.position) if record else None
-        known = [received_with(handshake.offset), parse(identity.began), by_pong]
-        current = [position for position in known if position is not None and position.epoch == now.epoch]
+        candidates = [received_with(handshake.offset), parse(identity.began), by_pong]
+        current = [
+            position for position in candidates if position is not None and position.epoch == now.epoch
+        ]
         if not current:
             raise RecoveryRefused(NotDelivered.POSITION_UNKNOWN, record.replica_id if record else "")
         return reduce(StreamPosition.joined, current)

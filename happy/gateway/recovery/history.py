@@ -25,7 +25,7 @@ POSITION_SECONDS = 5.0
 
 
 class RecoveryCursor(NamedTuple):
-    """How far a client has received: at least up to `position`, and what was sent before `last_acknowledged`.
+    """How far a client has received: up to event `number`, and what was sent before `last_acknowledged`.
 
     It read over HTTP what was published before `since`; `received` is what it was sent by other replicas, or
     None. Messages are left out of its replay if it reads them over HTTP itself.
@@ -35,7 +35,7 @@ class RecoveryCursor(NamedTuple):
     connection_id: ConnectionId
     scope: Scope
     target: str
-    position: int
+    number: int
     last_acknowledged: float
     since: int = 0
     received: StreamPosition | None = None
@@ -63,7 +63,7 @@ class _Entry(NamedTuple):
 
     def is_missed_by(self, cursor: RecoveryCursor) -> bool:
         return (
-            self.number > cursor.position
+            self.number > cursor.number
             and self.at >= cursor.last_acknowledged
             and self.skip != cursor.connection_id
             and self.audience.includes(cursor.scope, cursor.target)
@@ -141,7 +141,7 @@ class _Account:
     def position_before(self, moment: float) -> str:
         """The last known stream position from before `moment`, empty if there is none."""
         entry = next((entry for entry in reversed(self.entries) if entry.at < moment), None)
-        at, position = next((known for known in reversed(self.positions) if known[0] < moment), (0.0, ""))
+        at, position = next((each for each in reversed(self.positions) if each[0] < moment), (0.0, ""))
         return position if entry is None or at > entry.at else shared_part(offset_of(entry.packet))
 
 
@@ -159,7 +159,7 @@ class History:
         self._filled: OrderedDict[AccountId, _Account] = OrderedDict()  # least recently published to first
 
     @property
-    def position(self) -> int:
+    def newest_number(self) -> int:
         """The number of the newest event."""
         return self._number
 
@@ -204,7 +204,7 @@ class History:
         account = self._accounts.get(cursor.account_id)
         if account is None:
             return []
-        if cursor.position < account.dropped and cursor.last_acknowledged <= account.dropped_at:
+        if cursor.number < account.dropped and cursor.last_acknowledged <= account.dropped_at:
             return None
         return account.missed(cursor)
 

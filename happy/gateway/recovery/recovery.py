@@ -95,7 +95,7 @@ class Recovery:
 
     def _start(self, session: RecoverableSession) -> None:
         """Issue a recovery token: from now on nothing is missed."""
-        session.start, session.from_cluster = self._history.position, False
+        session.start, session.from_cluster = self._history.newest_number, False
         session.recovery_token = secrets.token_urlsafe(15)
         if self._cluster is not None:
             session.since = self._cluster.clock()
@@ -256,7 +256,7 @@ class Recovery:
     def _replayed(self, session: RecoverableSession) -> None:
         """What was missed on another replica is sent, or will be read again from there."""
         if session.restored is not None:
-            session.restored, session.start = None, self._history.position
+            session.restored, session.start = None, self._history.newest_number
 
 
 def build_recovery(

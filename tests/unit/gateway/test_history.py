@@ -61,7 +61,7 @@ def test_a_packet_ends_with_its_offset(clock: Clock) -> None:
     (packet,) = add(history, "a")
 
     assert packet == f'42["update","a","{offset_of(packet)}"]'.encode()
-    assert history.number(offset_of(packet)) == history.position == 1
+    assert history.number(offset_of(packet)) == history.newest_number == 1
 
 
 @pytest.mark.parametrize("offset", ["", ".", "1", "x.1", ".1", "²", "9" * 100])
@@ -191,7 +191,7 @@ def test_after_an_interruption_nobody_from_before_is_given_anything(clock: Clock
     history = history_of(clock)
     add(history, "a")
     history.resync(OWNER)
-    position = history.position
+    position = history.newest_number
     packets = add(history, "b")
 
     assert history.missed(reader(1)) is None

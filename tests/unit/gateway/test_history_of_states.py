@@ -77,7 +77,7 @@ def test_states_have_no_offset_and_what_happened_has(clock: Clock) -> None:
     history = history_of(clock)
     assert append(history, activity("a")).startswith(b'42["ephemeral",{"type":"activity"')
     assert append(history, activity("a")).endswith(b"}]")
-    assert history.number(offset_of(append(history, HAPPENED))) == history.position == 3
+    assert history.number(offset_of(append(history, HAPPENED))) == history.newest_number == 3
 
 
 def test_a_state_that_was_confirmed_is_not_missed(clock: Clock) -> None:
@@ -174,7 +174,7 @@ def test_a_history_gap_drops_all_states(clock: Clock) -> None:
     history.resync(OWNER)
 
     assert history.missed(reader(1)) is None
-    assert history.missed(reader(history.position)) == []
+    assert history.missed(reader(history.newest_number)) == []
 
 
 class TestPositionBeforeATime:
