@@ -14,7 +14,7 @@ from happy.domain.ports.store import Store
 from happy.domain.sessions import MessageDraft, Session, encrypted_content
 from happy.domain.values import AccountId, ArtifactId, MessageId, Millis, SessionId
 from schema.limits import LARGE_ROW, LIST_BYTES
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 
 SMALL, LARGE = 1_000, LARGE_ROW + 1
@@ -27,13 +27,13 @@ async def sessions_of(store: Store, owner: AccountId, sizes: Sequence[int]) -> l
     for number, size in enumerate(sizes):
         now = Millis(NOW - number)
         fields = {"last_active_at": now, "updated_at": now, "id": SessionId(f"z{900 - number}")}
-        made.append(await seeds.session(store, owner, metadata="m" * size, **fields))
+        made.append(await factories.session(store, owner, metadata="m" * size, **fields))
     return made
 
 
 @pytest.mark.parametrize("which", ["recent", "active", "page", "changed"])
 async def test_large_sessions_are_listed_by_their_ids(store: Store, which: str) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     made = await sessions_of(store, owner, SIZES)
     lists: dict[str, Any] = {
         "recent": lambda tx: tx.sessions.recent(owner, 10),
@@ -49,7 +49,7 @@ async def test_large_sessions_are_listed_by_their_ids(store: Store, which: str) 
 
 
 async def test_rows_after_a_few_megabytes_are_listed_by_their_ids(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     size = LARGE_ROW - 1_000
     made = await sessions_of(store, owner, [size] * 40)
 
@@ -61,7 +61,7 @@ async def test_rows_after_a_few_megabytes_are_listed_by_their_ids(store: Store) 
 
 
 async def test_however_many_large_rows_come_first_all_are_listed(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     made = await sessions_of(store, owner, [6 * 2**20] * 4 + [SMALL])
 
     rows = await store.read(lambda tx: tx.sessions.recent(owner, 10))
@@ -70,8 +70,8 @@ async def test_however_many_large_rows_come_first_all_are_listed(store: Store) -
 
 @pytest.mark.parametrize("which", ["after", "before", "newest"])
 async def test_large_messages_are_listed_by_their_numbers(store: Store, which: str) -> None:
-    owner = await seeds.account(store)
-    session = (await seeds.session(store, owner)).id
+    owner = await factories.account(store)
+    session = (await factories.session(store, owner)).id
     drafts = [MessageDraft(MessageId(new_id(NOW)), None, encrypted_content("c" * size)) for size in SIZES]
     created = (await store.messages.append(owner, session, drafts, NOW)).created
     lists = {
@@ -92,9 +92,9 @@ async def test_large_messages_are_listed_by_their_numbers(store: Store, which: s
 
 
 async def test_large_machines_artifacts_and_entries_are_listed_by_their_keys(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     artifact = Artifact(ArtifactId("large"), b"h" * LARGE, 1, b"", 1, b"", 0, NOW, NOW)
-    machine = await seeds.machine(store, owner, metadata="m" * LARGE)
+    machine = await factories.machine(store, owner, metadata="m" * LARGE)
     await store.write(lambda tx: tx.artifacts.add(owner, artifact))
     for key, size in (("a", SMALL), ("b", LARGE), ("c", SMALL)):
         value = KvMutation(key, b"v" * size, -1)

@@ -9,7 +9,7 @@ from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis
 from tests.contract.flavors import OpenStore
 from tests.contract.test_messages import append, everything, plain, session
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW, draft
 
 __all__ = ["session"]
@@ -60,7 +60,7 @@ async def test_a_clock_that_steps_back_does_not_put_a_message_before_an_earlier_
 
 
 async def test_the_time_of_a_session_that_did_not_write_is_the_clocks(store: Store, session: Session) -> None:
-    other = await seeds.session(store, session.account_id)
+    other = await factories.session(store, session.account_id)
     await append(store, session, None, now=Millis(NOW + 3_600_000))
     await append(store, other, None)
 
@@ -68,7 +68,7 @@ async def test_the_time_of_a_session_that_did_not_write_is_the_clocks(store: Sto
 
 
 async def test_jobs_that_share_a_commit_are_strictly_ordered(store: Store, session: Session) -> None:
-    other = await seeds.session(store, session.account_id)
+    other = await factories.session(store, session.account_id)
     clock = [Millis(NOW + step) for step in (0, -40, 7, 7, -3_000, 2, 0, 1)]
     outcomes = await asyncio.gather(
         *(append(store, target, None, None, now=at) for at in clock for target in (session, other))

@@ -16,7 +16,7 @@ from happy.domain.ports.store import Store
 from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis, SessionId
 from tests.contract.flavors import OpenStore
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOBODY, NOW, draft, text_of
 
 WRITERS = 16
@@ -25,7 +25,7 @@ LATER = Millis(NOW + 1_000)
 
 @pytest.fixture
 async def session(store: Store) -> Session:
-    return await seeds.session(store, await seeds.account(store))
+    return await factories.session(store, await factories.account(store))
 
 
 async def append(
@@ -47,7 +47,7 @@ async def loaded(store: Store, session: Session, row: Large) -> Message:
 
 
 async def session_seq(store: Store, session: Session) -> int:
-    return (await seeds.stored_session(store, session.account_id, session.id)).seq
+    return (await factories.stored_session(store, session.account_id, session.id)).seq
 
 
 def seqs(messages: Sequence[Message]) -> list[int]:
@@ -79,14 +79,14 @@ async def test_an_append_counts_for_the_session_and_the_account(store: Store, se
     await append(store, session, None, None, now=LATER)
     await append(store, session, None, now=LATER)
 
-    assert 3 == await seeds.account_seq(store, session.account_id)
-    assert msgspec.structs.replace(session, seq=3, updated_at=LATER) == await seeds.stored_session(
+    assert 3 == await factories.account_seq(store, session.account_id)
+    assert msgspec.structs.replace(session, seq=3, updated_at=LATER) == await factories.stored_session(
         store, session.account_id, session.id
     )
 
 
 async def test_sessions_count_apart_and_accounts_together(store: Store, session: Session) -> None:
-    other = await seeds.session(store, session.account_id)
+    other = await factories.session(store, session.account_id)
     first, second = await append(store, session, None), await append(store, other, None)
 
     assert [1, 1] == seqs(first.created + second.created)
@@ -96,7 +96,7 @@ async def test_sessions_count_apart_and_accounts_together(store: Store, session:
 async def test_nothing_to_append_changes_nothing(store: Store, session: Session) -> None:
     assert Appended([], [], 0) == await append(store, session)
     assert 0 == await session_seq(store, session)
-    assert 0 == await seeds.account_seq(store, session.account_id)
+    assert 0 == await factories.account_seq(store, session.account_id)
 
 
 async def test_contents_come_back_byte_for_byte(store: Store, session: Session) -> None:
@@ -108,7 +108,7 @@ async def test_contents_come_back_byte_for_byte(store: Store, session: Session) 
 
 
 async def test_a_foreign_session_takes_no_message(store: Store, session: Session) -> None:
-    stranger = await seeds.account(store)
+    stranger = await factories.account(store)
     await append(store, session, "known")
 
     for who, target in ((stranger, session.id), (session.account_id, SessionId("no")), (NOBODY, session.id)):
@@ -116,8 +116,8 @@ async def test_a_foreign_session_takes_no_message(store: Store, session: Session
             with pytest.raises(NotFound):
                 await store.messages.append(who, target, [draft(local_id=local_id)], NOW)
     assert [1] == seqs(await everything(store, session))
-    assert 0 == await seeds.account_seq(store, stranger)
-    assert 1 == await seeds.account_seq(store, session.account_id)
+    assert 0 == await factories.account_seq(store, stranger)
+    assert 1 == await factories.account_seq(store, session.account_id)
 
 
 # -- duplicates ------------------------------------------------------------------------------------------
@@ -132,7 +132,7 @@ async def test_a_known_local_id_is_answered_with_the_stored_row_and_burns_no_num
     assert ([], plain(first.created), 0) == (again.created, plain(again.existing), again.update_seq)
     assert plain(first.created) == plain(await everything(store, session))
     assert 1 == await session_seq(store, session)
-    assert 1 == await seeds.account_seq(store, session.account_id)
+    assert 1 == await factories.account_seq(store, session.account_id)
 
 
 async def test_known_and_new_drafts_can_come_together(store: Store, session: Session) -> None:
@@ -145,7 +145,7 @@ async def test_known_and_new_drafts_can_come_together(store: Store, session: Ses
 
 
 async def test_a_local_id_counts_within_its_session(store: Store, session: Session) -> None:
-    other = await seeds.session(store, session.account_id)
+    other = await factories.session(store, session.account_id)
     await append(store, session, "a")
 
     assert [1] == seqs((await append(store, other, "a")).created)
@@ -169,7 +169,7 @@ async def test_batches_that_overlap_at_once_store_every_local_id_once(store: Sto
     assert list(range(1, len(stored) + 1)) == seqs(stored)
     assert {local_id for batch in batches for local_id in batch} == set(by_local_id)
     assert len(stored) == sum(len(outcome.created) for outcome in outcomes)
-    assert len(stored) == await seeds.account_seq(store, session.account_id)
+    assert len(stored) == await factories.account_seq(store, session.account_id)
     for batch, outcome in zip(batches, outcomes, strict=True):
         found = outcome.created + outcome.existing
         assert Counter(batch) == Counter(message.local_id for message in found)
@@ -179,7 +179,7 @@ async def test_batches_that_overlap_at_once_store_every_local_id_once(store: Sto
 async def test_servers_that_are_sent_the_same_messages_at_once_store_each_once(
     open_store: OpenStore, store: Store, session: Session
 ) -> None:
-    sessions = [session, *[await seeds.session(store, session.account_id) for _ in range(3)]]
+    sessions = [session, *[await factories.session(store, session.account_id) for _ in range(3)]]
     chance = random.Random(13)
     async with open_store() as other:
         for _ in range(12):
@@ -192,7 +192,7 @@ async def test_servers_that_are_sent_the_same_messages_at_once_store_each_once(
             assert all(3 == len(outcome.created + outcome.existing) for outcome in outcomes)
     for each in sessions:
         assert list(range(1, 37)) == seqs(await everything(store, each))
-    assert len(sessions) * 36 == await seeds.account_seq(store, session.account_id)
+    assert len(sessions) * 36 == await factories.account_seq(store, session.account_id)
 
 
 # -- many at once ----------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ async def test_sixteen_writers_leave_no_gap_and_no_duplicate(store: Store, sessi
         outcome.update_seq - back for outcome in outcomes for back in range(len(outcome.created))
     )
     assert total == await session_seq(store, session)
-    assert total == await seeds.account_seq(store, session.account_id)
+    assert total == await factories.account_seq(store, session.account_id)
 
 
 async def test_a_reader_that_pages_while_sixteen_write_misses_and_repeats_nothing(
@@ -283,7 +283,7 @@ async def test_the_newest_come_first(store: Store, session: Session) -> None:
 
 async def test_only_the_owner_reads(store: Store, session: Session) -> None:
     await append(store, session, None)
-    stranger = await seeds.account(store)
+    stranger = await factories.account(store)
     log = store.messages
 
     for who, target in ((stranger, session.id), (session.account_id, SessionId("no")), (NOBODY, session.id)):

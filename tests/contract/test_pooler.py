@@ -13,7 +13,7 @@ from happy.adapters.full.postgres.pool import PoolSettings
 from happy.adapters.full.postgres.store import open_store
 from happy.domain.errors import StartupError, Unavailable
 from tests.contract.existing_postgres import build, contents
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.pgbouncer_server import own_pgbouncer
 from tests.support.services import POSTGRES
 
@@ -37,17 +37,17 @@ async def test_callers_that_outnumber_the_server_sessions_get_their_own_answers(
     url = through(pooler, await new_postgres())
     await schema.prepare(url)
     async with open_store(url) as store, open_store(url) as other:
-        owners = [await seeds.account(store) for _ in range(8)]
-        sessions = [await seeds.session(store, owner) for owner in owners]
+        owners = [await factories.account(store) for _ in range(8)]
+        sessions = [await factories.session(store, owner) for owner in owners]
 
         async def work(number: int) -> None:
             node, owner, mine = (store, other)[number % 2], owners[number % 8], sessions[number % 8]
             for _ in range(10):
-                await node.messages.append(owner, mine.id, [seeds.draft()], seeds.NOW)
+                await node.messages.append(owner, mine.id, [factories.draft()], factories.NOW)
                 found = await node.read(lambda tx: tx.sessions.get(owner, mine.id))
                 assert found is not None
                 assert found.id == mine.id
-                await node.write(lambda tx: tx.accounts.next_seq(owner, 1, seeds.NOW))
+                await node.write(lambda tx: tx.accounts.next_seq(owner, 1, factories.NOW))
 
         await asyncio.gather(*(work(number) for number in range(32)))
         for owner, mine in zip(owners, sessions, strict=True):

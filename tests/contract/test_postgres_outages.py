@@ -12,7 +12,7 @@ from happy.adapters.full.postgres.pool import PoolSettings
 from happy.adapters.full.postgres.store import PostgresStore, open_store
 from happy.domain.errors import Unavailable
 from happy.domain.ports.store import Transaction
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOBODY
 from tests.support.redis_server import Wire
 
@@ -51,10 +51,10 @@ async def test_requests_on_a_silent_database_time_out(wire: Wire, store: Postgre
     with refused_in_time():
         await store.ping()
     with refused_in_time():
-        await seeds.account(store)
+        await factories.account(store)
     wire.release()
 
-    await seeds.account(store)
+    await factories.account(store)
 
 
 async def test_a_transaction_that_meets_silence_ends_soon(wire: Wire, store: PostgresStore) -> None:

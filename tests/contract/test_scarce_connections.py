@@ -12,7 +12,7 @@ from happy.adapters.full.postgres import schema
 from happy.adapters.full.postgres.pool import PoolSettings
 from happy.adapters.full.postgres.store import open_store
 from happy.domain.errors import Unavailable
-from tests.support import factories as seeds
+from tests.support import factories
 
 pytestmark = pytest.mark.services
 NewDatabase = Callable[[], Awaitable[str]]
@@ -36,13 +36,13 @@ async def url(new_postgres: NewDatabase) -> AsyncIterator[str]:
 
 async def test_callers_were_refused_although_connections_were_there(url: str) -> None:
     async with open_store(url) as store:
-        owner = await seeds.account(store)
-        session = await seeds.session(store, owner)
+        owner = await factories.account(store)
+        session = await factories.session(store, owner)
 
         async def work() -> None:
             await store.read(lambda tx: tx.accounts.existing([owner]))
-            await store.write(lambda tx: tx.accounts.next_seq(owner, 1, seeds.NOW))
-            await store.messages.append(owner, session.id, [seeds.draft()], seeds.NOW)
+            await store.write(lambda tx: tx.accounts.next_seq(owner, 1, factories.NOW))
+            await store.messages.append(owner, session.id, [factories.draft()], factories.NOW)
 
         await asyncio.gather(*(work() for _ in range(60)))
 

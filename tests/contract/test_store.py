@@ -10,7 +10,7 @@ from happy.domain.errors import Conflict, HappyError, Invalid, NotFound, Unavail
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId
 from tests.contract.flavors import OpenStore
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOBODY, NOW
 
 
@@ -22,14 +22,14 @@ class Accident(Exception):
 
 
 async def test_a_write_returns_what_its_body_returned(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
 
     assert 1 == await store.write(lambda tx: tx.accounts.next_seq(owner, 1, NOW))
 
 
 async def test_a_write_that_raises_leaves_nothing_behind(store: Store) -> None:
-    owner = await seeds.account(store)
-    session = seeds.some_session(owner)
+    owner = await factories.account(store)
+    session = factories.some_session(owner)
 
     async def add_and_fail(tx: Transaction) -> None:
         assert await tx.sessions.add(session)
@@ -40,14 +40,14 @@ async def test_a_write_that_raises_leaves_nothing_behind(store: Store) -> None:
         await store.write(add_and_fail)
 
     assert None is await store.read(lambda tx: tx.sessions.get(owner, session.id))
-    assert 0 == await seeds.account_seq(store, owner)
+    assert 0 == await factories.account_seq(store, owner)
 
 
 async def test_a_write_that_fails_takes_nothing_of_its_neighbours_with_it(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
 
     async def add(tx: Transaction, number: int) -> int:
-        await tx.sessions.add(seeds.some_session(owner, tag=str(number)))
+        await tx.sessions.add(factories.some_session(owner, tag=str(number)))
         if number % 3 == 0:
             raise Accident(number)
         return number
@@ -63,19 +63,19 @@ async def test_a_write_that_fails_takes_nothing_of_its_neighbours_with_it(store:
 
 
 async def test_a_write_sees_what_it_wrote_before(store: Store) -> None:
-    owner = await seeds.account(store)
-    session = seeds.some_session(owner)
+    owner = await factories.account(store)
+    session = factories.some_session(owner)
 
     added, found = await store.write(
-        seeds.in_turn(lambda tx: tx.sessions.add(session), lambda tx: tx.sessions.get(owner, session.id))
+        factories.in_turn(lambda tx: tx.sessions.add(session), lambda tx: tx.sessions.get(owner, session.id))
     )
 
     assert (True, session) == (added, found)
 
 
 async def test_a_read_sees_one_snapshot(store: Store) -> None:
-    owner = await seeds.account(store)
-    session = await seeds.session(store, owner)
+    owner = await factories.account(store)
+    session = await factories.session(store, owner)
 
     async def read_twice(tx: Transaction) -> tuple[object, object]:
         return await tx.sessions.get(owner, session.id), await tx.sessions.by_tag(owner, session.tag)
@@ -86,11 +86,11 @@ async def test_a_read_sees_one_snapshot(store: Store) -> None:
 
 
 async def test_what_was_written_is_there_for_every_later_read(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
 
     for number in range(20):
-        session = await seeds.session(store, owner, tag=str(number))
-        assert session == await seeds.stored_session(store, owner, session.id)
+        session = await factories.session(store, owner, tag=str(number))
+        assert session == await factories.stored_session(store, owner, session.id)
 
 
 @pytest.mark.parametrize("how", ["read", "write"])
@@ -104,11 +104,11 @@ async def test_a_body_that_awaits_anything_else_fails_loudly(store: Store, how: 
     with pytest.raises(RuntimeError, match="nothing but its transaction"):
         await run(wait_for_somebody_else)
 
-    assert isinstance(await seeds.account(store), str)  # and the store goes on
+    assert isinstance(await factories.account(store), str)  # and the store goes on
 
 
 async def test_a_body_that_is_cut_short_cleans_up_inside_its_transaction(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     left = False
 
     async def suspend(tx: Transaction) -> None:
@@ -123,7 +123,7 @@ async def test_a_body_that_is_cut_short_cleans_up_inside_its_transaction(store: 
         await store.write(suspend)
 
     assert left
-    assert 0 == await seeds.account_seq(store, owner)
+    assert 0 == await factories.account_seq(store, owner)
 
 
 @pytest.mark.parametrize("how", ["read", "write"])
@@ -135,11 +135,11 @@ async def test_no_exception_of_a_body_stops_the_store(store: Store, how: str) ->
     with pytest.raises(asyncio.CancelledError):
         await run(cancel_itself)
 
-    assert isinstance(await seeds.account(store), str)
+    assert isinstance(await factories.account(store), str)
 
 
 async def test_a_caller_that_gives_up_disturbs_nobody(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     writes = [
         asyncio.create_task(store.write(lambda tx: tx.accounts.next_seq(owner, 1, NOW))) for _ in range(20)
     ]
@@ -149,11 +149,11 @@ async def test_a_caller_that_gives_up_disturbs_nobody(store: Store) -> None:
     outcomes = await asyncio.gather(*writes, return_exceptions=True)
 
     assert all(isinstance(seq, int) for seq in outcomes[1::2])
-    assert await seeds.account_seq(store, owner) >= 10
+    assert await factories.account_seq(store, owner) >= 10
 
 
 async def test_a_reader_that_gives_up_disturbs_nobody(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     reads = [asyncio.create_task(store.read(lambda tx: tx.accounts.existing([owner]))) for _ in range(20)]
     await asyncio.sleep(0)
     for task in reads[::2]:
@@ -168,17 +168,17 @@ async def test_a_reader_that_gives_up_disturbs_nobody(store: Store) -> None:
 
 async def test_a_row_for_an_unknown_account_is_refused(store: Store) -> None:
     with pytest.raises(NotFound):
-        await seeds.session(store, NOBODY)
+        await factories.session(store, NOBODY)
     with pytest.raises(NotFound):
-        await seeds.machine(store, NOBODY)
+        await factories.machine(store, NOBODY)
 
 
 async def test_an_id_that_exists_is_a_conflict(store: Store) -> None:
-    owner = await seeds.account(store)
-    first = await seeds.session(store, owner)
+    owner = await factories.account(store)
+    first = await factories.session(store, owner)
 
     with pytest.raises(Conflict):
-        await seeds.session(store, owner, tag="another", id=first.id)
+        await factories.session(store, owner, tag="another", id=first.id)
 
 
 async def test_no_driver_error_reaches_the_caller(store: Store) -> None:
@@ -198,14 +198,14 @@ async def test_a_store_that_is_open_answers(store: Store) -> None:
 
 async def test_a_closed_store_is_unavailable(open_store: OpenStore) -> None:
     async with open_store() as store:
-        owner = await seeds.account(store)
-        session = await seeds.session(store, owner)
+        owner = await factories.account(store)
+        session = await factories.session(store, owner)
 
     for use in (
         store.ping(),
         store.read(lambda tx: tx.accounts.existing([owner])),
         store.write(lambda tx: tx.accounts.next_seq(owner, 1, NOW)),
-        store.messages.append(owner, session.id, [seeds.draft()], NOW),
+        store.messages.append(owner, session.id, [factories.draft()], NOW),
         store.messages.after(owner, session.id, 0, 10),
     ):
         with pytest.raises(Unavailable):
@@ -214,7 +214,7 @@ async def test_a_closed_store_is_unavailable(open_store: OpenStore) -> None:
 
 async def test_what_was_submitted_before_the_shutdown_is_committed(open_store: OpenStore) -> None:
     async with open_store() as store:
-        owner = await seeds.account(store)
+        owner = await factories.account(store)
         writes = [
             asyncio.create_task(store.write(lambda tx: tx.accounts.next_seq(owner, 1, NOW)))
             for _ in range(50)
@@ -223,20 +223,20 @@ async def test_what_was_submitted_before_the_shutdown_is_committed(open_store: O
     await asyncio.gather(*writes)
 
     async with open_store() as again:
-        assert 50 == await seeds.account_seq(again, owner)
+        assert 50 == await factories.account_seq(again, owner)
 
 
 async def test_what_was_written_is_seen_through_other_connections(open_store: OpenStore) -> None:
     async with open_store() as store, open_store() as other:
-        owner = await seeds.account(store)
-        session = await seeds.session(store, owner)
+        owner = await factories.account(store)
+        session = await factories.session(store, owner)
 
         assert session == await other.read(lambda tx: tx.sessions.get(owner, session.id))
 
 
 async def test_a_key_that_no_index_takes_is_refused_as_input(store: Store, flavor: str) -> None:
-    owner = await seeds.account(store)
-    session = seeds.some_session(owner, tag=secrets.token_hex(5_000))
+    owner = await factories.account(store)
+    session = factories.some_session(owner, tag=secrets.token_hex(5_000))
     if flavor == "light":  # where an index takes any
         assert await store.write(lambda tx: tx.sessions.add(session))
         return
@@ -246,7 +246,7 @@ async def test_a_key_that_no_index_takes_is_refused_as_input(store: Store, flavo
 
 async def test_two_stores_on_one_database_take_turns(open_store: OpenStore) -> None:
     async with open_store() as one, open_store() as other:
-        owner = await seeds.account(one)
+        owner = await factories.account(one)
         taken = await asyncio.gather(
             *(
                 store.write(lambda tx: tx.accounts.next_seq(owner, 1, NOW))

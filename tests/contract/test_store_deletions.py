@@ -13,7 +13,7 @@ from happy.domain.sessions import Session
 from happy.domain.usage import ReportCursor, UsageRange, UsageReport
 from happy.domain.values import AccountId, MachineId, Millis, SessionId
 from tests.contract.flavors import full_opener
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 
 LATER = Millis(NOW + 1_000)
@@ -22,8 +22,8 @@ MESSAGES = 5
 
 async def full_session(store: Store, owner: AccountId) -> tuple[Session, MachineId]:
     """A session with messages, a usage report and an access key of a machine."""
-    session, machine = await seeds.session(store, owner), await seeds.machine(store, owner)
-    await store.messages.append(owner, session.id, [seeds.draft() for _ in range(MESSAGES)], NOW)
+    session, machine = await factories.session(store, owner), await factories.machine(store, owner)
+    await store.messages.append(owner, session.id, [factories.draft() for _ in range(MESSAGES)], NOW)
 
     async def fill(tx: Transaction) -> None:
         await tx.usage.save(owner, f"report of {session.id}", UsageReport("key", session.id, "{}"), NOW)
@@ -70,7 +70,7 @@ def reads(owner: AccountId, session: Session, machine: MachineId) -> list[Callab
 
 
 async def test_a_deleted_session_is_hidden_while_its_rows_are_still_there(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     session, machine = await full_session(store, owner)
     before = [await store.read(read) for read in reads(owner, session, machine)]
     assert await delete(store, session)
@@ -82,12 +82,12 @@ async def test_a_deleted_session_is_hidden_while_its_rows_are_still_there(store:
 
 
 async def test_nothing_can_be_done_to_a_deleted_session(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     session, machine = await full_session(store, owner)
     await delete(store, session)
     target, log = session.id, store.messages
     attempts: list[Callable[[], Awaitable[Any]]] = [
-        lambda: log.append(owner, target, [seeds.draft()], NOW),
+        lambda: log.append(owner, target, [factories.draft()], NOW),
         lambda: log.after(owner, target, 0, 10),
         lambda: log.before(owner, target, 10, 10),
         lambda: log.newest(owner, target, 10),
@@ -103,7 +103,7 @@ async def test_nothing_can_be_done_to_a_deleted_session(store: Store) -> None:
 
 
 async def test_a_heartbeat_that_comes_late_does_not_revive_a_deleted_session(store: Store) -> None:
-    session = await seeds.session(store, await seeds.account(store))
+    session = await factories.session(store, await factories.account(store))
     await delete(store, session)
     await store.write(lambda tx: tx.sessions.mark_active([(session.id, LATER, LATER)], LATER))
 
@@ -111,24 +111,24 @@ async def test_a_heartbeat_that_comes_late_does_not_revive_a_deleted_session(sto
 
 
 async def test_the_tag_of_a_deleted_session_is_free_at_once(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     for _ in range(3):
-        session = await seeds.session(store, owner, tag="tag")
+        session = await factories.session(store, owner, tag="tag")
         assert session == await store.read(lambda tx: tx.sessions.by_tag(owner, "tag"))
         assert await delete(store, session)
 
 
 async def test_a_tag_may_be_the_id_of_a_deleted_session(store: Store) -> None:
-    owner = await seeds.account(store)
-    first = await seeds.session(store, owner)
-    second = await seeds.session(store, owner, tag=f"copy of {first.id}")
+    owner = await factories.account(store)
+    first = await factories.session(store, owner)
+    second = await factories.session(store, owner, tag=f"copy of {first.id}")
 
     assert [True, True] == [await delete(store, first), await delete(store, second)]
-    assert await store.write(lambda tx: tx.sessions.add(seeds.some_session(owner, first.id)))
+    assert await store.write(lambda tx: tx.sessions.add(factories.some_session(owner, first.id)))
 
 
 async def test_the_rows_of_a_session_are_removed_a_few_at_a_time(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     (session, _), (kept, _) = await full_session(store, owner), await full_session(store, owner)
     await delete(store, session)
 
@@ -142,7 +142,7 @@ async def test_the_rows_of_a_session_are_removed_a_few_at_a_time(store: Store) -
 
 
 async def test_a_session_that_something_belongs_to_is_not_finished(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     session, _ = await full_session(store, owner)
     await delete(store, session)
 
@@ -151,19 +151,19 @@ async def test_a_session_that_something_belongs_to_is_not_finished(store: Store)
 
 
 async def test_only_what_was_deleted_is_finished_or_claimed(store: Store) -> None:
-    owner = await seeds.account(store)
-    session, machine = await seeds.session(store, owner), await seeds.machine(store, owner)
+    owner = await factories.account(store)
+    session, machine = await factories.session(store, owner), await factories.machine(store, owner)
     await finish(store, "session", session.id)
     await finish(store, "machine", machine.id)
 
     assert [None, None] == [await claim(store, "session"), await claim(store, "machine")]
-    assert session == await seeds.stored_session(store, owner, session.id)
-    assert machine == await seeds.stored_machine(store, owner, machine.id)
+    assert session == await factories.stored_session(store, owner, session.id)
+    assert machine == await factories.stored_machine(store, owner, machine.id)
 
 
 async def test_the_one_deleted_first_comes_first_and_a_postponed_one_when_it_is_due(store: Store) -> None:
-    owner = await seeds.account(store)
-    one, other = await seeds.session(store, owner), await seeds.session(store, owner)
+    owner = await factories.account(store)
+    one, other = await factories.session(store, owner), await factories.session(store, owner)
     await store.write(lambda tx: tx.sessions.delete(owner, other.id, Millis(NOW + 1)))
     await store.write(lambda tx: tx.sessions.delete(owner, one.id, NOW))
 
@@ -179,8 +179,8 @@ async def test_the_one_deleted_first_comes_first_and_a_postponed_one_when_it_is_
 
 
 async def machine_with_keys(store: Store, owner: AccountId, keys: int) -> tuple[MachineId, SessionId]:
-    machine = await seeds.machine(store, owner)
-    sessions = [seeds.some_session(owner) for _ in range(keys)]
+    machine = await factories.machine(store, owner)
+    sessions = [factories.some_session(owner) for _ in range(keys)]
 
     async def fill(tx: Transaction) -> None:
         for session in sessions:
@@ -192,7 +192,7 @@ async def machine_with_keys(store: Store, owner: AccountId, keys: int) -> tuple[
 
 
 async def test_a_machine_with_many_access_keys_is_hidden_until_they_are_removed(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     machine, session = await machine_with_keys(store, owner, 130)
     deleted = await store.write(lambda tx: tx.machines.delete(owner, machine, NOW))
 
@@ -208,7 +208,7 @@ async def test_a_machine_with_many_access_keys_is_hidden_until_they_are_removed(
     assert machine == await claim(store, "machine")
     assert [20, 10, 0] == [await remove(store, "machine", machine, 20) for _ in range(3)]
     assert await finish(store, "machine", machine)
-    assert await store.write(lambda tx: tx.machines.add(seeds.some_machine(owner, machine)))
+    assert await store.write(lambda tx: tx.machines.add(factories.some_machine(owner, machine)))
 
 
 # -- several replicas --------------------------------------------------------------------------------------
@@ -219,8 +219,8 @@ async def test_replicas_do_not_wait_for_each_other_to_remove_what_was_deleted(
     migrated_postgres: str,
 ) -> None:
     async with full_opener(migrated_postgres)() as store:
-        owner = await seeds.account(store)
-        one, other = await seeds.session(store, owner), await seeds.session(store, owner)
+        owner = await factories.account(store)
+        one, other = await factories.session(store, owner), await factories.session(store, owner)
         await store.write(lambda tx: tx.sessions.delete(owner, one.id, NOW))
         await store.write(lambda tx: tx.sessions.delete(owner, other.id, Millis(NOW + 1)))
         replica = await asyncpg.connect(migrated_postgres)

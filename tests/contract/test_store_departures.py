@@ -11,7 +11,7 @@ from happy.domain.ports.repositories.sessions import SessionRepository
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, Millis
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 
 Row = Session | Machine
@@ -26,7 +26,7 @@ class Kind(NamedTuple):
         return tx.sessions if self.name == "sessions" else tx.machines
 
     async def add(self, store: Store, owner: AccountId, **fields: Any) -> Row:
-        make: Any = seeds.session if self.name == "sessions" else seeds.machine
+        make: Any = factories.session if self.name == "sessions" else factories.machine
         row: Row = await make(store, owner, **{"active": True, **fields})
         return row
 
@@ -35,7 +35,7 @@ class Kind(NamedTuple):
         return await store.write(lambda tx: self.of(tx).mark_gone(owner, ids, Millis(seen_by)))
 
     async def stored(self, store: Store, row: Row) -> Row:
-        get: Any = seeds.stored_session if self.name == "sessions" else seeds.stored_machine
+        get: Any = factories.stored_session if self.name == "sessions" else factories.stored_machine
         stored: Row = await get(store, row.account_id, row.id)
         return stored
 
@@ -48,7 +48,7 @@ def kind(request: pytest.FixtureRequest) -> Kind:
 async def test_only_active_rows_of_the_account_are_ended_and_each_is_reported_once(
     store: Store, kind: Kind
 ) -> None:
-    owner, stranger = await seeds.account(store), await seeds.account(store)
+    owner, stranger = await factories.account(store), await factories.account(store)
     active = [await kind.add(store, owner, last_active_at=Millis(NOW - number)) for number in range(3)]
     inactive = await kind.add(store, owner, active=False)
     foreign = await kind.add(store, stranger)
@@ -63,7 +63,7 @@ async def test_only_active_rows_of_the_account_are_ended_and_each_is_reported_on
 
 
 async def test_ending_moves_nothing_in_lists_that_are_sorted_by_time(store: Store, kind: Kind) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     row = await kind.add(store, owner)
     await kind.end(store, owner, [row])
     stored = await kind.stored(store, row)
@@ -72,7 +72,7 @@ async def test_ending_moves_nothing_in_lists_that_are_sorted_by_time(store: Stor
 
 
 async def test_nothing_to_end_ends_nothing(store: Store, kind: Kind) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     row = await kind.add(store, owner)
 
     assert [] == list(await kind.end(store, owner, []))
@@ -80,7 +80,7 @@ async def test_nothing_to_end_ends_nothing(store: Store, kind: Kind) -> None:
 
 
 async def test_silent_ones_are_listed_page_by_page_also_with_equal_times(store: Store, kind: Kind) -> None:
-    owners = [await seeds.account(store) for _ in range(2)]
+    owners = [await factories.account(store) for _ in range(2)]
     times = [NOW - 5, NOW - 5, NOW - 5, NOW - 3, NOW - 3, NOW, NOW + 1]
     made = [
         await kind.add(store, owners[number % 2], last_active_at=Millis(at))

@@ -12,7 +12,7 @@ from happy.domain.ids import new_id
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import AccountId, Millis
 from happy.domain.vendor_tokens import SealedToken, Vendor
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOBODY, NOW
 
 LATER = Millis(NOW + 1_000)
@@ -71,7 +71,7 @@ async def test_an_expired_state_is_forgotten_but_not_a_valid_one(store: Store) -
 
 
 async def test_a_link_is_part_of_the_profile(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await link(store, owner, "7", "ada")
     account = await store.read(lambda tx: tx.accounts.get(owner))
 
@@ -83,7 +83,7 @@ async def test_a_link_is_part_of_the_profile(store: Store) -> None:
 
 
 async def test_a_link_without_a_picture_leaves_the_old_one(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     pictures = []
     for avatar in (None, AVATAR, None):
         await link(store, owner, "7", "ada", avatar)
@@ -95,7 +95,7 @@ async def test_a_link_without_a_picture_leaves_the_old_one(store: Store) -> None
 
 
 async def test_holders_of_the_github_user_or_the_username_are_found(store: Store) -> None:
-    accounts = [await seeds.account(store) for _ in range(4)]
+    accounts = [await factories.account(store) for _ in range(4)]
     await link(store, accounts[1], "7", "another")
     await link(store, accounts[2], "8", "ada")
     await link(store, accounts[3], "9", "nobody")
@@ -111,7 +111,7 @@ async def test_holders_of_the_github_user_or_the_username_are_found(store: Store
 
 
 async def test_unlinking_keeps_names_and_picture(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await link(store, owner, "7", "ada")
     await store.write(lambda tx: tx.github.unlink(owner, LATER))
     await store.write(lambda tx: tx.github.delete_user("7"))
@@ -124,7 +124,7 @@ async def test_unlinking_keeps_names_and_picture(store: Store) -> None:
 
 
 async def test_a_username_can_be_taken_alone(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await link(store, owner, "7", "ada")
     await store.write(lambda tx: tx.github.drop_username(owner, LATER))
 
@@ -133,7 +133,7 @@ async def test_a_username_can_be_taken_alone(store: Store) -> None:
 
 @pytest.mark.parametrize(("github_id", "username"), [("7", "other"), ("8", "ada")])
 async def test_a_user_and_a_name_belong_to_one_account(store: Store, github_id: str, username: str) -> None:
-    owner, other = await seeds.account(store), await seeds.account(store)
+    owner, other = await factories.account(store), await factories.account(store)
     await link(store, owner, "7", "ada")
 
     with pytest.raises(Conflict):
@@ -142,7 +142,7 @@ async def test_a_user_and_a_name_belong_to_one_account(store: Store, github_id: 
 
 
 async def test_a_github_user_is_saved_again_in_place(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await link(store, owner, "7", "ada")
     renamed = msgspec.Raw(b'{"login":"countess"}')
     await store.write(lambda tx: tx.github.save_user("7", renamed, b"new", "key", LATER))
@@ -156,7 +156,7 @@ async def test_a_github_user_is_saved_again_in_place(store: Store) -> None:
 
 
 async def test_the_newest_picture_of_anybody_is_reused(store: Store) -> None:
-    owner, other = await seeds.account(store), await seeds.account(store)
+    owner, other = await factories.account(store), await factories.account(store)
     newer = Avatar("public/b.png", 1, 2, "new")
     await store.write(lambda tx: tx.uploads.add(owner, new_id(NOW), AVATAR, "image-url:u", NOW))
     await store.write(lambda tx: tx.uploads.add(other, new_id(LATER), newer, "image-url:u", LATER))
@@ -179,7 +179,7 @@ async def save(store: Store, owner: AccountId, vendor: Vendor, token: bytes, now
 
 
 async def test_vendor_tokens_are_bytes_by_account_and_vendor(store: Store) -> None:
-    owner, other = await seeds.account(store), await seeds.account(store)
+    owner, other = await factories.account(store), await factories.account(store)
     await save(store, owner, "openai", b"\x00\xff")
     await save(store, owner, "gemini", b"g", LATER)
     await save(store, other, "openai", b"theirs")
@@ -194,7 +194,7 @@ async def test_vendor_tokens_are_bytes_by_account_and_vendor(store: Store) -> No
 
 
 async def test_a_vendor_token_is_deleted_and_deleting_again_is_fine(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await save(store, owner, "openai", b"t")
     for _ in range(2):
         await store.write(lambda tx: tx.vendor_tokens.delete(owner, "openai"))
@@ -211,7 +211,7 @@ async def test_nobody_has_vendor_tokens(store: Store) -> None:
 
 
 async def test_a_push_token_is_taken_from_everybody_else(store: Store) -> None:
-    accounts = [await seeds.account(store) for _ in range(3)]
+    accounts = [await factories.account(store) for _ in range(3)]
     for owner in accounts:
         for token in ("phone", "tablet"):
             token_id = new_id(NOW)

@@ -8,7 +8,7 @@ from happy.domain.errors import StartupError
 from happy.domain.ports.store import Store
 from happy.domain.values import Millis
 from happy.services.master_secret import require_no_accounts, require_same_secret
-from tests.support import factories as seeds
+from tests.support import factories
 
 NOW = Millis(1_700_000_000_000)
 
@@ -26,7 +26,7 @@ async def start(
 
 
 async def test_a_database_of_an_earlier_version_learns_the_secret_of_its_accounts(store: Store) -> None:
-    await seeds.account(store)
+    await factories.account(store)
     assert None is await fingerprint(store)
     await start(store, "first")
     await start(store, "first")
@@ -36,7 +36,7 @@ async def test_a_database_of_an_earlier_version_learns_the_secret_of_its_account
 
 async def test_another_secret_is_refused_once_there_are_accounts(store: Store) -> None:
     await start(store, "first")
-    await seeds.account(store)
+    await factories.account(store)
 
     for single_process in (True, False):
         with pytest.raises(StartupError, match=r"restore the one before.*new-secret --sign-everybody-out"):
@@ -54,7 +54,7 @@ async def test_before_the_first_account_only_a_server_alone_may_change_it(store:
 
 
 async def test_of_replicas_that_start_at_once_with_different_secrets_one_starts(store: Store) -> None:
-    await seeds.account(store)
+    await factories.account(store)
     outcomes = await asyncio.gather(
         *(start(store, str(number)) for number in range(4)), return_exceptions=True
     )
@@ -65,7 +65,7 @@ async def test_of_replicas_that_start_at_once_with_different_secrets_one_starts(
 
 async def test_a_secret_is_made_only_where_nobody_has_used_one(store: Store) -> None:
     await require_no_accounts(store, "the file")
-    await seeds.account(store)
+    await factories.account(store)
 
     with pytest.raises(StartupError, match=r"the file is missing or empty.* restore it from a backup"):
         await require_no_accounts(store, "the file")
@@ -80,7 +80,7 @@ async def test_it_is_replaced_on_request(store: Store) -> None:
 
 async def test_a_database_goes_over_to_a_secret_that_names_the_one_before(store: Store) -> None:
     await start(store, "first")
-    await seeds.account(store)
+    await factories.account(store)
     await start(store, "second", previous=("zeroth", "first"))
     await start(store, "second", previous=("zeroth", "first"))
     assert "second" == await fingerprint(store)
@@ -101,7 +101,7 @@ async def test_a_database_goes_over_to_a_secret_that_names_the_one_before(store:
 
 async def test_replicas_with_either_order_of_the_secrets_start_while_they_are_replaced(store: Store) -> None:
     await start(store, "first")
-    await seeds.account(store)
+    await factories.account(store)
     await start(store, "second", previous=("first",))
     await start(store, "first", previous=("second",))
     await start(store, "second", previous=("first",))

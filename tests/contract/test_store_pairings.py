@@ -10,7 +10,7 @@ from happy.domain.errors import NotFound
 from happy.domain.ids import new_id
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, Millis
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOBODY, NOW
 
 LATER = Millis(NOW + 1_000)
@@ -34,13 +34,13 @@ async def answer(store: Store, kind: PairingKind, key: str, owner: AccountId, re
 
 
 async def test_an_unknown_key_has_no_request(store: Store, kind: PairingKind) -> None:
-    assert None is await get(store, kind, seeds.unused_key())
+    assert None is await get(store, kind, factories.unused_key())
 
 
 async def test_a_request_is_made_once_and_keeps_what_its_first_call_said(
     store: Store, kind: PairingKind
 ) -> None:
-    key = seeds.unused_key()
+    key = factories.unused_key()
     first = await make(store, kind, key, supports_v2=True)
     again = await make(store, kind, key, LATER, supports_v2=False)
 
@@ -54,22 +54,22 @@ async def test_a_request_is_made_once_and_keeps_what_its_first_call_said(
 
 
 async def test_requests_for_one_key_at_once_make_one(store: Store, kind: PairingKind) -> None:
-    key = seeds.unused_key()
+    key = factories.unused_key()
     made = await asyncio.gather(*(make(store, kind, key) for _ in range(8)))
 
     assert 1 == len({request.id for request in made})
 
 
 async def test_the_two_kinds_do_not_know_each_other(store: Store, kind: PairingKind) -> None:
-    key = seeds.unused_key()
+    key = factories.unused_key()
     await make(store, kind, key)
 
     assert None is await get(store, "account" if kind == "terminal" else "terminal", key)
 
 
 async def test_the_first_answer_stays(store: Store, kind: PairingKind) -> None:
-    owner, other = await seeds.account(store), await seeds.account(store)
-    key = seeds.unused_key()
+    owner, other = await factories.account(store), await factories.account(store)
+    key = factories.unused_key()
     made = await make(store, kind, key)
     first = await answer(store, kind, key, owner, "first")
     again = await answer(store, kind, key, owner, "again")
@@ -82,8 +82,8 @@ async def test_the_first_answer_stays(store: Store, kind: PairingKind) -> None:
 
 
 async def test_of_many_answers_at_once_one_counts(store: Store, kind: PairingKind) -> None:
-    owners = [await seeds.account(store) for _ in range(4)]
-    key = seeds.unused_key()
+    owners = [await factories.account(store) for _ in range(4)]
+    key = factories.unused_key()
     await make(store, kind, key)
     outcomes = await asyncio.gather(*(answer(store, kind, key, owner, owner) for owner in owners))
     stored = await get(store, kind, key)
@@ -94,8 +94,8 @@ async def test_of_many_answers_at_once_one_counts(store: Store, kind: PairingKin
 
 
 async def test_an_empty_answer_can_be_replaced(store: Store, kind: PairingKind) -> None:
-    owner = await seeds.account(store)
-    key = seeds.unused_key()
+    owner = await factories.account(store)
+    key = factories.unused_key()
     await make(store, kind, key)
 
     assert await answer(store, kind, key, owner, "")
@@ -103,18 +103,18 @@ async def test_an_empty_answer_can_be_replaced(store: Store, kind: PairingKind) 
 
 
 async def test_an_answer_needs_a_request_and_an_account(store: Store, kind: PairingKind) -> None:
-    owner = await seeds.account(store)
-    key = seeds.unused_key()
+    owner = await factories.account(store)
+    key = factories.unused_key()
     await make(store, kind, key)
 
-    assert not await answer(store, kind, seeds.unused_key(), owner, "answer")
+    assert not await answer(store, kind, factories.unused_key(), owner, "answer")
     with pytest.raises(NotFound):
         await answer(store, kind, key, NOBODY, "answer")
 
 
 async def test_a_request_that_is_made_anew_has_forgotten_its_answer(store: Store, kind: PairingKind) -> None:
-    owner = await seeds.account(store)
-    key = seeds.unused_key()
+    owner = await factories.account(store)
+    key = factories.unused_key()
     await make(store, kind, key)
     await answer(store, kind, key, owner, "answer")
     anew = await store.write(lambda tx: tx.pairings.reopen(kind, key, LATER, supports_v2=True))
@@ -129,8 +129,8 @@ async def test_a_request_that_is_made_anew_has_forgotten_its_answer(store: Store
 
 
 async def test_only_old_requests_that_nobody_answered_are_dropped(store: Store, kind: PairingKind) -> None:
-    owner = await seeds.account(store)
-    old, empty, answered, new = (seeds.unused_key() for _ in range(4))
+    owner = await factories.account(store)
+    old, empty, answered, new = (factories.unused_key() for _ in range(4))
     for key in (old, empty, answered):
         await make(store, kind, key)
     await make(store, kind, new, LATER)
@@ -145,8 +145,8 @@ async def test_only_old_requests_that_nobody_answered_are_dropped(store: Store, 
 
 
 async def test_the_first_time_an_answer_was_handed_out_stays(store: Store, kind: PairingKind) -> None:
-    owner = await seeds.account(store)
-    key, other = seeds.unused_key(), seeds.unused_key()
+    owner = await factories.account(store)
+    key, other = factories.unused_key(), factories.unused_key()
     for each in (key, other):
         await make(store, kind, each)
         await answer(store, kind, each, owner, "answer")
@@ -162,8 +162,8 @@ async def test_the_first_time_an_answer_was_handed_out_stays(store: Store, kind:
 
 
 async def test_only_old_requests_that_were_answered_are_dropped(store: Store, kind: PairingKind) -> None:
-    owner = await seeds.account(store)
-    unanswered, empty, old, new = (seeds.unused_key() for _ in range(4))
+    owner = await factories.account(store)
+    unanswered, empty, old, new = (factories.unused_key() for _ in range(4))
     for key in (unanswered, empty, old, new):
         await make(store, kind, key)
     for key, response, at in ((empty, "", NOW), (old, "answer", NOW), (new, "answer", LATER)):

@@ -3,7 +3,7 @@
 from happy.domain.ports.store import Store
 from happy.domain.registration import Invite, RegistrationRequest, RequestStatus
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 
 
@@ -64,7 +64,7 @@ async def test_each_status_expires_at_a_time_of_its_own(store: Store) -> None:
 
 
 async def test_the_owner_of_deleted_sessions_is_no_account(store: Store) -> None:
-    nobody, key = AccountId("nobody"), seeds.unused_key()
+    nobody, key = AccountId("nobody"), factories.unused_key()
     await store.write(lambda tx: tx.sessions.delete(nobody, SessionId("none"), NOW))
     assert not await store.read(lambda tx: tx.registrations.has_accounts())
 
@@ -73,9 +73,9 @@ async def test_the_owner_of_deleted_sessions_is_no_account(store: Store) -> None
 
 
 async def test_touching_a_key_finds_its_account_and_makes_none(store: Store) -> None:
-    key = seeds.unused_key()
+    key = factories.unused_key()
     assert None is await store.write(lambda tx: tx.accounts.touch(key, NOW))
-    made = await store.write(lambda tx: tx.accounts.upsert(seeds.NOBODY, key, NOW))
+    made = await store.write(lambda tx: tx.accounts.upsert(factories.NOBODY, key, NOW))
 
     assert made == await store.write(lambda tx: tx.accounts.touch(key, NOW))
 

@@ -10,7 +10,7 @@ from happy.domain.revocations import Revocation, TokenUse
 from happy.domain.values import AccountId, Millis
 from happy.services.account_access import AccountAccess
 from tests.contract.flavors import OpenStore
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOBODY, NOW
 
 WRITERS, ROUNDS = 4, 10
@@ -30,7 +30,7 @@ async def after(store: Store, revision: int, limit: int = 1_000) -> list[Revocat
 
 
 async def test_a_row_is_read_again_after_every_change(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     account = await save(store, Revocation(owner, disabled_at=NOW, changed_at=NOW))
     token = await save(store, Revocation(owner, "token", changed_at=NOW))
     assert [account, token] == await after(store, 0)
@@ -66,7 +66,7 @@ async def test_a_reader_misses_no_change_of_concurrent_writers(open_store: OpenS
 
 
 async def test_a_deleted_account_is_forgotten_once_it_is_gone(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await AccountAccess(store, lambda: NOW).delete(owner)
     later = Millis(NOW + 1)
     assert 0 == await store.write(lambda tx: tx.revocations.forget_deleted(later, 10))
@@ -76,18 +76,18 @@ async def test_a_deleted_account_is_forgotten_once_it_is_gone(store: Store) -> N
 
 
 async def test_the_key_of_a_deleted_account_makes_a_new_one(store: Store) -> None:
-    key = seeds.unused_key()
-    owner = await seeds.account(store, key)
+    key = factories.unused_key()
+    owner = await factories.account(store, key)
     await AccountAccess(store, lambda: NOW).delete(owner)
 
-    assert owner != await seeds.account(store, key)
+    assert owner != await factories.account(store, key)
     (record,) = await store.read(lambda tx: tx.administration.find(owner, ""))
     assert ("deleted", f"deleted:{owner}") == (record.state, record.public_key)
 
 
 async def test_only_an_account_that_was_deleted_is_removed(store: Store) -> None:
-    owner = await seeds.account(store)
-    await seeds.session(store, owner)
+    owner = await factories.account(store)
+    await factories.session(store, owner)
     await save(store, Revocation(owner, disabled_at=NOW, changed_at=NOW))
     assert None is await store.write(lambda tx: tx.deletions.claim("account", NOW))
     assert 0 == await store.write(lambda tx: tx.deletions.remove("account", owner, 10))
@@ -106,7 +106,7 @@ async def test_only_an_account_that_was_deleted_is_removed(store: Store) -> None
     ],
 )
 async def test_a_use_moves_on_and_a_name_is_kept(store: Store, before: str, then: str, kept: str) -> None:
-    owner, later = await seeds.account(store), Millis(NOW + 1)
+    owner, later = await factories.account(store), Millis(NOW + 1)
     first = TokenUse("t", owner, NOW, before, "192.0.2.1", NOW, NOW)
     second = TokenUse("t", owner, NOW, then, "2001:db8::1", later, later)
     nobodys = TokenUse("other", NOBODY, None, "", "", NOW, NOW)

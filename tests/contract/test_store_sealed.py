@@ -11,7 +11,7 @@ from happy.domain.ports.store import Store, Transaction
 from happy.domain.sealed import SealedCount, github_token_path, vendor_token_path
 from happy.domain.values import AccountId, Millis
 from happy.services.resealing import Resealed, Resealing, SealedState
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 
 PROFILE = msgspec.Raw(b'{"id": 7, "login": "ada"}')
@@ -66,7 +66,7 @@ async def link(store: Store, owner: AccountId, keys: Keyring) -> None:
 async def test_all_kinds_are_sealed_with_the_new_secret(
     store: Store, old: Keyring, both: Keyring, new: Keyring
 ) -> None:
-    owners = [await seeds.account(store) for _ in range(70)]
+    owners = [await factories.account(store) for _ in range(70)]
     for owner in owners:
         await save(store, owner, old, f"of {owner}", marked=owner != owners[0])
     await link(store, owners[0], old)
@@ -94,7 +94,7 @@ async def test_all_kinds_are_sealed_with_the_new_secret(
 async def test_a_value_that_does_not_say_is_only_marked_when_it_is_sealed_with_the_new_secret(
     store: Store, both: Keyring, new: Keyring
 ) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await save(store, owner, new, "mine", marked=False)
     before = await store.read(lambda tx: tx.vendor_tokens.get(owner, "openai"))
     await resealing(store, both).run()
@@ -108,7 +108,7 @@ async def test_a_value_that_does_not_say_is_only_marked_when_it_is_sealed_with_t
 async def test_a_value_that_was_changed_meanwhile_is_left_alone(
     store: Store, old: Keyring, both: Keyring, new: Keyring
 ) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await save(store, owner, old, "before")
     (found,) = await store.read(lambda tx: tx.sealed.page("vendor token", "", new.at_rest.key_id, 10))
     await save(store, owner, both, "by a server")
@@ -122,7 +122,7 @@ async def test_a_value_that_was_changed_meanwhile_is_left_alone(
 async def test_what_no_secret_opens_is_counted_left_and_named(
     store: Store, old: Keyring, new: Keyring, caplog: pytest.LogCaptureFixture
 ) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await save(store, owner, old, "of the secret before")
     work = resealing(store, new)
     await work.warn()

@@ -14,8 +14,7 @@ from happy.domain.people import Person
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.social import Relation, Status
 from happy.domain.values import AccountId, Millis
-from tests.support import factories as seeds
-from tests.support import people
+from tests.support import factories, people
 from tests.support.factories import NOBODY, NOW
 
 LATER = Millis(NOW + 1_000)
@@ -33,7 +32,7 @@ async def found(store: Store, viewer: AccountId, prefix: str, limit: int = 10) -
 
 
 async def test_a_new_account_is_a_person_without_a_name(store: Store) -> None:
-    viewer, other = await seeds.account(store), await seeds.account(store)
+    viewer, other = await factories.account(store), await factories.account(store)
 
     assert Person(other, None, None, None, None, None, "none") == await seen(store, viewer, other)
     assert Person(viewer, None, None, None, None, None, "none") == await seen(store, viewer, viewer)
@@ -41,7 +40,7 @@ async def test_a_new_account_is_a_person_without_a_name(store: Store) -> None:
 
 
 async def test_a_person_has_what_is_stored_and_the_json_as_it_is(store: Store) -> None:
-    viewer = await seeds.account(store)
+    viewer = await factories.account(store)
     other = await people.person(
         store,
         github='{"login": "ada", "bio": "é"}',
@@ -62,7 +61,7 @@ async def test_a_person_has_what_is_stored_and_the_json_as_it_is(store: Store) -
 
 @pytest.mark.parametrize("status", get_args(Status))
 async def test_a_person_has_the_status_that_the_viewer_gave(store: Store, status: Status) -> None:
-    viewer, other = await seeds.account(store), await seeds.account(store)
+    viewer, other = await factories.account(store), await factories.account(store)
     await people.relate(store, viewer, other, status)
     mine, theirs = await seen(store, viewer, other), await seen(store, other, viewer)
 
@@ -75,7 +74,7 @@ async def test_search_finds_usernames_by_their_beginning_in_any_case(store: Stor
     viewer = await people.person(store, username="anna")
     for name in ("anton", "bert", "hannah", "anna-lena"):
         await people.person(store, username=name)
-    await seeds.account(store)
+    await factories.account(store)
 
     assert ["anna", "anna-lena", "anton"] == await found(store, viewer, "an")
     assert ["anna", "anna-lena"] == await found(store, viewer, "ANNA")
@@ -104,7 +103,7 @@ async def test_search_takes_wildcards_as_they_are(store: Store, name: str) -> No
 
 
 async def test_search_returns_the_first_by_username_up_to_the_limit(store: Store) -> None:
-    viewer = await seeds.account(store)
+    viewer = await factories.account(store)
     for number in range(12):
         await people.person(store, username=f"user-{11 - number:02}")
 
@@ -119,7 +118,7 @@ async def test_an_empty_username_is_none(store: Store) -> None:
 
 
 async def test_people_that_are_found_have_the_status_of_the_viewer(store: Store) -> None:
-    viewer = await seeds.account(store)
+    viewer = await factories.account(store)
     for status in get_args(Status):
         await people.relate(store, viewer, await people.person(store, username=status), status)
     matches = await store.read(lambda tx: tx.people.search(viewer, "", 10))
@@ -129,8 +128,8 @@ async def test_people_that_are_found_have_the_status_of_the_viewer(store: Store)
 
 
 async def test_friends_are_those_with_an_open_or_accepted_request(store: Store) -> None:
-    viewer = await seeds.account(store)
-    others = {status: await seeds.account(store) for status in get_args(Status)}
+    viewer = await factories.account(store)
+    others = {status: await factories.account(store) for status in get_args(Status)}
     for status, other in others.items():
         await people.relate(store, viewer, other, status)
         await people.relate(store, other, viewer, "friend")
@@ -150,13 +149,13 @@ async def pair(store: Store, one: AccountId, other: AccountId) -> tuple[Relation
 
 
 async def test_strangers_want_nothing_of_each_other(store: Store) -> None:
-    one, other = await seeds.account(store), await seeds.account(store)
+    one, other = await factories.account(store), await factories.account(store)
 
     assert (Relation(one, other), Relation(other, one)) == await pair(store, one, other)
 
 
 async def test_there_is_no_pair_with_nobody(store: Store) -> None:
-    one = await seeds.account(store)
+    one = await factories.account(store)
 
     assert None is await pair(store, one, NOBODY)
     assert None is await pair(store, NOBODY, one)
@@ -164,7 +163,7 @@ async def test_there_is_no_pair_with_nobody(store: Store) -> None:
 
 
 async def test_an_account_is_a_pair_with_itself(store: Store) -> None:
-    one = await seeds.account(store)
+    one = await factories.account(store)
 
     assert (Relation(one, one), Relation(one, one)) == await pair(store, one, one)
 
@@ -173,7 +172,7 @@ async def test_an_account_is_a_pair_with_itself(store: Store) -> None:
 async def test_a_status_is_of_one_direction_and_can_be_replaced(
     store: Store, first: Status, second: Status
 ) -> None:
-    one, other = await seeds.account(store), await seeds.account(store)
+    one, other = await factories.account(store), await factories.account(store)
     await store.write(lambda tx: tx.social.save(one, other, first, NOW))
     await store.write(lambda tx: tx.social.save(one, other, second, LATER))
 
@@ -181,9 +180,9 @@ async def test_a_status_is_of_one_direction_and_can_be_replaced(
 
 
 async def test_a_new_status_keeps_the_time_of_the_last_notice(store: Store) -> None:
-    one, other = await seeds.account(store), await seeds.account(store)
+    one, other = await factories.account(store), await factories.account(store)
     await store.write(
-        seeds.in_turn(
+        factories.in_turn(
             lambda tx: tx.social.save(one, other, "pending", NOW),
             lambda tx: tx.social.mark_notified(one, other, NOW),
             lambda tx: tx.social.save(one, other, "friend", LATER),
@@ -195,7 +194,7 @@ async def test_a_new_status_keeps_the_time_of_the_last_notice(store: Store) -> N
 
 async def test_two_simultaneous_friend_requests_see_each_other(store: Store) -> None:
     """What a move reads in its transaction is not changed before it writes."""
-    one, other = await seeds.account(store), await seeds.account(store)
+    one, other = await factories.account(store), await factories.account(store)
 
     async def ask(mover: AccountId, target: AccountId) -> None:
         async def body(tx: Transaction) -> None:
@@ -229,7 +228,7 @@ async def counters(
 
 
 async def test_a_post_is_stored_as_it_was_returned(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     posted = await post(store, owner, "key", kind="text", text="é")
     (stored,) = await store.read(lambda tx: tx.feed.page(owner, None, None, 10))
 
@@ -239,7 +238,7 @@ async def test_a_post_is_stored_as_it_was_returned(store: Store) -> None:
 
 
 async def test_each_feed_is_numbered_by_itself(store: Store) -> None:
-    one, other = await seeds.account(store), await seeds.account(store)
+    one, other = await factories.account(store), await factories.account(store)
     posted = [await post(store, owner) for owner in (one, other, one, one)]
 
     assert [1, 1, 2, 3] == [item.counter for item in posted]
@@ -248,7 +247,7 @@ async def test_each_feed_is_numbered_by_itself(store: Store) -> None:
 
 
 async def test_a_post_replaces_one_with_its_repeat_key(store: Store) -> None:
-    owner, other = await seeds.account(store), await seeds.account(store)
+    owner, other = await factories.account(store), await factories.account(store)
     await post(store, other, "again")
     for key in ("again", "once", "again", None, None):
         await post(store, owner, key)
@@ -258,7 +257,7 @@ async def test_a_post_replaces_one_with_its_repeat_key(store: Store) -> None:
 
 
 async def test_pages_lie_between_two_counters_the_newest_first(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     for _ in range(6):
         await post(store, owner)
 
@@ -272,14 +271,14 @@ async def test_pages_lie_between_two_counters_the_newest_first(store: Store) -> 
 
 
 async def test_many_posts_at_once_get_numbers_of_their_own(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     posted = await asyncio.gather(*(post(store, owner) for _ in range(16)))
 
     assert list(range(1, 17)) == sorted(item.counter for item in posted)
 
 
 async def test_a_number_of_a_post_that_fails_is_given_back(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
 
     async def fail(tx: Transaction) -> None:
         await tx.feed.post(owner, FeedDraft(new_id(NOW), b"{}", None), NOW)

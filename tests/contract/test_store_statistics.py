@@ -12,13 +12,13 @@ import schema
 from happy.adapters.sql.statistics import ROWS
 from happy.domain.ports.repositories.statistics import RowCounts
 from happy.domain.ports.store import Store
-from tests.support import factories as seeds
+from tests.support import factories
 
 
 async def test_f13_rows_counted_as_none_until_the_database_had_looked_at_them(store: Store) -> None:
-    owner = await seeds.account(store)
-    await seeds.session(store, owner)
-    await seeds.machine(store, owner)
+    owner = await factories.account(store)
+    await factories.session(store, owner)
+    await factories.machine(store, owner)
 
     assert RowCounts(accounts=1, sessions=1, messages=0, machines=1) == await store.read(
         lambda tx: tx.statistics.rows()

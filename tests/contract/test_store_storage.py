@@ -3,13 +3,13 @@
 from happy.domain.ports.repositories.storage import Growth, Stored
 from happy.domain.ports.store import Store
 from happy.domain.values import SessionId
-from tests.support import factories as seeds
+from tests.support import factories
 
 
 async def test_what_sessions_grew_by_is_added_up_for_their_account(store: Store) -> None:
-    account, other = await seeds.account(store), await seeds.account(store)
-    first, second = [(await seeds.session(store, account)).id for _ in range(2)]
-    foreign = (await seeds.session(store, other)).id
+    account, other = await factories.account(store), await factories.account(store)
+    first, second = [(await factories.session(store, account)).id for _ in range(2)]
+    foreign = (await factories.session(store, other)).id
     for size in (5_000_000_000, 7):
         growths = [Growth(first, size, 1), Growth(second, 3, 0), Growth(foreign, 1, 1)]
         await store.write(lambda tx, growths=growths: tx.storage.grow(growths))  # type: ignore[misc]
@@ -19,7 +19,7 @@ async def test_what_sessions_grew_by_is_added_up_for_their_account(store: Store)
 
 
 async def test_an_account_without_sessions_stores_nothing(store: Store) -> None:
-    account = await seeds.account(store)
+    account = await factories.account(store)
     await store.write(lambda tx: tx.storage.grow([Growth(SessionId("gone"), 1, 1)]))
 
     assert Stored(0, 0, 0) == await store.read(lambda tx: tx.storage.stored(account))
@@ -27,9 +27,9 @@ async def test_an_account_without_sessions_stores_nothing(store: Store) -> None:
 
 
 async def test_an_account_has_so_many_sessions_or_more(store: Store) -> None:
-    account, other = await seeds.account(store), await seeds.account(store)
+    account, other = await factories.account(store), await factories.account(store)
     for owner in (account, account, other, account):
-        await seeds.session(store, owner)
+        await factories.session(store, owner)
 
     assert [True, True, True, False] == [
         await store.read(lambda tx, count=count: tx.storage.has_sessions(account, count))  # type: ignore[misc]

@@ -11,7 +11,7 @@ from happy.domain.ids import new_id
 from happy.domain.ports.store import Store
 from happy.domain.usage import ReportCursor, UsageBuckets, UsageRange, UsageReport
 from happy.domain.values import HOUR, AccountId, Millis, SessionId
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 
 REPORTS: list[Any] = [
@@ -76,7 +76,7 @@ async def test_sums_are_what_adding_up_gives(
     store: Store, portion: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("happy.adapters.sql.usage.PORTION", portion)
-    owner, other = await seeds.account(store), await seeds.account(store)
+    owner, other = await factories.account(store), await factories.account(store)
     reports = [(NOW + number // 2 * (HOUR // 2), data) for number, data in enumerate(REPORTS)]
     for created, data in reports:
         await save(store, owner, data, created)
@@ -86,8 +86,8 @@ async def test_sums_are_what_adding_up_gives(
 
 
 async def test_sums_are_of_the_time_both_ends_included_and_of_a_session(store: Store) -> None:
-    owner = await seeds.account(store)
-    session = (await seeds.session(store, owner)).id
+    owner = await factories.account(store)
+    session = (await factories.session(store, owner)).id
     for created in range(NOW, NOW + 4):
         await save(store, owner, {"tokens": {"total": created - NOW}}, created, session)
     await save(store, owner, {"tokens": {"total": 100}}, NOW + 1)
@@ -99,7 +99,7 @@ async def test_sums_are_of_the_time_both_ends_included_and_of_a_session(store: S
 
 
 async def test_sums_of_integers_are_integers_and_have_room(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     for number in range(4):
         await save(
             store, owner, {"tokens": {"total": 5, "most": 2**62}, "cost": {"total": 1e308}}, NOW + number
@@ -111,7 +111,7 @@ async def test_sums_of_integers_are_integers_and_have_room(store: Store) -> None
 
 
 async def test_a_report_too_large_for_any_client_is_counted_and_not_read(store: Store) -> None:
-    owner = await seeds.account(store)
+    owner = await factories.account(store)
     await save(store, owner, {"tokens": {f"name {number}": 1 for number in range(20_000)}}, NOW)
     await save(store, owner, {"tokens": {"total": 1}}, NOW)
 

@@ -15,7 +15,7 @@ from happy.services import batches
 from happy.services.pairing import PairingService
 from happy.services.registration import Registration
 from happy.services.replays import Replays
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 
 FORGOTTEN = 40
@@ -45,7 +45,7 @@ def later() -> Millis:
 async def open_requests(store: Store, kind: PairingKind, count: int) -> None:
     async def fill(tx: Transaction) -> None:
         for _ in range(count):
-            await tx.pairings.open(kind, new_id(NOW), seeds.unused_key(), NOW, supports_v2=False)
+            await tx.pairings.open(kind, new_id(NOW), factories.unused_key(), NOW, supports_v2=False)
 
     await store.write(fill)
 

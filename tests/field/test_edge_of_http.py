@@ -8,7 +8,7 @@ from shutil import which
 
 import pytest
 
-from happy.http.framework import uvicorn_protocol as arrival
+from happy.http.framework import uvicorn_protocol
 from happy.telemetry import LimitedLog
 from tests.e2e.conftest import Account
 from tests.e2e.official import OfficialError
@@ -108,6 +108,6 @@ async def test_what_was_no_request_was_logged_as_it_came(server: Server) -> None
             connection.writer.write(b"SECRET / nonsense\r\n\r\n")
             assert b"400" in await connection.reader.read()
 
-    lines = [line for line in server.log_text().splitlines() if arrival.__name__ in line]
+    lines = [line for line in server.log_text().splitlines() if uvicorn_protocol.__name__ in line]
     assert 0 < sum("malformed HTTP request" in line for line in lines) < 3
     assert "SECRET" not in server.log_text()

@@ -18,8 +18,7 @@ from happy.adapters.full.postgres.pool import PoolSettings, pool_settings
 from happy.adapters.full.postgres.store import open_store
 from happy.cli.main import run
 from tests.e2e.server import Server, free_port
-from tests.support import databases
-from tests.support import factories as seeds
+from tests.support import databases, factories
 from tests.support.api_client import ApiClient
 from tests.support.environments import SECRET, full_environment
 from tests.support.pgbouncer_server import own_pgbouncer
@@ -177,13 +176,13 @@ def test_a_start_on_a_read_only_database_is_one_line(
 
 async def work_through(url: str, settings: PoolSettings | None = None) -> None:
     async with open_store(url, settings) as store:
-        owner = await seeds.account(store)
-        session = await seeds.session(store, owner)
+        owner = await factories.account(store)
+        session = await factories.session(store, owner)
 
         async def work() -> None:
             await store.read(lambda tx: tx.accounts.existing([owner]))
-            await store.write(lambda tx: tx.accounts.next_seq(owner, 1, seeds.NOW))
-            await store.messages.append(owner, session.id, [seeds.draft()], seeds.NOW)
+            await store.write(lambda tx: tx.accounts.next_seq(owner, 1, factories.NOW))
+            await store.messages.append(owner, session.id, [factories.draft()], factories.NOW)
 
         await asyncio.gather(*(work() for _ in range(40)))
         assert 40 == len(await store.messages.after(owner, session.id, 0, 100))

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.gateway.talk import register, settle, unread
+from tests.gateway.harness import register, settle, unread
 from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
 from tests.support.socket_client import SocketClient

@@ -15,7 +15,7 @@ from happy.adapters.memory import MemoryPresence
 from happy.domain.errors import Unavailable
 from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId
-from tests.gateway.talk import settle, unread, unscoped
+from tests.gateway.harness import settle, unread, unscoped
 from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
 from tests.support.socket_client import ConnectRefused, Disconnected, SocketClient

@@ -12,7 +12,7 @@ from happy.adapters.sql.accounts import SqlAccounts
 from happy.domain.errors import Unavailable
 from happy.services.rpc import GRACE_SECONDS
 from schema.tables import machines, sessions
-from tests.gateway.talk import MINUTE, now, register, settle, stored_session, unread
+from tests.gateway.harness import MINUTE, now, register, settle, stored_session, unread
 from tests.http.server import RunningServer, run_beside, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment

@@ -5,7 +5,7 @@ import logging
 import msgspec
 import pytest
 
-from tests.gateway.talk import settle, unread
+from tests.gateway.harness import settle, unread
 from tests.support.api_client import ApiClient
 from tests.support.socket_client import SocketClient
 

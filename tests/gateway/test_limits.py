@@ -11,7 +11,7 @@ import pytest
 
 from happy.domain.names import MAX_NAME
 from happy.gateway.events.rpc import MAX_METHOD
-from tests.gateway.talk import register, settle, unread
+from tests.gateway.harness import register, settle, unread
 from tests.support.api_client import ApiClient
 from tests.support.socket_client import ConnectRefused, SocketClient
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.talk import MINUTE, now, stored_machine, unread
+from tests.gateway.harness import MINUTE, now, stored_machine, unread
 from tests.support.api_client import ApiClient
 from tests.support.socket_client import SocketClient
 

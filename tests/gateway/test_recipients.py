@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.talk import now, settle, unread, unscoped
+from tests.gateway.harness import now, settle, unread, unscoped
 from tests.support.api_client import ApiClient
 from tests.support.socket_client import SocketClient
 

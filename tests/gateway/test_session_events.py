@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.talk import MINUTE, now, settle, stored_session, unread
+from tests.gateway.harness import MINUTE, now, settle, stored_session, unread
 from tests.support.api_client import ApiClient
 from tests.support.socket_client import SocketClient
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from happy.http.framework import body, request_limits
-from happy.http.framework import uvicorn_protocol as arrival
+from happy.http.framework import body, request_limits, uvicorn_protocol
 from tests.http.raw import RawConnection
 from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
@@ -131,7 +130,7 @@ async def test_a_websocket_leaves_nothing_of_its_request_to_the_garbage_collecto
     """What the collector went through was a sixth of the cost of many arrivals at once."""
 
     def requests() -> int:
-        return sum(isinstance(thing, arrival.UvicornProtocol) for thing in gc.get_objects())
+        return sum(isinstance(thing, uvicorn_protocol.UvicornProtocol) for thing in gc.get_objects())
 
     async with ApiClient.signed_in(server.url) as api:
         gc.collect()

@@ -14,9 +14,9 @@ import pytest
 import sqlalchemy as sa
 
 from schema.tables import accounts, github_users
-from tests.gateway.talk import now, settle
+from tests.gateway.harness import now, settle
 from tests.http.server import RunningServer
-from tests.support import event_schemas as shapes
+from tests.support import event_schemas
 from tests.support.api_client import ApiClient, b64
 from tests.support.event_schemas import boolean, integer, maybe, ms, null, text
 from tests.support.rows import Rows
@@ -36,21 +36,21 @@ PROFILE = {
 }
 ARTIFACT = {
     "id": text,
-    "header": shapes.b64,
+    "header": event_schemas.b64,
     "headerVersion": integer,
-    "dataEncryptionKey": shapes.b64,
+    "dataEncryptionKey": event_schemas.b64,
     "seq": integer,
     "createdAt": ms,
     "updatedAt": ms,
 }
 START: dict[str, Any] = {
-    "/v1/sessions": {"sessions": [{**shapes.SESSION, "lastMessage": null}]},
-    "/v1/machines": [{"id": text, "seq": integer, **shapes.MACHINE_STATE}],
+    "/v1/sessions": {"sessions": [{**event_schemas.SESSION, "lastMessage": null}]},
+    "/v1/machines": [{"id": text, "seq": integer, **event_schemas.MACHINE_STATE}],
     "/v1/account/settings": {"settings": maybe(text), "settingsVersion": integer},
     "/v1/account/profile": PROFILE,
-    "/v1/friends": {"friends": [shapes.USER]},
+    "/v1/friends": {"friends": [event_schemas.USER]},
     "/v1/artifacts": [ARTIFACT],
-    "/v1/feed?limit=100": {"items": [shapes.FEED_ITEM], "hasMore": boolean},
+    "/v1/feed?limit=100": {"items": [event_schemas.FEED_ITEM], "hasMore": boolean},
 }
 
 
@@ -90,12 +90,12 @@ class WebApp:
                 answer.headers["access-control-allow-origin"],
                 answer.headers["content-type"],
             )
-            shapes.check(answer.json(), shape, path)
+            event_schemas.check(answer.json(), shape, path)
             answers[path] = answer.json()
         return answers
 
     def socket(self) -> SocketClient:
-        """Its connection: events are held to their shapes (protocol: realtime#events-to-clients)."""
+        """Its connection: events are held to their schemas (protocol: realtime#events-to-clients)."""
         return SocketClient.open(
             self._url, token=self.token, client_type="user-scoped", app_state="active", happy_client=CLIENT
         )
@@ -164,8 +164,8 @@ async def test_while_it_is_open_it_understands_every_event_and_reads_again_after
     async with app.socket() as again:
         await settle(again)
 
-    assert shapes.BODIES.keys() == {update["body"]["t"] for update in updates}
-    assert shapes.EPHEMERALS.keys() == ephemerals
+    assert event_schemas.BODIES.keys() == {update["body"]["t"] for update in updates}
+    assert event_schemas.EPHEMERALS.keys() == ephemerals
     assert len(updates) == len({update["id"] for update in updates})
     assert sorted(update["seq"] for update in updates) == [update["seq"] for update in updates]
     assert [ids["archived"]] == [session["id"] for session in after["/v1/sessions"]["sessions"]]
@@ -251,4 +251,4 @@ async def link_github(rows: Rows, account_id: str) -> None:
     ],
 )
 def test_what_the_app_would_drop_is_noticed(body: Any, problem: bool) -> None:
-    assert problem == bool(list(shapes.problems(body, shapes.UPDATES)))
+    assert problem == bool(list(event_schemas.problems(body, event_schemas.UPDATES)))

@@ -11,7 +11,7 @@ from happy.domain.social import Status
 from happy.domain.values import AccountId, Millis
 from schema.compile import compile_one, dialect_of
 from schema.tables import accounts, github_users, user_relationships
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 
 
@@ -32,7 +32,7 @@ async def execute(store: Store, query: sa.Executable) -> None:
 
 async def person(store: Store, github: str | None = None, **columns: Any) -> AccountId:
     """An account with these columns; `github` is the JSON text of a linked profile."""
-    account_id = await seeds.account(store)
+    account_id = await factories.account(store)
     await describe(store, account_id, github, **columns)
     return account_id
 

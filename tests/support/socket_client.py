@@ -20,7 +20,7 @@ import msgspec
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.support import event_schemas as shapes
+from tests.support import event_schemas
 
 PATH = "/v1/updates/?EIO=4&transport=websocket"
 TIMEOUT = 20.0
@@ -337,7 +337,7 @@ class SocketClient(Inbox):
             waiting.set_result(arguments)
 
     async def _event(self, number: int | None, event: Event) -> None:
-        shapes.check_event(event.name, event.args)
+        event_schemas.check_event(event.name, event.args)
         await self._put(event)
         if number is not None and event.name in self._handlers:
             task = asyncio.create_task(self._acknowledge(number, event))

@@ -8,7 +8,7 @@ import pytest
 from happy.adapters.light.schema import prepare
 from happy.adapters.light.sqlite import open_store
 from happy.domain.values import AccountId
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 from tests.unit.services.world import World
 
@@ -22,4 +22,4 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 @pytest.fixture
 async def owner(world: World) -> AccountId:
-    return await seeds.account(world.store)
+    return await factories.account(world.store)

@@ -11,7 +11,7 @@ from happy.domain.errors import NotFound, Unavailable
 from happy.domain.events import TO_USER
 from happy.domain.sessions import Session
 from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, SessionId
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 from tests.unit.services.world import World
 
@@ -34,7 +34,7 @@ async def beat(world: World, session: Session, **fields: Any) -> None:
 
 
 async def stored(world: World, session: Session) -> tuple[int, bool]:
-    row = await seeds.stored_session(world.store, session.account_id, session.id)
+    row = await factories.stored_session(world.store, session.account_id, session.id)
     return row.last_active_at, row.active
 
 
@@ -42,7 +42,7 @@ async def stored(world: World, session: Session) -> tuple[int, bool]:
 
 
 async def test_every_heartbeat_is_announced_to_the_user(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     for thinking in (True, False):
         world.clock.advance(seconds=2)
         await beat(world, session, thinking=thinking)
@@ -59,7 +59,10 @@ async def test_a_heartbeat_of_a_known_row_is_announced_without_waiting(
     world: World, owner: AccountId
 ) -> None:
     """Each one was a task of its own, and its connection was not read meanwhile."""
-    session, machine = await seeds.session(world.store, owner), await seeds.machine(world.store, owner)
+    session, machine = (
+        await factories.session(world.store, owner),
+        await factories.machine(world.store, owner),
+    )
     before = (
         world.activity.known_session_alive(owner, session.id, NOW, thinking=False),
         world.activity.known_machine_alive(owner, machine.id, NOW),
@@ -79,7 +82,7 @@ async def test_a_heartbeat_of_a_known_row_is_announced_without_waiting(
 async def test_a_heartbeat_from_the_future_or_a_slow_clock_counts_as_now(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     for at in (NOW + 60_000, NOW - 11 * 60_000, 0):
         await beat(world, session, at=at)
 
@@ -89,8 +92,8 @@ async def test_a_heartbeat_from_the_future_or_a_slow_clock_counts_as_now(
 async def test_a_heartbeat_of_an_unknown_or_foreign_session_is_ignored(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
-    stranger = await seeds.account(world.store)
+    session = await factories.session(world.store, owner)
+    stranger = await factories.account(world.store)
     await world.activity.session_alive(stranger, session.id, NOW, thinking=False)
     await world.activity.session_alive(owner, SessionId("unknown"), NOW, thinking=False)
 
@@ -98,7 +101,7 @@ async def test_a_heartbeat_of_an_unknown_or_foreign_session_is_ignored(
 
 
 async def test_heartbeats_are_written_by_the_flush(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     at = world.clock.advance(seconds=31)
     await beat(world, session)
     before = await stored(world, session)
@@ -109,7 +112,7 @@ async def test_heartbeats_are_written_by_the_flush(world: World, owner: AccountI
 
 
 async def test_e1_a_restarted_session_stayed_inactive(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner, active=False)
+    session = await factories.session(world.store, owner, active=False)
     world.clock.advance(seconds=1)
     await beat(world, session)
     await world.activity.flush()
@@ -120,7 +123,7 @@ async def test_e1_a_restarted_session_stayed_inactive(world: World, owner: Accou
 async def test_e2_a_back_dated_heartbeat_moved_the_last_active_time_backwards(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await beat(world, session, at=NOW - 5 * 60_000)
     await world.activity.flush()
 
@@ -130,8 +133,8 @@ async def test_e2_a_back_dated_heartbeat_moved_the_last_active_time_backwards(
 async def test_e4_a_flush_that_failed_was_not_repeated(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = await seeds.session(world.store, owner)
-    machine = await seeds.machine(world.store, owner)
+    session = await factories.session(world.store, owner)
+    machine = await factories.machine(world.store, owner)
     at = world.clock.advance(minutes=1)
     await beat(world, session)
     await world.activity.machine_alive(owner, machine.id, at)
@@ -142,14 +145,14 @@ async def test_e4_a_flush_that_failed_was_not_repeated(
     await world.activity.flush()
 
     assert (at, True) == await stored(world, session)
-    assert at == (await seeds.stored_machine(world.store, owner, machine.id)).last_active_at
+    assert at == (await factories.stored_machine(world.store, owner, machine.id)).last_active_at
 
 
 async def test_many_heartbeats_are_written_in_small_transactions_none_of_which_is_lost(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("happy.services.activity.MAX_ROWS", 2)
-    sessions = [await seeds.session(world.store, owner) for _ in range(5)]
+    sessions = [await factories.session(world.store, owner) for _ in range(5)]
     at = world.clock.advance(minutes=1)
     for session in sessions:
         await beat(world, session)
@@ -175,7 +178,7 @@ async def unavailable(_: object) -> None:
 
 
 async def test_e4_a_session_that_was_gone_hid_the_others(world: World, owner: AccountId) -> None:
-    gone, kept = await seeds.session(world.store, owner), await seeds.session(world.store, owner)
+    gone, kept = await factories.session(world.store, owner), await factories.session(world.store, owner)
     at = world.clock.advance(minutes=1)
     await beat(world, gone)
     await beat(world, kept)
@@ -191,7 +194,7 @@ async def test_e4_a_session_that_was_gone_hid_the_others(world: World, owner: Ac
 async def test_heartbeats_of_a_stopped_session_are_ignored_for_a_minute(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await world.sessions.archive(owner, session.id)
     world.sink.take()
     world.clock.advance(seconds=59.999)
@@ -207,7 +210,7 @@ async def test_heartbeats_of_a_stopped_session_are_ignored_for_a_minute(
 async def test_a_clock_that_is_set_back_does_not_mute_a_session_for_hours(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await world.sessions.archive(owner, session.id)
     world.sink.take()
     world.clock.advance(minutes=-120)
@@ -223,7 +226,7 @@ async def test_a_clock_that_is_set_back_does_not_mute_a_session_for_hours(
 async def test_what_waited_to_be_written_does_not_revive_a_stopped_session(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     world.clock.advance(minutes=1)
     await beat(world, session)
     await world.sessions.archive(owner, session.id)
@@ -237,7 +240,7 @@ async def test_e6_a_late_flush_of_another_replica_revived_a_stopped_session(
 ) -> None:
     elsewhere = World(world.store)
     elsewhere.clock = world.clock
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     world.clock.advance(minutes=1)
     elsewhere.activity._clock = elsewhere.activity._sessions._clock = world.clock
     await beat(elsewhere, session)
@@ -250,8 +253,8 @@ async def test_e6_a_late_flush_of_another_replica_revived_a_stopped_session(
 async def test_b5_another_account_could_suppress_heartbeats_of_a_session(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
-    stranger = await seeds.account(world.store)
+    session = await factories.session(world.store, owner)
+    stranger = await factories.account(world.store)
     for stop in (world.sessions.archive, world.sessions.delete):
         with pytest.raises(NotFound):
             await stop(stranger, session.id)
@@ -262,7 +265,7 @@ async def test_b5_another_account_could_suppress_heartbeats_of_a_session(
 
 
 async def test_loading_a_session_by_its_tag_ends_its_suppression(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner, tag="tag")
+    session = await factories.session(world.store, owner, tag="tag")
     await world.sessions.archive(owner, session.id)
     await world.sessions.load_or_create(owner, "tag", "ignored", None)
     world.sink.take()
@@ -280,7 +283,7 @@ async def test_a_session_that_writes_has_been_resumed(world: World, owner: Accou
         lambda sid, version: world.sessions.update_metadata(owner, sid, version, "m"),
         lambda sid, version: world.sessions.update_agent_state(owner, sid, version, "s"),
     ):
-        session = await seeds.session(world.store, owner)
+        session = await factories.session(world.store, owner)
         await world.sessions.archive(owner, session.id)
         await write(session.id, 9)  # loses, says nothing
         world.sink.take()
@@ -293,7 +296,7 @@ async def test_a_session_that_writes_has_been_resumed(world: World, owner: Accou
 
 
 async def test_a_purge_evicts_expired_suppressions(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await world.sessions.archive(owner, session.id)
     await world.activity.purge()
     kept = dict(world.activity._suppressed)
@@ -310,9 +313,9 @@ async def test_a_purge_evicts_expired_suppressions(world: World, owner: AccountI
 async def test_sessions_and_machines_time_out_after_ten_silent_minutes(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
-    machine = await seeds.machine(world.store, owner, active=True)
-    fresh = await seeds.session(world.store, owner, last_active_at=Millis(NOW + 1))
+    session = await factories.session(world.store, owner)
+    machine = await factories.machine(world.store, owner, active=True)
+    fresh = await factories.session(world.store, owner, last_active_at=Millis(NOW + 1))
     world.clock.advance(minutes=10)
     await world.activity.expire()
     published = world.sink.take()
@@ -332,7 +335,7 @@ async def test_a11_all_silent_sessions_were_loaded_at_once(
 ) -> None:
     monkeypatch.setattr("happy.services.activity.IDLE_BATCH", 4)
     for _ in range(9):
-        await seeds.session(world.store, owner)
+        await factories.session(world.store, owner)
     world.clock.advance(minutes=11)
     await world.activity.expire()
 
@@ -340,8 +343,8 @@ async def test_a11_all_silent_sessions_were_loaded_at_once(
 
 
 async def test_e5_a_session_with_a_queued_heartbeat_timed_out(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner)
-    machine = await seeds.machine(world.store, owner, active=True)
+    session = await factories.session(world.store, owner)
+    machine = await factories.machine(world.store, owner, active=True)
     at = world.clock.advance(minutes=11)
     await beat(world, session)
     await world.activity.machine_alive(owner, machine.id, at)
@@ -355,7 +358,7 @@ async def test_e5_a_session_with_a_queued_heartbeat_timed_out(world: World, owne
 async def test_a_heartbeat_after_the_timeout_makes_a_session_active_again(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     world.clock.advance(minutes=10)
     await beat(world, session, at=NOW)  # known, and as old as what is stored
     await world.activity.expire()
@@ -374,14 +377,14 @@ def online(machine_id: str, *, active: bool, at: int = NOW) -> dict[str, Any]:
 
 
 async def test_a_machine_is_online_while_it_is_connected(world: World, owner: AccountId) -> None:
-    machine = await seeds.machine(world.store, owner)
+    machine = await factories.machine(world.store, owner)
     at = world.clock.advance(seconds=5)
     await connected(world, owner, machine.id)
     await world.activity.flush()
-    while_connected = await seeds.stored_machine(world.store, owner, machine.id)
+    while_connected = await factories.stored_machine(world.store, owner, machine.id)
     world.clock.advance(seconds=5)
     await gone(world)
-    afterwards = await seeds.stored_machine(world.store, owner, machine.id)
+    afterwards = await factories.stored_machine(world.store, owner, machine.id)
 
     assert [True, False] == [stored_machine.active for stored_machine in (while_connected, afterwards)]
     assert [online(machine.id, active=active, at=at) for active in (True, False)] == world.sink.wires()
@@ -391,7 +394,7 @@ async def test_a_machine_is_online_while_it_is_connected(world: World, owner: Ac
 async def test_e7_closing_the_first_of_several_connections_ended_the_machine(
     world: World, owner: AccountId
 ) -> None:
-    machine = await seeds.machine(world.store, owner)
+    machine = await factories.machine(world.store, owner)
     for connection in ("old", "new"):
         await connected(world, owner, machine.id, connection)
     world.sink.take()
@@ -406,7 +409,7 @@ async def test_e7_closing_the_first_of_several_connections_ended_the_machine(
 async def test_e7_a_late_close_of_an_old_connection_ended_the_reconnected_machine(
     world: World, owner: AccountId
 ) -> None:
-    machine = await seeds.machine(world.store, owner)
+    machine = await factories.machine(world.store, owner)
     await connected(world, owner, machine.id, "old")
     world.activity.disconnected(ConnectionId("old"))
     await connected(world, owner, machine.id, "new")
@@ -414,11 +417,11 @@ async def test_e7_a_late_close_of_an_old_connection_ended_the_reconnected_machin
     await world.activity.flush()
 
     assert [True, True] == [wire["active"] for wire in world.sink.wires()]
-    assert (await seeds.stored_machine(world.store, owner, machine.id)).active
+    assert (await factories.stored_machine(world.store, owner, machine.id)).active
 
 
 async def test_b15_an_invented_machine_was_announced(world: World, owner: AccountId) -> None:
-    foreign = await seeds.machine(world.store, await seeds.account(world.store))
+    foreign = await factories.machine(world.store, await factories.account(world.store))
     for machine_id in (MachineId("invented"), foreign.id):
         await connected(world, owner, machine_id, "1")
         await world.activity.machine_alive(owner, machine_id, NOW)
@@ -428,7 +431,7 @@ async def test_b15_an_invented_machine_was_announced(world: World, owner: Accoun
 
 
 async def test_e9_a_deleted_machine_went_on_being_announced(world: World, owner: AccountId) -> None:
-    machine = await seeds.machine(world.store, owner)
+    machine = await factories.machine(world.store, owner)
     await connected(world, owner, machine.id, "1")
     await world.activity.machine_alive(owner, machine.id, NOW)
     await world.machines.delete(owner, machine.id)
@@ -442,9 +445,9 @@ async def test_e9_a_deleted_machine_went_on_being_announced(world: World, owner:
 async def test_a_heartbeat_of_a_machine_whose_clock_is_behind_makes_it_active(
     world: World, owner: AccountId
 ) -> None:
-    machine = await seeds.machine(world.store, owner)
+    machine = await factories.machine(world.store, owner)
     await world.activity.machine_alive(owner, machine.id, Millis(NOW - 60_000))
     await world.activity.flush()
-    stored_machine = await seeds.stored_machine(world.store, owner, machine.id)
+    stored_machine = await factories.stored_machine(world.store, owner, machine.id)
 
     assert (True, NOW) == (stored_machine.active, stored_machine.last_active_at)

@@ -10,7 +10,7 @@ from happy.domain.ports.store import Transaction
 from happy.domain.values import HOUR, AccountId, MachineId, Millis
 from happy.services import batches
 from happy.services.batches import in_batches
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 from tests.unit.services.world import World
 
@@ -25,7 +25,7 @@ async def counts(world: World) -> tuple[int, int, int]:
 async def test_a_deleted_session_is_removed_with_its_messages_and_files(
     world: World, owner: AccountId
 ) -> None:
-    session, kept = await seeds.session(world.store, owner), await seeds.session(world.store, owner)
+    session, kept = await factories.session(world.store, owner), await factories.session(world.store, owner)
     for target in (session, kept):
         await world.messages.append(owner, target.id, [(None, "secret")] * 1_000)
     await world.sessions.delete(owner, session.id)
@@ -38,7 +38,7 @@ async def test_a_deleted_session_is_removed_with_its_messages_and_files(
 async def test_other_writers_have_their_turn_between_the_batches(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await world.messages.append(owner, session.id, [(None, "secret")] * 3)
     await world.sessions.delete(owner, session.id)
     found: list[int] = []
@@ -56,7 +56,7 @@ async def test_other_writers_have_their_turn_between_the_batches(
 
 
 async def test_files_that_cannot_be_removed_are_tried_again_later(world: World, owner: AccountId) -> None:
-    session, other = await seeds.session(world.store, owner), await seeds.session(world.store, owner)
+    session, other = await factories.session(world.store, owner), await factories.session(world.store, owner)
     world.files.broken = True
     await world.sessions.delete(owner, session.id)
     await world.deletions.sweep()
@@ -73,7 +73,7 @@ async def test_files_that_cannot_be_removed_are_tried_again_later(world: World, 
 async def test_a_deletion_that_the_last_run_did_not_finish_is_found_again(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await world.store.write(lambda tx: tx.sessions.delete(owner, session.id, NOW))
     await world.deletions.run()
 
@@ -83,7 +83,7 @@ async def test_a_deletion_that_the_last_run_did_not_finish_is_found_again(
 async def test_a_failure_is_tried_again_without_another_deletion(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await world.sessions.delete(owner, session.id)
 
     async def fail(*_: Any) -> None:
@@ -101,8 +101,8 @@ async def test_a_failure_is_tried_again_without_another_deletion(
 async def test_a_machine_can_be_registered_while_its_predecessor_is_still_removed(
     world: World, owner: AccountId
 ) -> None:
-    machine = await seeds.machine(world.store, owner, MID, metadata="old")
-    sessions = [seeds.some_session(owner) for _ in range(250)]
+    machine = await factories.machine(world.store, owner, MID, metadata="old")
+    sessions = [factories.some_session(owner) for _ in range(250)]
 
     async def fill(tx: Transaction) -> None:
         for session in sessions:

@@ -13,7 +13,7 @@ from happy.domain.sessions import Session
 from happy.domain.values import AccountId, ConnectionId, MachineId, Millis, ReplicaId, SessionId
 from happy.services import attendance, departures
 from happy.services.attendance import Attendance, Target
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 from tests.unit.services.world import Signals, World
 
@@ -22,12 +22,12 @@ ONE, TWO = ConnectionId("one"), ConnectionId("two")
 
 @pytest.fixture
 async def session(world: World, owner: AccountId) -> Session:
-    return await seeds.session(world.store, owner)
+    return await factories.session(world.store, owner)
 
 
 @pytest.fixture
 async def machine(world: World, owner: AccountId) -> Machine:
-    return await seeds.machine(world.store, owner)
+    return await factories.machine(world.store, owner)
 
 
 @pytest.fixture
@@ -53,8 +53,8 @@ async def left(world: World, connection_id: ConnectionId = ONE) -> None:
 
 async def is_active(world: World, row: Session | Machine) -> bool:
     if isinstance(row, Session):
-        return (await seeds.stored_session(world.store, row.account_id, row.id)).active
-    return (await seeds.stored_machine(world.store, row.account_id, row.id)).active
+        return (await factories.stored_session(world.store, row.account_id, row.id)).active
+    return (await factories.stored_machine(world.store, row.account_id, row.id)).active
 
 
 def ended(world: World) -> list[dict[str, Any]]:
@@ -71,7 +71,7 @@ async def test_a_session_whose_process_was_killed_ends(world: World, session: Se
     world.clock.advance(seconds=3)
     await left(world)
 
-    stored = await seeds.stored_session(world.store, session.account_id, session.id)
+    stored = await factories.stored_session(world.store, session.account_id, session.id)
     assert (False, at) == (stored.active, stored.last_active_at)
     assert [
         {"type": "activity", "id": session.id, "active": False, "activeAt": at, "thinking": False}
@@ -141,8 +141,8 @@ async def test_a_reconnect_within_the_grace_period_ends_nothing(
 
 
 async def test_a_connection_of_another_account_ends_nothing(world: World, session: Session) -> None:
-    stranger = await seeds.account(world.store)
-    own = await seeds.session(world.store, stranger)
+    stranger = await factories.account(world.store)
+    own = await factories.session(world.store, stranger)
     for session_id, connection in ((session.id, ONE), (own.id, TWO), (SessionId("invented"), ONE)):
         world.activity.session_connected(stranger, session_id, connection)
     world.activity.disconnected(ONE)
@@ -164,7 +164,7 @@ async def test_connections_closed_by_a_shutdown_end_nothing(world: World, sessio
 async def test_a_stopping_server_ends_machines_that_said_goodbye_but_not_those_that_were_cut_off(
     world: World, session: Session, machine: Machine
 ) -> None:
-    other = await seeds.machine(world.store, machine.account_id)
+    other = await factories.machine(world.store, machine.account_id)
     waiting = World(world.store, clock=world.clock, grace=60)
     waiting.activity.session_connected(session.account_id, session.id, ONE)
     for number, row in enumerate((machine, other)):
@@ -272,8 +272,8 @@ async def test_sessions_of_a_killed_server_end_unless_they_reconnect(
 ) -> None:
     monkeypatch.setattr(departures, "RETURN_SECONDS", 0)
     monkeypatch.setattr(departures, "BATCH", 4)
-    sessions = [await seeds.session(world.store, owner) for _ in range(10)]
-    machines = [await seeds.machine(world.store, owner, active=True) for _ in range(5)]
+    sessions = [await factories.session(world.store, owner) for _ in range(10)]
+    machines = [await factories.machine(world.store, owner, active=True) for _ in range(5)]
     world.clock.advance(minutes=1)
     back = [sessions[3], sessions[8]]
     for number, session in enumerate(back):

@@ -14,7 +14,7 @@ from happy.domain.values import AccountId
 from happy.services.avatars import AvatarService
 from happy.services.github import GithubService, GithubStates, GithubWebhook, LinkFailed
 from happy.services.revocations import Revocations
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.unit.services.world import Files, World
 
 KEYS = Keyring("secret of tests")
@@ -178,7 +178,7 @@ async def test_a_picture_in_use_is_never_removed(world: World, side: Side, owner
 async def test_taking_over_announces_both_accounts_in_one_transaction(
     world: World, side: Side, owner: AccountId
 ) -> None:
-    other = await seeds.account(world.store)
+    other = await factories.account(world.store)
     await side.link(owner)
     world.sink.take()
     await side.link(other)

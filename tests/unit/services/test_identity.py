@@ -10,7 +10,7 @@ from happy.domain.errors import Unauthenticated, Unavailable
 from happy.domain.values import AccountId
 from happy.metrics import Metrics
 from happy.services.identity import IdentityService, build_identity
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOBODY, NOW
 from tests.unit.services.world import World
 
@@ -50,7 +50,7 @@ async def account_of(identity: IdentityService, token: str) -> str:
 async def test_many_concurrent_lookups_cost_two_queries(
     world: World, identity: IdentityService, store: Counting, owner: AccountId
 ) -> None:
-    others = [await seeds.account(world.store) for _ in range(20)]
+    others = [await factories.account(world.store) for _ in range(20)]
     accounts = [owner, *others, NOBODY] * 10
     found = await asyncio.gather(
         *(account_of(identity, TOKENS.issue(account, NOW)) for account in accounts), return_exceptions=True

@@ -9,7 +9,7 @@ from happy.domain.errors import CommitInDoubt, NotFound, Unavailable
 from happy.domain.events import to_session
 from happy.domain.sessions import Session, encrypted_content
 from happy.domain.values import AccountId, ConnectionId, SessionId
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.unit.services.world import World
 
 TEXT = encrypted_content("text")
@@ -17,7 +17,7 @@ TEXT = encrypted_content("text")
 
 @pytest.fixture
 async def session(world: World, owner: AccountId) -> Session:
-    return await seeds.session(world.store, owner)
+    return await factories.session(world.store, owner)
 
 
 async def append(world: World, session: Session, *contents: tuple[str | None, str]) -> list[int]:
@@ -100,7 +100,7 @@ async def test_c7_a_message_repeated_at_once_failed(world: World, session: Sessi
 
 
 async def test_nothing_is_announced_for_a_session_that_takes_nothing(world: World, session: Session) -> None:
-    stranger = await seeds.account(world.store)
+    stranger = await factories.account(world.store)
     with pytest.raises(NotFound):
         await world.messages.append(stranger, session.id, [(None, TEXT)])
     with pytest.raises(NotFound):

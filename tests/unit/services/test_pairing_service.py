@@ -16,7 +16,7 @@ from happy.services.identity import IdentityService, build_identity
 from happy.services.pairing import LinkingStatus, PairingService
 from happy.services.registration import Registration
 from happy.services.replays import Replays
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.unit.services.world import World
 
 KINDS = pytest.mark.parametrize("kind", ["terminal", "account"])
@@ -117,7 +117,7 @@ async def test_a9_the_token_cache_grew_without_limit(
 ) -> None:
     monkeypatch.setattr("happy.services.identity.KNOWN_ACCOUNTS", 3)
     for _ in range(7):
-        await account_of(identity, tokens.issue(await seeds.account(world.store), world.clock.now))
+        await account_of(identity, tokens.issue(await factories.account(world.store), world.clock.now))
 
     assert len(identity._known) <= 3
 
@@ -168,7 +168,7 @@ async def test_b3_an_approval_that_came_too_late_was_answered_with_success(
     await pairing.answer(kind, owner, key, "first")
     await pairing.answer(kind, owner, key, "again")
     with pytest.raises(Conflict):
-        await pairing.answer(kind, await seeds.account(world.store), key, "late")
+        await pairing.answer(kind, await factories.account(world.store), key, "late")
     linked = await pairing.request(kind, key)
 
     assert linked is not None
@@ -183,7 +183,7 @@ async def test_an_empty_approval_leaves_the_request_open(
     await pairing.request(kind, key)
     await pairing.answer(kind, owner, key, "")
     pending = await pairing.request(kind, key)
-    await pairing.answer(kind, await seeds.account(world.store), key, "answer")
+    await pairing.answer(kind, await factories.account(world.store), key, "answer")
 
     assert None is pending
     assert None is not await pairing.request(kind, key)

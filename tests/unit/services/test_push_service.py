@@ -12,7 +12,7 @@ from happy.domain.push import Notification, PushOutcome, Ticket
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.services import push
 from happy.services.push import PushService
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.unit.services.world import World
 
 HOLDER = Holder(ReplicaId("n"), ConnectionId("c"))
@@ -56,7 +56,7 @@ async def outcome_of(
     world: World, owner: AccountId, sender: Sender, presence: Any = None, session: str | None = None
 ) -> PushOutcome:
     service = PushService(world.store, world.sink, presence or world.presence, sender, world.clock)
-    session_id = SessionId(session or (await seeds.session(world.store, owner)).id)
+    session_id = SessionId(session or (await factories.session(world.store, owner)).id)
     return await service.session_event(owner, session_id, "done", DONE)
 
 
@@ -130,7 +130,7 @@ async def test_a_failure_is_an_outcome(world: World, owner: AccountId, error: Ex
 
 
 async def test_only_dead_tokens_of_this_account_are_dropped(world: World, owner: AccountId) -> None:
-    other = await seeds.account(world.store)
+    other = await factories.account(world.store)
     await add_token(world, owner, "dead")
     await world.store.write(
         lambda tx: tx.accounts.add_push_token(other, "id of theirs", "dead", world.clock())
@@ -147,7 +147,7 @@ async def test_a_dead_token_that_cannot_be_dropped_changes_no_outcome(
         raise Unavailable
 
     await add_token(world, owner, "dead")
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     monkeypatch.setattr(world.store, "write", refuse)
     outcome = await outcome_of(
         world, owner, Sender(Ticket("DeviceNotRegistered", gone=True)), session=session.id

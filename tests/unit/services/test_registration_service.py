@@ -11,7 +11,7 @@ from happy.metrics import Counter
 from happy.services.approvals import Approvals
 from happy.services.invites import InviteService, create_invite
 from happy.services.registration import Registration
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.unit.services.world import World
 
 DAY_MINUTES = 24 * 60
@@ -39,7 +39,7 @@ def registration(world: World, mode: RegistrationMode, *keys: str) -> Registrati
 async def test_an_existing_account_signs_in_with_one_statement(
     world: World, mode: RegistrationMode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    key = seeds.unused_key()
+    key = factories.unused_key()
     account = await registration(world, "open").account_of(key, "")
     statements = Counted(monkeypatch)
 
@@ -48,7 +48,7 @@ async def test_an_existing_account_signs_in_with_one_statement(
 
 
 async def test_a_refused_key_that_tries_again_within_a_minute_is_not_written_again(world: World) -> None:
-    key, service = seeds.unused_key(), registration(world, "approve")
+    key, service = factories.unused_key(), registration(world, "approve")
     for _ in range(3):
         await refused(service, key)
         world.clock.advance(seconds=25)
@@ -67,7 +67,7 @@ async def refused(service: Registration, key: str, address: str = "203.0.113.7")
 
 async def test_so_many_requests_are_kept_from_all_addresses(world: World) -> None:
     service = registration(world, "approve")
-    keys = [seeds.unused_key() for _ in range(MAX_WAITING + 2)]
+    keys = [factories.unused_key() for _ in range(MAX_WAITING + 2)]
     for number, key in enumerate(keys):
         await refused(service, key, f"address {number}")
         world.clock.advance(seconds=1)
@@ -77,10 +77,10 @@ async def test_so_many_requests_are_kept_from_all_addresses(world: World) -> Non
 
 
 async def test_a_client_without_an_address_is_approved_by_its_key_alone(world: World) -> None:
-    service, key = registration(world, "approve"), seeds.unused_key()
+    service, key = registration(world, "approve"), factories.unused_key()
     await refused(service, key, "")
     await Approvals(world.store, world.clock).decide(key[:8], "approved")
-    await refused(service, seeds.unused_key(), "")
+    await refused(service, factories.unused_key(), "")
 
     assert await service.account_of(key, "")
 
@@ -90,16 +90,16 @@ async def test_an_unknown_address_opens_nothing(world: World) -> None:
     made = await world.store.write(lambda tx: create_invite(tx, 1, 1, world.clock()))
     await invites.open(made.code, "")
 
-    await refused(registration(world, "invite"), seeds.unused_key(), "")
+    await refused(registration(world, "invite"), factories.unused_key(), "")
 
 
 async def test_what_has_expired_is_swept(world: World) -> None:
     service = registration(world, "approve")
     made = await world.store.write(lambda tx: create_invite(tx, 1, 1, world.clock()))
     await InviteService(world.store, world.clock, accepted=True).open(made.code, "one")
-    await refused(service, seeds.unused_key())
+    await refused(service, factories.unused_key())
     for status in ("approved", "refused"):
-        await Approvals(world.store, world.clock).decide(seeds.unused_key(), status)
+        await Approvals(world.store, world.clock).decide(factories.unused_key(), status)
     sizes = []
     for days in (0, 1, 8):
         world.clock.advance(minutes=days * DAY_MINUTES + 1)
@@ -114,8 +114,8 @@ async def test_what_has_expired_is_swept(world: World) -> None:
 async def test_refusals_are_counted_by_reason(world: World) -> None:
     refusals = Counter("refusals", "reason")
     service = Registration(world.store, "closed", (), world.clock, refusals)
-    account = await registration(world, "open").account_of(seeds.unused_key(), "")
-    await refused(service, seeds.unused_key())
+    account = await registration(world, "open").account_of(factories.unused_key(), "")
+    await refused(service, factories.unused_key())
 
     assert account
     assert {("closed",): 1.0} == refusals.values

@@ -8,7 +8,7 @@ import pytest
 from happy.domain.errors import Conflict, NotFound
 from happy.domain.events import TO_USER, to_machine, to_session
 from happy.domain.values import AccountId, MachineId, Millis, SessionId
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOW
 from tests.unit.services.world import World
 
@@ -47,7 +47,7 @@ async def test_a_session_that_exists_is_returned_unchanged_and_not_announced(
 
     assert first == await world.sessions.load_or_create(owner, "tag", "other", b"other")
     assert [] == world.sink.take()
-    assert 1 == await seeds.account_seq(world.store, owner)
+    assert 1 == await factories.account_seq(world.store, owner)
 
 
 async def test_c15_the_losers_of_parallel_first_calls_failed(world: World, owner: AccountId) -> None:
@@ -57,7 +57,7 @@ async def test_c15_the_losers_of_parallel_first_calls_failed(world: World, owner
 
     assert all(session == sessions[0] for session in sessions)
     assert 1 == len(world.sink.take())
-    assert 1 == await seeds.account_seq(world.store, owner)
+    assert 1 == await factories.account_seq(world.store, owner)
 
 
 async def test_pages_say_exactly_whether_there_is_more(world: World, owner: AccountId) -> None:
@@ -73,15 +73,15 @@ async def test_pages_say_exactly_whether_there_is_more(world: World, owner: Acco
 async def test_active_sessions_are_those_of_the_last_quarter_of_an_hour(
     world: World, owner: AccountId
 ) -> None:
-    await seeds.session(world.store, owner)
-    fresh = await seeds.session(world.store, owner, last_active_at=Millis(NOW + 1))
+    await factories.session(world.store, owner)
+    fresh = await factories.session(world.store, owner, last_active_at=Millis(NOW + 1))
     world.clock.advance(minutes=15)
 
     assert [fresh] == await world.sessions.active(owner, 10)
 
 
 async def test_a_swap_that_won_is_announced_to_the_session(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await world.sessions.update_metadata(owner, session.id, 0, "m")
     await world.sessions.update_agent_state(owner, session.id, 0, None)
     published = world.sink.take()
@@ -94,7 +94,7 @@ async def test_a_swap_that_won_is_announced_to_the_session(world: World, owner: 
 
 
 async def test_c9_the_loser_of_a_race_got_its_own_value_back(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     outcomes = await asyncio.gather(
         *(world.sessions.update_metadata(owner, session.id, 0, str(number)) for number in range(8))
     )
@@ -102,7 +102,7 @@ async def test_c9_the_loser_of_a_race_got_its_own_value_back(world: World, owner
 
     assert {(winner.current.value, 1)} == {(o.current.value, o.current.version) for o in outcomes}
     assert 1 == len(world.sink.take())
-    assert 1 == await seeds.account_seq(world.store, owner)
+    assert 1 == await factories.account_seq(world.store, owner)
 
 
 async def test_an_unknown_session_cannot_be_touched(world: World, owner: AccountId) -> None:
@@ -119,7 +119,7 @@ async def test_an_unknown_session_cannot_be_touched(world: World, owner: Account
 
 
 async def test_archiving_again_announces_again(world: World, owner: AccountId) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     for _ in range(2):
         at = world.clock.advance(seconds=1)
         await world.sessions.archive(owner, session.id)
@@ -131,7 +131,7 @@ async def test_archiving_again_announces_again(world: World, owner: AccountId) -
 async def test_a_deleted_session_is_gone_before_its_rows_and_files_are(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
     await world.messages.append(owner, session.id, [(None, "secret")])
     world.sink.take()
     await world.sessions.delete(owner, session.id)
@@ -192,7 +192,7 @@ async def test_c15_the_losers_of_parallel_registrations_failed(world: World, own
 async def test_b13_a_machine_of_another_account_was_an_internal_error(world: World, owner: AccountId) -> None:
     await register(world, owner)
     world.sink.take()
-    stranger = await seeds.account(world.store)
+    stranger = await factories.account(world.store)
     with pytest.raises(Conflict):
         await register(world, stranger)
 
@@ -213,7 +213,7 @@ async def test_machine_swaps_that_won_are_announced_to_the_machine(world: World,
         {"t": "update-machine", "machineId": MID, "metadata": {"value": "new", "version": 2}},
         {"t": "update-machine", "machineId": MID, "daemonState": {"value": "up", "version": 1}},
     ] == [event.wire["body"] for event in published]
-    assert (await seeds.stored_machine(world.store, owner, MID)).active
+    assert (await factories.stored_machine(world.store, owner, MID)).active
 
 
 async def test_an_unknown_machine_cannot_be_touched(world: World, owner: AccountId) -> None:

@@ -14,8 +14,7 @@ from happy.rates import MAX_SEARCHES, Rates
 from happy.services.feed import FeedService
 from happy.services.rate_limit import RateLimits
 from happy.services.social import SocialService
-from tests.support import factories as seeds
-from tests.support import people
+from tests.support import factories, people
 from tests.support.factories import NOBODY, NOW
 from tests.unit.services.world import World
 
@@ -204,7 +203,7 @@ async def test_updates_are_numbered_for_each_account(world: World, ann: Person, 
         numbers[event.account_id].append(event.wire["seq"])
 
     assert {ann.id: [1, 2, 3], bob.id: [1, 2, 3]} == numbers
-    assert 3 == await seeds.account_seq(world.store, ann.id)
+    assert 3 == await factories.account_seq(world.store, ann.id)
 
 
 async def test_a_post_is_announced_as_it_is_stored(world: World, ann: Person, bob: Person) -> None:

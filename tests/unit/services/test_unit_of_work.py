@@ -9,7 +9,7 @@ from happy.domain.errors import CommitInDoubt, NotFound, Unavailable
 from happy.domain.events import TO_USER, DeleteSession, NewMessage, Update, to_session
 from happy.domain.values import AccountId, ConnectionId, SessionId
 from happy.services.unit_of_work import Changes
-from tests.support import factories as seeds
+from tests.support import factories
 from tests.support.factories import NOBODY
 from tests.unit.services.world import World
 
@@ -33,7 +33,7 @@ async def test_updates_are_numbered_in_the_order_of_their_recording(world: World
 
 
 async def test_several_accounts_are_numbered_apart(world: World, owner: AccountId) -> None:
-    other = await seeds.account(world.store)
+    other = await factories.account(world.store)
 
     async def use_case(changes: Changes) -> None:
         for account_id in (other, owner, other):
@@ -65,7 +65,7 @@ async def test_nothing_is_numbered_or_published_when_nothing_is_recorded(
     await world.unit_of_work.run(use_case)
 
     assert [] == world.sink.take()
-    assert 0 == await seeds.account_seq(world.store, owner)
+    assert 0 == await factories.account_seq(world.store, owner)
 
 
 async def test_a_use_case_that_fails_publishes_nothing_and_keeps_no_number(
@@ -79,13 +79,13 @@ async def test_a_use_case_that_fails_publishes_nothing_and_keeps_no_number(
         await world.unit_of_work.run(use_case)
 
     assert [] == world.sink.take()
-    assert 0 == await seeds.account_seq(world.store, owner)
+    assert 0 == await factories.account_seq(world.store, owner)
 
 
 async def test_a4_an_update_that_could_not_be_numbered_ended_the_process(
     world: World, owner: AccountId
 ) -> None:
-    session = seeds.some_session(owner)
+    session = factories.some_session(owner)
 
     async def use_case(changes: Changes) -> None:
         assert await changes.tx.sessions.add(session)
@@ -114,7 +114,7 @@ async def test_an_unavailable_store_is_raised_to_the_caller(
 async def test_updates_of_one_account_are_published_in_the_order_of_their_numbers(
     world: World, owner: AccountId
 ) -> None:
-    session = await seeds.session(world.store, owner)
+    session = await factories.session(world.store, owner)
 
     async def mixed(number: int) -> None:
         if number % 2:

@@ -1,4 +1,4 @@
-"""How the tests of this folder talk to the server."""
+"""Helpers that the tests of this folder share: barriers, registrations, a client without a type."""
 
 import time
 from typing import Any
