@@ -1,54 +1,83 @@
 """Makes, checks and restores backups of the flavor that the settings are for."""
 
 import asyncio
-import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any
+
+from msgspec import Struct
 
 from happy import __version__, crypto
+from happy.adapters import backup_places as places
 from happy.adapters.archive import restoring
 from happy.adapters.archive.format import FORMAT, FORMAT_VERSION, SUFFIX, Header, Manifest
 from happy.adapters.archive.reading import Verification, read_secret
-from happy.adapters.archive.writing import Backup, Progress
-from happy.adapters.file_system import make_private_folder, process_exists, sync_folder
+from happy.adapters.archive.writing import Backup, Progress, Sink
+from happy.adapters.file_system import make_private_folder
 from happy.adapters.secrets import read_secrets
 from happy.crypto import passphrase as passphrases
 from happy.domain.errors import StartupError
 from happy.domain.ports.filestore import FileStore
 from happy.domain.values import Millis
-from happy.settings import Full, Light
+from happy.settings import S3, Full, Light
 from schema.revisions import HEAD
-
-PARTIAL: Final = ".partial-"
 
 AskPassphrase = Callable[[], str]
 
 
 def name_of(settings: Light | Full, now: Millis) -> str:
     """What a backup in a folder is called; names sort by time."""
-    return f"happy-{_flavor(settings)}-{datetime.fromtimestamp(now / 1000, UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
+    return f"happy-{flavor_of(settings)}-{datetime.fromtimestamp(now / 1000, UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
+
+
+class Made(Struct, frozen=True):
+    """A backup: where it is, its size in bytes, and what is in it."""
+
+    where: str
+    size: int
+    manifest: Manifest
+
+
+class Contents(Struct, frozen=True):
+    """Whether the files of an object store are copied, and what seals the master secret into the backup."""
+
+    with_files: bool = False
+    passphrase: str | None = None
+    """None: the secret is not in it."""
 
 
 async def backup(
     settings: Light | Full,
-    target: IO[bytes],
+    target: str,
     now: Millis,
-    *,
-    with_files: bool,
-    passphrase: str | None,
+    contents: Contents,
     progress: Progress,
-) -> Manifest:
-    """Write a backup of everything while servers go on. `passphrase` seals the master secret into it.
+    *,
+    checked: bool = False,
+) -> Made:
+    """Write a backup of everything into a folder, a file, an object store (`s3://`) or a stream (`-`).
 
-    Raises StartupError, Unavailable, or OSError.
+    Servers go on meanwhile. A file that is `checked` is verified before it gets its name.
+    Raises ArchiveDamaged, StartupError, Unavailable, or OSError.
     """
+    check = (lambda path: Verification(path).run()) if checked else None
+    opening = places.open_new(target, name_of(settings, now), settings.backups.store, check)
+    async with opening as (file, where):
+        manifest, size = await write(settings, file, now, contents, progress)
+    return Made(where, size, manifest)
+
+
+async def write(
+    settings: Light | Full, target: Sink, now: Millis, contents: Contents, progress: Progress
+) -> tuple[Manifest, int]:
+    """The backup as it is written, and its size in bytes. Raises as `backup` does."""
     found = read_secrets(settings)
     secret = None if found is None else found.current
+    passphrase = contents.passphrase
     if passphrase is not None and secret is None:
         raise StartupError("there is no master secret that could be put into the backup")
     header = Header(
@@ -56,10 +85,10 @@ async def backup(
         format_version=FORMAT_VERSION,
         server_version=__version__,
         schema_revision=HEAD,
-        flavor=_flavor(settings),
+        flavor=flavor_of(settings),
         created_at=now,
         secret_fingerprint="" if secret is None else crypto.Keyring(secret).fingerprint,
-        with_files=with_files or not _has_object_store(settings),
+        with_files=contents.with_files or not _has_object_store(settings),
     )
     sealed = None
     if passphrase is not None and found is not None and secret is not None:
@@ -68,31 +97,26 @@ async def backup(
         return await Backup(target, header, progress).write(rows, files, sealed)
 
 
-@contextmanager
-def new_file(path: Path) -> Iterator[IO[bytes]]:
-    """A file that has its name only when it is whole, and on disk; what killed processes left is removed."""
-    for left in path.parent.glob(f".*{PARTIAL}*"):
-        process = left.name.rpartition(PARTIAL)[2]
-        if process.isdecimal() and not process_exists(int(process)):
-            left.unlink(missing_ok=True)
-    made = path.with_name(f".{path.name}{PARTIAL}{os.getpid()}")
-    try:
-        with os.fdopen(os.open(made, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        made.replace(path)
-        sync_folder(path.parent)
-    finally:
-        made.unlink(missing_ok=True)
-
-
 def verify(path: Path) -> tuple[Header, Manifest]:
     """Read all of a backup. Raises ArchiveDamaged."""
     return Verification(path).run()
 
 
-async def verify_deep(path: Path, manifest: Manifest, progress: Progress) -> None:
+async def verify_source(
+    source: str, store: S3 | None, progress: Progress, *, deep: bool
+) -> tuple[Header, Manifest]:
+    """The same of a file, an object (`s3://`) or a stream (`-`); `deep` also restores it and compares.
+
+    Raises ArchiveDamaged, StartupError, or OSError.
+    """
+    async with places.open_local(source, store) as path:
+        header, manifest = await asyncio.to_thread(verify, path)
+        if deep:
+            await _verify_deep(path, manifest, progress)
+    return header, manifest
+
+
+async def _verify_deep(path: Path, manifest: Manifest, progress: Progress) -> None:
     """Restore into a scratch database and compare every row. Raises StartupError."""
     from happy.adapters.light.backup import open_new
 
@@ -102,30 +126,41 @@ async def verify_deep(path: Path, manifest: Manifest, progress: Progress) -> Non
 
 
 async def restore(
-    settings: Light | Full, path: Path, ask_passphrase: AskPassphrase, progress: Progress
+    settings: Light | Full, source: str, into_file: Path | None, prompt: AskPassphrase, progress: Progress
 ) -> tuple[Header, Manifest]:
-    """Restore into the empty database and folders of the settings. After an error nothing is changed.
+    """Restore into the empty database and folders of the settings, or only the rows into an SQLite file.
 
-    Raises ArchiveDamaged, StartupError.
+    After an error nothing is changed. Raises ArchiveDamaged, StartupError, or OSError.
     """
-    header, manifest = await asyncio.to_thread(verify, path)
-    restoring.require_same_schema(header)
-    secret = await asyncio.to_thread(_secret_for, settings, path, header, ask_passphrase)
+    async with places.open_local(source, settings.backups.store) as path:
+        header, manifest = await asyncio.to_thread(verify, path)
+        restoring.require_same_schema(header)
+        if into_file is None:
+            await _restore(settings, path, (header, manifest), prompt, progress)
+        else:
+            await _restore_into_file(path, into_file, manifest, progress)
+    return header, manifest
+
+
+async def _restore(
+    settings: Light | Full,
+    path: Path,
+    verified: tuple[Header, Manifest],
+    prompt: AskPassphrase,
+    progress: Progress,
+) -> None:
+    header, manifest = verified
+    secret = await asyncio.to_thread(_secret_for, settings, path, header, prompt)
     async with _open_target(settings) as target, _open_files(settings) as files:
         store_secret = partial(_store_secret, settings, secret)
         await restoring.restore(path, manifest, target, files, progress, store_secret)
-    return header, manifest
 
 
-async def restore_into_file(path: Path, file: Path, progress: Progress) -> tuple[Header, Manifest]:
-    """Only the rows, into a new SQLite database. Raises ArchiveDamaged, StartupError."""
+async def _restore_into_file(path: Path, file: Path, manifest: Manifest, progress: Progress) -> None:
     from happy.adapters.light.backup import open_new
 
-    header, manifest = await asyncio.to_thread(verify, path)
-    restoring.require_same_schema(header)
     async with open_new(file) as target:
         await restoring.restore(path, manifest, target, None, progress)
-    return header, manifest
 
 
 def _secret_for(settings: Light | Full, path: Path, header: Header, prompt: AskPassphrase) -> str | None:
@@ -161,7 +196,7 @@ def _store_secret(settings: Light | Full, secret: str | None) -> None:
     secret_file.store(settings.data_dir, current, previous)
 
 
-def _flavor(settings: Light | Full) -> str:
+def flavor_of(settings: Light | Full) -> str:
     return "light" if isinstance(settings, Light) else "full"
 
 

@@ -1,7 +1,9 @@
 """Whether a file system takes more: what it says of itself, without a write."""
 
+import errno
 import os
 from pathlib import Path
+from typing import Final
 
 from happy.domain.errors import Unavailable
 from happy.limits import limit
@@ -12,6 +14,16 @@ MIN_FREE_BYTES = limit(
     per="file system",
     then="`/health`: 503",
 )
+
+RESERVE_BYTES: Final = 64 * 1024 * 1024
+"""What a backup leaves free on its file system, which may be that of the database."""
+
+
+def require_room(where: int | Path, size: int) -> None:
+    """Raises OSError unless so many bytes fit on that file system, and some more for others."""
+    status = os.statvfs(where)
+    if status.f_blocks > 0 and status.f_bavail * status.f_frsize < size + RESERVE_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def require_space(folder: Path) -> None:

@@ -10,11 +10,11 @@ from typing import Any, Final, TypeVar
 
 import click
 
-from happy.cli.common import CommandFailed, with_settings
+from happy.cli.common import CommandFailed, start_failures, with_settings
 from happy.cli.output import Output, moment, printable
 from happy.domain.errors import HappyError
 from happy.domain.values import Millis
-from happy.settings import Full, Light, SettingsError
+from happy.settings import Full, Light, SettingsError, load_backups
 
 STANDARD_OUTPUT: Final = "-"
 PASSPHRASE: Final = "HAPPY_BACKUP_PASSPHRASE"  # noqa: S105 - the name of a variable
@@ -23,7 +23,7 @@ PROGRESS_SECONDS: Final = 0.2
 T = TypeVar("T")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; times are Unix milliseconds.")
-existing_archive = click.argument("archive", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+archive_argument = click.argument("archive")
 
 
 @click.command("backup")
@@ -39,58 +39,51 @@ def backup(
 ) -> None:
     """Back up everything while the server runs.
 
-    TARGET is a file, a folder (the working directory unless it is given), or - for standard output.
+    TARGET is a file, a folder (the working directory unless it is given), s3://bucket/key, or - for
+    standard output.
     """
     from happy.adapters import backups
 
     now = Millis(time.time_ns() // 1_000_000)
     passphrase = _new_passphrase() if with_secret else None
     progress = Progress()
-
-    def write(file: Any) -> Any:
-        making = backups.backup(
-            settings, file, now, with_files=with_files, passphrase=passphrase, progress=progress
-        )
-        return _run(making)
-
-    if target == STANDARD_OUTPUT:
-        with _failures():
-            write(sys.stdout.buffer)
-            sys.stdout.buffer.flush()
-        return
-    path = Path(target)
-    if path.is_dir():
-        path /= backups.name_of(settings, now)
-    with _failures(), backups.new_file(path) as file:
-        manifest = write(file)
+    with _failures():
+        contents = backups.Contents(with_files, passphrase)
+        making = backups.backup(settings, target, now, contents, progress)
+        made = _run(making)
     progress.end()
-    size, rows = path.stat().st_size, sum(table.rows for table in manifest.tables.values())
-    document = {"path": str(path), "bytes": size, "rows": rows, "files": manifest.files}
-    listed = f" ({manifest.files:,} files are listed, not copied)" if manifest.listed_files else ""
-    sentence = f"{path}: {rows:,} rows and {manifest.files:,} files in {size:,} bytes{listed}"
+    if target == STANDARD_OUTPUT:
+        return
+    rows, files = sum(table.rows for table in made.manifest.tables.values()), made.manifest.files
+    document = {"path": made.where, "bytes": made.size, "rows": rows, "files": files}
+    listed = f" ({files:,} files are listed, not copied)" if made.manifest.listed_files else ""
+    sentence = f"{made.where}: {rows:,} rows and {files:,} files in {made.size:,} bytes{listed}"
     Output(as_json=as_json).done(document, sentence)
 
 
 @click.command("verify")
-@existing_archive
+@archive_argument
 @click.option("--deep", is_flag=True, help="Restore into a scratch database and compare every row.")
 @json_option
-def verify(*, archive: Path, deep: bool, as_json: bool) -> None:
-    """Read all of a backup, and say whether it is good."""
+@click.pass_context
+def verify(context: click.Context, *, archive: str, deep: bool, as_json: bool) -> None:
+    """Read all of a backup, and say whether it is good.
+
+    ARCHIVE is a file, s3://bucket/key, or - for standard input.
+    """
     from happy.adapters import backups
 
     progress = Progress()
-    with _failures(archive):
-        header, manifest = backups.verify(archive)
-        if deep:
-            _run(backups.verify_deep(archive, manifest, progress))
+    with start_failures(), _failures(archive):
+        store = load_backups(context.obj, dotenv=Path(".env")).store
+        header, manifest = _run(backups.verify_source(archive, store, progress, deep=deep))
     progress.end()
     rows = sum(table.rows for table in manifest.tables.values())
     made = f"{header.flavor} {header.server_version}, schema {header.schema_revision}"
     Output(as_json=as_json).details(
         {"header": header, "tables": manifest.tables, "files": manifest.files},
         {
-            "good": str(archive),
+            "good": archive,
             "made": moment(Millis(header.created_at)),
             "by": made,
             "holds": f"{rows:,} rows, {manifest.files:,} files",
@@ -99,22 +92,20 @@ def verify(*, archive: Path, deep: bool, as_json: bool) -> None:
 
 
 @click.command("restore")
-@existing_archive
+@archive_argument
 @click.option("--into-file", type=click.Path(path_type=Path), help="Make just this SQLite file.")
 @with_settings
-def restore(settings: Light | Full, *, archive: Path, into_file: Path | None) -> None:
+def restore(settings: Light | Full, *, archive: str, into_file: Path | None) -> None:
     """Fill an empty data directory or database from a backup.
 
-    The backup may be of either flavor. The server must be stopped.
+    The backup may be of either flavor: a file, s3://bucket/key, or - for standard input. The server must be
+    stopped.
     """
     from happy.adapters import backups
 
     progress = Progress()
     with _failures(archive):
-        if into_file is not None:
-            header, manifest = _run(backups.restore_into_file(archive, into_file, progress))
-        else:
-            header, manifest = _run(backups.restore(settings, archive, _passphrase, progress))
+        header, manifest = _run(backups.restore(settings, archive, into_file, _passphrase, progress))
     progress.end()
     rows = sum(table.rows for table in manifest.tables.values())
     click.echo(f"{rows:,} rows of {moment(Millis(header.created_at))} were restored.")
@@ -144,7 +135,7 @@ class Progress:
 
 
 @contextmanager
-def _failures(archive: Path | None = None) -> Iterator[None]:
+def _failures(archive: str | None = None) -> Iterator[None]:
     try:
         yield
     except HappyError as error:

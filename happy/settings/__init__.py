@@ -1,6 +1,6 @@
 """Settings: environment variables, read once into plain data."""
 
-from happy.settings.load import chosen_flavor, load
+from happy.settings.load import chosen_flavor, load, load_backups
 from happy.settings.model import (
     DATABASE_NAME,
     FLAVORS,
@@ -8,6 +8,7 @@ from happy.settings.model import (
     PROVIDERS,
     S3,
     SYNCHRONOUS,
+    BackupSettings,
     Common,
     Flavor,
     Full,
@@ -31,6 +32,7 @@ __all__ = [
     "PROVIDERS",
     "S3",
     "SYNCHRONOUS",
+    "BackupSettings",
     "Common",
     "Flavor",
     "Full",
@@ -47,4 +49,5 @@ __all__ = [
     "VoiceSettings",
     "chosen_flavor",
     "load",
+    "load_backups",
 ]

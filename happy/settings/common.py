@@ -12,6 +12,7 @@ import msgspec
 from happy import quotas
 from happy.quotas import Quotas, parse_quotas
 from happy.rates import KINDS, SETTING, Rates, parse_rates
+from happy.settings.backups import read_backups
 from happy.settings.environ import Variables, unusable
 from happy.settings.model import (
     LOG_LEVELS,
@@ -51,6 +52,7 @@ def read_common(variables: Variables) -> Common:
         docs=variables.switch("HAPPY_DOCS", usually="true"),
         remote_debug_log=variables.text("DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING") is not None,
         outbound=_outbound(variables),
+        backups=read_backups(variables),
         previous_secrets=variables.secrets("HANDY_MASTER_SECRET_PREVIOUS"),
         previous_secrets_file=variables.folder("HANDY_MASTER_SECRET_PREVIOUS_FILE"),
         allow_weak_secret=variables.switch("HAPPY_ALLOW_WEAK_SECRET"),

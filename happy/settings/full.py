@@ -7,9 +7,8 @@ from msgspec.structs import asdict
 
 from happy.settings.common import read_common
 from happy.settings.environ import Variables
-from happy.settings.model import S3, Addressing, Full, SettingsError
+from happy.settings.model import ADDRESSINGS, S3, Addressing, Full, SettingsError
 
-ADDRESSINGS: Final[tuple[Addressing, ...]] = ("path", "host")
 POSTGRES: Final = ("postgresql://", "postgres://")
 
 

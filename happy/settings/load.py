@@ -5,12 +5,13 @@ from pathlib import Path
 
 from msgspec import structs
 
+from happy.settings.backups import read_backups
 from happy.settings.dotenv import read_dotenv
 from happy.settings.environ import Variables
 from happy.settings.foreign import without_foreign
 from happy.settings.full import POSTGRES, read_full
 from happy.settings.light import read_light
-from happy.settings.model import FLAVORS, PROVIDERS, Flavor, Full, Light
+from happy.settings.model import FLAVORS, PROVIDERS, BackupSettings, Flavor, Full, Light
 
 
 def load(
@@ -40,3 +41,11 @@ def chosen_flavor(environ: Mapping[str, str], named: str | None) -> Flavor:
     names_postgres = (variables.text("DATABASE_URL") or "").startswith(POSTGRES)
     provider = variables.choice("DB_PROVIDER", PROVIDERS, "postgres" if names_postgres else "pglite")
     return "full" if provider == "postgres" else "light"
+
+
+def load_backups(environ: Mapping[str, str], *, dotenv: Path | None = None) -> BackupSettings:
+    """Settings of backups alone, for what needs no server. Raises SettingsError."""
+    own, _ = without_foreign(environ)
+    written, _ = without_foreign(read_dotenv(dotenv)[0]) if chosen_flavor(own, None) == "light" else ({}, [])
+    lacking = {name: value for name, value in written.items() if not own.get(name, "").strip()}
+    return read_backups(Variables({**own, **lacking}))

@@ -20,6 +20,7 @@ FLAVORS: Final[tuple[Flavor, ...]] = ("light", "full")
 LOG_LEVELS: Final[tuple[LogLevel, ...]] = ("debug", "info", "warning", "error")
 SYNCHRONOUS: Final[tuple[Synchronous, ...]] = ("FULL", "NORMAL")
 REGISTRATION: Final[tuple[Registration, ...]] = ("open", "first", "approve", "invite", "closed")
+ADDRESSINGS: Final[tuple[Addressing, ...]] = ("path", "host")
 PROVIDERS: Final = ("pglite", "postgres")
 DATABASE_NAME: Final = "happy-server-light.sqlite"
 
@@ -124,6 +125,47 @@ PRIVATE: Final = (
 NEARBY: Final = tuple(ip_network(text) for text in (*LOOPBACK, *PRIVATE))
 
 
+class S3(Struct, frozen=True, kw_only=True):
+    """An object store that speaks S3."""
+
+    host: str
+    port: int | None
+    use_ssl: bool
+    region: str
+    bucket: str
+    access_key: Secret
+    secret_key: Secret
+    public_url: str
+    public_endpoint: str | None = None
+    """URL of the store for clients, if it differs from the one for this server."""
+
+    addressing: Addressing | None = None
+    """Whether the bucket is part of the path or of the host; None: whichever works."""
+
+    authority: Path | None = None
+    """The certificate that the store's own must lead to; None: one of a public authority."""
+
+
+class BackupSettings(Struct, frozen=True, kw_only=True):
+    """Backups that the server makes by itself, and the object store that `s3://` stands for."""
+
+    target: str | None = None
+    """A folder, or `s3://bucket/prefix`; None: the server makes none by itself."""
+
+    every_seconds: int = 86_400
+    keep: tuple[int, int, int] = (7, 4, 6)
+    """Of how many days, weeks and months the last one is kept."""
+
+    with_files: bool = False
+    """Whether the files of an object store are copied."""
+
+    passphrase: Secret | None = None
+    """Seals the master secret into each of them; None: it is not in them."""
+
+    store: S3 | None = None
+    """Where `s3://` leads to, without a bucket; None: no store is configured."""
+
+
 class Common(Struct, frozen=True, kw_only=True):
     """Settings of both flavors."""
 
@@ -165,6 +207,7 @@ class Common(Struct, frozen=True, kw_only=True):
     """Whether the endpoints are documented at `/docs`."""
 
     outbound: OutboundSettings = OutboundSettings()
+    backups: BackupSettings = BackupSettings()
 
     previous_secrets: tuple[Secret, ...] = ()
     """Master secrets whose tokens and sealed values are still accepted."""
@@ -188,27 +231,6 @@ class Light(Common, frozen=True, kw_only=True):
     synchronous: Synchronous
     secret: Secret | None
     """None: the one in the data directory, made on the first start."""
-
-
-class S3(Struct, frozen=True, kw_only=True):
-    """An object store that speaks S3."""
-
-    host: str
-    port: int | None
-    use_ssl: bool
-    region: str
-    bucket: str
-    access_key: Secret
-    secret_key: Secret
-    public_url: str
-    public_endpoint: str | None = None
-    """URL of the store for clients, if it differs from the one for this server."""
-
-    addressing: Addressing | None = None
-    """Whether the bucket is part of the path or of the host; None: whichever works."""
-
-    authority: Path | None = None
-    """The certificate that the store's own must lead to; None: one of a public authority."""
 
 
 class Full(Common, frozen=True, kw_only=True):

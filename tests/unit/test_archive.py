@@ -73,9 +73,10 @@ def write(path: Path, files: Path) -> Manifest:
         with_files=True,
     )
     with path.open("wb") as target:
-        return asyncio.run(
-            Backup(target, header, lambda words: None).write(Rows(), DiskFiles(files, ""), None)
-        )
+        writing = Backup(target, header, lambda words: None).write(Rows(), DiskFiles(files, ""), None)
+        manifest, size = asyncio.run(writing)
+    assert path.stat().st_size == size
+    return manifest
 
 
 @pytest.fixture(scope="module")

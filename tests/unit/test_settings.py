@@ -663,3 +663,40 @@ def test_a_wrong_line_among_keys_is_named_by_its_number(tmp_path: Path) -> None:
     file.write_text(f"{KEY}\nada\n")
     with pytest.raises(SettingsError, match="line 2: expected a public key in hex"):
         light(HAPPY_REGISTRATION_KEYS_FILE=str(file))
+
+
+# ---- backups
+
+
+def test_backups_go_to_a_folder_or_an_object_store() -> None:
+    assert None is light().backups.target
+    assert "/var/backups/happy" == light(HAPPY_BACKUP_DIR=" /var/backups/happy ").backups.target
+    assert "/home/ada/backups" == light(HAPPY_BACKUP_DIR="~/backups").backups.target
+    found = full(**S3_VARIABLES, HAPPY_BACKUP_DIR="s3://kept/here", HAPPY_BACKUP_EVERY="90m").backups
+    assert ("s3://kept/here", 5400, (7, 4, 6)) == (found.target, found.every_seconds, found.keep)
+    assert (30, 0, 12) == light(HAPPY_BACKUP_KEEP="30, 0, 12").backups.keep
+
+
+def test_the_object_store_of_backups_is_that_of_files_unless_it_has_a_host_of_its_own() -> None:
+    same = full(**S3_VARIABLES).backups.store
+    assert same is not None
+    assert ("s3.example.org", "acc3ss") == (same.host, same.access_key)
+
+    own = full(**S3_VARIABLES, HAPPY_BACKUP_S3_HOST="other.example.org").backups.store
+
+    assert own is not None
+    assert ("other.example.org", "", "us-east-1") == (own.host, own.access_key, own.region)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("HAPPY_BACKUP_DIR", "s3://", "expected a folder or s3://bucket/prefix"),
+        ("HAPPY_BACKUP_EVERY", "daily", "expected a period such as 24h"),
+        ("HAPPY_BACKUP_EVERY", "0h", "expected a period such as 24h"),
+        ("HAPPY_BACKUP_KEEP", "7", "expected numbers of days, weeks and months"),
+    ],
+)
+def test_a_setting_of_backups_that_cannot_be_used_is_named(name: str, value: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: {message}"):
+        light(**{name: value})

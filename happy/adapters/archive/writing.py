@@ -37,6 +37,12 @@ HIGH_WATER_MARKS = {
 }
 
 
+class Sink(Protocol):
+    """What an archive is written to, from any thread but the event loop's."""
+
+    def write(self, data: bytes, /) -> int: ...
+
+
 class RowSource(Protocol):
     """One snapshot of a database."""
 
@@ -48,7 +54,7 @@ class RowSource(Protocol):
 class Hashing(io.BytesIO):
     """Passes on what is written, and digests it."""
 
-    def __init__(self, target: IO[bytes]) -> None:
+    def __init__(self, target: Sink) -> None:
         super().__init__()
         self._target = target
         self.digest = hashlib.sha256()
@@ -67,7 +73,7 @@ class Hashing(io.BytesIO):
 class ArchiveWriter:
     """Members one after another. `close` writes the end; without it the file passes for nothing whole."""
 
-    def __init__(self, target: IO[bytes]) -> None:
+    def __init__(self, target: Sink) -> None:
         self.members: list[Member] = []
         self._target = target
         self._hashing = Hashing(target)
@@ -115,7 +121,7 @@ class _DigestingReader:
 class Backup:
     """One backup in the making."""
 
-    def __init__(self, target: IO[bytes], header: Header, progress: Progress) -> None:
+    def __init__(self, target: Sink, header: Header, progress: Progress) -> None:
         self._writer = ArchiveWriter(target)
         self._header = header
         self._progress = progress
@@ -124,8 +130,10 @@ class Backup:
         self._listed: list[ListedFile] = []
         self._files = self._file_bytes = 0
 
-    async def write(self, source: RowSource, files: FileStore, sealed_secret: bytes | None) -> Manifest:
-        """The whole archive. Raises Unavailable, or OSError."""
+    async def write(
+        self, source: RowSource, files: FileStore, sealed_secret: bytes | None
+    ) -> tuple[Manifest, int]:
+        """The whole archive, and its size in bytes. Raises Unavailable, or OSError."""
         await asyncio.to_thread(self._writer.add, HEADER, msgspec.json.encode(self._header))
         if sealed_secret is not None:
             await asyncio.to_thread(self._writer.add, SECRET, sealed_secret)
@@ -140,8 +148,7 @@ class Backup:
             listed_files=self._listed,
             high_water_marks=self._highest,
         )
-        await asyncio.to_thread(self._writer.close, manifest)
-        return manifest
+        return manifest, await asyncio.to_thread(self._writer.close, manifest)
 
     async def _write_table(self, table: RowFormat, source: RowSource) -> None:
         total, lines, size, part = RowSum(), [], 0, 0

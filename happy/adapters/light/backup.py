@@ -11,6 +11,7 @@ from typing import Any, Final
 import schema
 from happy.adapters.archive.rows import RowFormat, RowSum
 from happy.adapters.file_system import process_exists, sync_folder
+from happy.adapters.free_space import require_room
 from happy.adapters.light.schema import require_head, startup_errors
 from happy.domain.errors import StartupError
 
@@ -66,7 +67,12 @@ def _gone_afterwards(copy: Path) -> Iterator[None]:
 
 
 def _copy(database: Path, copy: Path) -> None:
-    """In one step: between steps a writer would make SQLite begin again, for ever if it goes on writing."""
+    """Raises OSError if it leaves others no room.
+
+    In one step: between steps a writer would make SQLite begin again, for ever if it goes on writing.
+    """
+    logs = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-journal"))
+    require_room(database.parent, sum(file.stat().st_size for file in (database, *logs) if file.exists()))
     os.close(os.open(copy, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
     with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
         source.backup(target)
