@@ -37,7 +37,7 @@ from happy.http.app import Services, build_app
 from happy.http.framework.open_files import allowed_connections
 from happy.http.metrics import build_metrics_app
 from happy.http.web_app import open_web_app
-from happy.jobs import background, counting, following_access
+from happy.jobs import background, backing_up, counting, following_access
 from happy.metrics import Metrics
 from happy.services.access_keys import AccessKeyService
 from happy.services.accounts import AccountService
@@ -134,6 +134,7 @@ async def open_application(
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
         jobs = background(activity, departures, services, in_doubt)
         jobs += await following_access(services, hub)
+        jobs += backing_up(settings, store, metrics, replica_id)
         await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock, keys)))
         http = build_app(
             services,
@@ -290,7 +291,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
         ),
         deletions=deletions,
         announcements=Announcements(store, unit_of_work, activity, deletions),
-        readiness=Readiness(store.ping, adapters.files.ping),
+        readiness=Readiness(store.ping, adapters.files.ping, metrics.backups),
         link_state=adapters.link_state,
         files=None if adapters.files.direct else adapters.files,
         developer_log=DeveloperLog(elapsed) if settings.remote_debug_log else None,

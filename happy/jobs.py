@@ -2,9 +2,11 @@
 
 import msgspec
 
+from happy.adapters.clocks import system_clock
 from happy.crypto import Keyring
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
+from happy.domain.values import SECOND, ReplicaId
 from happy.gateway.access import enforce_access
 from happy.gateway.hub import Hub
 from happy.http.app import Services
@@ -13,9 +15,12 @@ from happy.services import announcements, quotas
 from happy.services.activity import Activity
 from happy.services.audit import AuditTrail
 from happy.services.background import Job, repeat
+from happy.services.backup_retention import Retention
 from happy.services.departures import Departures
 from happy.services.in_doubt import InDoubtCommits
 from happy.services.resealing import Resealing
+from happy.services.scheduled_backups import Plan, ScheduledBackups
+from happy.settings import Full, Light
 
 DAY_SECONDS = 86_400.0
 
@@ -43,6 +48,19 @@ async def following_access(services: Services, hub: Hub) -> list[Job]:
     """The jobs that follow revocations, all known before the first request. Raises StartupError."""
     services.identity.revocations.on_change(lambda _: services.deletions.wake())
     return await enforce_access(services.identity, hub)
+
+
+def backing_up(settings: Light | Full, store: Store, metrics: Metrics, replica: ReplicaId) -> list[Job]:
+    """The job that backs up, where that is configured."""
+    chosen = settings.backups
+    if chosen.target is None:
+        return []
+    from happy.adapters.scheduled_backups import open_place  # reads the whole schema
+
+    plan = Plan(chosen.target, chosen.every_seconds * SECOND, Retention(*chosen.keep))
+    place = open_place(settings, chosen.target)
+    backups = ScheduledBackups(store, place, system_clock, replica, plan, metrics.backups)
+    return [repeat("back up", plan.look_seconds, backups.run_when_due, at_once=True)]
 
 
 def counting(store: Store, metrics: Metrics, clock: Clock, keys: Keyring) -> list[Job]:

@@ -170,10 +170,31 @@ def _same(value: V) -> V:
     return value
 
 
+@dataclass(slots=True)
+class BackupState:
+    """The backups that the server makes by itself, as this replica knows them."""
+
+    target: str | None = None
+    """None: it makes none."""
+
+    made_at: int | None = None
+    """When the last one was begun, in ms; None: there is none."""
+
+    bytes: int = 0
+    milliseconds: int = 0
+    failures: int = 0
+    """Since the start, of this replica."""
+
+    last_error: str = ""
+    overdue: bool = False
+    """Whether the last one is older than two periods."""
+
+
 class Metrics:
     def __init__(self) -> None:
         self.records: dict[str, int] = {}  # rows by table, as of the last count
         http = ("method", "route", "status", "client", "client_type")
+        self.backups = BackupState()
         self.http_durations = Histogram("http_request_duration_seconds", HTTP_BUCKETS, *http)
         self.http_requests = Total("http_requests", self.http_durations)
         self.events = Counter("websocket_events", "event_type", "client", "client_type")

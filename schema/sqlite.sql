@@ -55,6 +55,17 @@ CREATE TABLE "happy_AuditEntry" (
 );
 CREATE INDEX "happy_AuditEntry_createdAt_idx" ON "happy_AuditEntry" ("createdAt", id);
 
+CREATE TABLE "happy_Backup" (
+	target TEXT NOT NULL,
+	"heldBy" TEXT NOT NULL,
+	"heldUntil" DATETIME NOT NULL,
+	"madeAt" DATETIME,
+	name TEXT,
+	bytes BIGINT,
+	milliseconds BIGINT,
+	CONSTRAINT "happy_Backup_pkey" PRIMARY KEY (target)
+);
+
 CREATE TABLE "happy_Invite" (
 	id TEXT NOT NULL,
 	"codeHash" TEXT NOT NULL,
@@ -406,4 +417,4 @@ CREATE TABLE alembic_version (
 	CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)
 );
 
-INSERT INTO alembic_version (version_num) VALUES ('0015');
+INSERT INTO alembic_version (version_num) VALUES ('0016');

@@ -467,3 +467,16 @@ invite_openings = Table(
     index("address"),
     index("expires_at"),
 )
+
+# One row for each place that servers back up to by themselves: who does it until when, and the last one made.
+backups = Table(
+    "happy_Backup",
+    metadata,
+    key("target"),
+    required("heldBy"),
+    required("heldUntil", Millis),
+    optional("madeAt", Millis),
+    optional("name"),
+    optional("bytes", BigInteger),
+    optional("milliseconds", BigInteger),
+)

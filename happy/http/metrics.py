@@ -7,13 +7,13 @@ import asyncio
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 from happy.http.endpoints.health import now
 from happy.http.framework.asgi import ASGIApp, Receive, Scope, Send
 from happy.http.framework.errors import RefusalBody
 from happy.http.framework.responses import Response, json_response
-from happy.metrics import Counter, Gauges, Histogram, Metrics, Total
+from happy.metrics import BackupState, Counter, Gauges, Histogram, Metrics, Total
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
@@ -23,9 +23,22 @@ ROWS_HELP = "Rows by table: exact up to 10,000, estimated above"
 PROMETHEUS_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
+class LastBackup(Struct, frozen=True, rename="camel"):
+    """The last backup that a server made by itself; times are Unix milliseconds."""
+
+    made_at: int | None
+    bytes: int
+    milliseconds: int
+    failures: int
+    last_error: str
+    overdue: bool
+
+
 class Alive(Struct):
     timestamp: str
     status: str = "ok"
+    backup: LastBackup | UnsetType = UNSET
+    """Only where backups are configured. The port is private, so it may say why one failed."""
 
 
 def build_metrics_app(metrics: Metrics, gauges: Gauges) -> ASGIApp:
@@ -38,13 +51,26 @@ def build_metrics_app(metrics: Metrics, gauges: Gauges) -> ASGIApp:
                 text = await asyncio.to_thread(render, Collector(metrics, gauges.snapshot()))
             response = Response(200, text, PROMETHEUS_TEXT)
         elif scope["method"] in {"GET", "HEAD"} and scope["path"] == "/health":
-            response = json_response(200, Alive(now()))
+            response = json_response(200, Alive(now(), backup=_last_backup(metrics.backups)))
         else:
             problem = f"Route {scope['method']}:{scope['path']} not found"
             response = json_response(404, RefusalBody("Not Found", problem, 404))
         await response(scope, receive, send)
 
     return app
+
+
+def _last_backup(state: BackupState) -> LastBackup | UnsetType:
+    if state.target is None:
+        return UNSET
+    return LastBackup(
+        made_at=state.made_at,
+        bytes=state.bytes,
+        milliseconds=state.milliseconds,
+        failures=state.failures,
+        last_error=state.last_error,
+        overdue=state.overdue,
+    )
 
 
 def render(collector: "Collector") -> bytes:
@@ -83,6 +109,7 @@ class Collector:
         yield records
         yield from self._engine()
         yield from self._link()
+        yield from self._backups()
         for measured in vars(self._metrics).values():
             if isinstance(measured, Counter | Total):
                 yield _counter(measured)
@@ -109,6 +136,35 @@ class Collector:
             for value_of_label, count in counts.items():
                 counter.add_metric((APP, value_of_label), count)
             yield counter
+
+    def _backups(self) -> Iterator["Metric"]:
+        """Only where backups are configured. Without any the timestamp is 0: long ago, for alerts."""
+        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
+
+        state = self._metrics.backups
+        if state.target is None:
+            return
+        for name, text, value in (
+            (
+                "backup_last_success_timestamp_seconds",
+                "When the last backup was begun",
+                (state.made_at or 0) / 1000,
+            ),
+            ("backup_last_success_bytes", "Size of the last backup", state.bytes),
+            (
+                "backup_last_success_duration_seconds",
+                "How long the last backup took",
+                state.milliseconds / 1000,
+            ),
+        ):
+            gauge = GaugeMetricFamily(name, text, labels=("app",))
+            gauge.add_metric((APP,), value)
+            yield gauge
+        failures = CounterMetricFamily(
+            "backup_failures", "Backups of this replica that failed", labels=("app",)
+        )
+        failures.add_metric((APP,), state.failures)
+        yield failures
 
     def _link(self) -> Iterator["Metric"]:
         from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily

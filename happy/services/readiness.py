@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 
 from happy.domain.errors import Stopping
+from happy.metrics import BackupState
 
 Ping = Callable[[], Awaitable[None]]
 
@@ -10,8 +11,9 @@ Ping = Callable[[], Awaitable[None]]
 class Readiness:
     """Ready while the database answers, database and files take writes, and the server is not stopping."""
 
-    def __init__(self, ping: Ping, ping_files: Ping) -> None:
+    def __init__(self, ping: Ping, ping_files: Ping, backups: BackupState | None = None) -> None:
         self._ping = ping
+        self.backups = backups or BackupState()
         self._ping_files = ping_files
         self.stopping = False
 

@@ -6,6 +6,7 @@ from happy.adapters.sql.administration import SqlAdministration
 from happy.adapters.sql.announcements import SqlAnnouncements
 from happy.adapters.sql.artifacts import SqlArtifacts
 from happy.adapters.sql.audit import SqlAudit
+from happy.adapters.sql.backups import SqlBackups
 from happy.adapters.sql.deletions import SqlDeletions
 from happy.adapters.sql.feed import SqlFeed
 from happy.adapters.sql.github import SqlGithub
@@ -56,3 +57,4 @@ class SqlTransaction:
         self.sealed = SqlSealed(executor)
         self.revocations = SqlRevocations(executor)
         self.token_uses = SqlTokenUses(executor)
+        self.backups = SqlBackups(executor)

@@ -10,6 +10,7 @@ from happy.domain.ports.repositories.administration import AdministrationReposit
 from happy.domain.ports.repositories.announcements import AnnouncementRepository
 from happy.domain.ports.repositories.artifacts import ArtifactRepository
 from happy.domain.ports.repositories.audit import AuditRepository
+from happy.domain.ports.repositories.backups import BackupRepository
 from happy.domain.ports.repositories.deletions import DeletionRepository
 from happy.domain.ports.repositories.feed import FeedRepository
 from happy.domain.ports.repositories.github import GithubRepository
@@ -89,6 +90,8 @@ class Transaction(Protocol):
     def audit(self) -> AuditRepository: ...
     @property
     def sealed(self) -> SealedRepository: ...
+    @property
+    def backups(self) -> BackupRepository: ...
 
 
 Body = Callable[[Transaction], Awaitable[T]]

@@ -33,6 +33,8 @@ class Health(Struct):
     error: str | UnsetType = UNSET
     redis: Literal["unavailable"] | UnsetType = UNSET
     """Reported without failing the check: every replica still serves its own clients."""
+    backup: Literal["overdue"] | UnsetType = UNSET
+    """The server backs up by itself, and the last backup is older than two periods. Fails no check."""
 
 
 class HealthEndpoints:
@@ -52,10 +54,11 @@ class HealthEndpoints:
     async def health(self) -> Response:
         redis_down = self._link_state is not None and not self._link_state().up
         redis: Literal["unavailable"] | UnsetType = "unavailable" if redis_down else UNSET
+        backup: Literal["overdue"] | UnsetType = "overdue" if self._readiness.backups.overdue else UNSET
         error = await self._problem()
         if error is not None:
-            return json_response(503, Health("error", now(), error=error, redis=redis))
-        return json_response(200, Health("ok", now(), redis=redis))
+            return json_response(503, Health("error", now(), error=error, redis=redis, backup=backup))
+        return json_response(200, Health("ok", now(), redis=redis, backup=backup))
 
     async def _problem(self) -> str | None:
         """The reason for a 503, by which balancers take this replica out of service; None if healthy."""
