@@ -200,7 +200,7 @@ def build_rpc(
     remote = ClusterRpc(hub.registrations, adapters.link, adapters.presence, CALL_SECONDS)
     service = RpcService(hub.registrations, grace_seconds, metrics=metrics, remote=remote)
     adapters.link.listen(remote.on_message)
-    hub.on_signal(REGISTERED, service.registered_on_other_replica)
+    hub.listen_for(REGISTERED, service.on_registered)
     return RpcEvents(hub, service, limits, remote)
 
 
@@ -214,11 +214,11 @@ def connect_handlers(
 ) -> None:
     """What is called for envelopes and signals of other replicas, and when a last connection has closed."""
     adapters.bus.listen(hub.on_envelope, hub.on_resync)
-    attendance.on_gone(departures.end)
-    hub.on_signal(STOPPED, activity.on_stopped)
-    hub.on_signal(RESUMED, activity.on_resumed)
-    hub.on_signal(GONE, departures.on_ended_by_another)
-    hub.on_signal(RETURNED, gateway.on_returned)
+    attendance.listen(departures.end)
+    hub.listen_for(STOPPED, activity.on_stopped)
+    hub.listen_for(RESUMED, activity.on_resumed)
+    hub.listen_for(GONE, departures.on_ended_by_another)
+    hub.listen_for(RETURNED, gateway.on_returned)
 
 
 def event_handlers(services: Services, activity: Activity, rpc: RpcEvents) -> EventHandlers:

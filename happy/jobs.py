@@ -46,7 +46,7 @@ def background(
 
 async def following_access(services: Services, hub: Hub) -> list[Job]:
     """The jobs that follow revocations, all known before the first request. Raises StartupError."""
-    services.identity.revocations.on_change(lambda _: services.deletions.wake())
+    services.identity.revocations.listen(lambda _: services.deletions.wake())
     return await enforce_access(services.identity, hub)
 
 

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 async def enforce_access(identity: IdentityService, hub: Hub) -> list[Job]:
     """Know all revocations before the first request; the jobs keep to them. Raises StartupError."""
     enforcement = AccessEnforcement(identity, hub)
-    identity.revocations.on_change(enforcement.close_refused)
+    identity.revocations.listen(enforcement.close_refused)
     try:
         await identity.revocations.load()
     except Unavailable as error:

@@ -223,7 +223,7 @@ class Hub:
         if self._bus is not None:
             self._bus.publish(account_id, envelopes.encode_signal(kind, text))
 
-    def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
+    def listen_for(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
         self._signals[kind] = handler
 
     def on_resync(self, account_id: AccountId, before: int | None = None) -> None:

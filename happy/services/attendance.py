@@ -82,8 +82,9 @@ class Attendance:
         self._on_gone: OnGone | None = None
         self._stopped = False
 
-    def on_gone(self, handler: OnGone) -> None:
-        self._on_gone = handler
+    def listen(self, on_gone: OnGone) -> None:
+        """Set the handler. Without one there are no grace periods."""
+        self._on_gone = on_gone
 
     async def arrive(self, target: Target, connection_id: ConnectionId) -> None:
         """Like `attend`, but returns when other replicas can see the claim."""

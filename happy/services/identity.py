@@ -61,7 +61,7 @@ class IdentityService:
         self._reading = asyncio.Lock()
         self.revocations = revocations
         self.uses = uses
-        revocations.on_change(self._known.discard)
+        revocations.listen(self._known.discard)
 
     async def identify(self, token: str) -> Claims:
         """The claims of `token`. Raises Unauthenticated, or Unavailable when the database does not answer.

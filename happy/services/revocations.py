@@ -44,7 +44,7 @@ class Revocations:
         self._on_change: list[OnChange] = []
         self._silent_since: float | None = None
 
-    def on_change(self, on_change: OnChange) -> None:
+    def listen(self, on_change: OnChange) -> None:
         """Call `on_change` with each account some of whose tokens may be refused or accepted from now on."""
         self._on_change.append(on_change)
 

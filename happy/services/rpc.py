@@ -161,7 +161,7 @@ class RpcService:
             raise _failure(response)
         return response
 
-    def registered_on_other_replica(self, account_id: AccountId, method: str) -> None:
+    def on_registered(self, account_id: AccountId, method: str) -> None:
         """Another replica serves `method` too; its registration is newer than those of this replica."""
         methods = self._on_other_replicas[account_id]
         methods[method] = None

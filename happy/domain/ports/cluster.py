@@ -19,7 +19,7 @@ class Signals(Protocol):
         """Send to the other replicas that are subscribed to the account. Returns at once."""
         ...
 
-    def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
+    def listen_for(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
         """Call `handler` inline for signals of this kind from other replicas."""
         ...
 

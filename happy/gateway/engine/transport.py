@@ -61,7 +61,7 @@ class LinkedTransport(Transport, Protocol):
     def address(self) -> str:
         """IP address of the peer, or of the last proxy."""
 
-    def on_received(self, call: Callable[[], None]) -> None:
+    def call_when_received(self, call: Callable[[], None]) -> None:
         """Call this once when the peer has received all that was written so far."""
 
     def attach(self, connection: TransportOwner) -> None:

@@ -77,7 +77,7 @@ class Probe:
             self._answered = True
             self._transport.write(PROBE_PONG)
             self._wait(PROBE_PONG_SECONDS, self._pong_received)
-            self._transport.on_received(self._pong_received)
+            self._transport.call_when_received(self._pong_received)
 
     def _pong_received(self) -> None:
         if self._wait_timer is not None:

@@ -262,7 +262,7 @@ class WebSocketTransport(FrameWriter):
 
     # Writing
 
-    def on_received(self, call: Callable[[], None]) -> None:
+    def call_when_received(self, call: Callable[[], None]) -> None:
         """Sends a websocket ping, which all clients answer by themselves; `call` is called at the pong."""
         self._on_pong = call
         self._put(frames.frame(frames.PING, b""))

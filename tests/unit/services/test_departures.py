@@ -313,7 +313,7 @@ async def test_what_a_peer_can_make_the_server_wait_for_is_bounded(
     monkeypatch.setattr(attendance, "MAX_TARGETS", 3)
     monkeypatch.setattr(attendance, "MAX_DEPARTURES", 5)
     waiting = Attendance(world.presence, ReplicaId("here"), grace=60)
-    waiting.on_gone(world.departures.end)
+    waiting.listen(world.departures.end)
     for number in range(4):
         for target in range(6):
             waiting.attend(Target(owner, "session", f"{number}-{target}"), ConnectionId(f"{number}"))

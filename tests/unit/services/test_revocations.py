@@ -82,7 +82,7 @@ async def test_a_disabled_account_is_refused_until_it_is_enabled(
     access: AccountAccess, revocations: Revocations, owner: AccountId
 ) -> None:
     changed: list[AccountId] = []
-    revocations.on_change(changed.append)
+    revocations.listen(changed.append)
     await access.disable(owner)
     await revocations.load()
     assert Refused.DISABLED == revocations.refusal(token(owner))

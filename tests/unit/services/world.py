@@ -131,7 +131,7 @@ class Signals:
         if self.other is not None and kind in self.other._handlers:
             self.other._handlers[kind](account_id, text)
 
-    def on_signal(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
+    def listen_for(self, kind: str, handler: Callable[[AccountId, str], None]) -> None:
         self._handlers[kind] = handler
 
 
@@ -157,11 +157,11 @@ class World:
         self.attendance = Attendance(self.presence, ReplicaId(replica_id), grace=grace)
         self.activity = Activity(store, self.sink, self.attendance, self.clock, signals=signals)
         self.departures = Departures(store, self.sink, self.activity, self.attendance, self.clock, signals)
-        self.attendance.on_gone(self.departures.end)
+        self.attendance.listen(self.departures.end)
         if signals is not None:
-            signals.on_signal(STOPPED, self.activity.on_stopped)
-            signals.on_signal(RESUMED, self.activity.on_resumed)
-            signals.on_signal(GONE, self.departures.on_ended_by_another)
+            signals.listen_for(STOPPED, self.activity.on_stopped)
+            signals.listen_for(RESUMED, self.activity.on_resumed)
+            signals.listen_for(GONE, self.departures.on_ended_by_another)
         self.deletions = Deletions(store, self.files, self.clock)
         self.sessions = SessionService(
             store, self.unit_of_work, self.sink, self.activity, self.deletions, self.clock
