@@ -15,7 +15,7 @@ from tests.http.server import RunningServer, run_beside, run_server
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.rows import open_rows
 from tests.support.until import until
 
@@ -23,16 +23,16 @@ SECONDS = 5.0
 """Within which clients are told of what a command has deleted: one, and more on a busy machine."""
 
 
-async def test_sessions_are_listed_in_pages_the_newest_first(place: Place) -> None:
-    async with run_beside(place) as server, ApiClient.signed_in(server.url) as api:
+async def test_sessions_are_listed_in_pages_the_newest_first(environment: Environment) -> None:
+    async with run_beside(environment) as server, ApiClient.signed_in(server.url) as api:
         mine = account_id(api)
         made = [(await api.create_session(metadata="secret"))["id"] for _ in range(3)]
         await api.post_messages(made[0], ["one", "two"])
 
-        first = await command(place, "sessions", "list", mine, "--limit", "2", "--json")
-        rest = await command(place, "sessions", "list", mine, "--json", "--after", first.json[-1]["id"])
-        table = await command(place, "sessions", "list", mine)
-        shown = await command(place, "sessions", "show", made[0])
+        first = await command(environment, "sessions", "list", mine, "--limit", "2", "--json")
+        rest = await command(environment, "sessions", "list", mine, "--json", "--after", first.json[-1]["id"])
+        table = await command(environment, "sessions", "list", mine)
+        shown = await command(environment, "sessions", "show", made[0])
 
     newest_first = sorted(made, reverse=True)
     assert newest_first == [session["id"] for session in first.json + rest.json]
@@ -45,16 +45,16 @@ async def test_sessions_are_listed_in_pages_the_newest_first(place: Place) -> No
     assert "secret" not in table.out + shown.out
 
 
-async def test_machines_are_listed_in_pages_the_last_active_first(place: Place) -> None:
-    async with run_beside(place) as server, ApiClient.signed_in(server.url) as api:
+async def test_machines_are_listed_in_pages_the_last_active_first(environment: Environment) -> None:
+    async with run_beside(environment) as server, ApiClient.signed_in(server.url) as api:
         mine = account_id(api)
         for name in ("a", "c", "b"):
             await api.register_machine(name)
         owned = [machine["id"] for machine in await api.get("/v1/machines")]
 
-        first = await command(place, "machines", "list", mine, "--limit", "2", "--json")
-        rest = await command(place, "machines", "list", mine, "--json", "--after", first.json[-1]["id"])
-        shown = (await command(place, "machines", "show", "b", "--json")).json
+        first = await command(environment, "machines", "list", mine, "--limit", "2", "--json")
+        rest = await command(environment, "machines", "list", mine, "--json", "--after", first.json[-1]["id"])
+        shown = (await command(environment, "machines", "show", "b", "--json")).json
 
     assert sorted(owned) == sorted(machine["id"] for machine in first.json + rest.json)
     times = [machine["lastActiveAt"] for machine in first.json + rest.json]
@@ -71,9 +71,9 @@ async def deleted(socket: Any, kind: str) -> Any:
                 return update
 
 
-async def test_open_clients_see_what_a_command_deletes_go(place: Place) -> None:
+async def test_open_clients_see_what_a_command_deletes_go(environment: Environment) -> None:
     async with (
-        run_beside(place) as server,
+        run_beside(environment) as server,
         ApiClient.signed_in(server.url) as api,
         api.user_socket() as phone,
     ):
@@ -81,9 +81,9 @@ async def test_open_clients_see_what_a_command_deletes_go(place: Place) -> None:
         await api.post_messages(gone, ["one", "two", "three"])
         await api.register_machine("laptop")
 
-        ended = await command(place, "sessions", "delete", gone, "--yes")
+        ended = await command(environment, "sessions", "delete", gone, "--yes")
         session = await deleted(phone, "delete-session")
-        machine_ended = await command(place, "machines", "delete", "laptop", "--yes", "--json")
+        machine_ended = await command(environment, "machines", "delete", "laptop", "--yes", "--json")
         machine = await deleted(phone, "delete-machine")
 
         assert (0, "") == (ended.code, ended.err)
@@ -95,7 +95,7 @@ async def test_open_clients_see_what_a_command_deletes_go(place: Place) -> None:
         assert [kept] == [one["id"] for one in (await api.get("/v1/sessions"))["sessions"]]
         assert [] == await api.get("/v1/machines")
         await removed(server, gone)
-        actions = [entry["action"] for entry in (await command(place, "audit", "--json")).json]
+        actions = [entry["action"] for entry in (await command(environment, "audit", "--json")).json]
     assert ["session.delete", "machine.delete"] == actions
 
 
@@ -117,35 +117,37 @@ async def removed(server: RunningServer, session_id: str) -> None:
         await until(left)
 
 
-async def test_without_a_server_a_session_is_deleted_and_removed_at_the_next_start(place: Place) -> None:
-    with run_server(place) as server:
+async def test_without_a_server_a_session_is_deleted_and_removed_at_the_next_start(
+    environment: Environment,
+) -> None:
+    with run_server(environment) as server:
         async with ApiClient.signed_in(server.url) as api:
             gone = (await api.create_session())["id"]
-    assert 0 == (await command(place, "sessions", "delete", gone, "--yes")).code
-    again = await command(place, "sessions", "delete", gone, "--yes")
+    assert 0 == (await command(environment, "sessions", "delete", gone, "--yes")).code
+    again = await command(environment, "sessions", "delete", gone, "--yes")
     assert (1, "") == (again.code, again.out)
     assert f"there is no session '{gone}': `happy-server sessions list ACCOUNT` shows them" in again.err
 
-    async with run_beside(place) as server:
+    async with run_beside(environment) as server:
         await removed(server, gone)
 
 
 @pytest.mark.parametrize("noun", ["sessions", "machines"])
-async def test_nothing_is_deleted_unasked(place: Place, noun: str) -> None:
-    async with run_beside(place) as server, ApiClient.signed_in(server.url) as api:
+async def test_nothing_is_deleted_unasked(environment: Environment, noun: str) -> None:
+    async with run_beside(environment) as server, ApiClient.signed_in(server.url) as api:
         target = (await api.create_session())["id"] if noun == "sessions" else "laptop"
         await api.register_machine("laptop")
-        refused = await command(place, noun, "delete", target)
-        kept = await command(place, noun, "show", target)
+        refused = await command(environment, noun, "delete", target)
+        kept = await command(environment, noun, "show", target)
 
     assert (1, 0) == (refused.code, kept.code)
     assert "is deleted for ever" in refused.out
     assert "happy-server: nothing was done: add --yes to do it without a prompt\n" == refused.err
 
 
-async def test_an_announcement_of_a_later_release_is_left_for_it(place: Place) -> None:
+async def test_an_announcement_of_a_later_release_is_left_for_it(environment: Environment) -> None:
     async with (
-        run_beside(place) as server,
+        run_beside(environment) as server,
         ApiClient.signed_in(server.url) as api,
         api.user_socket() as phone,
     ):
