@@ -2,10 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from happy.adapters import Adapters
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.delivery import DropReport
+from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.store import Store
 from happy.domain.values import ReplicaId
 from happy.settings import Full, Light
@@ -47,3 +49,21 @@ async def open_store_beside(settings: Light | Full) -> AsyncIterator[Store]:
 
             async with full.open_beside(settings) as store:
                 yield store
+
+
+@asynccontextmanager
+async def open_files_beside(settings: Light | Full) -> AsyncIterator[FileStore]:
+    """The file store for a command, also while servers use it: nothing is made or cleaned up.
+
+    Raises StartupError.
+    """
+    folder = settings.files_dir if isinstance(settings, Light) else settings.files
+    if isinstance(folder, Path):
+        from happy.adapters.disk_files import DiskFiles
+
+        yield DiskFiles(folder, "")
+        return
+    from happy.adapters.full.s3 import files as s3_files
+
+    async with s3_files.open_files(folder) as files:
+        yield files

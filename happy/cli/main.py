@@ -17,12 +17,14 @@ from happy.cli.common import PROGRAM, InWrittenOrder, flavor_option
 from happy.cli.invites import invites
 from happy.cli.machines import machines
 from happy.cli.master_secret import new_secret
+from happy.cli.purge import purge
 from happy.cli.registration import approve, pending, refuse
 from happy.cli.schema import migrate, schema_check
 from happy.cli.secret import secret
 from happy.cli.serve import serve
 from happy.cli.service import service
 from happy.cli.sessions import sessions
+from happy.cli.stats import stats
 from happy.cli.tokens import tokens
 from happy.cli.version import version
 
@@ -54,6 +56,8 @@ for command in (
     sessions,
     machines,
     invites,
+    purge,
+    stats,
     audit,
     service,
     version,

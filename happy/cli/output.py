@@ -48,6 +48,12 @@ class Output:
         for name, value in fields.items():
             click.echo(f"{name:<{width}}{SEPARATOR}{printable(value)}".rstrip())
 
+    def table(self, title: str, rows: Iterable[Row]) -> None:
+        """One of several tables for people, with a title; nothing if it is empty."""
+        if listed := list(rows):
+            click.echo(f"\n{title}")
+            _print_table(listed)
+
     def done(self, document: Any, sentence: str) -> None:
         """What a command has done."""
         if self.as_json:

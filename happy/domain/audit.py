@@ -25,6 +25,7 @@ Action = Literal[
     "secret.new",
     "secret.replace",
     "secret.rotate",
+    "server.purge",
     "session.delete",
     "token.revoke",
 ]

@@ -77,6 +77,11 @@ def new_id(now: Millis) -> str:
     return _IDS(now)
 
 
+def first_id_of(time: Millis) -> str:
+    """Ids of rows that were made before `time` are less than this one, all others are greater."""
+    return f"c{_base36(time // _COUNT)}{_base36(time % _COUNT)}"
+
+
 def update_id() -> str:
     return _NAMES.take(12)
 

@@ -179,10 +179,14 @@ class PairingService:
 
     async def sweep(self) -> None:
         """Delete requests that have expired: unanswered ones at once, answered ones after a day."""
-        now = self._clock()
-        unanswered, answered = Millis(now - UNANSWERED_LIFETIME), Millis(now - FORGET_AFTER)
-        await in_batches(self._store, lambda tx, limit: tx.pairings.drop_unanswered(unanswered, limit))
-        await in_batches(self._store, lambda tx, limit: tx.pairings.drop_answered(answered, limit))
+        await drop_expired(self._store, self._clock())
+
+
+async def drop_expired(store: Store, now: Millis) -> None:
+    """Delete requests that have expired: unanswered ones at once, answered ones after a day."""
+    unanswered, answered = Millis(now - UNANSWERED_LIFETIME), Millis(now - FORGET_AFTER)
+    await in_batches(store, lambda tx, limit: tx.pairings.drop_unanswered(unanswered, limit))
+    await in_batches(store, lambda tx, limit: tx.pairings.drop_answered(answered, limit))
 
 
 def _limited(text: str) -> LimitedLog:

@@ -110,12 +110,16 @@ class Registration:
 
     async def sweep(self) -> None:
         """Delete expired requests, openings and invites."""
-        now = self._clock()
-        for status, lifetime in LIFETIMES.items():
-            drop = partial(_drop_expired, status, Millis(now - lifetime))
-            await in_batches(self._store, drop)
-        kept = Millis(now - INVITE_KEPT)
-        await in_batches(self._store, lambda tx, limit: tx.invites.drop_expired(now, kept, limit))
+        await drop_expired(self._store, self._clock())
+
+
+async def drop_expired(store: Store, now: Millis) -> None:
+    """Delete expired requests, openings and invites."""
+    for status, lifetime in LIFETIMES.items():
+        drop = partial(_drop_expired, status, Millis(now - lifetime))
+        await in_batches(store, drop)
+    kept = Millis(now - INVITE_KEPT)
+    await in_batches(store, lambda tx, limit: tx.invites.drop_expired(now, kept, limit))
 
 
 async def _approval(tx: Transaction, public_key: str, address: str, now: Millis) -> Entry | Refusal:

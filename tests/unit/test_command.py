@@ -63,6 +63,8 @@ def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]
         "sessions",
         "machines",
         "invites",
+        "purge",
+        "stats",
         "audit",
         "service",
         "version",

@@ -12,6 +12,7 @@ from happy.adapters.sql.feed import SqlFeed
 from happy.adapters.sql.github import SqlGithub
 from happy.adapters.sql.invites import SqlInvites
 from happy.adapters.sql.kv import SqlKv
+from happy.adapters.sql.leftovers import SqlLeftovers
 from happy.adapters.sql.machines import SqlMachines
 from happy.adapters.sql.master_secret import SqlMasterSecret
 from happy.adapters.sql.pairings import SqlPairings
@@ -43,6 +44,7 @@ class SqlTransaction:
         self.usage = SqlUsage(executor)
         self.deletions = SqlDeletions(executor)
         self.announcements = SqlAnnouncements(executor)
+        self.leftovers = SqlLeftovers(executor)
         self.statistics = SqlStatistics(executor)
         self.storage = SqlStorage(executor)
         self.people = SqlPeople(executor)

@@ -16,6 +16,7 @@ from happy.domain.ports.repositories.feed import FeedRepository
 from happy.domain.ports.repositories.github import GithubRepository
 from happy.domain.ports.repositories.invites import InviteRepository
 from happy.domain.ports.repositories.kv import KvRepository
+from happy.domain.ports.repositories.leftovers import LeftoverRepository
 from happy.domain.ports.repositories.machines import MachineRepository
 from happy.domain.ports.repositories.master_secret import MasterSecretRepository
 from happy.domain.ports.repositories.pairings import PairingRepository
@@ -61,6 +62,8 @@ class Transaction(Protocol):
     def deletions(self) -> DeletionRepository: ...
     @property
     def announcements(self) -> AnnouncementRepository: ...
+    @property
+    def leftovers(self) -> LeftoverRepository: ...
     @property
     def statistics(self) -> StatisticsRepository: ...
     @property

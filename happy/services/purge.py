@@ -1,0 +1,122 @@
+"""Finds what is old and not needed any more, and removes it in short transactions beside running servers.
+
+Most of it the server's own jobs remove by themselves; inactive sessions and orphaned files nobody else does.
+"""
+
+from happy.domain.accounts import UNANSWERED_LIFETIME
+from happy.domain.audit import MAX_AGE, MAX_ENTRIES
+from happy.domain.errors import NotFound
+from happy.domain.leftovers import Deadlines, Leftover
+from happy.domain.ports.clock import Clock
+from happy.domain.ports.filestore import FileStore
+from happy.domain.ports.store import Store, Transaction
+from happy.domain.registration import DECISION_LIFETIME, INVITE_KEPT, WAITING_LIFETIME
+from happy.domain.values import HOUR, Millis
+from happy.services import pairing, registration
+from happy.services.announcements import announce
+from happy.services.audit import record
+from happy.services.background import Progress
+from happy.services.batches import in_batches
+from happy.services.deletions import Deletions
+from happy.services.orphaned_files import Folder, orphaned
+from happy.services.pairing import FORGET_AFTER
+
+DAY = 24 * HOUR
+
+
+class Purge:
+    def __init__(
+        self,
+        store: Store,
+        files: FileStore,
+        clock: Clock,
+        progress: Progress,
+        *,
+        inactive_days: int | None = None,
+        orphaned_files: bool = False,
+    ) -> None:
+        """`inactive_days`: also sessions that were not used for so long; None: no sessions."""
+        self._store = store
+        self._files = files
+        self._clock = clock
+        self._progress = progress
+        self._inactive_days = inactive_days
+        self._orphaned_files = orphaned_files
+
+    async def find(self) -> list[Leftover]:
+        """What `remove` would remove, kind by kind; also kinds of which there is nothing."""
+        deadlines = _deadlines(self._clock())
+        expired = await self._store.read(lambda tx: tx.leftovers.expired(deadlines))
+        return [
+            *await self._inactive(),
+            Leftover("expired linking requests", expired.linking),
+            Leftover("expired registration requests and invites", expired.registration),
+            Leftover("old entries of the audit log", expired.audit),
+            Leftover("unfinished deletions", expired.deletions),
+            *await self._orphaned(),
+        ]
+
+    async def remove(self) -> None:
+        """Remove all of it, and what became of it meanwhile."""
+        now = self._clock()
+        if self._inactive_days is not None:
+            await in_batches(self._store, self._delete_inactive)
+        self._progress("linking requests")
+        await pairing.drop_expired(self._store, now)
+        await registration.drop_expired(self._store, now)
+        before = Millis(now - MAX_AGE)
+        await in_batches(self._store, lambda tx, limit: tx.audit.prune(before, MAX_ENTRIES, limit))
+        self._progress("rows and files of what was deleted")
+        await Deletions(self._store, self._files, self._clock).sweep()
+        for folder in await self._orphaned_folders():
+            self._progress(f"files below {folder.prefix}")
+            await self._files.delete_prefix(folder.prefix)
+        await self._store.write(lambda tx: record(tx, now, "command line", "server.purge", self._subject()))
+
+    def _subject(self) -> str:
+        days = self._inactive_days
+        return "leftovers" if days is None else f"leftovers, sessions inactive for {days} days"
+
+    def _before(self) -> Millis:
+        assert self._inactive_days is not None
+        return Millis(max(self._clock() - self._inactive_days * DAY, 0))
+
+    async def _inactive(self) -> list[Leftover]:
+        if self._inactive_days is None:
+            return []
+        found = await self._store.read(lambda tx: tx.leftovers.inactive(self._before()))
+        kind = f"sessions inactive for {self._inactive_days} days"
+        return [Leftover(kind, found.sessions, found.bytes or None, found.messages)]
+
+    async def _delete_inactive(self, tx: Transaction, limit: int) -> int:
+        """Hide some, as `sessions delete` does with one."""
+        now, chosen = self._clock(), await tx.leftovers.some_inactive(self._before(), limit)
+        for account_id, session_id in chosen:
+            if not await tx.sessions.delete(account_id, session_id, now):
+                raise NotFound("a session was deleted meanwhile: run the command again")
+            await announce(tx, account_id, "session", session_id, now)
+        return len(chosen)
+
+    async def _orphaned(self) -> list[Leftover]:
+        if not self._orphaned_files:
+            return []
+        folders = await self._orphaned_folders()
+        count, size = sum(folder.files for folder in folders), sum(folder.bytes for folder in folders)
+        return [Leftover("files without a session or account", count, size)]
+
+    async def _orphaned_folders(self) -> list[Folder]:
+        if not self._orphaned_files:
+            return []
+        return await orphaned(self._store, self._files, self._progress)
+
+
+def _deadlines(now: Millis) -> Deadlines:
+    return Deadlines(
+        now=now,
+        unanswered=Millis(now - UNANSWERED_LIFETIME),
+        answered=Millis(now - FORGET_AFTER),
+        waiting=Millis(now - WAITING_LIFETIME),
+        decided=Millis(now - DECISION_LIFETIME),
+        invites=Millis(now - INVITE_KEPT),
+        audit=Millis(now - MAX_AGE),
+    )
