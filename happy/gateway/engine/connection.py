@@ -170,11 +170,11 @@ class Connection:
 
     # Receiving
 
-    def receive(self, packet: str | bytes) -> Awaitable[None] | None:
+    def receive(self, packet: str | bytes | bytearray) -> Awaitable[None] | None:
         """Process a packet; the reader must `await_handler` an awaitable before the next one."""
         try:
-            if isinstance(packet, bytes):
-                return self._session.binary(packet)
+            if not isinstance(packet, str):
+                return self._session.data(packet)
             if packet[:1] == MESSAGE:
                 return self._session.message(packet)
             if packet[:1] == packets.BINARY:  # of a client whose websocket carries text alone

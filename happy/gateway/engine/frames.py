@@ -1,5 +1,7 @@
 """Websocket frames as RFC 6455 defines them for a server: pure, strict, without extensions."""
 
+from __future__ import annotations
+
 from functools import partial
 from struct import Struct
 
@@ -8,6 +10,7 @@ try:
 except ImportError:  # where no compiled wheel exists
     from websockets.utils import apply_mask
 
+from happy.domain.json_text import MAX_FREE_BYTES
 from happy.gateway.engine.flood import FRAGMENT_BYTES, MAX_TINY_FRAGMENTS, ControlBudget
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
@@ -30,7 +33,10 @@ _LEGAL = frozenset(  # first bytes of a frame: control frames are not fragmented
     {CONTINUATION, TEXT, BINARY, *(_FIN | kind for kind in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG))}
 )
 
-Message = tuple[int, bytes]
+Message = tuple[int, bytes | bytearray]
+
+LONG = 65_536
+"""Bytes of a frame from which on it is unmasked as it arrives: each copy of a large one costs ms."""
 
 
 class FrameError(Exception):
@@ -41,10 +47,39 @@ class FrameError(Exception):
         self.code = code
 
 
+class LongFrame:
+    """A frame of which more is to come; its payload so far, unmasked."""
+
+    __slots__ = ("_mask", "first", "missing", "payload")
+
+    def __init__(self, first: int, mask: bytes, size: int) -> None:
+        self.first = first  # its first byte
+        self.payload = bytearray()
+        self.missing = size
+        self._mask = mask * 2
+
+    def feed(self, data: bytes | bytearray) -> bytes:
+        """Take what belongs to the frame; returns the rest."""
+        at, taken = len(self.payload) % _MASK, min(self.missing, len(data))
+        piece = data if taken == len(data) else data[:taken]
+        self.payload += apply_mask(piece, self._mask[at : at + _MASK])
+        self.missing -= taken
+        return bytes(data[taken:])
+
+
 class FrameReader:
     """Parses received bytes into messages: text and binary ones reassembled, control frames as they come."""
 
-    __slots__ = ("_control", "_fragments", "_fragments_count", "_kind", "_position", "limit", "rest")
+    __slots__ = (
+        "_control",
+        "_fragments",
+        "_fragments_count",
+        "_kind",
+        "_long",
+        "_position",
+        "limit",
+        "rest",
+    )
 
     def __init__(self, limit: int) -> None:
         self.limit = limit  # of a message; may be changed at any time
@@ -53,6 +88,7 @@ class FrameReader:
         self._kind = CONTINUATION  # of the message whose first fragments have arrived
         self._fragments: bytearray | None = None  # joined: tiny ones would cost many times their size
         self._fragments_count = 0
+        self._long: LongFrame | None = None  # what arrives belongs to it
         self._control: ControlBudget | None = None  # few peers ever send a control frame
 
     def whole_text(self, data: bytes) -> bytes | None:
@@ -61,7 +97,7 @@ class FrameReader:
         The fast path: it nearly always is, and then its size alone determines its first bytes.
         """
         size = len(data)
-        if self.rest or self._fragments is not None or size > self.limit:
+        if self.rest or self._fragments is not None or self._long is not None or size > self.limit:
             return None
         if size <= _SHORT_FRAME:
             return apply_mask(data[6:], data[2:6]) if data[:2] == _SHORT_TEXTS.get(size) else None
@@ -72,10 +108,13 @@ class FrameReader:
     @property
     def size(self) -> int:
         """Bytes of the incomplete message, and of what arrived behind it."""
-        return len(self.rest) - self._position + (len(self._fragments) if self._fragments else 0)
+        parts = len(self._fragments) if self._fragments else 0
+        return len(self.rest) - self._position + parts + (len(self._long.payload) if self._long else 0)
 
     def feed(self, data: bytes) -> None:
         """Buffer received bytes."""
+        if self._long is not None and self._long.missing:
+            data = self._long.feed(data)
         if not self.rest:
             self.rest = data
             return
@@ -86,8 +125,11 @@ class FrameReader:
         self.rest, self._position = rest, 0
 
     def next(self) -> Message | None:
-        """The next message as (opcode, payload), None until more arrives. Raises FrameError."""
-        while self.rest and (frame := self._next_frame()) is not None:
+        """The next message as (opcode, payload), None until more arrives. Raises FrameError.
+
+        The payload of one that was long and arrived in pieces is a bytearray, which nobody else has.
+        """
+        while (frame := self._next_frame() if self._long is None else self._end(self._long)) is not None:
             first, payload = frame
             if first >= _CONTROL:
                 self._count_control()
@@ -107,9 +149,9 @@ class FrameReader:
 
     def discard(self) -> None:
         """Drop what is buffered."""
-        self.rest, self._position, self._fragments, self.limit = b"", 0, None, 0
+        self.rest, self._position, self._fragments, self._long, self.limit = b"", 0, None, None, 0
 
-    def _next_frame(self) -> tuple[int, bytes] | None:
+    def _next_frame(self) -> tuple[int, bytes | bytearray] | None:
         data, start = self.rest, self._position
         if len(data) - start < _HEADER:
             return None
@@ -125,6 +167,7 @@ class FrameReader:
             raise FrameError(CLOSE_TOO_LARGE)
         end = begin + size
         if end > len(data):
+            self._begin_long(first, begin, size)
             return None
         payload = apply_mask(data[begin:end], data[begin - _MASK : begin])
         if end == len(data):
@@ -133,7 +176,20 @@ class FrameReader:
             self._position = end
         return first, payload
 
-    def _assemble(self, first: int, payload: bytes) -> Message | None:
+    def _begin_long(self, first: int, begin: int, size: int) -> None:
+        if size <= LONG:
+            return
+        self._long = LongFrame(first, bytes(self.rest[begin - _MASK : begin]), size)
+        self._long.feed(self.rest[begin:])
+        self.rest, self._position = b"", 0
+
+    def _end(self, long: LongFrame) -> tuple[int, bytearray] | None:
+        if long.missing:
+            return None
+        self._long = None
+        return long.first, long.payload
+
+    def _assemble(self, first: int, payload: bytes | bytearray) -> Message | None:
         opcode = first & _OPCODE
         if (opcode == CONTINUATION) == (self._fragments is None):
             raise FrameError(CLOSE_PROTOCOL)
@@ -145,25 +201,40 @@ class FrameReader:
             if self._fragments_count > MAX_TINY_FRAGMENTS + len(self._fragments) // FRAGMENT_BYTES:
                 raise FrameError(CLOSE_TOO_LARGE)
             return None
-        whole, self._fragments = bytes(self._fragments), None
-        return self._kind, whole
+        whole, self._fragments = self._fragments, None
+        return self._kind, whole if len(whole) > LONG else bytes(whole)
 
 
-def frame(opcode: int, payload: bytes) -> bytes:
+def content(opcode: int, payload: bytes | bytearray) -> str | bytes | bytearray:
+    """What a message holds: str for text, but a bytearray for large text; bytes for a binary one.
+
+    Raises UnicodeDecodeError, for large text not: whoever parses it has to check it.
+    """
+    if opcode == BINARY:
+        return bytes(payload)
+    return payload if isinstance(payload, bytearray) and len(payload) > MAX_FREE_BYTES else payload.decode()
+
+
+def frame(opcode: int, payload: bytes | bytearray) -> bytes:
     """One unmasked frame."""
     size = len(payload)
     if size <= _SHORT:
         return bytes((_FIN | opcode, size)) + payload
     if size <= _MEDIUM_MAX:
         return _MEDIUM_HEAD(_FIN | opcode, _MEDIUM, size) + payload
-    return _LONG_HEAD(_FIN | opcode, _LONG, size) + payload
+    return long_head(opcode, size) + payload
+
+
+def long_head(opcode: int, size: int) -> bytes:
+    """What comes before the payload of a frame of more than 64 KiB, so that this need not be copied."""
+    return _LONG_HEAD(_FIN | opcode, _LONG, size)
 
 
 def close_frame(code: int) -> bytes:
     return frame(CLOSE, code.to_bytes(2))
 
 
-def close_response(payload: bytes) -> bytes:
+def close_response(payload: bytes | bytearray) -> bytes:
     """The response to a close frame: with the same code if that is valid, else with an error code."""
     if not payload:
         return frame(CLOSE, b"")

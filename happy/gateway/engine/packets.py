@@ -49,6 +49,9 @@ RESERVED = frozenset(
     {"connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"}
 )
 
+LONGEST_HEAD = 24
+"""Characters that hold the head of a common packet."""
+
 _HEAD = re.compile(
     r"([0-6])"  # kind
     r"(?:(?<=[56])(\d{1,4})-)?"  # number of attachments
@@ -64,7 +67,10 @@ _MALFORMED = (msgspec.DecodeError, UnicodeError, RecursionError)
 _ENCODER = msgspec.json.Encoder()
 
 
-Body = TypeVar("Body")
+Body = str | memoryview
+"""JSON text of a Socket.IO packet; a view of bytes where it is large: they are known to be cheap."""
+
+Decoded = TypeVar("Decoded")
 
 
 class ProtocolError(Exception):
@@ -139,6 +145,18 @@ def decode_common(message: str) -> CommonPacket | None:
     return (kind, int(digits), message[start:]) if digits.isdecimal() and digits.isascii() else None
 
 
+def decode_long(packet: bytearray) -> tuple[CommonPacket | None, int]:
+    """Kind and ack number of a large Engine.IO packet, as of `decode_common`, and where its body begins.
+
+    Raises ProtocolError for one that is expensive to parse, or not ASCII.
+    """
+    if not is_cheap(packet):
+        raise ProtocolError("a packet that is expensive to parse")
+    head = packet[:LONGEST_HEAD].decode()
+    common = decode_common(head) if head[:1] == MESSAGE else None
+    return common, 0 if common is None else len(head) - len(common[2])
+
+
 def decode(text: str) -> Packet:
     """A Socket.IO packet from the data of an Engine.IO message."""
     head = _HEAD.match(text)
@@ -159,7 +177,7 @@ def decode(text: str) -> Packet:
     return packet
 
 
-def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
+def decode_event(body: Body) -> tuple[str | None, list[msgspec.Raw]]:
     """Name and undecoded arguments of an event. A number as the name, which no event has, is None."""
     _require_cheap(body)
     try:
@@ -175,7 +193,7 @@ def decode_event(body: str) -> tuple[str | None, list[msgspec.Raw]]:
     return name if isinstance(name, str) else None, args
 
 
-def decode_ack(body: str) -> msgspec.Raw | None:
+def decode_ack(body: Body) -> msgspec.Raw | None:
     """The first argument of an ack, undecoded."""
     _require_cheap(body)
     try:
@@ -184,16 +202,18 @@ def decode_ack(body: str) -> msgspec.Raw | None:
         return _decode_leniently(_ACK_BODY, body).first or None
 
 
-def _decode_leniently(decoder: msgspec.json.Decoder[Body], body: str) -> Body:
+def _decode_leniently(decoder: msgspec.json.Decoder[Decoded], body: Body) -> Decoded:
     """Decode JSON with lone surrogates. Raises ProtocolError if it is not JSON even then."""
+    if not isinstance(body, str):
+        raise ProtocolError("malformed arguments")
     try:
         return decoder.decode(mend(body.encode()))
     except _MALFORMED:
         raise ProtocolError("malformed arguments") from None
 
 
-def _require_cheap(body: str) -> None:
-    if not is_cheap(body):
+def _require_cheap(body: Body) -> None:
+    if isinstance(body, str) and not is_cheap(body):
         raise ProtocolError("arguments that are expensive to parse")
 
 

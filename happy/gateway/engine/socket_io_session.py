@@ -10,7 +10,7 @@ from happy.gateway.engine import packets, reasons
 from happy.gateway.engine.application import Refused
 from happy.gateway.engine.context import logger
 from happy.gateway.engine.flood import MAX_CONNECTS
-from happy.gateway.engine.packets import ACK, CONNECT, DISCONNECT, EVENT, ROOT, Packet, ProtocolError
+from happy.gateway.engine.packets import ACK, CONNECT, DISCONNECT, EVENT, ROOT, Body, Packet, ProtocolError
 from happy.gateway.engine.socket import Ack, NamespacedSocket, Socket, SocketConnection
 from happy.services.refusals import RefusalKind
 
@@ -65,6 +65,27 @@ class SocketIoSession:
             return self._event(socket, number, body)
         self._answer(socket, number, body)
         return None
+
+    def data(self, data: bytes | bytearray) -> Awaitable[None] | None:
+        """Process a binary message, or a large text in a bytearray, which is not copied if it is common."""
+        if isinstance(data, bytes):
+            return self.binary(data)
+        common, at = packets.decode_long(data)
+        if common is None or self.socket is None or self._incomplete is not None:
+            return self._rare(data.decode())
+        kind, number, _ = common
+        body = memoryview(data)[at:]
+        if kind == EVENT:
+            return self._event(self.socket, number, body)
+        self._answer(self.socket, number, body)
+        return None
+
+    def _rare(self, packet: str) -> Awaitable[None] | None:
+        if packet[:1] == packets.BINARY:
+            return self.binary(packets.decode_binary(packet))
+        if packet[:1] != packets.MESSAGE:
+            raise ProtocolError("unexpected Engine.IO packet")
+        return self.message(packet)
 
     def binary(self, data: bytes) -> Awaitable[None] | None:
         """Process a binary message: an attachment of the packet before it."""
@@ -149,14 +170,14 @@ class SocketIoSession:
 
     # Events and acks
 
-    def _event(self, socket: Socket, number: int | None, body: str) -> Awaitable[None] | None:
+    def _event(self, socket: Socket, number: int | None, body: Body) -> Awaitable[None] | None:
         name, args = packets.decode_event(body)
         if name is None:
             return None
         ack = None if number is None else Ack(socket, number)
         return self._context.application.event(socket, name, args, ack)
 
-    def _answer(self, socket: Socket, number: int | None, body: str) -> None:
+    def _answer(self, socket: Socket, number: int | None, body: Body) -> None:
         if number is None:
             raise ProtocolError("ack without number")
         socket.respond(number, packets.decode_ack(body))

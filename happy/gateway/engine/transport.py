@@ -73,8 +73,11 @@ class Receiver(Protocol):
 
     broken: bool  # the peer broke the protocol: do not process further packets
 
-    def receive(self, packet: str | bytes) -> Awaitable[None] | None:
-        """Process a packet; an awaitable must be awaited with `await_handler` before the next one."""
+    def receive(self, packet: str | bytes | bytearray) -> Awaitable[None] | None:
+        """Process a packet; an awaitable must be awaited with `await_handler` before the next one.
+
+        Text is a str, large text a bytearray of its UTF-8; bytes are a binary packet.
+        """
 
     def lost(self) -> None:
         """The websocket is closed, or its peer is closing it."""

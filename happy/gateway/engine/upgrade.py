@@ -58,7 +58,7 @@ class Probe:
         self._timer = asyncio.get_running_loop().call_later(timeout, self._give_up)
         self._wait_timer: asyncio.TimerHandle | None = None
 
-    def receive(self, packet: str | bytes) -> None:
+    def receive(self, packet: str | bytes | bytearray) -> None:
         """Answer the probe, then take the upgrade."""
         if not self._probed and packet == PING + PROBE:
             self._probed = True

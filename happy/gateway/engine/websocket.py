@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from happy.gateway.engine import frames, reasons
 from happy.gateway.engine.context import TimeSlice
-from happy.gateway.engine.frames import TEXT, FrameError, FrameReader
+from happy.gateway.engine.frames import FrameError, FrameReader
 from happy.gateway.engine.transport import CLOSE_SECONDS, FAILED_SECONDS, SHUTDOWN_SECONDS, LinkState
 from happy.gateway.engine.websocket_handshake import accept_handshake
 from happy.gateway.engine.writer import FrameWriter
@@ -171,7 +171,7 @@ class WebSocketTransport(FrameWriter):
                     self._control(opcode, payload)
                 elif self.receiver is not None:
                     context.at_once = is_last = not reader.rest
-                    work = self.receiver.receive(payload.decode() if opcode == TEXT else payload)
+                    work = self.receiver.receive(frames.content(opcode, payload))
                     if is_last or work is not None:
                         return work
                 time_slice = time_slice or TimeSlice()
@@ -185,7 +185,7 @@ class WebSocketTransport(FrameWriter):
             context.at_once = False
         return None
 
-    def _control(self, opcode: int, payload: bytes) -> None:
+    def _control(self, opcode: int, payload: bytes | bytearray) -> None:
         if opcode == frames.CLOSE:
             self._close_by_peer(frames.close_response(payload), CLOSING)
         elif opcode == frames.PING and self.ready:  # no pongs pile up for a peer that does not read

@@ -40,6 +40,10 @@ class FrameWriter(asyncio.Protocol):
         context, tcp = self._context, self._tcp
         framed, frame = context.framed
         if framed is not packet:  # the same one is sent to many sockets in a row, but framed once
+            if len(packet) > frames.LONG:
+                self._put(frames.long_head(frames.TEXT, len(packet)))
+                self._put(packet)
+                return
             frame = frames.frame(frames.TEXT, packet)
             context.framed = (packet, frame)
         if context.at_once and self._outgoing is None:

@@ -38,6 +38,27 @@ def test_every_width_of_length_is_read(size: int) -> None:
     assert FrameReader(LIMIT).whole_text(data) == (b"x" * size if size <= MEDIUM else None)
 
 
+@pytest.mark.parametrize("step", [1_000, 4_099, 65_537])
+@pytest.mark.parametrize("fragments", [1, 2])
+def test_a_long_frame_is_unmasked_as_it_arrives(step: int, fragments: int) -> None:
+    payload = bytes(range(251)) * 700
+    parts = [payload[: len(payload) // fragments], payload[len(payload) // fragments :]]
+    data = sent(frames.TEXT, parts[0], fin=fragments == 1) + sent(frames.PING, b"!")
+    data += sent(frames.CONTINUATION, parts[1]) if fragments > 1 else sent(frames.TEXT, parts[1])
+    data += sent(frames.TEXT, b"next")
+    reader = FrameReader(LIMIT)
+    messages, most = [], 0
+    for at in range(0, len(data), step):
+        messages += drain(reader, data[at : at + step])
+        most = max(most, reader.size)
+
+    texts = [(frames.TEXT, payload)] if fragments > 1 else [(frames.TEXT, parts[0]), (frames.TEXT, b"")]
+    expected = [(frames.PING, b"!"), *texts] if fragments > 1 else [texts[0], (frames.PING, b"!"), texts[1]]
+    assert messages == [*expected, (frames.TEXT, b"next")]
+    assert len(payload) - step <= most <= len(payload) + step
+    assert (0, b"") == (reader.size, reader.rest)
+
+
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 127, MEDIUM])
 def test_only_what_is_one_text_and_nothing_else_is_a_whole_text(size: int) -> None:
     payload, data = b"x" * size, sent(frames.TEXT, b"x" * size)
