@@ -76,8 +76,11 @@ class Request(Target):
         self.receive = receive
         self.send = send
 
-    async def body(self, limit: int) -> bytes:
-        """The whole body. Raises TooLarge beyond `limit` bytes, and ClientDisconnected."""
+    async def body(self, limit: int, hold: Callable[[int], None]) -> bytes:
+        """The whole body. Raises TooLarge beyond `limit` bytes, and ClientDisconnected.
+
+        `hold` is told how many bytes have arrived, as long as there are more to come.
+        """
         declared = self.header(b"content-length")
         if declared.isdigit() and int(declared) > limit:
             raise TooLarge
@@ -91,7 +94,8 @@ class Request(Target):
             size += len(parts[-1])
             if size > limit:
                 raise TooLarge
-            more = message.get("more_body", False)
+            if more := message.get("more_body", False):
+                hold(size)
         return b"".join(parts)
 
     async def respond(self, status: int, body: bytes = b"", content_type: bytes = TEXT) -> None:

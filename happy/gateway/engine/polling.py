@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum, auto
+from functools import partial
 from typing import TYPE_CHECKING
 
 from happy.gateway.engine import packets
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from happy.gateway.engine.asgi import Receive, Request
+    from happy.gateway.engine.context import EngineContext
     from happy.gateway.engine.transport import TransportOwner
 
 RELEASE_SECONDS = 0.1  # seconds that a poll may wait while the client tries the websocket
@@ -36,6 +38,7 @@ class PollingTransport:
     __slots__ = (
         "_body",
         "_closing",
+        "_context",
         "_on_poll",
         "_phase",
         "_posting",
@@ -45,8 +48,9 @@ class PollingTransport:
         "ready",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, context: EngineContext) -> None:
         self.name = "polling"
+        self._context = context
         self.ready = False  # packets always wait for the next poll
         self.connection: TransportOwner | None = None
         self._waiting: asyncio.Future[bool] | None = None
@@ -155,7 +159,8 @@ class PollingTransport:
 
     async def _read(self, connection: TransportOwner, request: Request) -> bytes:
         """The body. Closing the connection cancels the read, which a broken link might never end."""
-        self._body = asyncio.get_running_loop().create_task(request.body(connection.max_payload))
+        hold = partial(self._context.incomplete.hold_part, self)
+        self._body = asyncio.get_running_loop().create_task(request.body(connection.max_payload, hold))
         try:
             return await self._body
         except asyncio.CancelledError:
@@ -164,6 +169,12 @@ class PollingTransport:
             raise
         finally:
             self._body = None
+            hold(0)
+
+    def give_up(self) -> None:
+        """All incomplete messages together are too large, and this one began first."""
+        if self.connection is not None:
+            self.connection.close(TRANSPORT_ERROR)
 
     async def _receive(self, connection: TransportOwner, request: Request) -> None:
         try:

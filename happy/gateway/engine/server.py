@@ -120,7 +120,7 @@ class Server:
     async def _polling(self, request: Request) -> None:
         connection = self._context.connections.get(request.query("sid"))
         if connection is None:
-            transport = PollingTransport()
+            transport = PollingTransport(self._context)
             connection = self._open(request, transport, request.peer)
             await request.respond(200, connection.open_packet())
         elif isinstance(connection.transport, PollingTransport):

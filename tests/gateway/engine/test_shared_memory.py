@@ -8,7 +8,7 @@ from websockets.frames import Frame, Opcode
 from happy.gateway.engine.memory import SharedBytes
 from happy.services.refusals import RefusalKind, Refusals
 from tests.gateway.engine.conftest import Serve
-from tests.gateway.engine.harness import Poller, RawWebSocket, Running
+from tests.gateway.engine.harness import PATH, Poller, RawWebSocket, Running
 from tests.support.until import until
 
 LARGE = b'"' + b"x" * 100_000 + b'"'
@@ -66,6 +66,33 @@ async def test_pollers_that_do_not_poll_are_closed_before_they_fill_the_memory(s
         assert len(await other.get()) > len(LARGE)
     assert server.refusals.counts == {"slow_readers": 1}
     assert server.engine._context.unsent.total == 0
+
+
+async def test_halves_of_the_bodies_of_pollers_filled_the_memory(server: Running) -> None:
+    server.engine._context.incomplete._most = 1_000_000
+    async with Poller(server.url) as first, Poller(server.url) as second:
+        await first.join()
+        await second.join()
+        writers = []
+        for poller in (first, second):
+            writers.append(await _half_of_a_body(server, poller))
+            await until(lambda: server.engine._context.incomplete.total >= 500_000)
+
+        await until(lambda: server.application.reasons() == ["transport error"])
+        await until(lambda: server.engine._context.incomplete.total <= 700_000)
+        writers[1].write(b"x" * 100_000)
+        await until(lambda: server.engine._context.incomplete.total == 0)
+        for writer in writers:
+            writer.close()
+    assert server.refusals.counts == {"incomplete_messages": 1}
+
+
+async def _half_of_a_body(server: Running, poller: Poller) -> asyncio.StreamWriter:
+    """600 KB of 700 KB that are announced."""
+    _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    head = f"POST {PATH}?EIO=4&transport=polling&sid={poller.sid} HTTP/1.1\r\nHost: x\r\n"
+    writer.write(head.encode() + b"Content-Length: 700000\r\n\r\n" + b"6" + b"x" * 599_999)
+    return writer
 
 
 async def test_halves_of_large_messages_are_bounded_in_all(server: Running) -> None:
