@@ -33,7 +33,7 @@ class Envelope(NamedTuple):
 
 def encode(envelope: Envelope) -> bytes:
     header = _encode(Header(envelope.audience, envelope.skip))
-    return header + b"\n" + envelope.name.encode() + b"\n" + envelope.payload
+    return b"\n".join((header, envelope.name.encode(), envelope.payload))
 
 
 def decode(raw: bytes) -> Envelope:

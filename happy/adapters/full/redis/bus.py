@@ -112,8 +112,8 @@ class RedisBus:
         self._link.send_packed(command, subject=account_id)
 
     def _publication(self, account_id: AccountId, number: int, at: int, kind: int, envelope: bytes) -> bytes:
-        message = HEADER.pack(self._me, number, at, kind) + envelope
-        return self.envelopes.publication(account_id, self.replica_id, number, message)
+        header = HEADER.pack(self._me, number, at, kind)
+        return self.envelopes.publication(account_id, self.replica_id, number, header, envelope)
 
     def _next(self) -> int:
         self.number += 1

@@ -87,11 +87,14 @@ class RedisEnvelopes:
         return f"{self._prefix}e:{account_id}"
 
     def publication(
-        self, account_id: AccountId, replica_id: ReplicaId, number: int, envelope: bytes
+        self, account_id: AccountId, replica_id: ReplicaId, number: int, *message: bytes
     ) -> bytes:
-        """The command that publishes an envelope. It is idempotent: numbers of one replica only grow."""
-        head = self._heads(account_id, replica_id)
-        return b"".join((head, pack_some((envelope,)), self._bounds, pack_some((number,))))
+        """The command that publishes an envelope. It is idempotent: numbers of one replica only grow.
+
+        The message is given in pieces: the envelope in it may be large, and is copied once.
+        """
+        head, size = self._heads(account_id, replica_id), sum(map(len, message))
+        return b"".join((head, b"$%d\r\n" % size, *message, b"\r\n", self._bounds, pack_some((number,))))
 
     def _head(self, account_id: AccountId, replica_id: ReplicaId) -> bytes:
         """The command up to the envelope. It is the same for each event of an account."""

@@ -22,6 +22,13 @@ MAX_RECENT_BYTES = limit(
     then="the oldest are forgotten; their clients are resynced if it does restart",
 )
 
+MAX_RECENT_SIZE = limit(
+    1_000_000,
+    "bytes of a confirmed command kept for a restart of Redis",
+    per="command",
+    then="it is forgotten; its clients are resynced if Redis does restart",
+)
+
 
 class _Recent(NamedTuple):
     confirmed: float
@@ -41,9 +48,13 @@ class RecentCommands:
         ] = {}  # by subject, when its last one was confirmed; the oldest first
 
     def add(self, entry: Entry, again: Callable[[], bytes]) -> None:
-        now = time.monotonic()
-        self._commands.append(_Recent(now, len(entry.packed), entry.subject, again))
-        self._bytes += len(entry.packed)
+        now, size = time.monotonic(), len(entry.packed)
+        recent = _Recent(now, size, entry.subject, again)
+        if size > MAX_RECENT_SIZE:
+            self._forget(recent, now)
+            return
+        self._commands.append(recent)
+        self._bytes += size
         while self._commands[0].confirmed < now - RECENT_SECONDS:
             self._pop()
         while len(self._commands) > MAX_RECENT or self._bytes > MAX_RECENT_BYTES:
