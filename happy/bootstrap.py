@@ -232,7 +232,7 @@ def event_handlers(services: Services, activity: Activity, rpc: RpcEvents) -> Ev
         UsageEvents(services.usage),
         rpc,
     ):
-        handlers |= throttled(events.handlers, services.limits.bytes)
+        handlers |= throttled(events.handlers, services.limits.bytes, services.large_work)
     return EventHandlers(handlers, rpc.released)
 
 

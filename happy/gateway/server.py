@@ -24,12 +24,13 @@ from happy.gateway.handshake import INVALID_TOKEN, Handshake, Refusal
 from happy.gateway.handshake import read as read_handshake
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.in_flight import OVERLAPPING, SharedBounds
-from happy.gateway.large_events import LARGE_BYTES, LargeEvents
+from happy.gateway.large_events import LargeEvents
 from happy.gateway.recovery.catch_up import CatchingUp, CatchUp
 from happy.gateway.recovery.session import RecoverableSession
 from happy.gateway.subscriptions import Subscriptions
 from happy.services.activity import Activity
 from happy.services.identity import IdentityService
+from happy.services.large_work import LARGE_BYTES
 
 COUNTED = frozenset(["message", "session-alive", "machine-alive"]) | {
     f"artifact-{what}" for what in ("read", "update", "create", "delete")
@@ -246,7 +247,7 @@ class Gateway:
         connection: Connection = socket.data
         if args and len(args[0]) >= LARGE_BYTES:
             begin = partial(self._begin, connection, name, args, ack)
-            return self._large_events.handle(connection, len(args[0]), begin)
+            return self._large_events.hold(connection, len(args[0]), begin)
         return self._begin(connection, name, args, ack)
 
     def _begin(
@@ -271,11 +272,9 @@ class Gateway:
         handler = self._handlers.get(name)
         if name in COUNTED:
             self._count(name, connection)
-        if handler is not None:
-            return handler(connection, args[0] if args else None, ack)
-        if name == "ping" and not args:
+        if handler is None and name == "ping" and not args:
             answer(ack)
-        return None
+        return None if handler is None else handler(connection, args[0] if args else None, ack)
 
     def _count(self, name: str, connection: Connection) -> None:
         self._metrics.events.add(name, *connection.labels)

@@ -1,4 +1,4 @@
-"""Rate limits of accounts for the events of their connections, which take their tokens in portions."""
+"""What events wait for: rate limits of accounts, taken in portions, and turns of large ones."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -9,24 +9,37 @@ import msgspec
 from happy.domain.errors import TooMany
 from happy.gateway.engine import Ack
 from happy.gateway.hub import Connection, Handler
+from happy.services.large_work import LARGE_BYTES, LargeWork
 from happy.services.rate_limit import AccountLimit
 
 
-def throttled(handlers: Mapping[str, Handler], limit: AccountLimit) -> dict[str, Handler]:
-    """The same handlers, which wait while the account sends too many bytes.
+def throttled(
+    handlers: Mapping[str, Handler], limit: AccountLimit, large_work: LargeWork
+) -> dict[str, Handler]:
+    """The same handlers, which wait while the account sends too many bytes; then, if large, for their turn.
 
     Nothing is refused or lost: nothing more is read from the connection meanwhile.
     """
-    return {name: _throttled(handler, limit) for name, handler in handlers.items()}
+    return {name: _throttled(handler, limit, large_work) for name, handler in handlers.items()}
 
 
-def _throttled(handler: Handler, limit: AccountLimit) -> Handler:
+def _throttled(small: Handler, limit: AccountLimit, large_work: LargeWork) -> Handler:
+    async def large(connection: Connection, payload: msgspec.Raw | None, ack: Ack | None) -> None:
+        async with large_work.turn(connection.account_id):
+            work = small(connection, payload, ack)
+            if work is not None:
+                await work
+            if connection.busy:
+                await connection.in_flight.ended()  # it is stored
+
     def handle(
         connection: Connection, payload: msgspec.Raw | None, ack: Ack | None
     ) -> Awaitable[None] | None:
-        allowance = connection.allowance
+        allowance, handler = connection.allowance, small
         if payload is not None:
             allowance.bytes -= len(payload)
+            if len(payload) >= LARGE_BYTES:
+                handler = large
         if allowance.bytes >= 0:
             return handler(connection, payload, ack)
         tokens = max(limit.portion, -allowance.bytes)

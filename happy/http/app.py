@@ -1,7 +1,7 @@
 """The HTTP application: every endpoint, and what each of them is built from."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from litestar import Litestar
 
@@ -49,6 +49,7 @@ from happy.services.github import GithubService, GithubWebhook
 from happy.services.identity import IdentityService
 from happy.services.invites import InviteService
 from happy.services.kv import KvService
+from happy.services.large_work import LargeWork
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
 from happy.services.pairing import PairingService
@@ -100,6 +101,7 @@ class Services:
     developer_log: DeveloperLog | None
     limits: RateLimits
     quotas: QuotaService
+    large_work: LargeWork = field(default_factory=LargeWork)
 
 
 def build_app(
@@ -120,7 +122,7 @@ def build_app(
     handlers = [*declared, *(DocsEndpoints(declared).endpoints() if docs else ())]
     litestar = Litestar(handlers, request_class=ApiRequest, openapi_config=None, logging_config=None)
     admission = Admission(services.identity, addresses, services.limits)
-    return Pipeline(litestar, admission, ui, metrics or Metrics(), leaving)
+    return Pipeline(litestar, admission, ui, metrics or Metrics(), leaving, services.large_work)
 
 
 def endpoints(services: Services, addresses: ClientAddresses, ui: WebApp | None = None) -> list[Endpoint]:

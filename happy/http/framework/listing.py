@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from happy.domain.errors import HappyError
@@ -9,10 +11,12 @@ from happy.domain.listing import Large
 from happy.http.framework.asgi import TRANSPORT, Receive, Scope, Send
 from happy.http.framework.body import ClientGone
 from happy.http.framework.delivery import reset
+from happy.http.framework.requests import LARGE_WORK
 from happy.http.framework.responses import JSON, ResponseSender, encode
 
 T = TypeVar("T")
 Load = Callable[[Any], Awaitable[T | None]]
+Turn = Callable[[], AbstractAsyncContextManager[None]]
 
 PIECE = 65_536
 """Bytes that are collected before they are sent, and sent before the next row is loaded."""
@@ -42,7 +46,7 @@ class ListResponse(Generic[T]):
             await send(start)
             await send({"type": "http.response.body", "body": b""})
             return
-        pieces = self._pieces()
+        pieces = self._pieces(partial(scope[LARGE_WORK].turn, scope["user"]))
         first = await anext(pieces)  # a failure before the first byte still gets an error response
         await send(start)
         try:
@@ -55,13 +59,13 @@ class ListResponse(Generic[T]):
             raise ClientGone from error
         await send({"type": "http.response.body", "body": b""})
 
-    async def _pieces(self) -> AsyncIterator[bytes]:
+    async def _pieces(self, turn: Turn) -> AsyncIterator[bytes]:
         head, _, tail = encode(self._around).partition(b"[]")
         collected, separator = bytearray(head + b"["), b""
         rows = self._rows[::-1]
         self._rows.clear()
         while rows:  # each is freed once encoded
-            encoded = await self._encoded(rows.pop())
+            encoded = await self._encoded(rows.pop(), turn)
             if encoded is None:
                 continue
             collected += separator
@@ -76,9 +80,12 @@ class ListResponse(Generic[T]):
             del encoded
         yield bytes(collected + b"]" + tail)
 
-    async def _encoded(self, row: T | Large) -> bytes | None:
-        found = await self._load(row.key) if isinstance(row, Large) else row
-        return None if found is None else encode(self._item(found))
+    async def _encoded(self, row: T | Large, turn: Turn) -> bytes | None:
+        if not isinstance(row, Large):
+            return encode(self._item(row))
+        async with turn():
+            found = await self._load(row.key)
+            return None if found is None else encode(self._item(found))
 
 
 async def _send_in_parts(scope: Scope, send: Send, piece: bytes) -> None:

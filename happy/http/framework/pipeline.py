@@ -27,12 +27,13 @@ from happy.http.framework.errors import (
     unknown_route,
 )
 from happy.http.framework.limits import MAX_SMALL_BODY
-from happy.http.framework.requests import ADDRESSES, BODY, CHUNKS, DATA
+from happy.http.framework.requests import ADDRESSES, BODY, CHUNKS, DATA, LARGE_WORK
 from happy.http.framework.responses import FileResponse, Response, ResponseSender, json_response
 from happy.http.framework.routing import MalformedPath, Match, Router
 from happy.http.framework.validation import NUL, problem
 from happy.http.web_app import WebApp
 from happy.metrics import OTHER, Metrics
+from happy.services.large_work import LARGE_BYTES, LargeWork
 
 KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
 """Announced keep-alive timeout in s. uvicorn's `timeout_keep_alive` must be at least as long."""
@@ -59,6 +60,7 @@ class Pipeline:
         ui: WebApp | None,
         metrics: Metrics,
         leaving: Callable[[], bool],
+        large_work: LargeWork,
     ) -> None:
         self._litestar = litestar
         self._admission = admission
@@ -66,6 +68,7 @@ class Pipeline:
         self._metrics = metrics
         self._leaving = leaving
         self._memory = BodyMemory()
+        self._large_work = large_work
         self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -148,11 +151,12 @@ class Pipeline:
         receive: Receive,
         sender: ResponseSender,
     ) -> None:
-        route, endpoint, parameters = match
+        _, endpoint, parameters = match
         inner: dict[str, Any] = {**scope, "app": self._litestar, "litestar_app": self._litestar}
         inner["route_handler"] = endpoint
         inner["path_params"] = parameters
         inner[ADDRESSES] = self._admission.addresses
+        inner[LARGE_WORK] = self._large_work
         inner["user"] = await self._admission.admit(endpoint, scope, headers)
         _check_parameters(parameters)
         (inner["method"],) = endpoint.http_methods
@@ -160,42 +164,57 @@ class Pipeline:
         if unready is not None:
             await unready(scope, receive, sender)
             return
+        if endpoint.queries:
+            inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
         with self._memory.share(scope.get(TRANSPORT)) as share:
-            await _add_body(inner, endpoint, headers, receive, share)
-            if endpoint.queries:
-                inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
-            try:
-                await route.handle(inner, receive, sender)  # type: ignore[arg-type]
-            except ValidationException as error:
-                raise _query_refusal(endpoint.queries, error) from None
+            await _read_body(inner, endpoint, headers, receive, share)
+            if share.taken < LARGE_BYTES:
+                await self._handle_body(match, inner, receive, sender)
+                return
+            async with self._large_work.turn(inner["user"] or ""):
+                await self._handle_body(match, inner, receive, sender)
+
+    async def _handle_body(
+        self, match: Match, inner: dict[str, Any], receive: Receive, sender: ResponseSender
+    ) -> None:
+        """Decode the body, if there is one, and call the handler."""
+        route, endpoint, _ = match
+        if BODY in inner and not endpoint.verifies:
+            await _decode_body(inner, endpoint)
+        try:
+            await route.handle(inner, receive, sender)  # type: ignore[arg-type]
+        except ValidationException as error:
+            raise _query_refusal(endpoint.queries, error) from None
 
 
-async def _add_body(
+async def _read_body(
     inner: dict[str, Any],
     endpoint: Endpoint,
     headers: dict[bytes, bytes],
     receive: Receive,
     share: BodyShare,
 ) -> None:
-    """Put the body into the scope in the form that the endpoint takes. Raises Refusal and ClientGone."""
+    """Put the body into the scope once it has arrived, or its chunks. Raises Refusal and ClientGone."""
     if endpoint.streams:
         inner[CHUNKS] = body.stream(headers, receive)
-        return
-    if inner["method"] not in body.METHODS:
-        return
-    payload = await body.read(inner["method"], headers, receive, endpoint.limit, share)
-    share.complete()
-    if share.taken > MAX_SMALL_BODY:  # it takes some ms to decode it, and to use it: others get their turns
-        await asyncio.sleep(0)
-    if endpoint.decoder is not None:
-        inner[DATA] = body.decode(endpoint.decoder, payload)
-        if share.taken > MAX_SMALL_BODY:
-            del payload
-            await asyncio.sleep(0)
-    elif endpoint.verifies:
-        inner[BODY] = payload
-    else:
+    elif inner["method"] in body.METHODS:
+        inner[BODY] = await body.read(inner["method"], headers, receive, endpoint.limit, share)
+        share.complete()
+
+
+async def _decode_body(inner: dict[str, Any], endpoint: Endpoint) -> None:
+    """Replace the body by what the handler takes. Raises Refusal."""
+    payload = inner.pop(BODY)
+    large = len(payload.content) > MAX_SMALL_BODY  # it takes some ms to decode it, and to use it
+    if endpoint.decoder is None:
         body.check(payload)
+        return
+    if large:
+        await asyncio.sleep(0)
+    inner[DATA] = body.decode(endpoint.decoder, payload)
+    if large:
+        del payload
+        await asyncio.sleep(0)
 
 
 def _common_headers(scope: Scope, headers: dict[bytes, bytes], *, leaving: bool) -> Headers:

@@ -16,6 +16,7 @@ BODY = "happy.body"
 DATA = "happy.data"
 CHUNKS = "happy.chunks"
 ADDRESSES = "happy.addresses"
+LARGE_WORK = "happy.large_work"
 
 
 class ApiRequest(Request[AccountId, None, State]):

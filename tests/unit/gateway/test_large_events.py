@@ -1,4 +1,4 @@
-"""Large events take turns, few at once; what one account has waiting is bounded."""
+"""What one account, and all of them, have waiting of large events is bounded."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -12,7 +12,7 @@ from happy.gateway.large_events import LargeEvents
 
 
 class FakeConnection:
-    """What a turn needs of a connection, which is its own socket."""
+    """What is needed of a connection, which is its own socket."""
 
     busy = False
 
@@ -39,7 +39,7 @@ class Crowd:
             return gate.wait()
 
         sender = cast("Any", connection or FakeConnection())
-        return asyncio.get_running_loop().create_task(self.events.handle(sender, size, begin))
+        return asyncio.get_running_loop().create_task(self.events.hold(sender, size, begin))
 
 
 async def settle() -> None:
@@ -47,27 +47,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_events_begin_in_order_and_few_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_events, "MAX_HANDLED_BYTES", 10)
-    crowd = Crowd()
-    tasks = [crowd.send(name, size) for name, size in (("a", 12), ("b", 6), ("c", 4), ("d", 1))]
-    await settle()
-    assert ["a"] == crowd.begun  # larger than all may be together, but alone
-
-    crowd.gates["a"].set()
-    await settle()
-    assert ["a", "b", "c"] == crowd.begun
-    for gate in crowd.gates.values():
-        gate.set()
-    await asyncio.gather(*tasks)
-
-    assert ["a", "b", "c", "d"] == crowd.begun
-    assert (0, 0, {}) == (crowd.events._handled, crowd.events._held_by_all, dict(crowd.events._held))
-
-
 async def test_an_account_with_too_much_waiting_loses_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(large_events, "MAX_ACCOUNT_BYTES", 10)
-    monkeypatch.setattr(large_events, "MAX_HANDLED_BYTES", 1)
     crowd, offender, honest = Crowd(), FakeConnection(), FakeConnection("b")
     tasks = [crowd.send("1", 11), crowd.send("2", 1, offender), crowd.send("3", 11, honest)]
     await settle()
@@ -91,21 +72,16 @@ async def test_when_all_have_too_much_waiting_each_account_keeps_one(monkeypatch
     await asyncio.gather(*tasks)
 
 
-async def test_an_event_that_fails_or_is_cancelled_ends_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(large_events, "MAX_HANDLED_BYTES", 1)
+async def test_an_event_that_fails_or_is_cancelled_is_held_no_more() -> None:
     crowd = Crowd()
-    first, second, third = (crowd.send(name, 5) for name in "123")
+    first = crowd.send("1", 5)
     await settle()
-    second.cancel()
     first.cancel()
     await settle()
-    assert ["1", "3"] == crowd.begun
-    crowd.gates["3"].set()
-    await third
 
     def fail() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        await crowd.events.handle(cast("Any", FakeConnection()), 5, fail)
-    assert 0 == crowd.events._handled
+        await crowd.events.hold(cast("Any", FakeConnection()), 5, fail)
+    assert (0, {}) == (crowd.events._held_by_all, dict(crowd.events._held))
