@@ -52,6 +52,7 @@ class Recovery:
         self._cluster = cluster
         self._sessions = SessionRegistry(window, self._report, now)
         self._claims: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._moved: WeakValueDictionary[ConnectionId, RecoverableSession] = WeakValueDictionary()
 
     @property
     def history_bytes(self) -> int:
@@ -128,11 +129,7 @@ class Recovery:
         session = self._sessions.find(account_id, handshake)
         if session is None:
             return await self._restore(account_id, handshake)
-        try:
-            async with asyncio.timeout(TAKEOVER_SECONDS):
-                await session.until_free()
-        except TimeoutError:
-            raise RecoveryRefused(NotDelivered.TAKEOVER_TIMEOUT, self._report.replica_id) from None
+        await self._until_free(session)
         self._sessions.expire()
         if session.state is SessionState.ENDED:
             raise RecoveryRefused(NotDelivered.GOODBYE, self._report.replica_id)
@@ -144,6 +141,14 @@ class Recovery:
         session.left = self._report.replica_id
         self._sessions.enter(session, SessionState.RESTORING)
         return session
+
+    async def _until_free(self, session: RecoverableSession) -> None:
+        """Raises RecoveryRefused if the cleanup of the former connection takes too long."""
+        try:
+            async with asyncio.timeout(TAKEOVER_SECONDS):
+                await session.until_free()
+        except TimeoutError:
+            raise RecoveryRefused(NotDelivered.TAKEOVER_TIMEOUT, self._report.replica_id) from None
 
     def _is_local(self, session: RecoverableSession, handshake: Handshake) -> bool:
         """Whether the history of this replica has everything that the client missed."""
@@ -162,6 +167,9 @@ class Recovery:
             raise RecoveryRefused(NotDelivered.UNKNOWN_TOKEN)
         with self._sessions.awaiting(account_id):
             restored = await self._cluster.find(account_id, handshake, self._history)
+            former = self._moved.get(restored.connection_id)
+            if former is not None:  # it moved away and back: the connections have the same id
+                await self._until_free(former)
             scope, target = handshake.scope, handshake.target
             session = RecoverableSession(
                 handshake.recovery_token, account_id, restored.connection_id, scope, target
@@ -251,6 +259,7 @@ class Recovery:
         if session is None or session.account_id != account_id:
             return
         self._sessions.enter(session, SessionState.MOVED)
+        self._moved[connection_id] = session
         session.close_connection()
 
     def _replayed(self, session: RecoverableSession) -> None:

@@ -40,6 +40,7 @@ class RecoverableSession:
     """Only the client knows its `recovery_token`; the connection's id is no secret."""
 
     __slots__ = (
+        "__weakref__",
         "_close",
         "account_id",
         "connection_id",

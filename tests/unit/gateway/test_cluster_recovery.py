@@ -1,5 +1,6 @@
 """Recovery on another replica: shared history and live events meet without duplicates or losses."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -338,3 +339,19 @@ async def test_a_client_that_comes_back_to_where_it_was_needs_nobody_else(world:
 
     assert again is session
     assert len(world.before.resume(session, world.handshake(session.recovery_token))) == 1
+
+
+async def test_a_client_that_moved_away_and_back_waits_for_its_former_connection(world: World) -> None:
+    """Both have one id: the cleanup of the former one removed the new one, which received nothing more."""
+    former = world.begin()
+    world.before.moved(OWNER, PHONE)
+    back = asyncio.create_task(world.before.claim(OWNER, world.handshake(former.recovery_token), NOTHING))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    early = back.done()
+    former.release()
+    session = await back
+
+    assert not early
+    assert session is not former
+    assert PHONE == session.connection_id
