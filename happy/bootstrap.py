@@ -68,6 +68,7 @@ from happy.services.quotas import QuotaService
 from happy.services.rate_limit import RateLimits
 from happy.services.readiness import Readiness
 from happy.services.registration import Registration
+from happy.services.repeats import Repeats
 from happy.services.replays import Replays
 from happy.services.rpc import CALL_SECONDS, GRACE_SECONDS, RpcService
 from happy.services.sessions import SessionService
@@ -116,8 +117,7 @@ async def open_application(
         keys = await open_keys(settings, store, system_clock())
         hub = build_hub(settings, adapters, keys, report)
         attendance = Attendance(adapters.presence, replica_id, departure_seconds)
-        activity = Activity(store, hub, attendance, system_clock, metrics, signals=hub)
-        departures = Departures(store, hub, activity, attendance, system_clock, signals=hub)
+        activity, departures = build_activity(adapters, hub, attendance, metrics)
         limits = RateLimits(settings.rates, elapsed, adapters.buckets, metrics)
         outbound = await stack.enter_async_context(open_outbound(settings.outbound))
         services = build_services(
@@ -128,30 +128,34 @@ async def open_application(
         stack.push_async_callback(rpc.close)
         gateway = build_gateway(adapters, hub, services, activity, rpc)
         stack.callback(gateway.close)
-        connect_handlers(adapters, hub, attendance, activity, departures, gateway)
+        connect_handlers(adapters, hub, activity, departures, gateway)
         addresses = ClientAddresses(settings.trusted_proxies, settings.public_url)
         engine = build_engine(gateway, settings, engine_settings or EngineSettings(), addresses, limits)
         in_doubt = InDoubtCommits(hub.accounts_in_doubt, hub, store.ping)
-        jobs = background(activity, departures, services, in_doubt)
-        jobs += await following_access(services, hub)
+        jobs = [*background(activity, departures, services, in_doubt), *await following_access(services, hub)]
         jobs += backing_up(settings, store, metrics, replica_id)
         await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock, keys)))
-        http = build_app(
-            services,
-            addresses,
-            open_web_app(settings.ui, addresses),
-            metrics,
-            docs=settings.docs,
-            leaving=lambda: services.readiness.stopping,
-        )
+        ui, ready = open_web_app(settings.ui, addresses), services.readiness
+        http = build_app(services, addresses, ui, metrics, docs=settings.docs, leaving=lambda: ready.stopping)
         asgi = dispatch(engine, http, PathPrefix.of(settings.public_url))
         yield Application(
             allow_origins(asgi, settings.cors_origins),
             build_metrics_app(metrics, build_gauges(engine, hub, adapters.link_state)),
             engine,
             activity,
-            services.readiness,
+            ready,
         )
+
+
+def build_activity(
+    adapters: Adapters, hub: Hub, attendance: Attendance, metrics: Metrics
+) -> tuple[Activity, Departures]:
+    """What is announced and stored of those that send heartbeats, and of those that have gone."""
+    store, ends = adapters.store, UnitOfWork(adapters.store, hub, system_clock)
+    activity = Activity(store, hub, attendance, Repeats(store, hub), system_clock, metrics, signals=hub)
+    departures = Departures(store, ends, activity, attendance, system_clock, signals=hub)
+    attendance.listen(departures.end)
+    return activity, departures
 
 
 def build_gateway(
@@ -205,16 +209,10 @@ def build_rpc(
 
 
 def connect_handlers(
-    adapters: Adapters,
-    hub: Hub,
-    attendance: Attendance,
-    activity: Activity,
-    departures: Departures,
-    gateway: Gateway,
+    adapters: Adapters, hub: Hub, activity: Activity, departures: Departures, gateway: Gateway
 ) -> None:
-    """What is called for envelopes and signals of other replicas, and when a last connection has closed."""
+    """What is called for envelopes and signals of other replicas."""
     adapters.bus.listen(hub.on_envelope, hub.on_resync)
-    attendance.listen(departures.end)
     hub.listen_for(STOPPED, activity.on_stopped)
     hub.listen_for(RESUMED, activity.on_resumed)
     hub.listen_for(GONE, departures.on_ended_by_another)
@@ -265,7 +263,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
         pairing=PairingService(store, keys.tokens, clock, registration, replays, limits),
         registration=registration,
         invites=InviteService(store, clock, accepted=registration.mode == "invite"),
-        sessions=SessionService(store, unit_of_work, hub, activity, deletions, clock, quotas),
+        sessions=SessionService(store, unit_of_work, activity, deletions, clock, quotas),
         messages=MessageService(store, hub, steady, quotas),
         machines=MachineService(store, unit_of_work, activity, deletions),
         accounts=AccountService(store, unit_of_work, adapters.files, clock),

@@ -31,8 +31,9 @@ def background(
     """The jobs of protocol: operations#background-jobs."""
     return [
         repeat("store heartbeats", 0, activity.flush_when_due),
+        repeat("announce changes again", 1, activity.repeats.announce_due),
         repeat("forget heartbeats", 300, activity.purge),
-        repeat("end silent sessions", 60, activity.expire, at_once=True),
+        repeat("end silent sessions", 60, departures.expire, at_once=True),
         repeat("end sessions and machines without connections", 15, departures.sweep),
         repeat("remove deleted rows", 0, services.deletions.run, at_once=True),
         repeat("announce what commands deleted", announcements.POLL_SECONDS, services.announcements.publish),

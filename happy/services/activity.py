@@ -1,4 +1,4 @@
-"""Activity of sessions and machines: heartbeats, how they are stored, and the timeout of silent ones.
+"""Activity of sessions and machines: heartbeats, and how they are stored.
 
 protocol: realtime#presence
 """
@@ -19,10 +19,9 @@ from happy.metrics import Metrics
 from happy.services.attendance import Attendance, Target
 from happy.services.batches import MAX_ROWS
 from happy.services.heartbeats import Beat, Heartbeats, LastSeen
+from happy.services.repeats import Repeats
 
 SUPPRESSION = 1 * MINUTE
-IDLE_AFTER = 10 * MINUTE
-IDLE_BATCH = 500
 FLUSH_SECONDS = 5.0
 REVIVAL_SECONDS = 0.2
 MAX_SUPPRESSED = limit(
@@ -35,11 +34,12 @@ STOPPED, RESUMED = "stopped", "resumed"
 
 
 class Activity:
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what activity has to do with
         self,
         store: Store,
         sink: EventSink,
         attendance: Attendance,
+        repeats: Repeats,
         clock: Clock,
         metrics: Metrics | None = None,
         signals: Signals | None = None,
@@ -48,6 +48,7 @@ class Activity:
         self._store = store
         self._sink = sink
         self._attendance = attendance
+        self.repeats = repeats
         self._clock = clock
         self._metrics = metrics or Metrics()
         self._revived = asyncio.Event()
@@ -83,18 +84,29 @@ class Activity:
             self._announce_session(account_id, session_id, seen, thinking=thinking)
 
     def known_machine_alive(self, account_id: AccountId, machine_id: MachineId, at: Millis) -> bool:
-        """The same for a machine."""
+        """The same for a machine; False also if it has to be stored as active first."""
+        if not self._machines.is_stored_active(account_id, machine_id):
+            return False
         seen = self._machines.beat_known(account_id, machine_id, at)
         if seen is None:
             return False
-        self._announce_machine(account_id, machine_id, seen, active=True)
+        self._announce_machine(account_id, machine_id, seen)
         return True
 
     async def machine_alive(self, account_id: AccountId, machine_id: MachineId, at: Millis) -> None:
-        """Announce a heartbeat. One of an unknown machine is ignored."""
+        """Announce a heartbeat. One of an unknown machine is ignored.
+
+        A row that is inactive is stored as active before: an app that starts between the two would list the
+        machine as offline until its next heartbeat, 20 s later.
+        """
         seen = await self._machines.beat(account_id, machine_id, at)
-        if seen is not None:
-            self._announce_machine(account_id, machine_id, seen, active=True)
+        if seen is None:
+            return
+        if not self._machines.is_stored_active(account_id, machine_id):
+            with suppress(Unavailable):  # the background job tries again
+                await self._flush_machines()
+            self.repeats.later(Target(account_id, "machine", machine_id))
+        self._announce_machine(account_id, machine_id, seen)
 
     def session_connected(
         self, account_id: AccountId, session_id: SessionId, connection_id: ConnectionId
@@ -106,19 +118,9 @@ class Activity:
     async def machine_connected(
         self, account_id: AccountId, machine_id: MachineId, connection_id: ConnectionId
     ) -> None:
-        """Announce the machine as online, if it is the account's. It ends as a session does.
-
-        A row that is inactive is stored as active before: an app that starts between the two would list the
-        machine as offline until its next heartbeat, 20 s later.
-        """
+        """Announce the machine as online, if it is the account's. It ends as a session does."""
         await self._attendance.arrive(Target(account_id, "machine", machine_id), connection_id)
-        seen = await self._machines.beat(account_id, machine_id, self._clock())
-        if seen is None:
-            return
-        if self._revived.is_set():
-            with suppress(Unavailable):  # the background job tries again
-                await self.flush()
-        self._announce_machine(account_id, machine_id, seen, active=True)
+        await self.machine_alive(account_id, machine_id, self._clock())
 
     def attend(self, target: Target, connection_id: ConnectionId) -> None:
         """The target is alive for as long as this connection is."""
@@ -134,6 +136,7 @@ class Activity:
 
     def suppress(self, account_id: AccountId, session_id: SessionId) -> None:
         """Ignore heartbeats of a stopped session for a minute: they were on their way when it stopped."""
+        self.repeats.later(Target(account_id, "session", session_id))
         self.on_stopped(account_id, session_id)
         if self._signals is not None:
             self._signals.signal(account_id, STOPPED, session_id)
@@ -171,9 +174,16 @@ class Activity:
         await self.flush()
 
     async def returned(self, target: Target) -> None:
-        """The target reconnected while it was being ended. A machine is announced now, as it beats rarely."""
+        """The target reconnected while it was being ended. A machine is announced now, as it beats rarely.
+
+        A session is announced with its next heartbeat, but stored as active now: should it end before that,
+        its end is announced.
+        """
+        account_id, now = target.account_id, self._clock()
         if target.kind == "machine":
-            await self.machine_alive(target.account_id, MachineId(target.id), self._clock())
+            await self.machine_alive(account_id, MachineId(target.id), now)
+        elif not self._is_suppressed(account_id, SessionId(target.id)):
+            await self._sessions.beat(account_id, target.id, now)
 
     async def flush_when_due(self) -> None:
         """Flush after 5 s, or 0.2 s after an inactive row has sent a heartbeat; for a background job."""
@@ -194,6 +204,9 @@ class Activity:
                 )
             ),
         )
+        await self._flush_machines()
+
+    async def _flush_machines(self) -> None:
         await self._write(
             self._machines,
             lambda beats: self._store.write(
@@ -226,19 +239,6 @@ class Activity:
         self._machines.purge()
         self._suppressed = {key: until for key, until in self._suppressed.items() if _is_muted(until, now)}
 
-    async def expire(self) -> None:
-        """Deactivate and announce sessions and machines whose last heartbeat is ten minutes old."""
-        await self.flush()  # so that queued heartbeats count
-        deadline = Millis(self._clock() - IDLE_AFTER)
-        while idle := await self._store.write(lambda tx: tx.sessions.mark_idle(deadline, IDLE_BATCH)):
-            for account_id, session_id, at in idle:
-                self._sessions.invalidate(account_id, session_id)
-                self._publish(account_id, SessionActivity(session_id, active=False, active_at=at))
-        while gone := await self._store.write(lambda tx: tx.machines.mark_idle(deadline, IDLE_BATCH)):
-            for account_id, machine_id, at in gone:
-                self._machines.invalidate(account_id, machine_id)
-                self._announce_machine(account_id, machine_id, at, active=False)
-
     def _is_suppressed(self, account_id: AccountId, session_id: SessionId) -> bool:
         until = self._suppressed.get((account_id, session_id))
         return until is not None and _is_muted(until, self._clock())
@@ -248,10 +248,8 @@ class Activity:
     ) -> None:
         self._publish(account_id, SessionActivity(session_id, active=True, active_at=at, thinking=thinking))
 
-    def _announce_machine(
-        self, account_id: AccountId, machine_id: MachineId, at: Millis, *, active: bool
-    ) -> None:
-        self._publish(account_id, MachineActivity(machine_id, active=active, active_at=at))
+    def _announce_machine(self, account_id: AccountId, machine_id: MachineId, at: Millis) -> None:
+        self._publish(account_id, MachineActivity(machine_id, active=True, active_at=at))
 
     def _publish(self, account_id: AccountId, event: Ephemeral) -> None:
         self._sink.publish(account_id, event, TO_USER)

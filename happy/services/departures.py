@@ -1,25 +1,31 @@
 """Ends sessions and machines that no connection attends any more, in the store and for clients alike."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from operator import attrgetter
 from time import monotonic
 
-from happy.domain.events import TO_USER, MachineActivity, SessionActivity
+from happy.domain.errors import Unavailable
+from happy.domain.events import Ephemeral, MachineActivity, SessionActivity
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.cluster import Signals
-from happy.domain.ports.events import EventSink
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import MINUTE, AccountId, MachineId, Millis, SessionId
 from happy.services.activity import Activity
 from happy.services.attendance import BATCH, Attendance, Target
+from happy.services.unit_of_work import Changes, UnitOfWork
 
 SILENT_AFTER = 1 * MINUTE
 """Heartbeats are stored within 45 s, so no replica has received a later one of an older row."""
 
 RETURN_SECONDS = 30.0
 """After a start clients have this long to reconnect before their targets are ended."""
+
+IDLE_AFTER = 10 * MINUTE
+IDLE_BATCH = 500
 
 ANY_TIME = Millis(8_640_000_000_000_000)
 GONE = "gone"
@@ -38,7 +44,7 @@ class Departures:
     def __init__(
         self,
         store: Store,
-        sink: EventSink,
+        unit_of_work: UnitOfWork,
         activity: Activity,
         attendance: Attendance,
         clock: Clock,
@@ -46,7 +52,7 @@ class Departures:
     ) -> None:
         """`signals` reach other replicas, which may know a row as active that this one has ended."""
         self._store = store
-        self._sink = sink
+        self._unit_of_work = unit_of_work
         self._activity = activity
         self._attendance = attendance
         self._clock = clock
@@ -65,10 +71,29 @@ class Departures:
             groups = _by_account(targets)
             return [ended for group in groups for ended in await _deactivate(tx, group, seen_by)]
 
-        for target, at in await self._store.write(deactivate):
-            self._announce(target, at)
+        ended = await self._run(deactivate)
+        for target, _ in ended:
+            if self._signals is not None:  # after the announcement, which a reconnect then corrects
+                self._signals.signal(target.account_id, GONE, target.claim)
+        for target, _ in ended:
             if self._attendance.is_here(target):
-                await self._activity.returned(target)
+                await self._returned(target)
+
+    async def _run(self, deactivate: Callable[[Transaction], Awaitable[list[Ended]]]) -> list[Ended]:
+        """Deactivate rows and announce it. If the outcome is lost, clients of their accounts read again."""
+
+        async def use_case(changes: Changes) -> list[Ended]:
+            ended = await deactivate(changes.tx)
+            for target, at in ended:
+                changes.announce(target.account_id, _end_of(target, at))
+            return ended
+
+        return await self._unit_of_work.run(use_case, committed=self._invalidate)
+
+    def _invalidate(self, ended: list[Ended]) -> None:
+        for target, _ in ended:
+            self._activity.invalidate(target)
+            self._activity.repeats.later(target)
 
     async def sweep(self) -> None:
         """End those that are stored as active, but silent for a minute and without any connection."""
@@ -91,16 +116,13 @@ class Departures:
         machines = await self._store.read(lambda tx: tx.machines.silent(deadline, after, BATCH))
         return [(Target(account, "machine", machine), at) for account, machine, at in machines]
 
-    def _announce(self, target: Target, at: Millis) -> None:
-        self._activity.invalidate(target)
-        if target.kind == "session":
-            session = SessionActivity(SessionId(target.id), active=False, active_at=at)
-            self._sink.publish(target.account_id, session, TO_USER)
-        else:
-            machine = MachineActivity(MachineId(target.id), active=False, active_at=at)
-            self._sink.publish(target.account_id, machine, TO_USER)
-        if self._signals is not None:  # after the announcement, which a reconnect then corrects
-            self._signals.signal(target.account_id, GONE, target.claim)
+    async def expire(self) -> None:
+        """End those whose last heartbeat is ten minutes old, though a connection may be open."""
+        await self._activity.flush()  # so that queued heartbeats count
+        deadline = Millis(self._clock() - IDLE_AFTER)
+        for kind in ("session", "machine"):
+            while await self._run(partial(_deactivate_idle, kind=kind, deadline=deadline)):
+                pass
 
     def on_ended_by_another(self, account_id: AccountId, claim: str) -> None:
         """Another replica ended the target; it may just have reconnected here, or be cached as active."""
@@ -108,9 +130,19 @@ class Departures:
         target = Target(account_id, "session" if kind == "session" else "machine", name)
         self._activity.invalidate(target)
         if self._attendance.is_here(target):
-            task = asyncio.get_running_loop().create_task(self._activity.returned(target))
+            task = asyncio.get_running_loop().create_task(self._returned(target))
             self._returning.add(task)
             task.add_done_callback(self._returning.discard)
+
+    async def _returned(self, target: Target) -> None:
+        with suppress(Unavailable):  # the next heartbeat tries again
+            await self._activity.returned(target)
+
+
+def _end_of(target: Target, at: Millis) -> Ephemeral:
+    if target.kind == "session":
+        return SessionActivity(SessionId(target.id), active=False, active_at=at)
+    return MachineActivity(MachineId(target.id), active=False, active_at=at)
 
 
 def _by_account(targets: Sequence[Target]) -> list[list[Target]]:
@@ -127,3 +159,11 @@ async def _deactivate(tx: Transaction, targets: list[Target], seen_by: Millis) -
     machines = [MachineId(target.id) for target in targets]
     gone = await tx.machines.mark_gone(account_id, machines, seen_by)
     return [(Target(account_id, kind, machine), at) for machine, at in gone]
+
+
+async def _deactivate_idle(tx: Transaction, kind: str, deadline: Millis) -> list[Ended]:
+    if kind == "session":
+        idle = await tx.sessions.mark_idle(deadline, IDLE_BATCH)
+        return [(Target(account_id, "session", session), at) for account_id, session, at in idle]
+    gone = await tx.machines.mark_idle(deadline, IDLE_BATCH)
+    return [(Target(account_id, "machine", machine), at) for account_id, machine, at in gone]

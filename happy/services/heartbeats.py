@@ -95,6 +95,11 @@ class Heartbeats:
         known = await self._refresh(key, now)
         return None if known is None else self._note(known, Beat(account_id, target, clamp(at, now), now))
 
+    def is_stored_active(self, account_id: AccountId, target: str) -> bool:
+        """Whether the cached row is active in the store; False if none is cached."""
+        known = self._known.get((account_id, target))
+        return known is not None and known.active
+
     def _note(self, known: Known, beat: Beat) -> Millis:
         if known.last is None or beat.at >= known.last.at:
             known.last = beat

@@ -15,7 +15,6 @@ from happy.domain.events import (
 from happy.domain.ids import new_id
 from happy.domain.listing import Large
 from happy.domain.ports.clock import Clock
-from happy.domain.ports.events import EventSink
 from happy.domain.ports.store import Store
 from happy.domain.sessions import Session
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId, Swap
@@ -31,11 +30,10 @@ T = TypeVar("T")
 
 
 class SessionService:
-    def __init__(  # noqa: PLR0913, PLR0917 - what sessions have to do with
+    def __init__(
         self,
         store: Store,
         unit_of_work: UnitOfWork,
-        sink: EventSink,
         activity: Activity,
         deletions: Deletions,
         clock: Clock,
@@ -43,7 +41,6 @@ class SessionService:
     ) -> None:
         self._store = store
         self._unit_of_work = unit_of_work
-        self._sink = sink
         self._activity = activity
         self._deletions = deletions
         self._clock = clock
@@ -133,11 +130,16 @@ class SessionService:
     async def stop(self, account_id: AccountId, session_id: SessionId, at: Millis) -> None:
         """Set the session inactive, last seen at `at`, and ignore late heartbeats. Raises NotFound."""
         now = self._clock()
-        found = await self._store.write(lambda tx: tx.sessions.mark_stopped(account_id, session_id, at, now))
-        if not found:
-            raise NotFound
-        self._activity.suppress(account_id, session_id)
-        self._sink.publish(account_id, SessionActivity(session_id, active=False, active_at=at), TO_USER)
+
+        async def deactivate(changes: Changes) -> None:
+            if not await changes.tx.sessions.mark_stopped(account_id, session_id, at, now):
+                raise NotFound
+            changes.announce(account_id, SessionActivity(session_id, active=False, active_at=at))
+
+        def suppress(_: None) -> None:
+            self._activity.suppress(account_id, session_id)
+
+        await self._unit_of_work.run(deactivate, committed=suppress)
 
     async def delete(self, account_id: AccountId, session_id: SessionId) -> None:
         """Hide the session at once; its rows and files are removed in the background. Raises NotFound."""

@@ -317,9 +317,9 @@ async def test_sessions_and_machines_time_out_after_ten_silent_minutes(
     machine = await factories.machine(world.store, owner, active=True)
     fresh = await factories.session(world.store, owner, last_active_at=Millis(NOW + 1))
     world.clock.advance(minutes=10)
-    await world.activity.expire()
+    await world.departures.expire()
     published = world.sink.take()
-    await world.activity.expire()
+    await world.departures.expire()
 
     assert [
         {"type": "activity", "id": session.id, "active": False, "activeAt": NOW, "thinking": False},
@@ -333,11 +333,11 @@ async def test_sessions_and_machines_time_out_after_ten_silent_minutes(
 async def test_a11_all_silent_sessions_were_loaded_at_once(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("happy.services.activity.IDLE_BATCH", 4)
+    monkeypatch.setattr("happy.services.departures.IDLE_BATCH", 4)
     for _ in range(9):
         await factories.session(world.store, owner)
     world.clock.advance(minutes=11)
-    await world.activity.expire()
+    await world.departures.expire()
 
     assert 9 == len({event.wire["id"] for event in world.sink.take()})
 
@@ -349,7 +349,7 @@ async def test_e5_a_session_with_a_queued_heartbeat_timed_out(world: World, owne
     await beat(world, session)
     await world.activity.machine_alive(owner, machine.id, at)
     world.sink.take()
-    await world.activity.expire()
+    await world.departures.expire()
 
     assert [] == world.sink.take()
     assert (at, True) == await stored(world, session)
@@ -361,7 +361,7 @@ async def test_a_heartbeat_after_the_timeout_makes_a_session_active_again(
     session = await factories.session(world.store, owner)
     world.clock.advance(minutes=10)
     await beat(world, session, at=NOW)  # known, and as old as what is stored
-    await world.activity.expire()
+    await world.departures.expire()
     world.clock.advance(seconds=1)
     await beat(world, session)
     await world.activity.flush()

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from happy.adapters.memory import MemoryPresence
-from happy.domain.errors import Unavailable
+from happy.domain.errors import CommitInDoubt, Unavailable
 from happy.domain.machines import Machine
 from happy.domain.ports.presence import Holder
 from happy.domain.sessions import Session
@@ -246,6 +246,136 @@ async def test_a_machine_that_returns_while_another_replica_ends_it_is_online_ag
 
     assert [True] == [wire["active"] for wire in other.sink.wires()]
     assert await is_active(one, machine)
+
+
+async def test_a_machine_that_returns_is_stored_before_it_is_announced(
+    pair: tuple[World, World], owner: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An app that started between the two drew it offline until its next heartbeat."""
+    one, other = pair
+    machine = await factories.machine(one.store, owner, active=True)
+    target = Target(machine.account_id, "machine", machine.id)
+    other.attendance._note(target, TWO)
+    steps = steps_of(other, monkeypatch)
+    await one.departures.end([target])
+    steps.clear()
+    await asyncio.gather(*other.departures._returning)
+
+    assert ["stored", "announced"] == steps
+
+
+async def test_a_machine_that_connects_while_heartbeats_are_stored_is_stored_before_it_is_announced(
+    world: World, session: Session, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was queued for it had been taken by the other transaction, which had not ended."""
+    world.clock.advance(minutes=1)
+    await beat(world, session)
+    await world.activity._machines.beat(machine.account_id, machine.id, world.clock.now)
+    steps, gate = steps_of(world, monkeypatch), asyncio.Event()
+    write = world.store.write
+
+    async def slow(body: Any) -> Any:
+        await gate.wait()
+        return await write(body)
+
+    monkeypatch.setattr(world.store, "write", slow)
+    flushing = asyncio.create_task(world.activity.flush())
+    await asyncio.sleep(0)
+    world.activity._revived.clear()  # as the background job does before it flushes
+    connecting = asyncio.create_task(world.activity.machine_connected(machine.account_id, machine.id, ONE))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    before = list(steps)
+    gate.set()
+    await asyncio.gather(flushing, connecting)
+
+    assert [] == before
+    assert "stored" in steps[: steps.index("announced")]
+
+
+def steps_of(world: World, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Fills with "stored" after each transaction, and "announced" at each event."""
+    steps: list[str] = []
+    write, publish = world.store.write, world.sink.publish
+
+    async def store(body: Any) -> Any:
+        result = await write(body)
+        steps.append("stored")
+        return result
+
+    def announce(*arguments: Any, **named: Any) -> None:
+        steps.append("announced")
+        publish(*arguments, **named)
+
+    monkeypatch.setattr(world.store, "write", store)
+    monkeypatch.setattr(world.sink, "publish", announce)
+    return steps
+
+
+async def test_a_session_that_returns_and_is_killed_at_once_is_announced_as_ended(
+    pair: tuple[World, World], session: Session
+) -> None:
+    """Its one heartbeat reached some clients behind its end: without another end they draw it online."""
+    one, other = pair
+    other.activity.session_connected(session.account_id, session.id, TWO)
+    await beat(other, session)
+    await one.departures.end([Target(session.account_id, "session", session.id)])
+    await asyncio.gather(*other.departures._returning)
+    await other.activity.flush()
+    stored = await is_active(one, session)
+    await left(other, TWO)
+
+    assert stored
+    assert [False] == [wire["active"] for wire in ended(other)]
+
+
+async def test_one_that_cannot_return_now_does_not_hide_the_end_of_others(
+    world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their rows were inactive then, and nobody was told, by the sweep neither."""
+
+    async def unavailable(_: object) -> None:
+        raise Unavailable
+
+    machines = [await factories.machine(world.store, owner, active=True) for _ in range(3)]
+    targets = [Target(owner, "machine", machine.id) for machine in machines]
+    monkeypatch.setattr(world.activity, "returned", unavailable)
+    for target in targets:
+        world.attendance._note(target, ConnectionId(target.id))
+    await world.departures.end(targets)
+
+    assert {machine.id for machine in machines} == {wire["id"] for wire in ended(world)}
+
+
+@pytest.mark.parametrize("act", ["end", "expire", "stop"])
+async def test_clients_read_again_when_it_is_not_known_whether_an_end_was_stored(
+    world: World, session: Session, act: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A replica that was killed or cut off then told nobody: an app went on to draw it online."""
+    write = world.store.write
+
+    async def cut_off(body: Any) -> Any:
+        await write(body)
+        raise CommitInDoubt
+
+    async def perform() -> None:
+        if act == "end":
+            await world.departures.end([Target(session.account_id, "session", session.id)])
+        elif act == "expire":
+            world.clock.advance(minutes=11)
+            await world.departures.expire()
+        else:
+            await world.sessions.stop(session.account_id, session.id, world.clock.now)
+
+    monkeypatch.setattr(world.store, "write", cut_off)
+    with pytest.raises(CommitInDoubt):
+        await perform()
+    in_doubt = list(world.sink.in_doubt_accounts)
+    monkeypatch.setattr(world.store, "write", write)
+    await world.store.write(lambda tx: tx.sessions.mark_active([(session.id, NOW, NOW)], NOW))
+
+    assert [session.account_id] == in_doubt
+    assert ([session.account_id], [session.account_id]) == (world.sink.begun, world.sink.ended)
 
 
 async def test_nothing_ends_while_presence_is_unavailable(

@@ -17,6 +17,7 @@ from happy.services.deletions import Deletions
 from happy.services.departures import GONE, Departures
 from happy.services.machines import MachineService
 from happy.services.messages import MessageService
+from happy.services.repeats import Repeats
 from happy.services.sessions import SessionService
 from happy.services.unit_of_work import UnitOfWork
 from tests.support.factories import NOW
@@ -155,16 +156,17 @@ class World:
         self.presence = presence or MemoryPresence()
         self.unit_of_work = UnitOfWork(store, self.sink, self.clock)
         self.attendance = Attendance(self.presence, ReplicaId(replica_id), grace=grace)
-        self.activity = Activity(store, self.sink, self.attendance, self.clock, signals=signals)
-        self.departures = Departures(store, self.sink, self.activity, self.attendance, self.clock, signals)
+        self.repeats = Repeats(store, self.sink, lambda: self.clock.now / 1000)
+        self.activity = Activity(store, self.sink, self.attendance, self.repeats, self.clock, signals=signals)
+        self.departures = Departures(
+            store, self.unit_of_work, self.activity, self.attendance, self.clock, signals
+        )
         self.attendance.listen(self.departures.end)
         if signals is not None:
             signals.listen_for(STOPPED, self.activity.on_stopped)
             signals.listen_for(RESUMED, self.activity.on_resumed)
             signals.listen_for(GONE, self.departures.on_ended_by_another)
         self.deletions = Deletions(store, self.files, self.clock)
-        self.sessions = SessionService(
-            store, self.unit_of_work, self.sink, self.activity, self.deletions, self.clock
-        )
+        self.sessions = SessionService(store, self.unit_of_work, self.activity, self.deletions, self.clock)
         self.messages = MessageService(store, self.sink, self.clock)
         self.machines = MachineService(store, self.unit_of_work, self.activity, self.deletions)
