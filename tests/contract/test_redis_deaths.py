@@ -47,7 +47,7 @@ async def until_resyncs(replica: Replica, *accounts: AccountId) -> None:
 async def begin_commit(replica: Replica, account: AccountId) -> None:
     """The replica is about to commit, and that is known."""
     replica.bus.begin_commit(account)
-    await asyncio.sleep(0.15)
+    await asyncio.sleep(0.15)  # the beat of the replicas, and what was published has come back
 
 
 async def test_a_killed_replica_causes_a_resync_of_exactly_its_publish_intents(

@@ -269,7 +269,7 @@ async def test_a_page_holds_100_messages_by_default(api: ApiClient, session_id: 
 async def test_the_older_endpoint_returns_the_newest_150(api: ApiClient, session_id: str) -> None:
     for _ in range(2):
         await api.post_messages(session_id, ["x"] * 100)
-        await asyncio.sleep(0.002)
+        await asyncio.sleep(0.002)  # the clock must move on
 
     found = numbers((await api.get(f"/v1/sessions/{session_id}/messages"))["messages"])
 

@@ -1,6 +1,5 @@
 """Push events of sessions (protocol: http#push, realtime#push-suppression, operations#push-delivery)."""
 
-import asyncio
 import time
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
 from tests.support.outside_services import Answer, Upstream
+from tests.support.until import until
 
 EXPO = "/expo/--/api/v2/push/send"
 OK = {"status": "ok", "id": "t"}
@@ -216,12 +216,10 @@ async def test_a_device_is_pushed_to_when_nobody_looks_any_more(
         await socket.call("ping")
         assert "suppressed" == (await push(api, sid))["result"]
 
-    for _ in range(100):  # the server hears of the end a moment later
-        result = (await push(api, sid))["result"]
-        if result == "sent":
-            break
-        await asyncio.sleep(0.02)
-    assert "sent" == result
+    async def is_sent() -> bool:
+        return bool((await push(api, sid))["result"] == "sent")
+
+    await until(is_sent)
 
 
 async def test_only_a_client_that_calls_itself_user_scoped_suppresses(

@@ -123,6 +123,11 @@ class Running:
         await self._uvicorn.startup()
         self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
 
+    def waiting_polls(self) -> int:
+        """How many sessions have a poll that has arrived and waits for packets."""
+        transports: list[Any] = [held.transport for held in self.engine._context.connections.values()]
+        return sum(getattr(transport, "_waiting", None) is not None for transport in transports)
+
     async def stop(self) -> None:
         if self._uvicorn is None:
             return
@@ -237,6 +242,12 @@ class Poller:
 
     async def get(self) -> str:
         return (await self.request("GET")).raise_for_status().text
+
+    async def wait(self, server: Running) -> "asyncio.Task[str]":
+        """A poll that has arrived at the server, which has nothing to send yet."""
+        waiting = asyncio.create_task(self.get())
+        await until(lambda: server.waiting_polls() or waiting.done())
+        return waiting
 
     async def post(self, *packets: str) -> str:
         return (await self.request("POST", "\x1e".join(packets))).raise_for_status().text

@@ -181,7 +181,7 @@ async def test_other_namespaces_are_refused(server: Running) -> None:
 async def test_what_is_sent_while_connecting_follows_the_answer(server: Running) -> None:
     async def admit(socket: Any, _: Any) -> None:
         socket.emit("early", b"1")
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # the work of the handler
         socket.emit("early", b"2")
 
     server.application.admit = admit
@@ -219,14 +219,19 @@ async def test_a_client_that_left_its_namespace_has_a_while_to_come_back(serve: 
 
 
 async def test_a_session_whose_client_vanishes_while_connecting_is_still_ended(server: Running) -> None:
-    async def admit(*_: Any) -> None:
-        await asyncio.sleep(0.05)
+    async def admit(socket: Any, _: Any) -> None:
+        admitting.append(socket)
+        await aborted.wait()
 
+    admitting: list[Any] = []
+    aborted = asyncio.Event()
     server.application.admit = admit
     async with RawWebSocket(server.url) as socket:
         await socket.open()
         await socket.send("40")
+        await until(lambda: admitting)
         socket.abort()
+        aborted.set()
     await until(lambda: len(server.application.left) == 1)
 
     assert server.application.log == ["connect", "disconnected: transport close"]

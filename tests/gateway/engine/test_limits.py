@@ -35,16 +35,16 @@ async def test_a_client_that_sends_packets_without_pongs_gets_more_time(serve: S
     async with RawWebSocket(server.url) as socket:
         await socket.join()
         assert await socket.receive() == "2"
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # within the time for a pong
         await socket.send('421["echo",1]')
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)  # and now beyond it
         assert server.application.left == []
         assert await socket.drain() == ["431[1]"]
 
 
 async def test_a_pong_behind_a_slow_event_is_waited_for(serve: Serve) -> None:
     async def slow(*_: object) -> None:
-        await asyncio.sleep(0.4)
+        await asyncio.sleep(0.4)  # longer than a pong may take
 
     server = await serve(ping_interval=0.05, ping_timeout=0.1)
     server.application.on["slow"] = slow
@@ -167,8 +167,7 @@ async def test_a_client_that_reads_slowly_gets_everything_in_order(serve: Serve)
         held = server.application.sockets[0]
         for number in range(300):
             held.emit("n", f'[{number},"{"x" * 50_000}"]'.encode())
-        await asyncio.sleep(0.05)
-        assert held.connection.has_queue
+        await until(lambda: held.connection.has_queue)
         socket.websocket.transport.resume_reading()
         received = [await socket.receive() for _ in range(300)]
 

@@ -122,7 +122,8 @@ async def test_clients_find_a_restarted_server_by_themselves(
         if len(transports) > 1:
             await socket.next_life("upgrade")
         await socket.call("echo")
-        await asyncio.sleep(0.05)  # let the next poll arrive
+        if transports == ["polling"]:
+            await until(first.waiting_polls)
         assert await first.engine.shutdown(within=1)
         life = await socket.next_life("disconnect")
         assert life.detail["reason"] == "transport close"
@@ -149,12 +150,14 @@ async def test_what_was_sent_before_a_close_arrives_before_it(server: Running, c
 
 
 async def test_pings_keep_the_client_and_their_absence_loses_it(serve: Serve, client: NodeClient) -> None:
-    server = await serve(ping_interval=0.2, ping_timeout=0.5)
+    server = await serve(ping_interval=0.2, ping_timeout=1)
     async with over(client, server, ["websocket"]) as socket, over(client, server, ["polling"]) as poller:
-        await asyncio.sleep(1)
+        await asyncio.sleep(1)  # some pings
         assert socket.lives == poller.lives == []
         assert await socket.call("echo", 1) == await poller.call("echo", 1) == 1
-        server.application.sockets[0].connection._timer.cancel()
+        held = server.application.sockets[0].connection
+        await until(lambda: held.last_acknowledged == held._pinged)  # a pong on its way would go on
+        held._timer.cancel()
         assert (await socket.next_life("disconnect")).detail["reason"] == "ping timeout"
 
 

@@ -1,6 +1,7 @@
 """The same over long-polling, and what only polling can get wrong."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,7 @@ async def test_events_and_acknowledgements_pass(server: Running) -> None:
 async def test_a_waiting_poll_gets_what_is_sent_together(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
-        waiting = asyncio.create_task(poller.get())
-        await asyncio.sleep(0.05)
+        waiting = await poller.wait(server)
         assert not waiting.done()
         for number in range(3):
             server.application.sockets[0].emit("n", str(number).encode())
@@ -61,27 +61,29 @@ async def test_binary_packets_travel_as_base64(server: Running) -> None:
 async def test_two_polls_at_once_close_the_session(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
-        first = asyncio.create_task(poller.request("GET"))
-        await asyncio.sleep(0.05)
+        first = await poller.wait(server)
         second = await poller.request("GET")
         third = await poller.request("GET")
 
         assert second.status_code == 400
-        assert (await first).text == "1"
+        assert await first == "1"
         assert third.json() == {"code": 1, "message": "Session ID unknown"}
     assert server.application.reasons() == ["transport error"]
 
 
 async def test_two_posts_at_once_close_the_session(server: Running) -> None:
+    refused = asyncio.Event()
+
     async def slow(*_: object) -> None:
-        await asyncio.sleep(0.1)
+        await refused.wait()
 
     server.application.on["slow"] = slow
     async with Poller(server.url) as poller:
         await poller.join()
         first = asyncio.create_task(poller.request("POST", '42["slow"]\x1e42["after"]'))
-        await asyncio.sleep(0.05)
+        await until(lambda: server.application.names() == ["slow"])
         second = await poller.request("POST", '42["never"]')
+        refused.set()
         await first
 
     assert second.status_code == 400
@@ -91,8 +93,7 @@ async def test_two_posts_at_once_close_the_session(server: Running) -> None:
 async def test_a_poll_that_is_given_up_ends_the_session(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
-        waiting = asyncio.create_task(poller.get())
-        await asyncio.sleep(0.05)
+        waiting = await poller.wait(server)
         waiting.cancel()
         await until(lambda: server.application.reasons() == ["transport error"])
 
@@ -100,8 +101,7 @@ async def test_a_poll_that_is_given_up_ends_the_session(server: Running) -> None
 async def test_a_close_packet_ends_the_session(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
-        waiting = asyncio.create_task(poller.get())
-        await asyncio.sleep(0.05)
+        waiting = await poller.wait(server)
         assert await poller.post('42["session-end"]', "41", "1") == "ok"
         assert await waiting == "6"
 
@@ -127,8 +127,7 @@ async def test_a_malformed_body_closes_the_session(server: Running, body: bytes)
 async def test_a_socket_closed_by_the_server_releases_the_poll(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
-        waiting = asyncio.create_task(poller.get())
-        await asyncio.sleep(0.05)
+        waiting = await poller.wait(server)
         held = server.application.sockets[0]
         held.emit("last", b"1")
         held.close()
@@ -159,7 +158,7 @@ async def test_a_post_that_breaks_off_ends_the_session(server: Running) -> None:
         target = f"/v1/updates/?EIO=4&transport=polling&sid={poller.sid}"
         head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n42"
         writer.write(head.encode())
-        await writer.drain()
-        await asyncio.sleep(0.05)
+        polling: Any = server.application.sockets[0].connection.transport
+        await until(lambda: polling._posting)
         writer.transport.abort()
         await until(lambda: server.application.reasons() == ["transport error"])

@@ -100,10 +100,10 @@ async def test_halves_of_large_messages_are_bounded_in_all(server: Running) -> N
     async with RawWebSocket(server.url) as first, RawWebSocket(server.url) as second:
         await first.join()
         await second.join()
-        for socket in (first, second):
-            half = Frame(Opcode.TEXT, b"42" + b"x" * 1_000_000).serialize(mask=True)[:600_000]
-            socket.websocket.transport.write(half)
-            await asyncio.sleep(0.1)
+        half = Frame(Opcode.TEXT, b"42" + b"x" * 1_000_000).serialize(mask=True)[:600_000]
+        first.websocket.transport.write(half)
+        await until(lambda: server.engine._context.incomplete.total > 500_000)
+        second.websocket.transport.write(half)
         await first.drain()
 
         assert [True, False] == [socket.closed for socket in server.application.sockets]
@@ -132,7 +132,7 @@ async def test_a_client_that_answers_pings_but_takes_nothing_is_closed(serve: Se
         async def answer_pings() -> None:
             while not held.closed:
                 await poller.request("POST", "3")
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # a pace
 
         async with asyncio.timeout(10):
             await answer_pings()
@@ -150,5 +150,5 @@ async def test_a_client_that_speaks_for_ever_without_a_pong_is_closed(
         async with asyncio.timeout(10):
             while not server.application.sockets[0].closed:
                 await socket.send('42["note"]')
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.02)  # a pace
     await until(lambda: server.application.reasons() == ["ping timeout"])

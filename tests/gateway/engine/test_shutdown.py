@@ -14,8 +14,7 @@ async def test_all_transports_close_without_a_disconnect_packet(server: Running)
     async with RawWebSocket(server.url) as socket, Poller(server.url) as poller:
         await socket.join()
         await poller.join()
-        waiting = asyncio.create_task(poller.get())
-        await asyncio.sleep(0.05)
+        waiting = await poller.wait(server)
 
         assert await server.engine.shutdown(within=1)
         assert await socket.drain() == []
@@ -33,15 +32,18 @@ async def test_new_handshakes_are_refused_meanwhile(server: Running) -> None:
 
 
 async def test_the_application_is_given_time_to_part_from_its_sockets(serve: Serve) -> None:
+    released = asyncio.Event()
+
     class Slow(Recorder):
         async def disconnected(self, socket: object, reason: str) -> None:
-            await asyncio.sleep(0.1)
+            await released.wait()
             self.log.append(f"parted: {reason}")
 
     server = await serve(application=Slow())
     async with RawWebSocket(server.url) as socket:
         await socket.join()
         assert not await server.engine.shutdown(within=0.02)
+        released.set()
         assert await server.engine.shutdown(within=1)
         await socket.drain()
 

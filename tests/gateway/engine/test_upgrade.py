@@ -34,8 +34,7 @@ async def test_a_session_moves_to_the_websocket(server: Running) -> None:
 async def test_a_waiting_poll_is_released_for_the_upgrade(server: Running) -> None:
     async with Poller(server.url) as poller:
         await poller.join()
-        waiting = asyncio.create_task(poller.get())
-        await asyncio.sleep(0.05)
+        waiting = await poller.wait(server)
         async with probe(poller) as socket:
             await socket.send("2probe")
             assert await socket.receive() == "3probe"
@@ -54,7 +53,7 @@ async def test_the_last_poll_is_answered_when_the_answer_to_the_probe_has_arrive
             await socket.send("2probe")
             waiting = asyncio.create_task(poller.get())
             server.application.sockets[0].emit("queued", b"1")
-            await asyncio.sleep(0.15)
+            await asyncio.sleep(0.15)  # longer than a poll is held once the probe's answer has arrived
             assert not waiting.done()
             socket.websocket.transport.resume_reading()
 
@@ -95,8 +94,7 @@ async def test_a_probe_that_breaks_before_its_answer_has_arrived_lets_the_poll_g
         async with probe(poller) as socket:
             socket.websocket.transport.pause_reading()
             await socket.send("2probe")
-            waiting = asyncio.create_task(poller.get())
-            await asyncio.sleep(0.05)
+            waiting = await poller.wait(server)
             server.application.sockets[0].emit("queued", b"1")
             socket.abort()
 
@@ -110,8 +108,7 @@ async def test_a_poll_that_still_waits_at_the_upgrade_ends_empty(server: Running
             await socket.send("2probe")
             await socket.receive()
             assert await poller.get() == "6"
-            waiting = asyncio.create_task(poller.get())
-            await asyncio.sleep(0.03)
+            waiting = await poller.wait(server)
             await socket.send("5")
             await until(lambda: server.engine.opened["upgrade"] == 1)
             server.application.sockets[0].emit("after", b"1")

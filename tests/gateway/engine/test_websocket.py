@@ -21,8 +21,10 @@ async def test_events_are_handled_in_order_and_acknowledged(server: Running) -> 
 
 
 async def test_a_slow_handler_delays_its_own_client_only(server: Running) -> None:
+    released = asyncio.Event()
+
     async def slow(_: Socket, args: list[Any], ack: Ack | None) -> None:
-        await asyncio.sleep(0.1)
+        await released.wait()
         assert ack is not None
         ack(b'"slow"')
 
@@ -35,6 +37,7 @@ async def test_a_slow_handler_delays_its_own_client_only(server: Running) -> Non
 
         assert await second.receive() == "431[2]"
         assert server.application.names() == ["slow", "echo"]
+        released.set()
         assert [await first.receive(), await first.receive()] == ['431["slow"]', "432[1]"]
 
 
@@ -114,7 +117,7 @@ async def test_a_request_that_nobody_waits_for_is_forgotten(server: Running, *, 
 
 async def test_what_arrived_before_the_end_is_still_handled(server: Running) -> None:
     async def slow(*_: Any) -> None:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # the work of the handler
 
     server.application.on["session-end"] = slow
     async with RawWebSocket(server.url) as socket:

@@ -86,7 +86,7 @@ async def test_frames_may_be_cut_anywhere(server: Running, dial: Dial) -> None:
     await wire.join()
     for byte in Frame(Opcode.TEXT, '421["echo","é😀"]'.encode()).serialize(mask=True):
         wire.writer.write(bytes((byte,)))
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # so that each byte is a segment of its own
 
     assert await wire.receive() == (frames.TEXT, '431["é😀"]'.encode())
 
@@ -118,7 +118,7 @@ async def test_a_large_packet_on_its_way_counts_as_a_sign_of_life(serve: Serve, 
     wire = Wire(*await asyncio.open_connection("127.0.0.1", patient.port))
     await wire.join()
     for byte in Frame(Opcode.TEXT, b'421["echo","slow"]').serialize(mask=True):
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.03)  # a pace, slower than a pong may be
         wire.writer.write(bytes((byte,)))
     answers = [await wire.receive() for _ in range(2)]
     wire.writer.close()
@@ -294,7 +294,7 @@ async def test_what_is_sent_in_one_turn_is_written_in_one_call(server: Running, 
     for _ in range(50):
         held.emit("n", b"1")
     assert written == []
-    await asyncio.sleep(0.01)
+    await until(lambda: written)
 
     assert written == [50]
 
@@ -344,7 +344,7 @@ async def test_an_overflow_inside_a_handler_that_waits_ends_well(server: Running
     async def flood(socket: Socket, *_: Any) -> None:
         for _number in range(400):
             socket.emit("x", b'"' + b"x" * 100_000 + b'"')
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # the work of the handler
 
     def flood_and_wait(socket: Socket, *_: Any) -> Awaitable[None]:
         for _number in range(400):
