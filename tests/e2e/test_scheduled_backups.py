@@ -11,16 +11,16 @@ from happy.adapters.backups import verify
 from tests.e2e.cluster import replicas_on
 from tests.e2e.server import Server, free_port
 from tests.support.databases import new_database
-from tests.support.environments import Place
+from tests.support.environments import Environment
 from tests.support.until import until
 
 SECONDS = 60.0
 
 
-def server_of(place: Place, home: Path, target: Path, **variables: str) -> Server:
+def server_of(environment: Environment, home: Path, target: Path, **variables: str) -> Server:
     port = {"METRICS_ENABLED": "true", "METRICS_PORT": str(free_port())}
     backups = {"HAPPY_BACKUP_DIR": str(target), "HAPPY_BACKUP_EVERY": "2s", **variables}
-    return Server(home, flavor=place.flavor, variables={**place.variables, **port, **backups})
+    return Server(home, flavor=environment.flavor, variables={**environment.variables, **port, **backups})
 
 
 def whole(folder: Path) -> list[Path]:
@@ -37,9 +37,11 @@ async def get(server: Server, path: str, *, private: bool = False) -> httpx.Resp
         return await client.get(f"http://127.0.0.1:{port}{path}", timeout=30)
 
 
-async def test_the_server_backs_up_keeps_the_last_ones_and_shows_it(place: Place, tmp_path: Path) -> None:
+async def test_the_server_backs_up_keeps_the_last_ones_and_shows_it(
+    environment: Environment, tmp_path: Path
+) -> None:
     folder = tmp_path / "backups"
-    async with server_of(place, tmp_path / "home", folder, HAPPY_BACKUP_KEEP="1,0,0") as server:
+    async with server_of(environment, tmp_path / "home", folder, HAPPY_BACKUP_KEEP="1,0,0") as server:
         await until(lambda: whole(folder), SECONDS)
         (first,) = whole(folder)
         await until(lambda: whole(folder) not in ([], [first]), SECONDS)
@@ -59,11 +61,11 @@ async def test_the_server_backs_up_keeps_the_last_ones_and_shows_it(place: Place
 
 
 async def test_a_backup_that_cannot_be_written_is_one_line_and_the_server_goes_on(
-    place: Place, tmp_path: Path
+    environment: Environment, tmp_path: Path
 ) -> None:
     file = tmp_path / "no-folder"
     file.write_text("something else")
-    async with server_of(place, tmp_path / "home", file / "backups") as server:
+    async with server_of(environment, tmp_path / "home", file / "backups") as server:
         await until(lambda: "no backup was made for" in server.log_text(), SECONDS)
         health = await get(server, "/health")
 
@@ -75,11 +77,11 @@ async def test_a_backup_that_cannot_be_written_is_one_line_and_the_server_goes_o
 
 @pytest.mark.slow
 async def test_a_killed_server_leaves_no_process_and_nothing_that_passes_for_whole(
-    place: Place, tmp_path: Path
+    environment: Environment, tmp_path: Path
 ) -> None:
     folder = tmp_path / "backups"
     folder.mkdir()
-    server = server_of(place, tmp_path / "home", folder)
+    server = server_of(environment, tmp_path / "home", folder)
     await server.start()
     await until(lambda: begun(folder), SECONDS)
     server.kill()
