@@ -15,7 +15,7 @@ endif
 
 .DEFAULT_GOAL := help
 .PHONY: help install install-light run-light run-full test test-all check format lint types layers schema-drift fix bench schema migration \
-	lock test-client attack kill-loop cluster-loop outage-loop roll-loop roaming-loop clean
+	lock test-client attack siege kill-loop cluster-loop outage-loop roll-loop roaming-loop clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,6 +91,9 @@ test-client: $(DEV) ## the published command-line clients against this server; f
 # Those that wait out a time limit are given the time that they need: pytest's own would end them.
 attack: $(DEV) ## what a client beside each attack feels, with the real aims, 20 s each; only=slow flavor=full seconds=60
 	@HAPPY_ATTACK_SECONDS=$(or $(seconds),20) exec $(PYTEST) -s --timeout 900 $(if $(flavor),-m "$(SELECTED_$(flavor))") tests/attack $(if $(only),-k "$(only)")
+
+siege: $(DEV) ## all attacks at once beside honest clients, the published one too: seconds=3600 flavor=full seed=N
+	@exec $(PY) -m tests.attack.siege --seconds $(or $(seconds),300) $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor))
 
 kill-loop: $(DEV) ## 20 rounds of kill -9 under load, nothing acknowledged may be lost; seed=N repeats a run
 	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor))

@@ -128,14 +128,20 @@ def is_closed(connection: socket.socket, seconds: float) -> bool:
 def start(attack: Attack, port: int, token: str, seconds: float) -> BaseProcess:
     """A process that attacks for so long; the caller joins it, or kills it."""
     process = multiprocessing.get_context("spawn").Process(
-        target=_attack, args=(attack, port, token, seconds), daemon=True
+        target=go_on, args=(attack, port, token, seconds), daemon=True
     )
     process.start()
     return process
 
 
-def _attack(attack: Attack, port: int, token: str, seconds: float) -> None:
-    os.nice(5)  # a real one is on another machine: it takes no processor from server and bystander
+def go_on(
+    attack: Attack, port: int, token: str, seconds: float, address: str = ADDRESS, niceness: int = 5
+) -> None:
+    """Attack for so long, from that address of this machine. A real attacker is on another machine: being
+    nice, this one takes no processor from the server and its clients."""
+    global ADDRESS  # noqa: PLW0603 - a process is one attacker, and attacks connect where they like
+    ADDRESS = address
+    os.nice(niceness)
     target = Target(port, token, time.monotonic() + seconds)
     while target.goes_on():
         with contextlib.suppress(OSError):

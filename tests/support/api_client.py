@@ -31,10 +31,24 @@ def sign_in_body(key: SigningKey, challenge: bytes | None = None) -> dict[str, s
 
 
 class ApiClient:
-    """One client of the server, signed in once it has a token. `app` instead of a url runs it in process."""
+    """One client of the server, signed in once it has a token. `app` instead of a url runs it in process.
 
-    def __init__(self, url: str = "http://test", *, token: str | None = None, app: Any = None) -> None:
-        transport = None if app is None else httpx.ASGITransport(app=app)
+    `address` is one of this machine that it comes from, such as 127.0.0.2 on Linux.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://test",
+        *,
+        token: str | None = None,
+        app: Any = None,
+        address: str | None = None,
+    ) -> None:
+        transport: httpx.AsyncBaseTransport | None = None
+        if app is not None:
+            transport = httpx.ASGITransport(app=app)
+        elif address is not None:
+            transport = httpx.AsyncHTTPTransport(verify=False, local_address=address)
         self.url = url
         self.token = token
         # The server is always on this machine: no proxy from the environment, and no certificates, whose
