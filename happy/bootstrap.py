@@ -250,7 +250,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
     name_key, *previous_name_keys = keys.proofs("attachment names")
     steady = SteadyClock(clock)
     unit_of_work = UnitOfWork(store, hub, steady)
-    quotas = QuotaService(store, settings.quotas)
+    quotas = QuotaService(store, settings.quotas, metrics.quotas_exceeded)
     deletions = Deletions(store, adapters.files, clock)
     avatars = AvatarService(store, outbound.avatars, adapters.files)
     rules = settings.registration

@@ -201,6 +201,7 @@ class Metrics:
         self.recoveries = Counter("realtime_recoveries", "result")
         self.replays = Counter("sign_in_replays_refused")
         self.account_limits = Counter("account_limits_reached", "limit")
+        self.quotas_exceeded = Counter("quotas_exceeded", "quota")
         self.audit = Counter("audit_entries", "actor", "action")
         self.registrations_refused = Counter("registrations_refused", "reason")
         self.not_delivered = Counter("realtime_not_delivered", "reason")

@@ -6,7 +6,7 @@ import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -15,6 +15,9 @@ from happy.cli.output import Output, moment, printable
 from happy.domain.errors import HappyError
 from happy.domain.values import Millis
 from happy.settings import Full, Light, SettingsError, load_backups
+
+if TYPE_CHECKING:
+    from happy.domain.audit import Action
 
 STANDARD_OUTPUT: Final = "-"
 PASSPHRASE: Final = "HAPPY_BACKUP_PASSPHRASE"  # noqa: S105 - the name of a variable
@@ -52,6 +55,7 @@ def backup(
         making = backups.backup(settings, target, now, contents, progress)
         made = _run(making)
     progress.end()
+    _record(settings, "database.backup", _name(made.where), _with(with_secret))
     if target == STANDARD_OUTPUT:
         return
     rows, files = sum(table.rows for table in made.manifest.tables.values()), made.manifest.files
@@ -107,6 +111,9 @@ def restore(settings: Light | Full, *, archive: str, into_file: Path | None) -> 
     with _failures(archive):
         header, manifest = _run(backups.restore(settings, archive, into_file, _passphrase, progress))
     progress.end()
+    if into_file is None:
+        detail = f"of {moment(Millis(header.created_at))}, {header.flavor}"
+        _record(settings, "database.restore", _name(archive), detail)
     rows = sum(table.rows for table in manifest.tables.values())
     click.echo(f"{rows:,} rows of {moment(Millis(header.created_at))} were restored.")
     if into_file is None and manifest.listed_files:
@@ -115,6 +122,30 @@ def restore(settings: Light | Full, *, archive: str, into_file: Path | None) -> 
         )
     if into_file is None:
         click.echo("Start the server, and see that a device which was signed in lists its sessions.")
+
+
+def _name(archive: str) -> str:
+    return archive.rpartition("/")[2]
+
+
+def _with(secret: bool) -> str:  # noqa: FBT001 - the name says it
+    return "with the master secret" if secret else "without the master secret"
+
+
+def _record(settings: Light | Full, action: "Action", subject: str, detail: str) -> None:
+    """In the audit log. What was done is done: where that cannot be written, a warning says so."""
+    from happy.adapters.flavors import open_store_beside
+    from happy.services.audit import record
+
+    async def write() -> None:
+        now = Millis(time.time_ns() // 1_000_000)
+        async with open_store_beside(settings) as store:
+            await store.write(lambda tx: record(tx, now, "command line", action, subject, detail))
+
+    try:
+        _run(write())
+    except HappyError as error:
+        click.echo(f"This is not in the audit log: {error}", err=True)
 
 
 class Progress:

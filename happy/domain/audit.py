@@ -1,4 +1,4 @@
-"""The audit log: who did what to whom, of administrative acts and revocations."""
+"""The audit log: who did what to whom, of administrative acts, revocations, and who was let in."""
 
 from typing import Final, Literal
 
@@ -8,17 +8,21 @@ from happy.domain.ids import new_id
 from happy.domain.values import HOUR, Millis
 from happy.limits import limit
 
-Actor = Literal["command line", "system"]
-"""The command line of an administrator, or the server by itself."""
+Actor = Literal["command line", "system", "client"]
+"""The command line of an administrator, the server by itself, or a client that a restriction let in."""
 
 Action = Literal[
     "account.approve",
+    "account.create",
     "account.delete",
     "account.disable",
     "account.enable",
     "account.refuse",
     "account.sign-out",
+    "database.backup",
+    "database.restore",
     "invite.create",
+    "invite.open",
     "invite.revoke",
     "machine.delete",
     "secret.forget",

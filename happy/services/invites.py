@@ -4,6 +4,7 @@ import base64
 import hashlib
 import logging
 import secrets
+from collections import Counter
 
 from msgspec import Struct
 
@@ -56,6 +57,7 @@ class InviteService:
         self._store = store
         self._clock = clock
         self._accepted = accepted
+        self._recorded: Counter[str] = Counter()  # openings in the audit log, by invite
         self._log_opened = LimitedLog(log, "an invite was opened", level=logging.INFO, burst=LINES_A_MINUTE)
 
     async def usable(self, code: str) -> bool:
@@ -66,7 +68,10 @@ class InviteService:
         return invite is not None and invite.usable(self._clock())
 
     async def open(self, code: str, address: str) -> bool:
-        """Let this address make an account for some minutes; False if the code does not count (any more)."""
+        """Let this address make an account for some minutes; False if the code does not count (any more).
+
+        The first openings of an invite are in the audit log: more of them would crowd out everything else.
+        """
         if not self._accepted:
             return False
         now = self._clock()
@@ -77,10 +82,13 @@ class InviteService:
                 return None
             await tx.invites.open(invite.id, address, now, Millis(now + OPENING_LIFETIME))
             await tx.invites.drop_openings(invite.id, MAX_OPENINGS)
+            if self._recorded[invite.id] < MAX_OPENINGS:
+                await record(tx, now, "client", "invite.open", f"invite {invite.id}", f"for {address}")
             return invite.id
 
         invite_id = await self._store.write(open_it)
         if invite_id is not None:
+            self._recorded[invite_id] += 1
             self._log_opened(f"invite {invite_id}, for {address}")
         return invite_id is not None
 

@@ -6,6 +6,7 @@ they have sessions. In between, what was read last and what was added here since
 exceed a quota by what they take in within these seconds. Deleted sessions count no more at once.
 """
 
+import logging
 from collections import defaultdict
 
 from happy.domain.errors import OverQuota
@@ -13,7 +14,9 @@ from happy.domain.ports.repositories.storage import Growth, Stored
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, SessionId
 from happy.limits import limit
+from happy.metrics import Counter
 from happy.quotas import Quotas
+from happy.telemetry import LimitedLog
 
 MAX_ACCOUNTS = limit(
     10_000,
@@ -26,12 +29,20 @@ SECONDS = 5.0
 
 MAX_READ = limit(500, "accounts that are read after each count of what they store", per="count", then="later")
 
+LINES_A_MINUTE = 20
+
+log = logging.getLogger(__name__)
+
 
 class QuotaService:
-    """Without quotas, nothing is counted."""
+    """Without quotas, nothing is counted. `exceeded` counts refusals by quota."""
 
-    def __init__(self, store: Store, quotas: Quotas | None = None) -> None:
+    def __init__(self, store: Store, quotas: Quotas | None = None, exceeded: Counter | None = None) -> None:
         self._store = store
+        self._exceeded = exceeded or Counter("quotas_exceeded", "quota")
+        self._log = LimitedLog(
+            log, "an account has used up its quota", level=logging.INFO, burst=LINES_A_MINUTE
+        )
         self._quotas = quotas or Quotas()
         self.counts = self._quotas.bytes is not None or self._quotas.attachments is not None
         self._known: dict[AccountId, Stored] = {}  # who wrote least recently first
@@ -44,7 +55,8 @@ class QuotaService:
         if quota is None:
             return
         if await self._store.read(lambda tx: tx.storage.has_sessions(account_id, quota)):
-            raise OverQuota(f"This account may have {quota} sessions. Delete some to make more")
+            text = f"This account may have {quota} sessions. Delete some to make more"
+            raise self._refused("sessions", account_id, text)
 
     def admit_bytes(self, account_id: AccountId, size: int) -> None:
         """Messages of that size. Raises OverQuota."""
@@ -66,9 +78,16 @@ class QuotaService:
             return
         most, files = self._quotas.bytes, self._quotas.attachments
         if most is not None and known.bytes + size > most:
-            raise OverQuota(f"This account may store {most} bytes. Delete sessions to make room")
+            text = f"This account may store {most} bytes. Delete sessions to make room"
+            raise self._refused("bytes", account_id, text)
         if files is not None and attachments and known.attachments + attachments > files:
-            raise OverQuota(f"This account may store {files} attachments. Delete sessions to make room")
+            text = f"This account may store {files} attachments. Delete sessions to make room"
+            raise self._refused("attachments", account_id, text)
+
+    def _refused(self, quota: str, account_id: AccountId, text: str) -> OverQuota:
+        self._exceeded.add(quota)
+        self._log(f"{quota}, account {account_id}")
+        return OverQuota(text)
 
     def add(self, account_id: AccountId, session_id: SessionId, size: int, attachments: int = 0) -> None:
         """So much was stored in a session."""

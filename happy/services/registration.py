@@ -27,6 +27,7 @@ from happy.domain.registration import (
 )
 from happy.domain.values import AccountId, Millis
 from happy.metrics import Counter
+from happy.services.audit import record
 from happy.services.batches import in_batches
 from happy.telemetry import LimitedLog
 
@@ -93,7 +94,20 @@ class Registration:
                 await _note(tx, RegistrationRequest(public_key, address, "waiting", now, now))
             return entry
         await _use_up(tx, entry)
-        return await tx.accounts.upsert(AccountId(new_id(now)), public_key, now)
+        account_id = await tx.accounts.upsert(AccountId(new_id(now)), public_key, now)
+        await record(tx, now, "client", "account.create", account_id, self._why(entry, public_key, address))
+        return account_id
+
+    def _why(self, entry: Entry, public_key: str, address: str) -> str:
+        """For the audit log: what let the key in, and where it came from."""
+        reason = "the first account"
+        if entry.invite_id is not None:
+            reason = f"invite {entry.invite_id}"
+        elif entry.approval is not None:
+            reason = "approved"
+        elif public_key in self._keys:
+            reason = "an allowed key"
+        return f"{reason}, key {short_code(public_key)}, from {address or 'an unknown address'}"
 
     async def _entry(self, tx: Transaction, public_key: str, address: str, now: Millis) -> Entry | Refusal:
         """What lets this key in, by what is committed now."""

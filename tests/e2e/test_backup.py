@@ -145,6 +145,7 @@ async def test_a_backup_made_beside_writers_is_restored_whole(
             before = {session: list(ids) for session, ids in acknowledged.items()}
             made = await command(environment, "backup", str(archive), "--json")
             assert made.json["files"] >= 1
+            assert [("database.backup", archive.name)] == await acts(environment)
         there, token, busy_token = await person.seen(), api.token, busy.token
         async with ApiClient(server.url, token=busy_token) as busy:
             stored = {session: await ids_of(busy, session) for session in acknowledged}
@@ -152,6 +153,7 @@ async def test_a_backup_made_beside_writers_is_restored_whole(
     assert 0 == (await command(other_environment, "verify", str(archive), "--deep")).code
     restored = await command(other_environment, "restore", str(archive))
     assert 0 == restored.code, restored
+    assert [("database.restore", archive.name)] == await acts(other_environment)
     async with server_of(other_environment, tmp_path / "other") as server:
         async with ApiClient(server.url, token=token) as api:
             again = Person(api)
@@ -164,6 +166,13 @@ async def test_a_backup_made_beside_writers_is_restored_whole(
                 found = await ids_of(busy, session)
                 assert ids == found[: len(ids)]
                 assert found == stored[session][: len(found)]
+
+
+async def acts(environment: Environment) -> list[tuple[str, str]]:
+    """What the audit log says was done to what."""
+    return [
+        (entry["action"], entry["subject"]) for entry in (await command(environment, "audit", "--json")).json
+    ]
 
 
 async def ids_of(api: ApiClient, session: str) -> list[str]:

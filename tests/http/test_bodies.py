@@ -288,3 +288,10 @@ async def test_a_validation_message_names_the_field_and_the_problem(
 
     assert (400, "Error", 400) == (answer.status_code, answer.json()["error"], answer.json()["statusCode"])
     assert answer.json()["message"].startswith(problem)
+
+
+async def test_a_refused_body_is_a_line_in_the_log(raw: Raw, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "happy"):
+        assert 413 == (await raw("POST", "/v1/push-tokens", JSON, b" " * (LIMIT + 1))).status
+
+    assert "refused a request that is too large: POST /v1/push-tokens" in caplog.messages

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from happy.domain.registration import MAX_OPENINGS
 from happy.domain.values import MINUTE
-from schema.tables import invite_openings, invites
+from schema.tables import accounts, invite_openings, invites
 from tests.http.restricted import DAY, FRIEND, STRANGER, Server, age, rows_of, servers
 from tests.support.environments import Environment
 
@@ -202,3 +202,31 @@ def read_all(master: int) -> bytes:
     finally:
         os.close(master)
     return shown
+
+
+async def test_the_audit_log_tells_who_opened_an_invite_and_came_in_by_it(environment: Environment) -> None:
+    with servers(environment, "invite") as server:
+        name, path = await invite(server)
+        await post_form(server, path)
+        await server.sign_in()
+        created, opened, came = (await server.command("audit", "--json")).json
+        async with rows_of(server) as rows:
+            ((account,),) = await rows(sa.select(accounts.c.id))
+
+    assert ("command line", "invite.create") == (created["actor"], created["action"])
+    assert ("client", "invite.open", f"invite {name}", f"for {FRIEND}") == tuple(
+        opened[part] for part in ("actor", "action", "subject", "detail")
+    )
+    assert ("client", "account.create", account) == (came["actor"], came["action"], came["subject"])
+    assert came["detail"].startswith(f"invite {name}, key ")
+    assert came["detail"].endswith(f"from {FRIEND}")
+
+
+async def test_openings_of_an_invite_do_not_crowd_out_the_audit_log(environment: Environment) -> None:
+    with servers(environment, "invite") as server:
+        _, path = await invite(server)
+        for number in range(MAX_OPENINGS + 2):
+            await post_form(server, path, f"203.0.113.{number}")
+        entries = (await server.command("audit", "--json")).json
+
+    assert MAX_OPENINGS == [entry["action"] for entry in entries].count("invite.open")

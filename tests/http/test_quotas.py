@@ -6,9 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.e2e.server import free_port
 from tests.http.server import RunningServer, run_server
+from tests.http.test_metrics import sample
 from tests.support.api_client import ApiClient
-from tests.support.environments import OpenEnvironment
+from tests.support.environments import Environment, OpenEnvironment
 from tests.support.until import until
 
 NO_BYTES = "This account may store 20000 bytes. Delete sessions to make room"
@@ -97,3 +99,19 @@ async def test_bytes_of_attachments_count_too(api: ApiClient) -> None:
     assert 200 == (await upload(api, session, bytes(19_999))).status_code
 
     refused(await offer(api, session, 2), NO_BYTES)
+
+
+async def test_a_refusal_is_counted_and_a_line_in_the_log(
+    environment: Environment, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = free_port()
+    variables = {"HAPPY_QUOTAS": "sessions=1", "METRICS_ENABLED": "true", "METRICS_PORT": str(port)}
+    with caplog.at_level("INFO", "happy"), run_server(environment, variables) as server:
+        async with ApiClient.signed_in(server.url) as api, ApiClient(f"http://127.0.0.1:{port}") as scraping:
+            await api.create_session()
+            await api.post("/v1/sessions", {"tag": "x", "metadata": "m"}, expect=507)
+            account = (await api.get("/v1/account/profile"))["id"]
+            text = (await scraping.request("GET", "/metrics")).text
+
+    assert f"an account has used up its quota: sessions, account {account}" in caplog.messages
+    assert 1 == sample(text, "quotas_exceeded_total", quota="sessions")

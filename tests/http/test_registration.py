@@ -219,3 +219,23 @@ async def test_a_refusal_is_a_line_in_the_log_without_the_key(
 
     assert f"no account was made: waiting, key {code}, from {FRIEND}" == line
     assert hex_of(key)[8:20] not in caplog.text
+
+
+@pytest.mark.parametrize(("mode", "reason"), [("first", "the first account"), ("approve", "approved")])
+async def test_who_was_let_in_and_why_is_in_the_audit_log(
+    environment: Environment, mode: str, reason: str
+) -> None:
+    key = SigningKey.generate()
+    with servers(environment, mode) as server:
+        if mode == "approve":
+            code = code_in(await server.sign_in(key))
+            await server.command("accounts", "approve", code)
+        assert 200 == (await server.sign_in(key)).status_code
+        *_, came = (await server.command("audit", "--json")).json
+
+    code = f"{hex_of(key)[:4]}-{hex_of(key)[4:8]}"
+    assert ("client", "account.create", f"{reason}, key {code}, from {FRIEND}") == (
+        came["actor"],
+        came["action"],
+        came["detail"],
+    )

@@ -34,6 +34,7 @@ from happy.http.framework.validation import NUL, problem
 from happy.http.web_app import WebApp
 from happy.metrics import OTHER, Metrics
 from happy.services.large_work import LARGE_BYTES, LargeWork
+from happy.telemetry import LimitedLog
 
 KEEP_ALIVE = ((b"connection", b"keep-alive"), (b"keep-alive", b"timeout=72"))
 """Announced keep-alive timeout in s. uvicorn's `timeout_keep_alive` must be at least as long."""
@@ -43,7 +44,13 @@ CLOSE = ((b"connection", b"close"),)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"})
 """Methods with a metric label of their own."""
 
+TOO_LARGE = 413
+LINES_A_MINUTE = 20
+
 log = logging.getLogger(__name__)
+_log_too_large = LimitedLog(
+    log, "refused a request that is too large", level=logging.INFO, burst=LINES_A_MINUTE
+)
 
 
 class Pipeline:
@@ -89,6 +96,8 @@ class Pipeline:
         declared = headers.get(b"x-happy-client")
         client = None if declared is None else declared.decode("latin-1")
         known = method if method in METHODS else OTHER
+        if sender.status == TOO_LARGE:
+            _log_too_large(f"{known} {sender.route}")
         self._metrics.http(known, sender.route, sender.status, client, seconds)
 
     async def _respond(
