@@ -7,6 +7,7 @@ import click
 from happy.cli.administration import Administration, administers, yes_option
 from happy.cli.common import InWrittenOrder
 from happy.cli.output import Row, moment
+from happy.cli.registration import approve, pending, refuse
 from happy.domain.administration import AccountRecord
 from happy.domain.revocations import Revocation
 from happy.domain.values import AccountId
@@ -152,3 +153,7 @@ def _row(record: AccountRecord) -> Row:
         "CREATED": moment(record.created_at),
         "LAST CHANGE": moment(record.updated_at),
     }
+
+
+for command in (pending, approve, refuse):
+    accounts.add_command(command)

@@ -12,6 +12,7 @@ from happy.domain.errors import StartupError
 from happy.settings import FLAVORS, Full, Light, SettingsError, load
 
 PROGRAM: Final = "happy-server"
+FAILED: Final = 1
 INTERRUPTED: Final = 130
 
 flavor_option = click.option(
@@ -48,6 +49,8 @@ def start_failures() -> Iterator[None]:
     """Turn what keeps a command from starting into StartFailure, Ctrl-C into exit code 130."""
     try:
         yield
+    except BrokenPipeError:  # whoever read the output has enough of it
+        raise
     except (SettingsError, StartupError, OSError) as error:
         raise StartFailure(str(error)) from error
     except (

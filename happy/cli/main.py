@@ -10,27 +10,35 @@ from collections.abc import Mapping, Sequence
 import click
 
 from happy import __version__
-from happy.cli.accounts import accounts
-from happy.cli.audit import audit
-from happy.cli.backup import backup, restore, verify
-from happy.cli.common import PROGRAM, InWrittenOrder, flavor_option
-from happy.cli.invites import invites
-from happy.cli.machines import machines
-from happy.cli.master_secret import new_secret
-from happy.cli.purge import purge
-from happy.cli.registration import approve, pending, refuse
-from happy.cli.schema import migrate, schema_check
-from happy.cli.secret import secret
-from happy.cli.serve import serve
-from happy.cli.service import service
-from happy.cli.sessions import sessions
-from happy.cli.stats import stats
-from happy.cli.tokens import tokens
-from happy.cli.version import version
+from happy.cli.common import FAILED, INTERRUPTED, PROGRAM, InWrittenOrder, StartFailure, flavor_option
+from happy.cli.lazy import LazyCommands
 
 SETTINGS_HINT = (
     "Settings come from environment variables, for the light flavor also from .env: see docs/operating.md."
 )
+
+
+COMMANDS = {
+    "serve": "happy.cli.serve:serve",
+    "migrate": "happy.cli.schema:migrate",
+    "backup": "happy.cli.backup:backup",
+    "verify": "happy.cli.backup:verify",
+    "restore": "happy.cli.backup:restore",
+    "schema-check": "happy.cli.schema:schema_check",
+    "new-secret": "happy.cli.master_secret:new_secret",
+    "secret": "happy.cli.secret:secret",
+    "accounts": "happy.cli.accounts:accounts",
+    "tokens": "happy.cli.tokens:tokens",
+    "sessions": "happy.cli.sessions:sessions",
+    "machines": "happy.cli.machines:machines",
+    "invites": "happy.cli.invites:invites",
+    "purge": "happy.cli.purge:purge",
+    "stats": "happy.cli.stats:stats",
+    "audit": "happy.cli.audit:audit",
+    "service": "happy.cli.service:service",
+    "version": "happy.cli.version:version",
+}
+"""Where each command is, in the order in which they are listed; a group has its commands itself."""
 
 
 @click.group(
@@ -42,33 +50,18 @@ def commands(flavor: str | None) -> None:
     """The server that Happy clients sync, pair and call each other through."""
 
 
-for command in (
-    serve,
-    migrate,
-    backup,
-    verify,
-    restore,
-    schema_check,
-    new_secret,
-    secret,
-    accounts,
-    tokens,
-    sessions,
-    machines,
-    invites,
-    purge,
-    stats,
-    audit,
-    service,
-    version,
-):
-    commands.add_command(command)
-for command in (pending, approve, refuse):
-    accounts.add_command(command)
+commands.commands = LazyCommands(COMMANDS)
 
 
 def main() -> int:
-    return run(sys.argv[1:], os.environ)
+    code = run(sys.argv[1:], os.environ)
+    try:
+        if sys.stdout is not None:  # it is None where the shell closed it
+            sys.stdout.flush()
+    except OSError:  # said already: what is left of the output is not tried again at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return code or FAILED
+    return code
 
 
 def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
@@ -78,4 +71,11 @@ def run(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except click.Abort:
+        return INTERRUPTED
+    except SystemExit as end:  # completion is done, or nobody reads the output any more, such as `| head`
+        return end.code if isinstance(end.code, int) else FAILED
+    except OSError as error:
+        StartFailure(f"cannot write the output: {error.strerror}").show()
+        return FAILED
     return code or 0

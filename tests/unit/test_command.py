@@ -12,7 +12,7 @@ import click
 import pytest
 
 from happy import __version__
-from happy.cli.main import commands, run
+from happy.cli.main import COMMANDS, commands, run
 
 ROOT = Path(__file__).parents[2]
 FOR_ALL = {"--flavor", "--json", "--yes"}
@@ -325,3 +325,51 @@ def test_a_database_of_a_newer_version_is_left_alone(
 
     assert 1 == run(["migrate"], environ(tmp_path))
     assert "has schema 9999" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["migrate", "schema-check", "accounts list", "stats", "sessions show x"])
+def test_commands_of_an_older_release_told_people_to_migrate_a_newer_database(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["migrate"], environ(tmp_path))
+    alter(database(tmp_path), "UPDATE alembic_version SET version_num = '9999'")
+
+    assert 1 == run(command.split(), environ(tmp_path))
+    shown = capsys.readouterr().err
+    assert "has schema 9999, and this version knows none after" in shown
+    assert "run `happy-server migrate`" not in shown
+
+
+def ended(words: str, redirection: str, tmp_path: Path) -> tuple[int, str]:
+    """Exit code and stderr of a command whose standard output goes there."""
+    line = f"{sys.executable} -m happy {words} {redirection}"
+    variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", line], env=variables, cwd=tmp_path, check=False, capture_output=True, text=True
+    )
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("words", ["version", "stats --json", "--help", "accounts list"])
+def test_output_that_nobody_reads_or_takes_is_no_crash(words: str, tmp_path: Path) -> None:
+    run(["migrate"], environ(tmp_path))
+
+    # It ends by itself when the pipe is closed before it begins to write.
+    pipe = "> >(exec true); exit $?"
+    assert ended(words, f"{pipe}", tmp_path)[1] == ""
+    code, error = ended(words, "> /dev/full", tmp_path)
+    assert (1, 1, True) == (code, error.count("\n"), error.startswith("happy-server: "))
+    assert "No space left on device" in error
+
+
+def test_the_version_was_shown_by_importing_every_command() -> None:
+    code = "import sys, happy.cli.main; print(*(name for name in sys.modules if name.startswith('happy.')))"
+    shown = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout
+    assert [] == [
+        name
+        for name in shown.split()
+        if name.startswith(("happy.services", "happy.adapters", "happy.crypto", "happy.cli.accounts"))
+    ]
+    assert set(COMMANDS) == set(commands.commands)

@@ -62,6 +62,8 @@ def require_head(path: Path) -> None:
     """Raises StartupError unless the database is at the revision of this version."""
     with startup_errors(path):
         revision = _revision(path)
+        if revision is not None and revision not in REVISIONS:
+            raise _too_new(path, revision)
         if revision != HEAD:
             raise StartupError(
                 f"{path} has schema {revision or 'none'}, not {HEAD}: run `happy-server migrate`"
@@ -93,12 +95,16 @@ def _bring_up_to_date(path: Path, now: Millis) -> None:
         case None:
             _adopt(path)
         case revision if revision not in REVISIONS:
-            raise SchemaTooNew(
-                f"{path} has schema {revision}, and this version knows none after {HEAD}:"
-                " start the newer happy-server that wrote it, or choose another data directory"
-            )
+            raise _too_new(path, revision)
         case revision if revision != HEAD:
             _migrate(path, revision, now)
+
+
+def _too_new(path: Path, revision: str) -> SchemaTooNew:
+    return SchemaTooNew(
+        f"{path} has schema {revision}, and this version knows none after {HEAD}:"
+        " start the newer happy-server that wrote it, or choose another data directory"
+    )
 
 
 def _has_content(path: Path) -> bool:
