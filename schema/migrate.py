@@ -61,6 +61,18 @@ def check(connection: Connection) -> None:
     command.check(config(connection))
 
 
+def columns_at(revision: str) -> dict[str, set[str]]:
+    """The columns that each table has at a revision, by their names."""
+    with sqlite_connection(Path(":memory:")) as connection:
+        upgrade(connection, revision)
+        db = driver_connection(connection)
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            name: {column for (column,) in db.execute("SELECT name FROM pragma_table_info(?)", (name,))}
+            for name in names
+        }
+
+
 @contextmanager
 def sqlite_connection(path: Path) -> Iterator[Connection]:
     """One transaction on the file, DDL included, committed on leaving. Raises the driver's own errors."""

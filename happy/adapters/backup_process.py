@@ -27,10 +27,11 @@ class Job(Struct, frozen=True):
 
 
 class Done(Struct, frozen=True):
-    """The name of the backup, and its size in bytes."""
+    """The name of the backup, its size in bytes, and what was left out of it, a line each."""
 
     name: str
     size: int
+    warnings: list[str] = []
 
 
 async def run(job: Job) -> Done:
@@ -43,7 +44,7 @@ async def run(job: Job) -> Done:
     settings = job.settings.backups
     contents = backups.Contents(settings.with_files, settings.passphrase)
     made = await backups.backup(job.settings, job.target, job.now, contents, lambda _: None, checked=True)
-    return Done(backups.name_of(job.settings, job.now), made.size)
+    return Done(backups.name_of(job.settings, job.now), made.size, list(map(str, made.manifest.dangling)))
 
 
 def main() -> int:

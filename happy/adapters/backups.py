@@ -27,6 +27,8 @@ from happy.settings import S3, Full, Light
 from schema.revisions import HEAD
 
 AskPassphrase = Callable[[], str]
+Verified = tuple[Header, Manifest]
+"""Of an archive that was read from its beginning to its end."""
 
 
 def name_of(settings: Light | Full, now: Millis) -> str:
@@ -98,7 +100,7 @@ async def write(
 
 
 def verify(path: Path) -> tuple[Header, Manifest]:
-    """Read all of a backup. Raises ArchiveDamaged."""
+    """Read all of a backup. Raises ArchiveDamaged, or ArchiveTooNew."""
     return Verification(path).run()
 
 
@@ -110,19 +112,19 @@ async def verify_source(
     Raises ArchiveDamaged, StartupError, or OSError.
     """
     async with places.open_local(source, store) as path:
-        header, manifest = await asyncio.to_thread(verify, path)
+        verified = await asyncio.to_thread(verify, path)
         if deep:
-            await _verify_deep(path, manifest, progress)
-    return header, manifest
+            await _verify_deep(path, verified, progress)
+    return verified
 
 
-async def _verify_deep(path: Path, manifest: Manifest, progress: Progress) -> None:
+async def _verify_deep(path: Path, verified: Verified, progress: Progress) -> None:
     """Restore into a scratch database and compare every row. Raises StartupError."""
     from happy.adapters.light.backup import open_new
 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".happy-verify-") as folder:
-        async with open_new(Path(folder) / "scratch.sqlite") as target:
-            await restoring.restore(path, manifest, target, None, progress)
+        async with open_new(Path(folder) / "scratch.sqlite", verified[0].schema_revision) as target:
+            await restoring.restore(path, verified, target, None, progress)
 
 
 async def restore(
@@ -133,34 +135,33 @@ async def restore(
     After an error nothing is changed. Raises ArchiveDamaged, StartupError, or OSError.
     """
     async with places.open_local(source, settings.backups.store) as path:
-        header, manifest = await asyncio.to_thread(verify, path)
-        restoring.require_same_schema(header)
+        verified = await asyncio.to_thread(verify, path)
         if into_file is None:
-            await _restore(settings, path, (header, manifest), prompt, progress)
+            await _restore(settings, path, verified, prompt, progress)
         else:
-            await _restore_into_file(path, into_file, manifest, progress)
-    return header, manifest
+            await _restore_into_file(path, into_file, verified, progress)
+    return verified
 
 
 async def _restore(
     settings: Light | Full,
     path: Path,
-    verified: tuple[Header, Manifest],
+    verified: Verified,
     prompt: AskPassphrase,
     progress: Progress,
 ) -> None:
-    header, manifest = verified
+    header, _ = verified
     secret = await asyncio.to_thread(_secret_for, settings, path, header, prompt)
-    async with _open_target(settings) as target, _open_files(settings) as files:
+    async with _open_target(settings, header.schema_revision) as target, _open_files(settings) as files:
         store_secret = partial(_store_secret, settings, secret)
-        await restoring.restore(path, manifest, target, files, progress, store_secret)
+        await restoring.restore(path, verified, target, files, progress, store_secret)
 
 
-async def _restore_into_file(path: Path, file: Path, manifest: Manifest, progress: Progress) -> None:
+async def _restore_into_file(path: Path, file: Path, verified: Verified, progress: Progress) -> None:
     from happy.adapters.light.backup import open_new
 
-    async with open_new(file) as target:
-        await restoring.restore(path, manifest, target, None, progress)
+    async with open_new(file, verified[0].schema_revision) as target:
+        await restoring.restore(path, verified, target, None, progress)
 
 
 def _secret_for(settings: Light | Full, path: Path, header: Header, prompt: AskPassphrase) -> str | None:
@@ -218,7 +219,7 @@ async def _open_rows(settings: Light | Full) -> AsyncIterator[Any]:
 
 
 @asynccontextmanager
-async def _open_target(settings: Light | Full) -> AsyncIterator[Any]:
+async def _open_target(settings: Light | Full, revision: str) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
         if isinstance(settings, Light):
             from happy.adapters import light
@@ -227,13 +228,13 @@ async def _open_target(settings: Light | Full) -> AsyncIterator[Any]:
             make_private_folder(settings.data_dir)
             make_private_folder(settings.database.parent)
             stack.enter_context(light.exclusive_lock(settings.database))
-            yield await stack.enter_async_context(open_new(settings.database))
+            yield await stack.enter_async_context(open_new(settings.database, revision))
         else:
             from happy.adapters.full.postgres import backup as postgres
             from happy.adapters.full.postgres import schema
 
             await schema.prepare(settings.database_url)
-            yield await stack.enter_async_context(postgres.open_new(settings.database_url))
+            yield await stack.enter_async_context(postgres.open_new(settings.database_url, revision))
 
 
 @asynccontextmanager

@@ -1,6 +1,7 @@
 """Backups that a running server makes: in a process of low priority, so that clients do not wait for it."""
 
 import asyncio
+import logging
 import os
 import pickle
 import re
@@ -26,6 +27,7 @@ from happy.domain.values import Millis
 from happy.settings import Full, Light
 
 NAME: Final = re.compile(rf"happy-(light|full)-(\d{{8}}T\d{{6}}Z){re.escape(SUFFIX)}", re.ASCII)
+log = logging.getLogger(__name__)
 END_SECONDS: Final = 5.0
 """How long the process may take to remove what it has begun, in s."""
 
@@ -89,6 +91,8 @@ class StoreBackups:
 async def _make(settings: Light | Full, target: str, now: Millis) -> BackupRecord:
     began = time.monotonic()
     done = await _run(Job(settings, target, now))
+    for line in done.warnings:
+        log.warning("the backup is not complete: %s", line)
     elapsed = int((time.monotonic() - began) * 1000)
     return BackupRecord(made_at=now, name=done.name, bytes=done.size, milliseconds=elapsed)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from happy.cli.common import CommandFailed, start_failures, with_settings
+from happy.cli.common import PROGRAM, CommandFailed, start_failures, with_settings
 from happy.cli.output import Output, moment, printable
 from happy.domain.errors import HappyError
 from happy.domain.values import Millis
@@ -56,10 +56,12 @@ def backup(
         made = _run(making)
     progress.end()
     _record(settings, "database.backup", _name(made.where), _with(with_secret))
+    _warn(made.manifest)
     if target == STANDARD_OUTPUT:
         return
     rows, files = sum(table.rows for table in made.manifest.tables.values()), made.manifest.files
-    document = {"path": made.where, "bytes": made.size, "rows": rows, "files": files}
+    document: dict[str, Any] = {"path": made.where, "bytes": made.size, "rows": rows, "files": files}
+    document["dangling"] = made.manifest.dangling
     listed = f" ({files:,} files are listed, not copied)" if made.manifest.listed_files else ""
     sentence = f"{made.where}: {rows:,} rows and {files:,} files in {made.size:,} bytes{listed}"
     Output(as_json=as_json).done(document, sentence)
@@ -82,10 +84,16 @@ def verify(context: click.Context, *, archive: str, deep: bool, as_json: bool) -
         store = load_backups(context.obj, dotenv=Path(".env")).store
         header, manifest = _run(backups.verify_source(archive, store, progress, deep=deep))
     progress.end()
+    _warn(manifest)
     rows = sum(table.rows for table in manifest.tables.values())
     made = f"{header.flavor} {header.server_version}, schema {header.schema_revision}"
     Output(as_json=as_json).details(
-        {"header": header, "tables": manifest.tables, "files": manifest.files},
+        {
+            "header": header,
+            "tables": manifest.tables,
+            "files": manifest.files,
+            "dangling": manifest.dangling,
+        },
         {
             "good": archive,
             "made": moment(Millis(header.created_at)),
@@ -114,6 +122,7 @@ def restore(settings: Light | Full, *, archive: str, into_file: Path | None) -> 
     if into_file is None:
         detail = f"of {moment(Millis(header.created_at))}, {header.flavor}"
         _record(settings, "database.restore", _name(archive), detail)
+    _warn(manifest)
     rows = sum(table.rows for table in manifest.tables.values())
     click.echo(f"{rows:,} rows of {moment(Millis(header.created_at))} were restored.")
     if into_file is None and manifest.listed_files:
@@ -163,6 +172,11 @@ class Progress:
     def end(self) -> None:
         if self._shown:
             click.echo("\r\033[K", nl=False, err=True)
+
+
+def _warn(manifest: Any) -> None:
+    for dangling in manifest.dangling:
+        click.echo(f"{PROGRAM}: warning: {dangling}", err=True)
 
 
 @contextmanager

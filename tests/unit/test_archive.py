@@ -198,7 +198,7 @@ def of_a_later_format(content: Members) -> Members:
         (swapped_contents, "cannot be read|differs from what the manifest lists"),
         (without_a_member, "differs from what the manifest lists"),
         (without_a_message, "SessionMessage does not have the rows that the manifest lists"),
-        (without_the_sessions, "a row of SessionMessage refers to one of Session that is not there"),
+        (without_the_sessions, "rows of SessionMessage refer to rows of Session that are not there"),
         (with_something_after_the_manifest, "comes after the manifest"),
         (without_a_manifest, "it has no manifest"),
         (of_another_program, "cannot be read|no backup of this program"),

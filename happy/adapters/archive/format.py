@@ -35,6 +35,10 @@ class ArchiveDamaged(HappyError):
     """The archive is not what was written; the message says what is wrong with it."""
 
 
+class ArchiveTooNew(HappyError):
+    """A later version has written the archive; the message says which one is needed."""
+
+
 class Header(Struct, frozen=True, kw_only=True):
     """The first member: what a reader has to know before it takes anything from the archive."""
 
@@ -76,6 +80,21 @@ class ListedFile(Struct, frozen=True):
     checksum: str
 
 
+class Dangling(Struct, frozen=True):
+    """Rows of the database that refer to rows of `parent` which were not there when it was backed up."""
+
+    table: str
+    parent: str
+    rows: int
+    emptied: bool
+    """True: they are in the archive without that reference. False: they were left out."""
+
+    def __str__(self) -> str:
+        done = "lost that reference" if self.emptied else "were left out"
+        why = f"they refer to rows of {self.parent} that are not there"
+        return f"{self.rows:,} rows of {self.table} {done}: {why}"
+
+
 class Manifest(Struct, frozen=True, kw_only=True):
     """The last member: every other one in its order, and what they hold together."""
 
@@ -86,6 +105,8 @@ class Manifest(Struct, frozen=True, kw_only=True):
     listed_files: list[ListedFile]
     high_water_marks: dict[str, int]
     """The highest of each sequence: of updates, of messages in a session, of feed items."""
+
+    dangling: list[Dangling] = []
 
 
 def trailer(digest: bytes) -> bytes:

@@ -18,6 +18,7 @@ from happy.adapters.archive.format import (
     SECRET,
     TABLES,
     ArchiveDamaged,
+    ArchiveTooNew,
     Header,
     Manifest,
     Member,
@@ -26,6 +27,7 @@ from happy.adapters.archive.format import (
 )
 from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+from schema.revisions import HEAD, REVISIONS
 
 _T = TypeVar("_T")
 
@@ -60,9 +62,9 @@ def read_secret(path: Path) -> bytes | None:
     return None
 
 
-def items(path: Path) -> Iterator[Item]:
+def items(path: Path, header: Header) -> Iterator[Item]:
     """Rows and files in the order of the archive, which `verify` has found to be whole."""
-    formats = {table.name: table for table in row_formats()}
+    formats = {table.name: table for table in row_formats(header.schema_revision)}
     for name, content, size in _members(path):
         folder, _, rest = name.partition("/")
         if folder == TABLES:
@@ -77,15 +79,16 @@ class Verification:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._formats = {table.name: table for table in row_formats()}
-        self._sums = {name: RowSum() for name in self._formats}
-        self._references = References(list(self._formats.values()))
         self._found: list[Member] = []
 
     def run(self) -> tuple[Header, Manifest]:
-        """Raises ArchiveDamaged."""
+        """Raises ArchiveDamaged, or ArchiveTooNew."""
         require_whole(self._path)
         header = read_header(self._path)
+        _require_known_schema(header)
+        self._formats = {table.name: table for table in row_formats(header.schema_revision)}
+        self._sums = {name: RowSum() for name in self._formats}
+        self._references = References(list(self._formats.values()))
         manifest = None
         for name, content, size in _members(self._path):
             if manifest is not None:
@@ -110,7 +113,7 @@ class Verification:
                 digest.update(line)
                 row = table.row(line)
                 self._sums[table.name].add(table.digest(row))
-                self._references.add(table, row)
+                self._references.mend(table, row)
         else:
             while chunk := content.read(1_000_000):
                 digest.update(chunk)
@@ -127,6 +130,14 @@ class Verification:
                 raise ArchiveDamaged(f"{name} does not have the rows that the manifest lists")
         if sums.keys() != manifest.tables.keys():
             raise ArchiveDamaged("the manifest does not list every table")
+
+
+def _require_known_schema(header: Header) -> None:
+    if header.schema_revision not in REVISIONS:
+        raise ArchiveTooNew(
+            f"it has schema {header.schema_revision}, and this version knows none after {HEAD}:"
+            f" use happy-server {header.server_version}, which wrote it, or a later one"
+        )
 
 
 def _members(path: Path) -> Iterator[tuple[str, IO[bytes], int]]:

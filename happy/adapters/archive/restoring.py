@@ -11,7 +11,6 @@ from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.adapters.archive.writing import Progress
 from happy.domain.errors import StartupError
 from happy.domain.ports.filestore import FileStore
-from schema.revisions import HEAD
 
 CHUNK: Final = 256 * 1024
 INSERT_BYTES: Final = 2_000_000
@@ -19,7 +18,10 @@ _T = TypeVar("_T")
 
 
 class RowTarget(Protocol):
-    """An empty database. What was added is kept once `finish` has returned and the context has ended."""
+    """An empty database with the schema of the archive, which `finish` brings up to date.
+
+    What was added is kept once `finish` has returned and the context has ended.
+    """
 
     async def add(self, table: RowFormat, rows: list[list[Any]]) -> None: ...
 
@@ -28,25 +30,19 @@ class RowTarget(Protocol):
     async def finish(self) -> None: ...
 
 
-def require_same_schema(header: Header) -> None:
-    """Raises StartupError when the archive has rows of another schema than this version's."""
-    if header.schema_revision != HEAD:
-        raise StartupError(
-            f"the backup has schema {header.schema_revision}, and this version {HEAD}:"
-            f" restore it with happy-server {header.server_version}, then upgrade"
-        )
-
-
 async def restore(
     path: Path,
-    manifest: Manifest,
+    verified: tuple[Header, Manifest],
     target: RowTarget,
     files: FileStore | None,
     progress: Progress,
     before_finish: Callable[[], None] = lambda: None,
 ) -> None:
-    """Rows and files; then the rows are read again and compared. Raises StartupError."""
-    found, count = reading.items(path), 0
+    """Rows and files; then the rows are read again and compared, and the schema is brought up to date.
+
+    `target` has the schema of the archive. Raises StartupError.
+    """
+    found, count = reading.items(path, verified[0]), 0
     while (item := await asyncio.to_thread(next, found, None)) is not None:
         if isinstance(item[0], RowFormat):
             table, rows = item
@@ -58,14 +54,14 @@ async def restore(
             key, content, size = item
             await files.put(key, _chunks(content), size)
             progress(f"file {key}")
-    await compare(target, manifest)
+    await compare(target, *verified)
     await asyncio.to_thread(before_finish)
     await target.finish()
 
 
-async def compare(target: RowTarget, manifest: Manifest) -> None:
+async def compare(target: RowTarget, header: Header, manifest: Manifest) -> None:
     """Raises StartupError when a table does not have exactly the rows that the manifest lists."""
-    for name, total in (await target.sums(row_formats())).items():
+    for name, total in (await target.sums(row_formats(header.schema_revision))).items():
         listed = manifest.tables[name]
         if (total.rows, total.digest) != (listed.rows, listed.digest):
             raise StartupError(f"the database does not give back the rows of {name}: nothing was restored")

@@ -1,14 +1,16 @@
 """Rows of every table of the schema as lines of JSON, and back; the same for both databases."""
 
 import hashlib
-from collections.abc import Sequence
-from typing import Any, Final, Literal
+from collections.abc import Collection, Sequence
+from functools import cached_property
+from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from happy.adapters.archive.format import ArchiveDamaged
+from schema.revisions import HEAD
 from schema.tables import metadata
 from schema.types import Blob, Json
 
@@ -23,36 +25,50 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.decode
 
 
+class Reference(NamedTuple):
+    """Columns that refer to a row of another table, that table, and the columns there; by number."""
+
+    ours: list[int]
+    table: str
+    theirs: list[int]
+    optional: list[int]
+    """Those of ours that may be empty; none of them: the row is nothing without the other."""
+
+
 class RowFormat:
     """How rows of one table are selected, written, read and inserted."""
 
-    def __init__(self, table: sa.Table) -> None:
-        self.name = table.name
+    def __init__(self, table: sa.Table, only: Collection[str] | None = None) -> None:
+        """`only` the columns that an earlier revision had; None: all."""
+        self.name = str(table.name)
         self._table = table
-        self.columns = [column.name for column in table.columns]
-        self._blobs = [n for n, column in enumerate(table.columns) if isinstance(column.type, Blob)]
-        self._booleans = [n for n, column in enumerate(table.columns) if isinstance(column.type, sa.Boolean)]
-        self._documents = [n for n, column in enumerate(table.columns) if isinstance(column.type, Json)]
+        self._columns = [column for column in table.columns if only is None or column.name in only]
+        self.columns = [column.name for column in self._columns]
+        self._blobs = [n for n, column in enumerate(self._columns) if isinstance(column.type, Blob)]
+        self._booleans = [n for n, column in enumerate(self._columns) if isinstance(column.type, sa.Boolean)]
+        self._documents = [n for n, column in enumerate(self._columns) if isinstance(column.type, Json)]
 
-    @property
-    def references(self) -> list[tuple[list[int], str, list[int]]]:
-        """Columns that refer to a row of another table, that table, and the columns there; by number."""
+    @cached_property
+    def references(self) -> list[Reference]:
+        """Those of the table's foreign keys."""
         found = []
         for constraint in self._table.foreign_key_constraints:
             other = constraint.referred_table
             ours = [self.columns.index(column.name) for column in constraint.columns]
             names = [column.name for column in other.columns]
-            found.append((ours, other.name, [names.index(e.column.name) for e in constraint.elements]))
+            theirs = [names.index(element.column.name) for element in constraint.elements]
+            optional = [self.columns.index(column.name) for column in constraint.columns if column.nullable]
+            found.append(Reference(ours, str(other.name), theirs, optional))
         return found
 
     def select(self, dialect: Dialect) -> str:
         """All rows, in any order."""
-        return str(sa.select(self._table).compile(dialect=_DIALECTS[dialect]()))
+        return str(sa.select(*self._columns).compile(dialect=_DIALECTS[dialect]()))
 
     def insert(self, dialect: Dialect) -> str:
         """One row, whose values are bound in the order of the columns."""
         statement = sa.insert(self._table).values(
-            {column.key: sa.bindparam(f"v{number}") for number, column in enumerate(self._table.columns)}
+            {column.key: sa.bindparam(f"v{number}") for number, column in enumerate(self._columns)}
         )
         compiled = statement.compile(dialect=_DIALECTS[dialect]())
         expected = [f"v{number}" for number in range(len(self.columns))]
@@ -122,6 +138,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def row_formats() -> list[RowFormat]:
-    """Every table, those that others refer to first."""
-    return [RowFormat(table) for table in metadata.sorted_tables]
+def row_formats(revision: str = HEAD) -> list[RowFormat]:
+    """Every table as it was at a known revision, those that others refer to first.
+
+    Migrations only add tables and columns, so that an earlier revision has some of today's.
+    """
+    if revision == HEAD:
+        return [RowFormat(table) for table in metadata.sorted_tables]
+    from schema.migrate import columns_at  # takes a second, so only for what is older
+
+    columns = columns_at(revision)
+    known = [table for table in metadata.sorted_tables if table.name in columns]
+    return [RowFormat(table, columns[table.name]) for table in known]

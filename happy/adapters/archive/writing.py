@@ -24,6 +24,7 @@ from happy.adapters.archive.format import (
     TableSummary,
     trailer,
 )
+from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.domain.ports.filestore import FileStore
 
@@ -124,6 +125,8 @@ class Backup:
     def __init__(self, target: Sink, header: Header, progress: Progress) -> None:
         self._writer = ArchiveWriter(target)
         self._header = header
+        self._formats = row_formats(header.schema_revision)
+        self._references = References(self._formats)
         self._progress = progress
         self._tables: dict[str, TableSummary] = {}
         self._highest = dict.fromkeys(HIGH_WATER_MARKS, 0)
@@ -137,7 +140,7 @@ class Backup:
         await asyncio.to_thread(self._writer.add, HEADER, msgspec.json.encode(self._header))
         if sealed_secret is not None:
             await asyncio.to_thread(self._writer.add, SECRET, sealed_secret)
-        for table in row_formats():
+        for table in self._formats:
             await self._write_table(table, source)
         await self._write_files(files)
         manifest = Manifest(
@@ -147,6 +150,7 @@ class Backup:
             file_bytes=self._file_bytes,
             listed_files=self._listed,
             high_water_marks=self._highest,
+            dangling=self._references.dangling(),
         )
         return manifest, await asyncio.to_thread(self._writer.close, manifest)
 
@@ -170,6 +174,8 @@ class Backup:
         self._progress(f"{table.name}: {total.rows:,} rows")
 
     def _encode(self, table: RowFormat, batch: list[Sequence[Any]], total: RowSum) -> bytes:
+        mended = (self._references.mend(table, row) for row in batch)
+        batch = [row for row in mended if row is not None]
         for row in batch:
             total.add(table.digest(row))
         for counter, (name, column) in HIGH_WATER_MARKS.items():

@@ -14,6 +14,7 @@ from happy.adapters.file_system import process_exists, sync_folder
 from happy.adapters.free_space import require_room
 from happy.adapters.light.schema import require_head, startup_errors
 from happy.domain.errors import StartupError
+from schema.revisions import HEAD
 
 BATCH_BYTES: Final = 1_000_000
 ROWS_AT_ONCE: Final = 500
@@ -82,14 +83,18 @@ def _copy(database: Path, copy: Path) -> None:
 class NewDatabase:
     """A database file in the making; it has its name only when it is whole."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, revision: str) -> None:
         self._path = path
+        self._revision = revision
         self._made = path.with_name(f".{path.name}{RESTORING}")
         self._made.unlink(missing_ok=True)
         os.close(os.open(self._made, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        if revision != HEAD:
+            _migrate(self._made, revision)
         self._connection = sqlite3.connect(self._made, isolation_level=None)
         self._connection.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF;")
-        self._connection.executescript((Path(schema.__file__).parent / "sqlite.sql").read_text("utf-8"))
+        if revision == HEAD:
+            self._connection.executescript((Path(schema.__file__).parent / "sqlite.sql").read_text("utf-8"))
         self._connection.execute("BEGIN")
         self._inserts: dict[str, str] = {}
 
@@ -107,8 +112,10 @@ class NewDatabase:
         return found
 
     async def finish(self) -> None:
-        """Give the file its name. Raises StartupError."""
+        """Bring the schema up to date, and give the file its name. Raises StartupError."""
         self._connection.execute("COMMIT")
+        if self._revision != HEAD:
+            _migrate(self._made, HEAD)
         if self._connection.execute("PRAGMA foreign_key_check").fetchone() is not None:
             raise StartupError(f"{self._made} has rows that refer to none")
         self._connection.close()
@@ -128,13 +135,23 @@ class NewDatabase:
         self._made.unlink(missing_ok=True)
 
 
+def _migrate(path: Path, revision: str) -> None:
+    from schema import migrate  # takes half a second, so only for an older archive
+
+    with migrate.sqlite_connection(path) as connection:
+        migrate.upgrade(connection, revision)
+
+
 @asynccontextmanager
-async def open_new(path: Path) -> AsyncIterator[NewDatabase]:
-    """A database to be filled and finished. Raises StartupError when there is one with accounts."""
+async def open_new(path: Path, revision: str) -> AsyncIterator[NewDatabase]:
+    """A database of that revision to be filled and finished.
+
+    Raises StartupError when there is one with accounts.
+    """
     with startup_errors(path):
         if await asyncio.to_thread(_has_accounts, path):
             raise StartupError(f"{path} has accounts: restore into another, empty data directory")
-        new = NewDatabase(path)
+        new = NewDatabase(path, revision)
         try:
             yield new
         finally:

@@ -1,15 +1,16 @@
 """Backups of a PostgreSQL database: a snapshot read in pieces, an empty database filled at once."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
 
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.adapters.full.postgres.dsn import Address, parse
-from happy.adapters.full.postgres.schema import connect, require_head, startup_errors
+from happy.adapters.full.postgres.schema import connect, require_head, startup_errors, transaction
 from happy.domain.errors import StartupError
+from schema.revisions import HEAD
 
 FETCH_BYTES: Final = 1_000_000
 ROWS_AT_ONCE: Final = 500
@@ -59,8 +60,11 @@ class _Abandoned(Exception):
 class EmptyDatabase:
     """A database without rows, in a transaction that locks its tables."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, session: Any, connection: Any, revision: str) -> None:
+        """`connection` is the driver's own of `session`."""
+        self._session = session
         self._connection = connection
+        self._revision = revision
         self._finished = False
 
     async def add(self, table: RowFormat, rows: list[list[Any]]) -> None:
@@ -81,7 +85,12 @@ class EmptyDatabase:
         return found
 
     async def finish(self) -> None:
-        """Commit when the context ends."""
+        """Bring the schema up to date; commit when the context ends."""
+        if self._revision != HEAD:
+            from schema import migrate
+
+            await self._connection.execute("CLOSE ALL")  # cursors keep tables from being altered
+            await self._session.run_sync(migrate.upgrade)
         self._finished = True
 
     def require_finished(self) -> None:
@@ -91,26 +100,28 @@ class EmptyDatabase:
 
 
 @asynccontextmanager
-async def open_new(url: str) -> AsyncIterator[EmptyDatabase]:
-    """An empty database to be filled and finished. Raises StartupError when it has accounts."""
+async def open_new(url: str, revision: str) -> AsyncIterator[EmptyDatabase]:
+    """An empty database, at that revision meanwhile, to be filled and finished.
+
+    Raises StartupError when it has accounts.
+    """
     address = parse(url)
-    with startup_errors(address):
-        connection = await connect(address)
-        try:
+    with suppress(_Abandoned):
+        async with transaction(address) as session:
+            await session.exec_driver_sql("SET LOCAL statement_timeout = 0")  # also begins the transaction
+            connection: Any = (await session.get_raw_connection()).driver_connection
             await require_head(connection, address)
-            async with connection.transaction():
-                await connection.execute("SET LOCAL statement_timeout = 0")
-                names = [f'"{table.name}"' for table in row_formats()]
-                await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
-                await _require_no_accounts(connection, address)
-                await connection.execute(f"TRUNCATE {', '.join(names)}")
-                new = EmptyDatabase(connection)
-                yield new
-                new.require_finished()
-        except _Abandoned:
-            pass
-        finally:
-            await connection.close()
+            names = [f'"{table.name}"' for table in row_formats()]
+            await connection.execute(f"LOCK TABLE {', '.join(names)} IN ACCESS EXCLUSIVE MODE")
+            await _require_no_accounts(connection, address)
+            await connection.execute(f"TRUNCATE {', '.join(names)}")
+            if revision != HEAD:
+                from schema import migrate
+
+                await session.run_sync(migrate.downgrade, revision)
+            new = EmptyDatabase(session, connection, revision)
+            yield new
+            new.require_finished()
 
 
 async def _require_no_accounts(connection: Any, address: Address) -> None:

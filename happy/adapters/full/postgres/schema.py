@@ -2,8 +2,8 @@
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import asyncpg
@@ -17,6 +17,7 @@ from schema.revisions import HEAD, REVISIONS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
 BASE = REVISIONS[0]  # the schema of databases that other servers created
 CONNECT_SECONDS = 10.0
@@ -177,6 +178,13 @@ def _temporary(connection: "Connection") -> str:
 
 
 async def _in_transaction(address: Address, action: Callable[["Connection"], Result]) -> Result:
+    async with transaction(address) as connection:
+        return await connection.run_sync(action)
+
+
+@asynccontextmanager
+async def transaction(address: Address) -> AsyncIterator["AsyncConnection"]:
+    """A transaction in which migrations can run; committed on leaving. Raises StartupError."""
     from sqlalchemy import pool
     from sqlalchemy.ext.asyncio import create_async_engine
 
@@ -184,13 +192,13 @@ async def _in_transaction(address: Address, action: Callable[["Connection"], Res
         "postgresql+asyncpg://",
         poolclass=pool.NullPool,
         async_creator=lambda: connect(address),
-        # Replicas may share server sessions through a pooler, and prepared statements remain in these.
+        # Replicas may share server sessions through a pooler, and prepared statements stay in these.
         connect_args={"prepared_statement_name_func": lambda: f"happy_{secrets.token_hex(8)}"},
     )
     with startup_errors(address):
         try:
             async with engine.begin() as connection:
-                return await connection.run_sync(action)
+                yield connection
         finally:
             await engine.dispose()
 
