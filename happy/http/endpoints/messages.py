@@ -6,19 +6,20 @@ from typing import Annotated
 
 import msgspec
 from litestar.params import FromPath, JSONBody, QueryParameter
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from happy.domain.listing import Large, is_whole
-from happy.domain.names import MAX_NAME
 from happy.domain.sessions import Message, content_as_sent, encrypted_content
 from happy.domain.values import MessageId, Millis, SessionId
+from happy.http.endpoints.message_groups import MAX_MESSAGES, NewMessage, message_groups
 from happy.http.framework import body
 from happy.http.framework.body import Payload
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure, unacceptable
-from happy.http.framework.limits import MAX_MESSAGES_BODY
+from happy.http.framework.limits import MAX_LONG_MESSAGES_BODY, MAX_MESSAGES_BODY
 from happy.http.framework.listing import ListResponse
+from happy.http.framework.long_body import LongBodies, LongBody
 from happy.http.framework.requests import ApiRequest
 from happy.services.messages import MessageService
 from happy.services.rate_limit import AccountLimit
@@ -31,15 +32,8 @@ ADVANCES_CURSOR_BY_RECEIPTS = re.compile(r"cli-coding-session/1\.(?:[01]\.|2\.[0
 prompt that was stored just before those during a disconnect, so they get updates of both."""
 
 
-class NewMessage(Struct, rename="camel"):
-    """`content` is a string. It is stored and sent on as it was sent, and not decoded: it may be large."""
-
-    content: Annotated[Raw, Meta(extra_json_schema={"type": "string"})]
-    local_id: Annotated[str, Meta(min_length=1, max_length=MAX_NAME)]
-
-
 class Append(Struct):
-    messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=100)]
+    messages: Annotated[list[NewMessage], Meta(min_length=1, max_length=MAX_MESSAGES)]
 
 
 class _DecodedMessage(Struct, rename="camel"):
@@ -99,6 +93,7 @@ class MessageEndpoints:
                 self.append,
                 missing=foreign,
                 limit=MAX_MESSAGES_BODY,
+                long_bodies=LongBodies(MAX_LONG_MESSAGES_BODY, Append([])),
                 other_responses=often,
             ),
             Endpoint("GET", f"/v1{path}", self.newest, missing=foreign),
@@ -127,12 +122,31 @@ class MessageEndpoints:
     async def append(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[Append]
     ) -> Receipts:
-        self._limit.take(request.account_id, len(data.messages), lambda: request.client_address)
-        contents = _contents(data)
-        stored = await self._messages.append(request.account_id, session_id, contents)
+        if request.long_body is not None:
+            receipts = await self._append_groups(request, session_id, request.long_body)
+        else:
+            receipts = await self._append(request, session_id, _contents(data))
         if ADVANCES_CURSOR_BY_RECEIPTS.match(request.headers.get("x-happy-client", "")):
             return Receipts([])
-        return Receipts([_receipt(message) for message in stored])
+        return Receipts(receipts)
+
+    async def _append(
+        self, request: ApiRequest, session_id: SessionId, contents: list[tuple[str, bytes]]
+    ) -> list[Receipt]:
+        self._limit.take(request.account_id, len(contents), lambda: request.client_address)
+        stored = await self._messages.append(request.account_id, session_id, contents)
+        return [_receipt(message) for message in stored]
+
+    async def _append_groups(
+        self, request: ApiRequest, session_id: SessionId, long_body: LongBody
+    ) -> list[Receipt]:
+        """Each group by itself: what came before a failure stays stored, and is found when it is repeated."""
+        receipts: list[Receipt] = []
+        async for group in message_groups(long_body):
+            async with request.large_work():
+                receipts += await self._append(request, session_id, group)
+            group.clear()
+        return receipts
 
     async def newest(
         self, request: ApiRequest, session_id: FromPath[SessionId]

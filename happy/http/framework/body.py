@@ -72,10 +72,17 @@ def stream(headers: Mapping[bytes, bytes], receive: Receive) -> AsyncIterator[by
     declared = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
     if declared != "application/octet-stream":
         raise unacceptable("body/ Invalid input: expected application/octet-stream")
-    return _chunks(receive)
+    return chunks(receive)
 
 
-async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
+def is_long(headers: Mapping[bytes, bytes], limit: int, most: int) -> bool:
+    """Whether a body of JSON says that it is longer than `limit`, and not than `most`."""
+    kind = headers.get(b"content-type", b"").decode("latin-1").partition(";")[0].strip().lower()
+    return limit < announced(headers) <= most and kind == "application/json"
+
+
+async def chunks(receive: Receive) -> AsyncIterator[bytes]:
+    """The body as it arrives. Raises ClientGone."""
     more = True
     while more:
         message = await receive()
@@ -88,7 +95,7 @@ async def _chunks(receive: Receive) -> AsyncIterator[bytes]:
 async def _has_content(headers: Mapping[bytes, bytes], receive: Receive) -> bool:
     if announced(headers):
         return True
-    async for chunk in _chunks(receive):
+    async for chunk in chunks(receive):
         if chunk:
             return True
     return False

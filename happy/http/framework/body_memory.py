@@ -59,6 +59,13 @@ class BodyShare:
         if pool.held > pool.limit and not pool.is_first(self):
             await pool.wait(self)
 
+    def give(self, size: int) -> None:
+        """So many bytes are not held any more, although more are to come."""
+        self.taken -= size
+        if self._pool is not None:
+            self._pool.held -= size
+            self._pool.wake()
+
     def complete(self) -> None:
         """All of the body has arrived."""
         if self._pool is not None:

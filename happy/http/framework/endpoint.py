@@ -13,6 +13,7 @@ from msgspec.json import Decoder
 from happy.http.framework.errors import Failure, internal_error
 from happy.http.framework.limits import MAX_SMALL_BODY
 from happy.http.framework.listing import ListResponse
+from happy.http.framework.long_body import LongBodies
 from happy.http.framework.query import QueryField
 from happy.http.framework.responses import JSON, FileResponse, Response, json_response
 
@@ -30,8 +31,9 @@ class Endpoint(HTTPRouteHandler):
     `public` endpoints need no token; `rate` limits them for each address. `missing` is the text of a 404 for
     what the caller does not have, `failure` the body of a 500. `any_text` lets the path parameters be empty,
     or longer than others may be.
-    `limit` is the largest body in bytes. `streams` passes the body in chunks as it arrives; `verifies` passes
-    it as it was sent, for the endpoint to verify before it is parsed. `unready` answers with the body unread.
+    `limit` is the largest body in bytes, but for `long_bodies` that say their length. `streams` passes the
+    body in chunks as it arrives; `verifies` passes it as it was sent, for the endpoint to verify before it is
+    parsed. `unready` answers with the body unread.
     `other_responses` and `needs_headers` are for the documentation: further responses by status (a struct or
     its type, a media type for what is no JSON, None for no content), and the headers the handler requires.
     """
@@ -42,6 +44,7 @@ class Endpoint(HTTPRouteHandler):
         "any_text",
         "failure",
         "limit",
+        "long_bodies",
         "missing",
         "needs_headers",
         "other_responses",
@@ -67,6 +70,7 @@ class Endpoint(HTTPRouteHandler):
         streams: bool = False,
         verifies: bool = False,
         limit: int = MAX_SMALL_BODY,
+        long_bodies: LongBodies | None = None,
         unready: Callable[[Mapping[bytes, bytes]], Response | None] | None = None,
         other_responses: Mapping[int, Any] | None = None,
         needs_headers: tuple[str, ...] = (),
@@ -81,6 +85,7 @@ class Endpoint(HTTPRouteHandler):
         self.streams = streams
         self.verifies = verifies
         self.limit = limit
+        self.long_bodies = long_bodies
         self.unready = unready
         self.template = PARAMETER.sub(r":\1", path)
         self.missing = missing

@@ -16,8 +16,18 @@ MAX_DOCUMENT_BODY = limit(4 * 1024 * 1024, "bytes of a body with a document", pe
 """Metadata of a session or machine, an artifact, settings, key-value entries. Other servers drop realtime
 events of more than 1 MB, so clients keep what they store below that."""
 
-MAX_MESSAGES_BODY = limit(16 * 1024 * 1024, "bytes of a body with messages", per="request", then="413")
+MAX_MESSAGES_BODY = limit(
+    16 * 1024 * 1024,
+    "bytes of a body with messages that are stored together, and of one message",
+    per="request",
+    then="longer ones are stored in groups; 413 for a message",
+)
 """Clients send up to 50 messages at once."""
+
+MAX_LONG_MESSAGES_BODY = limit(
+    100 * 1024 * 1024, "bytes of a body with messages, if it says its length", per="request", then="413"
+)
+"""As other servers: clients repeat what is refused for ever."""
 
 MAX_WEBHOOK_BODY = limit(1024 * 1024, "bytes of an event of GitHub", per="request", then="413")
 """It is only logged, and its sender is known after it was read."""

@@ -27,7 +27,8 @@ from happy.http.framework.errors import (
     unknown_route,
 )
 from happy.http.framework.limits import MAX_SMALL_BODY
-from happy.http.framework.requests import ADDRESSES, BODY, CHUNKS, DATA, LARGE_WORK
+from happy.http.framework.long_body import LongBody
+from happy.http.framework.requests import ADDRESSES, BODY, CHUNKS, DATA, LARGE_WORK, LONG_BODY
 from happy.http.framework.responses import FileResponse, Response, ResponseSender, json_response
 from happy.http.framework.routing import MalformedPath, Match, Router
 from happy.http.framework.validation import NUL, problem
@@ -204,7 +205,10 @@ async def _read_body(
     share: BodyShare,
 ) -> None:
     """Put the body into the scope once it has arrived, or its chunks. Raises Refusal and ClientGone."""
-    if endpoint.streams:
+    long = endpoint.long_bodies
+    if long is not None and body.is_long(headers, endpoint.limit, long.limit):
+        inner[LONG_BODY], inner[DATA] = LongBody(body.chunks(receive), share), long.data
+    elif endpoint.streams:
         inner[CHUNKS] = body.stream(headers, receive)
     elif inner["method"] in body.METHODS:
         inner[BODY] = await body.read(inner["method"], headers, receive, endpoint.limit, share)

@@ -1,6 +1,7 @@
 """The request as handlers see it: the caller is known and the body is decoded."""
 
 from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any, cast
 
 from litestar import Request
@@ -10,13 +11,16 @@ from happy.domain.client_address import ClientAddress
 from happy.domain.values import AccountId
 from happy.http.framework.asgi import Scope
 from happy.http.framework.body import Payload
+from happy.http.framework.long_body import LongBody
 from happy.http.framework.origin import client
+from happy.services.large_work import LargeWork
 
 BODY = "happy.body"
 DATA = "happy.data"
 CHUNKS = "happy.chunks"
 ADDRESSES = "happy.addresses"
 LARGE_WORK = "happy.large_work"
+LONG_BODY = "happy.long_body"
 
 
 class ApiRequest(Request[AccountId, None, State]):
@@ -49,6 +53,16 @@ class ApiRequest(Request[AccountId, None, State]):
         """The body of an endpoint that streams, while it arrives."""
         chunks: AsyncIterator[bytes] = self.scope[CHUNKS]  # type: ignore[literal-required]
         return chunks
+
+    @property
+    def long_body(self) -> LongBody | None:
+        """The body, if it is too long to be decoded at once."""
+        return self.scope.get(LONG_BODY)  # type: ignore[return-value]
+
+    def large_work(self) -> AbstractAsyncContextManager[None]:
+        """The turn for a large piece of work."""
+        work: LargeWork = self.scope[LARGE_WORK]  # type: ignore[literal-required]
+        return work.turn(self.account_id)
 
     async def json(self) -> Any:
         """The body as the handler's type for `data`, decoded strictly and in one pass."""
