@@ -213,6 +213,7 @@ class Metrics:
         self.rpc_durations = Histogram("rpc_call_duration_seconds", RPC_BUCKETS, "method", "result")
         self.rpc_calls = Total("rpc_calls", self.rpc_durations)
         self.rpc_retries = Histogram("rpc_lookup_retries", RETRY_BUCKETS, "method")
+        # Always 0, for dashboards of the protocol: look-ups that time out are failed calls here.
         self.rpc_timeouts = Counter("rpc_fetchsockets_timeouts", "context")
         self._versions = Bounded(MAX_VERSIONS)
         self._methods = Bounded(MAX_METHODS)

@@ -6,7 +6,7 @@ HAPPY_QUOTAS=bytes=10G,sessions=2k,attachments=5k
 import re
 from typing import Final
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
 SETTING: Final = "HAPPY_QUOTAS"
 MULTIPLES: Final = {"": 1, "k": 1_000, "M": 1_000_000, "G": 1_000_000_000, "T": 1_000_000_000_000}
@@ -21,10 +21,6 @@ class Quotas(Struct, frozen=True, kw_only=True):
 
     sessions: int | None = None
     attachments: int | None = None
-
-    @property
-    def are_set(self) -> bool:
-        return any(quota is not None for quota in structs.astuple(self))
 
 
 KINDS: Final = Quotas.__struct_fields__

@@ -110,21 +110,6 @@ def read_until(connection: socket.socket, end: bytes) -> bytes:
     return received
 
 
-def is_closed(connection: socket.socket, seconds: float) -> bool:
-    """Whether the server closes the connection within that time; what it sends before is read."""
-    ends = time.monotonic() + seconds
-    while (left := ends - time.monotonic()) > 0:
-        connection.settimeout(left)
-        try:
-            if not connection.recv(65_536):
-                return True
-        except TimeoutError:
-            return False
-        except OSError:
-            return True
-    return False
-
-
 def start(attack: Attack, port: int, token: str, seconds: float) -> BaseProcess:
     """A process that attacks for so long; the caller joins it, or kills it."""
     process = multiprocessing.get_context("spawn").Process(

@@ -25,7 +25,6 @@ class Beats:
         self, agent: OfficialSocket, sessions: Iterable[str], phone: OfficialSocket, dice: random.Random
     ) -> None:
         self.problems: list[str] = []
-        self.looks = 0
         self._agent = agent
         self._sessions = list(sessions)
         self._view = View(phone)
@@ -54,7 +53,6 @@ class Beats:
 
     async def _look(self) -> None:
         expected = {session: (True, thinking) for session, thinking in self._last.items()}
-        self.looks += 1
         try:
             await until(lambda: self._view.look().shown.sessions == expected, SHOWN_SECONDS)
         except TimeoutError:
