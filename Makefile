@@ -78,6 +78,10 @@ limits-drift: $(DEV)
 limits: $(DEV) ## write docs/limits.md from the limits that the code declares
 	@$(PY) -m tests.support.limits_document
 
+.PHONY: commands
+commands: $(DEV) ## write docs/commands.md: the output of the commands that it shows
+	@$(PY) -m tests.support.commands_document
+
 fix: $(DEV) ## format, and repair what the linter can repair
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .

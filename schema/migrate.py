@@ -1,5 +1,6 @@
 """Run, check and write migrations; `python -m schema.migrate new "what it does"` starts one."""
 
+import io
 import sqlite3
 import sys
 import tempfile
@@ -57,8 +58,10 @@ def stamp(connection: Connection, revision: str) -> None:
 
 
 def check(connection: Connection) -> None:
-    """Raises when the database differs from `schema.tables`."""
-    command.check(config(connection))
+    """Raises when the database differs from `schema.tables`; prints nothing."""
+    quiet = config(connection)
+    quiet.stdout = io.StringIO()
+    command.check(quiet)
 
 
 def columns_at(revision: str) -> dict[str, set[str]]:
