@@ -11,9 +11,12 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection, create_engine, event, pool
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
+
+from schema import comparison
 
 HERE = Path(__file__).parent
 LOCK_TIMEOUT = 30.0  # seconds to wait for another writer of a SQLite file
@@ -38,14 +41,21 @@ def config(connection: Connection | None = None) -> Config:
     return found
 
 
+def scripts() -> ScriptDirectory:
+    """The migrations."""
+    return ScriptDirectory.from_config(config())
+
+
 def revisions() -> tuple[str, ...]:
     """Every revision, oldest first."""
-    scripts = ScriptDirectory.from_config(config())
-    return tuple(reversed([script.revision for script in scripts.walk_revisions()]))
+    return tuple(reversed([script.revision for script in scripts().walk_revisions()]))
 
 
-def upgrade(connection: Connection, revision: str = "head") -> None:
-    command.upgrade(config(connection), revision)
+def upgrade(connection: Connection, revision: str = "head", *, online: bool = False) -> None:
+    """To a revision. `online`: on a connection without a transaction, while servers use the database."""
+    settings = config(connection)
+    settings.attributes["online"] = online
+    command.upgrade(settings, revision)
 
 
 def downgrade(connection: Connection, revision: str) -> None:
@@ -74,6 +84,12 @@ def columns_at(revision: str) -> dict[str, set[str]]:
             name: {column for (column,) in db.execute("SELECT name FROM pragma_table_info(?)", (name,))}
             for name in names
         }
+
+
+def check_later(connection: Connection) -> None:
+    """Raises when a database that a later version migrated lacks something of `schema.tables`."""
+    if missing := comparison.lacks(connection):
+        raise CommandError("; ".join(missing))
 
 
 @contextmanager

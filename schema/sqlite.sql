@@ -418,3 +418,9 @@ CREATE TABLE alembic_version (
 );
 
 INSERT INTO alembic_version (version_num) VALUES ('0016');
+
+CREATE TABLE "happy_SchemaCompatibility" (
+	oldest VARCHAR(32) NOT NULL
+);
+
+INSERT INTO "happy_SchemaCompatibility" (oldest) VALUES ('0013');

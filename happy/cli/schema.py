@@ -6,6 +6,7 @@ import click
 
 from happy.cli.common import with_settings
 from happy.settings import Full, Light
+from schema.revisions import HEAD
 
 
 @click.command("migrate")
@@ -17,15 +18,15 @@ def migrate(settings: Light | Full) -> None:
 
         from happy.adapters.full.postgres import schema as postgres
 
-        asyncio.run(postgres.prepare(settings.database_url))
-        click.echo("The database is up to date.")
+        revision = asyncio.run(postgres.prepare(settings.database_url))
+        _report("The database", revision)
         return
     from happy.adapters.light import schema
     from happy.domain.values import Millis
 
     settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    schema.prepare(settings.database, Millis(time.time_ns() // 1_000_000))
-    click.echo(f"{settings.database} is up to date.")
+    revision = schema.prepare(settings.database, Millis(time.time_ns() // 1_000_000))
+    _report(str(settings.database), revision)
 
 
 @click.command("schema-check")
@@ -37,10 +38,15 @@ def schema_check(settings: Light | Full) -> None:
 
         from happy.adapters.full.postgres import schema as postgres
 
-        asyncio.run(postgres.verify(settings.database_url))
-        click.echo("The database is up to date.")
+        _report("The database", asyncio.run(postgres.verify(settings.database_url)))
         return
     from happy.adapters.light import schema
 
-    schema.verify(settings.database)
-    click.echo(f"{settings.database} is up to date.")
+    _report(str(settings.database), schema.verify(settings.database))
+
+
+def _report(database: str, revision: str) -> None:
+    if revision == HEAD:
+        click.echo(f"{database} is up to date.")
+    else:
+        click.echo(f"{database} has schema {revision}, later than {HEAD} of this version, which may use it.")

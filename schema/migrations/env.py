@@ -9,21 +9,10 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection, make_url, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from schema import types
-from schema.columns import EXPRESSION_INDEXES
-from schema.tables import metadata
+from schema import compatibility, effects, online, types
+from schema.comparison import OPTIONS
 
 MIGRATION_LOCK = 0x68617070  # "happ"
-
-
-def include_name(name: str | None, kind: str, _parents: Any) -> bool:
-    # Ignore tables of the server that created the database, such as those of its own migrations.
-    return kind != "table" or name in metadata.tables
-
-
-def include_object(_item: Any, name: str | None, kind: str, _reflected: bool, _other: Any) -> bool:  # noqa: FBT001
-    # Reflection returns an expression for such an index, and `schema.tables` has a column.
-    return kind != "index" or name not in EXPRESSION_INDEXES
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
@@ -33,22 +22,30 @@ def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[
     return False
 
 
+def write_oldest(*_: Any, **applied: Any) -> None:
+    """With each revision, in its transaction: the oldest one whose code may use the database from now on."""
+    connection, heads = applied["ctx"].connection, applied["heads"]
+    connection.exec_driver_sql(compatibility.DECLARED)
+    connection.exec_driver_sql(compatibility.CLEAR)
+    if heads:
+        oldest = effects.oldest(context.script, max(heads))
+        connection.execute(text(compatibility.WRITE), {"oldest": oldest})
+
+
 def migrate(connection: Connection) -> None:
     on_postgresql = connection.dialect.name == "postgresql"
     context.configure(
         connection=connection,
-        target_metadata=metadata,
-        compare_type=True,
-        compare_server_default=True,
-        include_name=include_name,
-        include_object=include_object,
+        **OPTIONS,
         render_item=render_item,
         render_as_batch=not on_postgresql,
         transactional_ddl=True,
+        on_version_apply=write_oldest,
+        online=on_postgresql and context.config.attributes.get("online", False),
     )
     with context.begin_transaction():
-        if on_postgresql:  # replicas that start together migrate one after the other
-            connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+        if on_postgresql:  # also beside a migration by a release that has no other lock
+            connection.execute(text(online.LOCK_TIMEOUT))
             connection.execute(text(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})"))
         context.run_migrations()
 

@@ -10,12 +10,15 @@ from happy.adapters.full.postgres import schema
 from happy.adapters.full.postgres.adoption import SchemaMismatch
 from happy.adapters.full.postgres.dsn import parse
 from happy.domain.errors import StartupError
+from schema import effects, migrate
+from schema.compatibility import TABLE
 from schema.revisions import HEAD
 from tests.contract.existing_postgres import build, contents, definitions
 
 pytestmark = pytest.mark.services
 NewDatabase = Callable[[], Awaitable[str]]
 VERSION = "alembic_version"
+OLDEST = effects.oldest(migrate.scripts(), HEAD)
 
 
 async def execute(url: str, statement: str) -> None:
@@ -28,7 +31,7 @@ async def start(url: str) -> None:
     """What `serve` asks before anything else."""
     connection = await asyncpg.connect(url)
     try:
-        await schema.ensure_head(connection, parse(url))
+        await schema.ensure_usable(connection, parse(url))
     finally:
         await connection.close()
 
@@ -41,6 +44,7 @@ async def test_every_row_and_every_definition_is_unchanged(new_postgres: NewData
     after = await contents(url)
 
     assert [(HEAD,)] == after.pop(VERSION)
+    assert [(OLDEST,)] == after.pop(TABLE)
     added = {table: after.pop(table) for table in after.keys() - rows.keys()}
 
     assert rows == after
@@ -159,6 +163,7 @@ async def test_a_newer_schema_is_left_alone(new_postgres: NewDatabase) -> None:
     url = await new_postgres()
     await schema.prepare(url)
     await execute(url, "UPDATE alembic_version SET version_num = '9999'")
+    await execute(url, "UPDATE \"happy_SchemaCompatibility\" SET oldest = '9999'")
 
     for use in (start(url), schema.prepare(url), schema.verify(url)):
         with pytest.raises(StartupError, match="schema 9999, and this version knows none after"):

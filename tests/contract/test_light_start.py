@@ -137,6 +137,7 @@ def test_a_migration_that_fails_changes_nothing(old: Path) -> None:
 def test_a_newer_database_is_refused_with_what_to_do(path: Path) -> None:
     prepare(path, NOW)
     execute(path, "UPDATE alembic_version SET version_num = '9999'")
+    execute(path, "UPDATE \"happy_SchemaCompatibility\" SET oldest = '9999'")
     before = path.read_bytes()
     with pytest.raises(SchemaTooNew) as caught:
         prepare(path, NOW)
@@ -144,6 +145,15 @@ def test_a_newer_database_is_refused_with_what_to_do(path: Path) -> None:
     assert "start the newer happy-server that wrote it" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert before == path.read_bytes()
+
+
+def test_a_newer_database_that_says_nothing_of_older_releases_is_refused(path: Path) -> None:
+    prepare(path, NOW)
+    execute(path, "UPDATE alembic_version SET version_num = '9999'")
+    execute(path, 'DROP TABLE "happy_SchemaCompatibility"')
+
+    with pytest.raises(SchemaTooNew):
+        prepare(path, NOW)
 
 
 def damaged(path: Path, start: int, content: bytes) -> None:

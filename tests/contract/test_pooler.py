@@ -70,7 +70,7 @@ async def test_several_servers_may_take_a_database_over_through_it(
 
 async def start(url: str) -> None:
     async with open_store(url) as store, store.connection() as connection:
-        await schema.ensure_head(connection, parse(url))
+        await schema.ensure_usable(connection, parse(url))
 
 
 async def test_a_setting_that_it_does_not_pass_is_named_with_the_remedy(

@@ -10,9 +10,9 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
+from happy.adapters.full.postgres.connecting import startup_errors
 from happy.adapters.full.postgres.dsn import parse
 from happy.adapters.full.postgres.pool import arguments
-from happy.adapters.full.postgres.schema import startup_errors
 from happy.domain.errors import StartupError
 from tests.support.certificates import Authority, Certificate
 from tests.support.postgres_server import OwnPostgres, own_postgres

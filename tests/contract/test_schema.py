@@ -18,6 +18,7 @@ from schema import compile as schema_compile
 from schema import ddl, migrate
 from schema import revisions as history
 from schema.codegen import stale
+from schema.compatibility import TABLE
 from schema.tables import metadata
 from tests.contract.data_model import DATA_MODEL, columns_of, indexes_of, keys_of
 from tests.contract.existing_postgres import is_ours
@@ -28,7 +29,7 @@ SQLITE_SQL = Path(schema.__file__).parent / "sqlite.sql"
 def describe(connection: sa.Connection) -> dict[str, Any]:
     """What the database itself says about its tables, in a comparable form."""
     inspector = sa.inspect(connection)
-    names = [name for name in inspector.get_table_names() if name != "alembic_version"]
+    names = [name for name in inspector.get_table_names() if name not in ("alembic_version", TABLE)]
     return {name: describe_table(inspector, name) for name in names}
 
 

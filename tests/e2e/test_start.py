@@ -104,6 +104,7 @@ async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> No
         await server.stop()
     with closing(sqlite3.connect(server.database)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.execute('DROP TABLE "happy_SchemaCompatibility"')
         connection.commit()
     before = everything_in(tmp_path / ".happy")
 

@@ -11,6 +11,7 @@ from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder
 from happy.adapters.full.postgres import schema
+from happy.adapters.full.postgres.connecting import startup_errors
 from happy.adapters.full.postgres.dsn import parse
 from happy.adapters.full.postgres.pool import pool_settings
 from happy.adapters.full.postgres.store import PostgresStore, open_store
@@ -88,10 +89,10 @@ async def open_checked_store(settings: Full) -> AsyncIterator[PostgresStore]:
     address.warn()
     pool = pool_settings(address, settings.postgres_connections)
     async with AsyncExitStack() as stack:
-        with schema.startup_errors(address):
+        with startup_errors(address):
             store = await stack.enter_async_context(open_store(settings.database_url, pool))
             async with store.connection() as connection:
-                await schema.ensure_head(connection, address)
+                await schema.ensure_usable(connection, address)
             await store.ping()
         yield store
 
@@ -101,11 +102,11 @@ async def open_beside(settings: Full) -> AsyncIterator[PostgresStore]:
     """The store for a command, with few connections. Raises StartupError; takes over no foreign database."""
     address = parse(settings.database_url)
     async with AsyncExitStack() as stack:
-        with schema.startup_errors(address):
+        with startup_errors(address):
             pool = pool_settings(address, COMMAND_CONNECTIONS)
             store = await stack.enter_async_context(open_store(settings.database_url, pool))
             async with store.connection() as connection:
-                await schema.require_head(connection, address)
+                await schema.require_usable(connection, address)
         yield store
 
 

@@ -10,7 +10,7 @@ from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder, network_file_system
 from happy.adapters.light.file_lock import Held, holder_on_another_machine, locked, locked_everywhere
-from happy.adapters.light.schema import prepare, require_head, startup_errors
+from happy.adapters.light.schema import prepare, require_usable, startup_errors
 from happy.adapters.light.sqlite import SqliteStore, open_store
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.errors import StartupError
@@ -56,7 +56,7 @@ async def open_beside(settings: Light) -> AsyncIterator[SqliteStore]:
         raise StartupError(
             f"{database} is in use by another machine's happy-server, {holder}: run the command there"
         )
-    await asyncio.to_thread(require_head, database)
+    await asyncio.to_thread(require_usable, database)
     async with _open_checked_store(settings) as store:
         yield store
 

@@ -9,6 +9,9 @@ from happy.domain.errors import StartupError
 # Absent from other servers' light databases, and used by no request.
 OPTIONAL_TABLES = frozenset({"VoiceConversation"})
 
+OURS = "happy_"
+"""What later migrations add has this prefix."""
+
 
 class SchemaMismatch(StartupError):
     """The database has tables, but not those of this protocol."""
@@ -44,7 +47,9 @@ class Table(NamedTuple):
 def tables(db: sqlite3.Connection) -> dict[str, Table]:
     """Columns, keys and unique constraints of every table, without those of SQLite and of migration tools."""
     names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-    return {name: _table(db, name) for name in names if not name.startswith(("_", "sqlite_", "alembic_"))}
+    return {
+        name: _table(db, name) for name in names if not name.startswith(("_", "sqlite_", "alembic_", OURS))
+    }
 
 
 def _table(db: sqlite3.Connection, name: str) -> Table:

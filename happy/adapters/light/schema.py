@@ -1,6 +1,7 @@
 """Brings the light database to the schema this version was built for, before anything else opens it."""
 
 import glob
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +14,10 @@ from happy.adapters.light import adoption
 from happy.adapters.light.file_lock import locked
 from happy.domain.errors import StartupError
 from happy.domain.values import Millis
+from schema import compatibility
 from schema.revisions import HEAD, REVISIONS
+
+log = logging.getLogger(__name__)
 
 SQLITE_HEADER = b"SQLite format 3\0"
 BASE = REVISIONS[0]  # the schema of databases that other servers created
@@ -46,16 +50,19 @@ class SchemaTooNew(StartupError):
     """A later version has written this database."""
 
 
-def prepare(path: Path, now: Millis) -> None:
+def prepare(path: Path, now: Millis) -> str:
     """Create, migrate or adopt the database; nothing is changed when a StartupError is raised.
+
+    Returns the revision then: this version's, or a later one that lets this version use the database.
 
     Safe to call from several processes at once. A database that is up to date costs one small read.
     """
     with startup_errors(path):
         if _revision(path) == HEAD:
-            return
+            return HEAD
         with locked(path.with_name(f".{path.name}.migrating"), wait=True):
             _bring_up_to_date(path, now)
+    return require_usable(path)
 
 
 def require_head(path: Path) -> None:
@@ -70,9 +77,27 @@ def require_head(path: Path) -> None:
             )
 
 
-def verify(path: Path) -> None:
-    """Raises StartupError unless the database has exactly the schema of this version; changes nothing."""
-    require_head(path)
+def require_usable(path: Path) -> str:
+    """The revision of the database: this version's, or a later one that lets this version use it.
+
+    Raises StartupError.
+    """
+    with startup_errors(path):
+        revision = _revision(path)
+        if revision is None or revision in REVISIONS:
+            require_head(path)
+            return HEAD
+        if not compatibility.usable(_oldest(path)):
+            raise _too_new(path, revision)
+        return revision
+
+
+def verify(path: Path) -> str:
+    """The revision, if the database has the schema of this version and nothing that only a later one may add.
+
+    Raises StartupError; changes nothing.
+    """
+    revision = require_usable(path)
     with startup_errors(path):
         from alembic.util import CommandError
 
@@ -80,9 +105,10 @@ def verify(path: Path) -> None:
 
         with migrate.sqlite_connection(path) as connection:
             try:
-                migrate.check(connection)
+                (migrate.check if revision == HEAD else migrate.check_later)(connection)
             except CommandError as error:
                 raise StartupError(f"{path} differs from schema {HEAD}: {error}") from error
+    return revision
 
 
 def _bring_up_to_date(path: Path, now: Millis) -> None:
@@ -95,7 +121,7 @@ def _bring_up_to_date(path: Path, now: Millis) -> None:
         case None:
             _adopt(path)
         case revision if revision not in REVISIONS:
-            raise _too_new(path, revision)
+            log.warning(compatibility.WARNING, path, require_usable(path), HEAD)
         case revision if revision != HEAD:
             _migrate(path, revision, now)
 
@@ -128,6 +154,15 @@ def _revision(path: Path) -> str | None:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
             return None
         row = db.execute("SELECT max(version_num) FROM alembic_version").fetchone()
+        return None if row[0] is None else str(row[0])
+
+
+def _oldest(path: Path) -> str | None:
+    """The oldest revision whose code may use the database, if it says so."""
+    with closing(_open(path)) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (compatibility.TABLE,)).fetchone():
+            return None
+        row = db.execute(compatibility.OLDEST).fetchone()
         return None if row[0] is None else str(row[0])
 
 

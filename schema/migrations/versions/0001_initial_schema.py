@@ -10,9 +10,15 @@ import sqlalchemy as sa
 from alembic import op
 
 from schema import types
+from schema.effects import Effect
 
 revision = "0001"
 down_revision = None
+
+effect = Effect(
+    does="creates the tables of the protocol",
+    oldest="0001",
+)
 
 BIGINT, BLOB, BOOL, INT = sa.BigInteger(), sa.LargeBinary(), sa.Boolean(), sa.Integer()
 JSON, MILLIS, TEXT = types.Json(), types.Millis(), sa.Text()

@@ -5,15 +5,25 @@ They are ours alone: the prefix keeps them clear of the names that other servers
 
 from alembic import op
 
+from schema import online
+from schema.effects import Effect, Seconds
+
 revision = "0002"
 down_revision = "0001"
 
-COLUMNS = ["active", "lastActiveAt"]
+effect = Effect(
+    does="2 indexes: sessions and machines gone silent",
+    oldest="0001",
+    tables=("Session", "Machine"),
+    seconds=Seconds(postgresql=0, sqlite=0),
+)
+
+COLUMNS = '("active", "lastActiveAt")'
 
 
 def upgrade() -> None:
     for table in ("Session", "Machine"):
-        op.create_index(f"happy_{table}_active_lastActiveAt_idx", table, COLUMNS)
+        online.create_index(f"happy_{table}_active_lastActiveAt_idx", f'"{table}" {COLUMNS}')
 
 
 def downgrade() -> None:

@@ -5,15 +5,25 @@ They are ours alone: the prefix keeps them clear of the names that other servers
 
 from alembic import op
 
+from schema import online
+from schema.effects import Effect, Seconds
+
 revision = "0003"
 down_revision = "0002"
+
+effect = Effect(
+    does="2 indexes: push tokens and profile pictures",
+    oldest="0001",
+    tables=("AccountPushToken", "UploadedFile"),
+    seconds=Seconds(postgresql=0, sqlite=0),
+)
 
 INDEXES = [("AccountPushToken", "token"), ("UploadedFile", "reuseKey")]
 
 
 def upgrade() -> None:
     for table, column in INDEXES:
-        op.create_index(f"happy_{table}_{column}_idx", table, [column])
+        online.create_index(f"happy_{table}_{column}_idx", f'"{table}" ("{column}")')
 
 
 def downgrade() -> None:

@@ -7,14 +7,23 @@ clear of columns that other servers may add.
 import sqlalchemy as sa
 from alembic import op
 
+from schema import online
+from schema.effects import Effect
 from schema.types import Millis
 
 revision = "0004"
 down_revision = "0003"
 
+effect = Effect(
+    does="a column of sessions: time of the newest message",
+    oldest="0001",
+    tables=("Session",),
+    waits="a moment",
+)
+
 
 def upgrade() -> None:
-    op.add_column("Session", sa.Column("happy_lastMessageAt", Millis()))
+    online.add_column("Session", sa.Column("happy_lastMessageAt", Millis()))
 
 
 def downgrade() -> None:

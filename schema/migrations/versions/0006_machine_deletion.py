@@ -3,15 +3,25 @@
 import sqlalchemy as sa
 from alembic import op
 
+from schema import online
+from schema.effects import Effect, Seconds
 from schema.types import Millis
 
 revision = "0006"
 down_revision = "0005"
 
+effect = Effect(
+    does="a column of machines and its index: time of deletion",
+    oldest="0001",
+    tables=("Machine",),
+    waits="a moment",
+    seconds=Seconds(postgresql=0, sqlite=0),
+)
+
 
 def upgrade() -> None:
-    op.add_column("Machine", sa.Column("happy_deletedAt", Millis))
-    op.create_index("happy_Machine_deletedAt_idx", "Machine", ["happy_deletedAt"])
+    online.add_column("Machine", sa.Column("happy_deletedAt", Millis))
+    online.create_index("happy_Machine_deletedAt_idx", '"Machine" ("happy_deletedAt")')
 
 
 def downgrade() -> None:

@@ -3,24 +3,29 @@
 They are ours alone: the prefix keeps them clear of the names that other servers give to theirs.
 """
 
-import sqlalchemy as sa
 from alembic import op
+
+from schema import online
+from schema.effects import Effect, Seconds
 
 revision = "0007"
 down_revision = "0006"
 
+effect = Effect(
+    does="2 indexes: unanswered linking requests",
+    oldest="0001",
+    tables=("TerminalAuthRequest", "AccountAuthRequest"),
+    seconds=Seconds(postgresql=0, sqlite=0),
+)
+
 TABLES = ("TerminalAuthRequest", "AccountAuthRequest")
-UNANSWERED = sa.text("response IS NULL OR response = ''")
+UNANSWERED = "response IS NULL OR response = ''"
 
 
 def upgrade() -> None:
     for table in TABLES:
-        op.create_index(
-            f"happy_{table}_unanswered_idx",
-            table,
-            ["updatedAt"],
-            sqlite_where=UNANSWERED,
-            postgresql_where=UNANSWERED,
+        online.create_index(
+            f"happy_{table}_unanswered_idx", f'"{table}" ("updatedAt") WHERE {UNANSWERED}'
         )
 
 

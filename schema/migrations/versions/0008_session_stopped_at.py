@@ -7,14 +7,23 @@ servers may add.
 import sqlalchemy as sa
 from alembic import op
 
+from schema import online
+from schema.effects import Effect
 from schema.types import Millis
 
 revision = "0008"
 down_revision = "0007"
 
+effect = Effect(
+    does="a column of sessions: time of the stop",
+    oldest="0001",
+    tables=("Session",),
+    waits="a moment",
+)
+
 
 def upgrade() -> None:
-    op.add_column("Session", sa.Column("happy_stoppedAt", Millis()))
+    online.add_column("Session", sa.Column("happy_stoppedAt", Millis()))
 
 
 def downgrade() -> None:

@@ -6,10 +6,16 @@ The table is ours alone: the prefix keeps it clear of the names that other serve
 import sqlalchemy as sa
 from alembic import op
 
+from schema.effects import Effect
 from schema.types import Millis
 
 revision = "0009"
 down_revision = "0008"
+
+effect = Effect(
+    does="a table: the audit log",
+    oldest="0001",
+)
 
 TABLE = "happy_AuditEntry"
 

@@ -6,10 +6,16 @@ The tables are ours alone: the prefix keeps them clear of the names that other s
 import sqlalchemy as sa
 from alembic import op
 
+from schema.effects import Effect
 from schema.types import Millis
 
 revision = "0010"
 down_revision = "0009"
+
+effect = Effect(
+    does="3 tables: registration requests and invites",
+    oldest="0001",
+)
 
 REQUESTS = "happy_RegistrationRequest"
 INVITES = "happy_Invite"

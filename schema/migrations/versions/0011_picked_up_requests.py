@@ -7,25 +7,30 @@ that other servers may add.
 import sqlalchemy as sa
 from alembic import op
 
+from schema import online
+from schema.effects import Effect, Seconds
 from schema.types import Millis
 
 revision = "0011"
 down_revision = "0010"
 
+effect = Effect(
+    does="a column of linking requests and 2 indexes: answers handed out",
+    oldest="0001",
+    tables=("TerminalAuthRequest", "AccountAuthRequest"),
+    waits="a moment",
+    seconds=Seconds(postgresql=0, sqlite=0),
+)
+
 TABLES = ("TerminalAuthRequest", "AccountAuthRequest")
-ANSWERED = sa.text("response > ''")
+ANSWERED = "response > ''"
 
 
 def upgrade() -> None:
     for table in TABLES:
-        op.add_column(table, sa.Column("happy_pickedUpAt", Millis()))
-        op.create_index(
-            f"happy_{table}_answered_idx",
-            table,
-            ["updatedAt"],
-            sqlite_where=ANSWERED,
-            postgresql_where=ANSWERED,
-        )
+        online.add_column(table, sa.Column("happy_pickedUpAt", Millis()))
+    for table in TABLES:
+        online.create_index(f"happy_{table}_answered_idx", f'"{table}" ("updatedAt") WHERE {ANSWERED}')
 
 
 def downgrade() -> None:

@@ -7,15 +7,25 @@ other servers may add.
 import sqlalchemy as sa
 from alembic import op
 
+from schema import online
+from schema.effects import Effect
+
 revision = "0012"
 down_revision = "0011"
+
+effect = Effect(
+    does="a column of sealed tokens: the key they were sealed with",
+    oldest="0001",
+    tables=("ServiceAccountToken", "GithubUser"),
+    waits="a moment",
+)
 
 TABLES = ("ServiceAccountToken", "GithubUser")
 
 
 def upgrade() -> None:
     for table in TABLES:
-        op.add_column(table, sa.Column("happy_tokenKey", sa.Text))
+        online.add_column(table, sa.Column("happy_tokenKey", sa.Text))
 
 
 def downgrade() -> None:

@@ -6,10 +6,16 @@ Both tables are ours; their prefix keeps the names clear of tables that other se
 import sqlalchemy as sa
 from alembic import op
 
+from schema.effects import Effect
 from schema.types import Millis
 
 revision = "0013"
 down_revision = "0012"
+
+effect = Effect(
+    does="2 tables: revocations, and the use of tokens",
+    oldest="0013",  # an earlier release would accept revoked tokens
+)
 
 
 def upgrade() -> None:

@@ -6,10 +6,16 @@ The table is ours; its prefix keeps the name clear of tables that other servers 
 import sqlalchemy as sa
 from alembic import op
 
+from schema.effects import Effect
 from schema.types import Millis
 
 revision = "0015"
 down_revision = "0014"
+
+effect = Effect(
+    does="a table: what commands have deleted",
+    oldest="0001",
+)
 
 
 def upgrade() -> None:

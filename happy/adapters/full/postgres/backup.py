@@ -7,8 +7,9 @@ from typing import Any, Final
 import asyncpg
 
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+from happy.adapters.full.postgres.connecting import connect, startup_errors, transaction
 from happy.adapters.full.postgres.dsn import Address, parse
-from happy.adapters.full.postgres.schema import connect, require_head, startup_errors, transaction
+from happy.adapters.full.postgres.schema import require_head
 from happy.domain.errors import StartupError
 from schema.revisions import HEAD
 

@@ -1,31 +1,26 @@
 """Migrates a PostgreSQL database to the schema of this version, or reports which one it has."""
 
 import logging
-import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
-
+from happy.adapters.full.postgres import migration
+from happy.adapters.full.postgres.connecting import connect, open_alchemy, startup_errors, transaction
 from happy.adapters.full.postgres.dsn import Address, parse
-from happy.adapters.full.postgres.errors import OUT_OF_REACH
-from happy.adapters.full.postgres.pool import arguments
-from happy.adapters.full.postgres.remedies import remedy
-from happy.domain.errors import StartupError, Unavailable
+from happy.adapters.full.postgres.migration import Progress
+from happy.domain.errors import StartupError
+from schema import compatibility
 from schema.revisions import HEAD, REVISIONS
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncConnection
 
 BASE = REVISIONS[0]  # the schema of databases that other servers created
-CONNECT_SECONDS = 10.0
 VERSION_TABLE = (
     "SELECT count(*) > 0 FROM pg_class WHERE relname = 'alembic_version' AND pg_table_is_visible(oid)"
 )
 """Not `to_regclass`: a server session reused by a pooler may have cached that there was no such table."""
 
+HAS_OLDEST = VERSION_TABLE.replace("alembic_version", compatibility.TABLE)
 VERSION = "SELECT max(version_num) FROM alembic_version"
 MIGRATION_LOCK = "SELECT pg_advisory_xact_lock(1751216240)"
 """The lock of schema/migrations/env.py, taken before the revision is read."""
@@ -34,28 +29,27 @@ OF_ANOTHER_SERVER = """
 SELECT to_regclass('alembic_version') IS NULL AND to_regclass('"Account"') IS NOT NULL
    AND to_regclass('"SessionMessage"') IS NOT NULL
 """
-Result = TypeVar("Result")
-
 
 log = logging.getLogger(__name__)
 
 
-async def ensure_head(connection: Any, address: Address) -> None:
-    """Adopt a database of another server of this protocol; others are not changed.
+async def ensure_usable(connection: Any, address: Address) -> str:
+    """Adopt a database of another server of this protocol; others are not changed. Returns the revision.
 
-    Raises StartupError, with the command to run, unless the schema is that of this version then.
+    Raises StartupError, with the command to run, unless this version may use the database then.
     """
     if await connection.fetchval(OF_ANOTHER_SERVER):
         log.info("adopting the database of another server", extra={"database": address.display})
-        await _in_transaction(address, lambda ours: _adopt_and_migrate(ours, address))
-    await require_head(connection, address)
+        await _bring_up_to_date(address, migration.log_progress)
+    revision = await require_usable(connection, address)
+    if revision != HEAD:
+        log.warning(compatibility.WARNING, address.display, revision, HEAD)
+    return revision
 
 
 async def require_head(connection: Any, address: Address) -> None:
     """Raises StartupError, with the command to run, unless the schema is that of this version."""
-    revision = None
-    if await connection.fetchval(VERSION_TABLE):
-        revision = await connection.fetchval(VERSION)
+    revision = await _revision_of(connection)
     if revision == HEAD:
         return
     if revision is not None and revision not in REVISIONS:
@@ -64,39 +58,68 @@ async def require_head(connection: Any, address: Address) -> None:
     raise StartupError(f"the database {address.display} has {state}: run `happy-server migrate`")
 
 
-async def prepare(url: str) -> None:
-    """Create, migrate or adopt the database; nothing is changed when a StartupError is raised.
+async def require_usable(connection: Any, address: Address) -> str:
+    """The revision of the database: this version's, or a later one that lets this version use it.
+
+    Raises StartupError, with the command to run.
+    """
+    revision = await _revision_of(connection)
+    if revision is None or revision in REVISIONS:
+        await require_head(connection, address)
+        return HEAD
+    if not await connection.fetchval(HAS_OLDEST) or not compatibility.usable(
+        await connection.fetchval(compatibility.OLDEST)
+    ):
+        raise _too_new(address, revision)
+    return revision
+
+
+async def prepare(url: str, progress: Progress = migration.log_progress) -> str:
+    """Create, migrate or adopt the database, while servers use it. Returns the revision, as `ensure_usable`.
 
     Safe to call from several processes at once: a lock serializes them.
+    Raises StartupError; what was completed before stays.
     """
     address = parse(url)
     address.warn()
-    await _in_transaction(address, lambda connection: _bring_up_to_date(connection, address))
+    await _bring_up_to_date(address, progress)
+    with startup_errors(address):
+        connection = await connect(address)
+        try:
+            return await ensure_usable(connection, address)
+        finally:
+            await connection.close()
 
 
-async def verify(url: str) -> None:
-    """Raises StartupError unless the database has exactly the schema of this version; changes nothing."""
+async def verify(url: str) -> str:
+    """The revision, if the database has the schema of this version and nothing that only a later one may add.
+
+    Raises StartupError; changes nothing.
+    """
     from alembic.util import CommandError
 
     from schema import migrate
 
     address = parse(url)
-
-    def check(connection: "Connection") -> None:
-        try:
-            migrate.check(connection)
-        except CommandError as error:
-            raise StartupError(
-                f"the database {address.display} differs from schema {HEAD}: {error}"
-            ) from error
-
     with startup_errors(address):
         connection = await connect(address)
         try:
-            await require_head(connection, address)
+            revision = await require_usable(connection, address)
         finally:
             await connection.close()
-    await _in_transaction(address, check)
+        async with open_alchemy(address) as alchemy:
+            try:
+                await alchemy.run_sync(migrate.check if revision == HEAD else migrate.check_later)
+            except CommandError as error:
+                raise StartupError(
+                    f"the database {address.display} differs from schema {HEAD}: {error}"
+                ) from error
+    return revision
+
+
+async def _revision_of(connection: Any) -> str | None:
+    found = await connection.fetchval(VERSION) if await connection.fetchval(VERSION_TABLE) else None
+    return None if found is None else str(found)
 
 
 def _too_new(address: Address, revision: str) -> StartupError:
@@ -106,25 +129,23 @@ def _too_new(address: Address, revision: str) -> StartupError:
     )
 
 
-def _bring_up_to_date(connection: "Connection", address: Address) -> None:
+async def _bring_up_to_date(address: Address, progress: Progress) -> None:
+    with startup_errors(address):
+        async with migration.only_migrator(address):
+            async with transaction(address) as connection:
+                await connection.run_sync(_create_or_adopt, address)
+            async with open_alchemy(address) as connection:
+                revision = await connection.run_sync(_revision)
+            if revision in REVISIONS:
+                await migration.upgrade(address, revision, progress)
+
+
+def _create_or_adopt(connection: "Connection", address: Address) -> None:
+    """In one transaction, in which nothing is changed after an error."""
     from schema import migrate
 
     connection.exec_driver_sql(MIGRATION_LOCK)
-    revision = _revision(connection)
-    if revision is not None and revision not in REVISIONS:
-        raise _too_new(address, revision)
-    if revision is None:
-        _adopt(connection, address)
-    if revision != HEAD:
-        migrate.upgrade(connection)
-
-
-def _adopt_and_migrate(connection: "Connection", address: Address) -> None:
-    from schema import migrate
-
-    connection.exec_driver_sql(MIGRATION_LOCK)
-    if _revision(connection) is None:  # else another replica was faster
-        _adopt(connection, address)
+    if _revision(connection) is None and not _adopt(connection, address):
         migrate.upgrade(connection)
 
 
@@ -135,8 +156,8 @@ def _revision(connection: "Connection") -> str | None:
     return None if found is None else str(found)
 
 
-def _adopt(connection: "Connection", address: Address) -> None:
-    """Check and stamp a database that has tables of this protocol; an empty one is not changed."""
+def _adopt(connection: "Connection", address: Address) -> bool:
+    """Check and stamp a database that has tables of this protocol; False for one that has none of them."""
     from happy.adapters.full.postgres import adoption
     from schema import migrate
     from schema.tables import metadata
@@ -144,7 +165,7 @@ def _adopt(connection: "Connection", address: Address) -> None:
     schema = _schema(connection)
     found = adoption.tables(connection, schema)
     if not found.keys() & metadata.tables.keys():
-        return
+        return False
     try:
         adoption.check(found, _expected(connection))
     except adoption.SchemaMismatch as error:
@@ -153,6 +174,7 @@ def _adopt(connection: "Connection", address: Address) -> None:
         ) from None
     adoption.complete(connection, schema)
     migrate.stamp(connection, BASE)
+    return True
 
 
 def _schema(connection: "Connection") -> str:
@@ -163,76 +185,15 @@ def _expected(connection: "Connection") -> Any:
     """The tables of the first migration, created as temporary tables, read and rolled back."""
     from happy.adapters.full.postgres import adoption
     from schema import migrate
+    from schema.tables import metadata
 
     reference = connection.begin_nested()
     connection.exec_driver_sql("SET LOCAL search_path = pg_temp")
     migrate.upgrade(connection, BASE)
     expected = adoption.tables(connection, _temporary(connection))
     reference.rollback()
-    expected.pop("alembic_version")
-    return expected
+    return {name: table for name, table in expected.items() if name in metadata.tables}
 
 
 def _temporary(connection: "Connection") -> str:
     return str(connection.exec_driver_sql("SELECT pg_my_temp_schema()::regnamespace").scalar())
-
-
-async def _in_transaction(address: Address, action: Callable[["Connection"], Result]) -> Result:
-    async with transaction(address) as connection:
-        return await connection.run_sync(action)
-
-
-@asynccontextmanager
-async def transaction(address: Address) -> AsyncIterator["AsyncConnection"]:
-    """A transaction in which migrations can run; committed on leaving. Raises StartupError."""
-    from sqlalchemy import pool
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    engine = create_async_engine(
-        "postgresql+asyncpg://",
-        poolclass=pool.NullPool,
-        async_creator=lambda: connect(address),
-        # Replicas may share server sessions through a pooler, and prepared statements stay in these.
-        connect_args={"prepared_statement_name_func": lambda: f"happy_{secrets.token_hex(8)}"},
-    )
-    with startup_errors(address):
-        try:
-            async with engine.begin() as connection:
-                yield connection
-        finally:
-            await engine.dispose()
-
-
-async def connect(address: Address) -> Any:
-    return await asyncpg.connect(
-        **arguments(address),
-        timeout=max(CONNECT_SECONDS, address.connect_seconds or 0),
-        statement_cache_size=0,
-        server_settings=address.server_settings,
-    )
-
-
-@contextmanager
-def startup_errors(address: Address) -> Iterator[None]:
-    """Turn any error into a StartupError of one line, with the address and a remedy."""
-    try:
-        yield
-    except StartupError:
-        raise
-    except (*OUT_OF_REACH, asyncpg.PostgresError, Unavailable) as error:
-        raise StartupError(_explanation(error.__cause__ or error, address)) from error
-    except Exception as error:
-        driver = getattr(error, "orig", None)
-        if driver is None:
-            raise
-        raise StartupError(_explanation(driver.__cause__ or driver, address)) from error
-
-
-def _explanation(error: BaseException, address: Address) -> str:
-    if isinstance(error, asyncpg.InsufficientPrivilegeError):
-        return (
-            f"no right to change the database {address.display} ({error}):"
-            " run `happy-server migrate` once, with the user that owns the tables in DATABASE_URL"
-        )
-    reason = str(error) or "no answer"
-    return f"cannot use the database {address.display}: {reason}{remedy(error)}"
