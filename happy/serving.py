@@ -20,6 +20,9 @@ from happy.http.framework.open_files import raise_limit
 from happy.settings import Full, Light
 
 BACKLOG = 2048
+ACCEPTED_AT_ONCE = 64
+"""Connections that are accepted in one iteration of the event loop."""
+
 KEEP_ALIVE_SECONDS = 75
 """Longer than the 72 s that answers announce, so that no client uses a connection that was just closed."""
 
@@ -79,6 +82,16 @@ def listen(listener: socket.socket, variable: str = "PORT") -> None:
         raise _taken(host, port, error, variable) from None
 
 
+def listeners(listener: socket.socket) -> list[socket.socket]:
+    """The listener under several file descriptors, to accept as many connections in one iteration.
+
+    The event loop (libuv since 1.45) accepts one for each descriptor and iteration. While others keep it
+    busy, an iteration takes many ms, and who opens a thousand connections in a second then fills the
+    backlog: the system drops those of everybody else, who try again after 1, 3, 7, 15 s.
+    """
+    return [listener, *(listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1))]
+
+
 def _taken(host: str, port: int, error: OSError, variable: str) -> StartupError:
     advice = f"set {variable} to another one"
     if error.errno == errno.EADDRNOTAVAIL:
@@ -135,7 +148,7 @@ async def _serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    serving = loop.create_task(server.serve(sockets=[listener]))
+    serving = loop.create_task(server.serve(sockets=listeners(listener)))
     await server.accepting.wait()
     on_ready()
     waiting = loop.create_task(stopping.wait())
