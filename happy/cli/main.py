@@ -24,6 +24,7 @@ COMMANDS = {
     "backup": "happy.cli.backup:backup",
     "verify": "happy.cli.backup:verify",
     "restore": "happy.cli.backup:restore",
+    "import": "happy.cli.imports:import_",
     "schema-check": "happy.cli.schema:schema_check",
     "new-secret": "happy.cli.master_secret:new_secret",
     "secret": "happy.cli.secret:secret",

@@ -41,7 +41,8 @@ def startup_banner(settings: Light, lan_addresses: Iterable[str]) -> str:
             ("note", f"HOST={settings.host}: other machines and phones reach it only through a proxy")
         )
     if (settings.data_dir / "pglite").is_dir():
-        rows.append(("note", f"{settings.data_dir / 'pglite'} belongs to another server and is not read"))
+        rows.append(("note", f"{settings.data_dir / 'pglite'} belongs to another server and is not read:"))
+        rows.append(("", f"`happy-server import {settings.data_dir}` says how its data get in"))
     return "\n".join(
         [f"Happy Server {__version__} is ready.", *(f"  {name:<10}{text}" for name, text in rows), ""]
     )

@@ -1,9 +1,10 @@
 """Settings of the full flavor: PostgreSQL, Redis, and an object store or a folder."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from msgspec.structs import asdict
+from msgspec.structs import asdict, replace
 
 from happy.settings.common import read_common
 from happy.settings.environ import Variables
@@ -36,19 +37,31 @@ def read_full(variables: Variables) -> Full:
     )
 
 
+def read_bucket(environ: Mapping[str, str], bucket: str) -> S3:
+    """Another bucket of the object store that the variables name, to be read. Raises SettingsError."""
+    variables = Variables(environ)
+    return _bucket(variables, str(variables.required("S3_HOST")), bucket)
+
+
 def _s3(variables: Variables) -> S3 | None:
     host = variables.text("S3_HOST")
     if host is None:
         return None
+    store = _bucket(variables, host, str(variables.required("S3_BUCKET")))
+    return replace(store, public_url=str(variables.required("S3_PUBLIC_URL")).rstrip("/"))
+
+
+def _bucket(variables: Variables, host: str, bucket: str) -> S3:
+    """Without the URL that clients read public files from."""
     return S3(
         host=host,
         port=variables.port("S3_PORT"),
         use_ssl=variables.text("S3_USE_SSL") in (None, "true"),
         region=variables.text("S3_REGION") or "us-east-1",
-        bucket=str(variables.required("S3_BUCKET")),
+        bucket=bucket,
         access_key=variables.required("S3_ACCESS_KEY"),
         secret_key=variables.required("S3_SECRET_KEY"),
-        public_url=str(variables.required("S3_PUBLIC_URL")).rstrip("/"),
+        public_url="",
         public_endpoint=variables.web_address("HAPPY_S3_PUBLIC_ENDPOINT"),
         addressing=_addressing(variables),
         authority=variables.folder("HAPPY_S3_CA_FILE"),

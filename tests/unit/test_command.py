@@ -55,6 +55,7 @@ def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]
         "backup",
         "verify",
         "restore",
+        "import",
         "schema-check",
         "new-secret",
         "secret",

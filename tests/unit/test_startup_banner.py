@@ -82,7 +82,8 @@ def test_data_of_the_embedded_server_is_pointed_out_not_passed_over(tmp_path: Pa
     (tmp_path / "pglite").mkdir()
     text = startup_banner(settings(HAPPY_SERVER_LIGHT_DATA_DIR=str(tmp_path)), [])
 
-    assert f"{tmp_path}/pglite belongs to another server and is not read" in text
+    assert f"{tmp_path}/pglite belongs to another server and is not read:" in text
+    assert f"`happy-server import {tmp_path}` says how its data get in" in text
 
 
 def test_own_addresses_are_found_without_sending_anything() -> None:
