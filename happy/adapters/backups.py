@@ -15,6 +15,7 @@ from happy import __version__, crypto
 from happy.adapters import backup_places as places
 from happy.adapters.archive import restoring
 from happy.adapters.archive.format import FORMAT, FORMAT_VERSION, SUFFIX, Header, Manifest
+from happy.adapters.archive.one_account import OneAccount
 from happy.adapters.archive.reading import Verification, read_secret
 from happy.adapters.archive.writing import Backup, Progress, Sink
 from happy.adapters.file_system import make_private_folder
@@ -36,6 +37,11 @@ def name_of(settings: Light | Full, now: Millis) -> str:
     return f"happy-{flavor_of(settings)}-{datetime.fromtimestamp(now / 1000, UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
 
 
+def export_name(account: str, now: Millis) -> str:
+    """What a backup of one account is called, which nobody takes for one of everything."""
+    return f"happy-account-{account}-{datetime.fromtimestamp(now / 1000, UTC):%Y%m%dT%H%M%SZ}{SUFFIX}"
+
+
 class Made(Struct, frozen=True):
     """A backup: where it is, its size in bytes, and what is in it."""
 
@@ -50,6 +56,9 @@ class Contents(Struct, frozen=True):
     with_files: bool = False
     passphrase: str | None = None
     """None: the secret is not in it."""
+
+    account: str | None = None
+    """The id of an account that alone is in it, with its files; None: everything."""
 
 
 async def backup(
@@ -67,7 +76,8 @@ async def backup(
     Raises ArchiveDamaged, StartupError, Unavailable, or OSError.
     """
     check = (lambda path: Verification(path).run()) if checked else None
-    opening = places.open_new(target, name_of(settings, now), settings.backups.store, check)
+    name = name_of(settings, now) if contents.account is None else export_name(contents.account, now)
+    opening = places.open_new(target, name, settings.backups.store, check)
     async with opening as (file, where):
         manifest, size = await write(settings, file, now, contents, progress)
     return Made(where, size, manifest)
@@ -90,13 +100,17 @@ async def write(
         flavor=flavor_of(settings),
         created_at=now,
         secret_fingerprint="" if secret is None else crypto.Keyring(secret).fingerprint,
-        with_files=contents.with_files or not _has_object_store(settings),
+        with_files=contents.with_files or contents.account is not None or not _has_object_store(settings),
     )
     sealed = None
     if passphrase is not None and found is not None and secret is not None:
         sealed = passphrases.seal("\n".join((secret, *found.previous)), passphrase)
     async with _open_rows(settings) as rows, _open_files(settings) as files:
-        return await Backup(target, header, progress).write(rows, files, sealed)
+        making = Backup(target, header, progress)
+        if contents.account is None:
+            return await making.write(rows, files, sealed)
+        only = OneAccount(contents.account, rows, files)
+        return await making.write(only, only, sealed)
 
 
 def verify(path: Path) -> tuple[Header, Manifest]:

@@ -25,6 +25,7 @@ COMMANDS = {
     "verify": "happy.cli.backup:verify",
     "restore": "happy.cli.backup:restore",
     "import": "happy.cli.imports:import_",
+    "export": "happy.cli.exports:export",
     "schema-check": "happy.cli.schema:schema_check",
     "new-secret": "happy.cli.master_secret:new_secret",
     "secret": "happy.cli.secret:secret",

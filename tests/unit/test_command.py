@@ -56,6 +56,7 @@ def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]
         "verify",
         "restore",
         "import",
+        "export",
         "schema-check",
         "new-secret",
         "secret",

@@ -26,7 +26,7 @@ from happy.adapters.archive.format import (
 )
 from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
-from happy.domain.ports.filestore import FileStore
+from happy.domain.ports.filestore import ListedObject, StoredFile
 
 Progress = Callable[[str], None]
 """Called with a few words whenever a piece was done."""
@@ -50,6 +50,14 @@ class RowSource(Protocol):
     def rows(self, table: RowFormat) -> AsyncIterator[list[Sequence[Any]]]:
         """All rows of a table, in batches of a few MB at most."""
         ...
+
+
+class FileSource(Protocol):
+    """The part of a file store that is read."""
+
+    def list_all(self) -> AsyncIterator[ListedObject]: ...
+
+    async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile: ...
 
 
 class Hashing(io.BytesIO):
@@ -134,7 +142,7 @@ class Backup:
         self._files = self._file_bytes = 0
 
     async def write(
-        self, source: RowSource, files: FileStore, sealed_secret: bytes | None
+        self, source: RowSource, files: FileSource, sealed_secret: bytes | None
     ) -> tuple[Manifest, int]:
         """The whole archive, and its size in bytes. Raises Unavailable, or OSError."""
         await asyncio.to_thread(self._writer.add, HEADER, msgspec.json.encode(self._header))
@@ -184,7 +192,7 @@ class Backup:
                 self._highest[counter] = max(self._highest[counter], *(int(row[number]) for row in batch), 0)
         return b"".join(map(table.line, batch))
 
-    async def _write_files(self, files: FileStore) -> None:
+    async def _write_files(self, files: FileSource) -> None:
         async for stored in files.list_all():
             self._files += 1
             self._file_bytes += stored.size
@@ -194,7 +202,7 @@ class Backup:
             else:
                 self._listed.append(ListedFile(stored.key, stored.size, stored.checksum))
 
-    async def _write_file(self, files: FileStore, key: str) -> None:
+    async def _write_file(self, files: FileSource, key: str) -> None:
         import tempfile
 
         opened = await files.open(key)
