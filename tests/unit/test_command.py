@@ -336,6 +336,7 @@ def test_commands_of_an_older_release_told_people_to_migrate_a_newer_database(
 ) -> None:
     run(["migrate"], environ(tmp_path))
     alter(database(tmp_path), "UPDATE alembic_version SET version_num = '9999'")
+    alter(database(tmp_path), 'DROP TABLE "happy_SchemaCompatibility"')
 
     assert 1 == run(command.split(), environ(tmp_path))
     shown = capsys.readouterr().err
