@@ -62,8 +62,11 @@ class Counter(Labelled[float]):
     """A monotonic number per combination of labels."""
 
     def add(self, *labels: str) -> None:
-        labels = self.bounded(labels)
-        self.values[labels] = self.values.get(labels, 0) + 1
+        value = self.values.get(labels)
+        if value is None:
+            labels = self.bounded(labels)
+            value = self.values.get(labels, 0)
+        self.values[labels] = value + 1
 
 
 @dataclass(slots=True)

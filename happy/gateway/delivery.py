@@ -45,8 +45,8 @@ class DeliveryReport:
         self, reason: NotDelivered, account_id: AccountId, connection_id: ConnectionId | None, what: str
     ) -> None:
         """Count `reason` once; `what` was not delivered, such as `update`."""
-        self.metrics.not_delivered.add(reason.value)  # hashes faster than the enum
-        if self.verbose:
+        self.metrics.not_delivered.add(reason._value_)  # hashes faster than the enum
+        if log.isEnabledFor(logging.DEBUG):
             self.explain(reason, account_id, connection_id, what)
 
     def explain(

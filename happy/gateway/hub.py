@@ -249,9 +249,9 @@ class Hub:
 
     def _deliver(self, account_id: AccountId, event: Event) -> None:
         connections, recovery = self._accounts.get(account_id), self.recovery
-        receivers = connections.receivers(event.audience) if connections else ()
+        receivers = () if connections is None else connections.receivers(event.audience)
         if not receivers:
-            reason = NotDelivered.NOT_IN_AUDIENCE if connections else NotDelivered.NO_CONNECTION
+            reason = NotDelivered.NO_CONNECTION if connections is None else NotDelivered.NOT_IN_AUDIENCE
             self.report.add(reason, account_id, None, event.name)
         if recovery is not None and (receivers or recovery.awaits(account_id)):
             packet = recovery.record(account_id, event)
@@ -266,7 +266,7 @@ class Hub:
                 connection.socket.send(packet, soon=soon)
             else:
                 self.report.add(withheld, account_id, connection.id, event.name)
-        if connections and receivers and self.report.verbose:
+        if connections is not None and receivers and self.report.verbose:
             self._explain_audience(account_id, event, connections)
 
     def _explain_audience(self, account_id: AccountId, event: Event, connections: AccountConnections) -> None:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from happy.limits import limit
 
@@ -70,6 +70,9 @@ OVERLAPPING = frozenset(
 Key = tuple[str, str]
 """What an event changes: a kind and an id."""
 
+Last = tuple["asyncio.Task[None]", "asyncio.Task[None] | None", bool]
+"""The latest work for a key, what it waited for, and whether a next one may overlap with it."""
+
 log = logging.getLogger(__name__)
 
 
@@ -105,14 +108,6 @@ class OrderedAck:
             first._ack(first.args)  # noqa: SLF001 - one of this class
 
 
-class _Last(NamedTuple):
-    """The latest work for a key, what it waited for, and whether a next one may overlap with it."""
-
-    task: asyncio.Task[None]
-    gate: asyncio.Task[None] | None
-    overlaps: bool
-
-
 class InFlight:
     """The works of one connection in flight. To start one returns what to await before reading more."""
 
@@ -122,7 +117,7 @@ class InFlight:
         self._shared = shared
         self._tasks: set[asyncio.Task[None]] = set()
         self._size = 0
-        self._last: dict[Key, _Last] = {}
+        self._last: dict[Key, Last] = {}
         self._acks: deque[OrderedAck] = deque()
         self._waiters: list[asyncio.Future[None]] = []
 
@@ -137,13 +132,15 @@ class InFlight:
     def overlap(self, key: Key, work: Coroutine[Any, Any, None], size: int) -> Awaitable[None] | None:
         """Start work that keeps its order by itself if it begins in that order, as appends of messages do."""
         last = self._last.get(key)
-        gate = None if last is None else last.gate if last.overlaps else last.task
-        return self._start(key, work, size, gate, overlaps=True)
+        if last is None:
+            return self._start(key, work, size, None, overlaps=True)
+        task, gate, overlaps = last
+        return self._start(key, work, size, gate if overlaps else task, overlaps=True)
 
     def follow(self, key: Key, work: Coroutine[Any, Any, None], size: int = 0) -> Awaitable[None] | None:
         """Start work when all for the same key has ended."""
         last = self._last.get(key)
-        return self._start(key, work, size, None if last is None else last.task, overlaps=False)
+        return self._start(key, work, size, None if last is None else last[0], overlaps=False)
 
     def _start(
         self,
@@ -159,17 +156,19 @@ class InFlight:
             work = _after(gate, work)
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
-        self._last[key] = _Last(task, gate, overlaps)
+        self._last[key] = (task, gate, overlaps)
         self._size += size
         if counted:
             self._shared.works += 1
             self._shared.size += size
         task.add_done_callback(partial(self._ended, key, size, counted))
+        if not counted and size < MAX_BYTES and not self._shared.works:  # the usual case
+            return None
         return None if self._has_room() else self._room()
 
     def _ended(self, key: Key, size: int, counted: bool, task: asyncio.Task[None]) -> None:  # noqa: FBT001
         self._tasks.discard(task)
-        if self._last[key].task is task:
+        if self._last[key][0] is task:
             del self._last[key]
         self._size -= size
         if counted:
@@ -177,10 +176,11 @@ class InFlight:
             self._shared.size -= size
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("event handler failed", exc_info=error)
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        if self._waiters:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def ended(self) -> None:
         """Wait for everything that is in flight."""

@@ -253,7 +253,7 @@ class Gateway:
     def _begin(
         self, connection: Connection, name: str, args: list[msgspec.Raw], ack: Ack | None
     ) -> Awaitable[None] | None:
-        if connection.busy and name not in OVERLAPPING:
+        if name not in OVERLAPPING and connection.busy:
             return self._in_turn(connection, name, args, ack)
         return self._handle(connection, name, args, ack)
 

@@ -40,19 +40,24 @@ class MessageService:
         `skip` is the sender's connection, which does not receive its own message. Raises NotFound,
         OverQuota.
         """
-        size = sum(len(content) for _, content in contents)
-        self._quotas.admit_bytes(account_id, size)
+        size = 0
+        if self._quotas.counts:
+            size = sum(len(content) for _, content in contents)
+            self._quotas.admit_bytes(account_id, size)
         now = self._clock()
         self._sink.begin_commit(account_id)
         try:
             appended = await self._log.append(account_id, session_id, _drafts(contents, now), now)
             self._announce(account_id, session_id, appended, now, skip)
-            self._quotas.add(account_id, session_id, size if appended.created else 0)
+            if self._quotas.counts:
+                self._quotas.add(account_id, session_id, size if appended.created else 0)
         except (CommitInDoubt, CancelledError):
             self._sink.in_doubt(account_id)
             raise
         finally:
             self._sink.end_commit(account_id)
+        if len(appended.created) == 1 and not appended.existing:
+            return appended.created
         return sorted(appended.existing + appended.created, key=lambda message: message.seq)
 
     def _announce(

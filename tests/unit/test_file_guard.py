@@ -1,5 +1,6 @@
 """A database file that goes away under a writer: nothing is acknowledged that a restart would not find."""
 
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -108,3 +109,28 @@ async def test_what_is_written_into_the_file_is_noticed_and_stays_so(kept: Kept,
 
     with pytest.raises(Unavailable, match=r"numbers.sqlite was overwritten while the server runs"):
         await kept.insert(4)
+
+
+@pytest.mark.parametrize("accident", ["deleted", "replaced", "log deleted", "overwritten", "folder moved"])
+async def test_one_look_after_a_commit_notices_the_same(kept: Kept, accident: str) -> None:
+    folder = kept.path.parent
+    os.utime(folder, (0, 0))  # nothing has been made or removed in it for long
+    assert kept.guard.check() is None
+    assert kept.guard.is_untouched()
+    if accident == "deleted":
+        kept.path.unlink()
+    elif accident == "replaced":
+        kept.beside(".other").write_bytes(b"")
+        kept.beside(".other").replace(kept.path)
+    elif accident == "log deleted":
+        kept.beside("-wal").unlink()
+    elif accident == "overwritten":
+        kept.connection.execute("PRAGMA wal_checkpoint").fetchall()
+        kept.guard.check()
+        kept.path.write_bytes(b"notes " * 2000)
+    else:
+        folder.rename(folder.with_name("elsewhere"))
+
+    assert not kept.guard.is_untouched()
+    with pytest.raises(Unavailable):
+        await kept.insert(2)

@@ -3,6 +3,7 @@
 import errno
 import logging
 import os
+import time
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,9 @@ GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 MAGIC: Final = b"SQLite format 3\0"
 CHANGE_COUNTER: Final = slice(24, 28)
 """In the header of a database, big-endian. It never decreases, not even in a VACUUM."""
+
+SETTLED_NS: Final = 1_000_000_000
+"""Two changes of a folder may have the same time if they are closer than this."""
 
 Identity = tuple[int, int] | None
 
@@ -29,17 +33,44 @@ class FileGuard:
         """Create it after the first read of a connection: from then on the WAL files exist."""
         self._path = path
         self.folder = path.absolute().parent
+        self._folder = str(self.folder)
         self._log = f"{path}-wal"
         self._opened = [(file, _identity(file)) for file in (f"{path}{suffix}" for suffix in BESIDE)]
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._untouched: tuple[int, int] | None = None
         self._counter = 0
         self._overwritten = False
         self.lost: str | None = None
         self.only_log_deleted = False
         """Only the write-ahead log was deleted: a checkpoint can still save its contents."""
 
+    def is_untouched(self) -> bool:
+        """Whether nothing can have happened since the last `check`: one look at the folder and the file.
+
+        Files that are deleted or replaced change the time of their folder.
+        """
+        return (
+            self._untouched is not None
+            and self._untouched == self._folder_state()
+            and not self._is_overwritten()
+        )
+
+    def _folder_state(self) -> tuple[int, int] | None:
+        try:
+            status = os.stat(self._folder)  # noqa: PTH116 - after every commit
+        except OSError:
+            return None
+        return status.st_ino, status.st_mtime_ns
+
     def check(self) -> str | None:
         """The problem, or None. Logged when it begins and when it ends."""
+        state = self._folder_state()
+        lost = self._check()
+        is_old = state is not None and state[1] < time.time_ns() - SETTLED_NS
+        self._untouched = state if is_old and lost is None else None
+        return lost
+
+    def _check(self) -> str | None:
         changed = [file for file, opened in self._opened if _has_changed(file, opened)]
         overwritten = not changed and self._is_overwritten()
         if not changed and not overwritten and self.lost is None:

@@ -131,7 +131,7 @@ class Writer:
             return [(done, None, unavailable) for _, done in batch]
         if self._connection.total_changes > before:
             self.refused = False
-        if self._guard is not None and self._file_is_lost():
+        if self._guard is not None and not self._guard.is_untouched() and self._file_is_lost():
             return [(done, None, CommitInDoubt(self._guard.lost)) for _, done in batch]
         return outcomes
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
-from happy.domain.json_text import is_cheap, mend
+from happy.domain.json_text import MAX_FREE_BYTES, is_cheap, mend
 from happy.limits import limit
 
 # Engine.IO, as it is received
@@ -179,7 +179,8 @@ def decode(text: str) -> Packet:
 
 def decode_event(body: Body) -> tuple[str | None, list[msgspec.Raw]]:
     """Name and undecoded arguments of an event. A number as the name, which no event has, is None."""
-    _require_cheap(body)
+    if len(body) > MAX_FREE_BYTES:
+        _require_cheap(body)
     try:
         event = _EVENT_BODY.decode(body)
     except _MALFORMED:
@@ -195,7 +196,8 @@ def decode_event(body: Body) -> tuple[str | None, list[msgspec.Raw]]:
 
 def decode_ack(body: Body) -> msgspec.Raw | None:
     """The first argument of an ack, undecoded."""
-    _require_cheap(body)
+    if len(body) > MAX_FREE_BYTES:
+        _require_cheap(body)
     try:
         return _ACK_BODY.decode(body or "[]").first or None
     except _MALFORMED:

@@ -84,12 +84,12 @@ class SessionEvents:
         self, connection: Connection, store: Callable[[], Awaitable[None] | None], ack: Answer | None
     ) -> Awaitable[None] | None:
         account_id, socket = connection.account_id, connection.socket
-        if ack is None:
-            wait = self._limit.reserve(account_id, 1, lambda: socket.client_address)
-            return handle_later(wait, store) if wait else store()
         try:
             taken = self._limit.take_portion(account_id, lambda: socket.client_address)
         except TooMany as refusal:
+            if ack is None:
+                wait = self._limit.reserve(account_id, 1, lambda: socket.client_address)
+                return handle_later(wait, store) if wait else store()
             answer(ack, ok=False, error=str(refusal))
             return None
         connection.allowance.messages = taken - 1

@@ -55,6 +55,8 @@ class CatchingUp(Connection):
         self._has_up_to = has_up_to or 0
 
     def withheld(self, event: Event) -> NotDelivered | None:
+        if self.id == event.skip:
+            return NotDelivered.SENDER
         withheld = super().withheld(event)
         busy = self._has_up_to or self._given or self._announced is not None
         if withheld is not None or not busy or not is_message(event.payload):

@@ -47,9 +47,12 @@ class Cursors:
         sessions = self._accounts.get(account_id)
         if sessions is None or session_id not in sessions:
             return ""
-        cursor = advanced(sessions[session_id], payload) or 0
-        sessions[session_id] = cursor
-        return cursor_text(cursor)
+        cursor = sessions[session_id]
+        if is_message(payload):
+            found = SEQ.search(payload, 0, SEQ_WITHIN)
+            if found is not None and (seq := int(found[1])) > cursor:
+                cursor = sessions[session_id] = seq
+        return f"{CURSOR_MARK}{cursor:x}"
 
     def forget(self, account_id: AccountId) -> None:
         """The account has no connection here, and no lost one that may be recovered."""

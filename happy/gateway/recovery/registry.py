@@ -41,6 +41,8 @@ class SessionRegistry:
 
     def awaits(self, account_id: AccountId) -> bool:
         """Whether events of the account are to be kept for a client that may be replayed them."""
+        if account_id not in self._awaited:
+            return False
         self.expire()
         return account_id in self._awaited
 
