@@ -42,6 +42,7 @@ class UvicornProtocol(SequentialHttp):
     _unread = 0  # bytes received of an incomplete head
     _reading = 0  # bytes that are being parsed
     _entry: TableEntry | None = None
+    _upgrades: bool | None = None  # to a websocket, once that is known
     _closes = False  # the response announced the end of the connection
     _body: BodyWatch | None = None  # most bodies arrive together with their heads
 
@@ -97,6 +98,12 @@ class UvicornProtocol(SequentialHttp):
         self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
         self._feed(b"\r\n".join([*head, b"", rest]))
 
+    def _should_upgrade(self) -> bool:
+        """Called five times for a handshake, once its headers are complete."""
+        if self._upgrades is None:
+            self._upgrades = super()._should_upgrade()
+        return self._upgrades
+
     def _ignores_upgrade(self) -> bool:
         return self.parser.should_upgrade() and not self._should_upgrade()
 
@@ -104,7 +111,7 @@ class UvicornProtocol(SequentialHttp):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head = True
+        self._in_head, self._upgrades = True, None
         self._expect(limits.HEAD_SECONDS)
 
     def on_header(self, name: bytes, value: bytes) -> None:
