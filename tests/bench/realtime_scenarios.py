@@ -34,15 +34,7 @@ async def message_many_senders(run: Run) -> list[Figure]:
     return [await messages(run, "socket message to update, 32 senders", 32)]
 
 
-async def messages_in_flight(run: Run) -> list[Figure]:
-    """One sender that does not wait for a message before it sends the next, beside senders that do."""
-    return [
-        await messages(run, f"socket message to update, {WINDOW} senders", WINDOW),
-        await messages(run, f"the same, 1 sender with {WINDOW} in flight", 1, in_flight=WINDOW),
-    ]
-
-
-async def messages(run: Run, name: str, senders: int, *, in_flight: int = 1) -> Figure:
+async def messages(run: Run, name: str, senders: int) -> Figure:
     """Sockets of as many sessions write, one socket of the user reads."""
     async with signed_in(run) as (server, api, clients):
         load = Load(server, run.seconds)
@@ -51,7 +43,7 @@ async def messages(run: Run, name: str, senders: int, *, in_flight: int = 1) -> 
             session_id = await session(api)
             packet = f'2["message",{{"sid":"{session_id}","message":"{CONTENT}"}}]'
             socket = await clients.session(session_id)
-            by_session[session_id.encode()] = Sender(load, socket, packet.encode(), in_flight)
+            by_session[session_id.encode()] = Sender(load, socket, packet.encode())
         await hear(clients, b'2["update"', SID, by_session)
         return await load.run(name, list(by_session.values()), unit="msg/s")
 
