@@ -13,7 +13,10 @@ NEW_TABLES: Final = ()
 
 
 class Seconds(NamedTuple):
-    """Measured, per million rows of the tables: `python -m tests.support.migration_times`."""
+    """Measured, per million rows in each of the tables, on two busy cores with a busy disk: an upper bound.
+
+    `python -m tests.support.migration_times` measures it.
+    """
 
     postgresql: float
     sqlite: float

@@ -1,17 +1,16 @@
 """Brings the light database to the schema this version was built for, before anything else opens it."""
 
-import glob
 import logging
-import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import schema
 from happy.adapters.file_system import sync_folder
-from happy.adapters.light import adoption
+from happy.adapters.light import adoption, migration
 from happy.adapters.light.file_lock import locked
+from happy.adapters.progress import Lines, Progress
 from happy.domain.errors import StartupError
 from happy.domain.values import Millis
 from schema import compatibility
@@ -22,9 +21,6 @@ log = logging.getLogger(__name__)
 SQLITE_HEADER = b"SQLite format 3\0"
 BASE = REVISIONS[0]  # the schema of databases that other servers created
 LOCK_TIMEOUT = 30.0  # seconds
-COPIES_KEPT = 3
-"""How many copies from before a migration are kept beside the database."""
-
 LOCKS, SHARED_MEMORY = "its file system has no file locks", "its file system has no shared memory"
 LACKING = {
     sqlite3.SQLITE_PROTOCOL: LOCKS,
@@ -50,7 +46,7 @@ class SchemaTooNew(StartupError):
     """A later version has written this database."""
 
 
-def prepare(path: Path, now: Millis) -> str:
+def prepare(path: Path, now: Millis, progress: Progress | None = None) -> str:
     """Create, migrate or adopt the database; nothing is changed when a StartupError is raised.
 
     Returns the revision then: this version's, or a later one that lets this version use the database.
@@ -61,7 +57,7 @@ def prepare(path: Path, now: Millis) -> str:
         if _revision(path) == HEAD:
             return HEAD
         with locked(path.with_name(f".{path.name}.migrating"), wait=True):
-            _bring_up_to_date(path, now)
+            _bring_up_to_date(path, now, progress or Lines(log.info))
     return require_usable(path)
 
 
@@ -111,7 +107,25 @@ def verify(path: Path) -> str:
     return revision
 
 
-def _bring_up_to_date(path: Path, now: Millis) -> None:
+def survey(path: Path, tables: Iterable[str]) -> tuple[str | None, dict[str, int]]:
+    """The revision, and the numbers of rows of those tables that exist. Raises StartupError."""
+    with startup_errors(path):
+        revision = _revision(path)
+        if revision is not None and revision not in REVISIONS:
+            require_usable(path)
+        if not _has_content(path):
+            return None, {}
+        with closing(_open(path)) as db:
+            present = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            counted = {
+                table: db.execute(f"SELECT count(*) FROM {adoption.quote(table)}").fetchone()[0]  # noqa: S608
+                for table in tables
+                if table in present
+            }
+        return revision, counted
+
+
+def _bring_up_to_date(path: Path, now: Millis, progress: Progress) -> None:
     match _revision(path):
         case None if not _has_content(path):
             _create(path)
@@ -123,7 +137,7 @@ def _bring_up_to_date(path: Path, now: Millis) -> None:
         case revision if revision not in REVISIONS:
             log.warning(compatibility.WARNING, path, require_usable(path), HEAD)
         case revision if revision != HEAD:
-            _migrate(path, revision, now)
+            migration.migrate(path, revision, now, progress)
 
 
 def _too_new(path: Path, revision: str) -> SchemaTooNew:
@@ -176,10 +190,10 @@ def _create(path: Path) -> None:
             raise StartupError(
                 f"{path} is missing but {leftover.name} is there: restore one, or move both away"
             )
-    with _private_file(path.with_name(f".{path.name}.new")) as made:
+    with migration.private_file(path.with_name(f".{path.name}.new")) as made:
         with closing(_open(made)) as db:
             _fill(db)
-        _sync(made)
+        migration.sync(made)
         made.replace(path)
     sync_folder(path.parent)
 
@@ -187,51 +201,6 @@ def _create(path: Path) -> None:
 def _fill(db: sqlite3.Connection) -> None:
     script = (Path(schema.__file__).parent / "sqlite.sql").read_text("utf-8")
     db.executescript(f"BEGIN IMMEDIATE; {script} COMMIT;")
-
-
-@contextmanager
-def _private_file(path: Path) -> Iterator[Path]:
-    """An empty file that only its owner can read; deleted afterwards, unless it was renamed."""
-    path.unlink(missing_ok=True)
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-    try:
-        yield path
-    finally:
-        path.unlink(missing_ok=True)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _migrate(path: Path, revision: str, now: Millis) -> None:
-    from schema import migrate  # takes half a second, so only for a migration
-
-    backup = path.with_name(f"{path.name}.backup-{revision}-{now}")
-    with _private_file(backup.with_name(f".{backup.name}.new")) as copy:
-        with closing(_open(path)) as db:
-            db.execute("VACUUM INTO ?", (str(copy),))
-        _sync(copy)
-        with migrate.sqlite_connection(path) as connection:
-            migrate.upgrade(connection)
-            copy.replace(backup)
-    sync_folder(path.parent)
-    _prune(path)
-
-
-def _prune(path: Path) -> None:
-    """Delete all but the last copies from before a migration."""
-    copies = [
-        copy
-        for copy in path.parent.glob(f"{glob.escape(path.name)}.backup-*-*")
-        if copy.name.rpartition("-")[2].isdecimal()
-    ]
-    for copy in sorted(copies, key=lambda copy: int(copy.name.rpartition("-")[2]))[:-COPIES_KEPT]:
-        copy.unlink(missing_ok=True)
 
 
 def _adopt(path: Path) -> None:

@@ -15,7 +15,7 @@ effect = Effect(
     does="2 indexes: sessions and machines gone silent",
     oldest="0001",
     tables=("Session", "Machine"),
-    seconds=Seconds(postgresql=0, sqlite=0),
+    seconds=Seconds(postgresql=11, sqlite=7),
 )
 
 COLUMNS = '("active", "lastActiveAt")'

@@ -15,7 +15,7 @@ effect = Effect(
     does="2 indexes: push tokens and profile pictures",
     oldest="0001",
     tables=("AccountPushToken", "UploadedFile"),
-    seconds=Seconds(postgresql=0, sqlite=0),
+    seconds=Seconds(postgresql=13, sqlite=5),
 )
 
 INDEXES = [("AccountPushToken", "token"), ("UploadedFile", "reuseKey")]

@@ -16,7 +16,7 @@ effect = Effect(
     does="8 indexes in the order of lists",
     oldest="0001",
     tables=("Account", "Session", "Machine", "UsageReport", "UserKVStore", "RepeatKey"),
-    seconds=Seconds(postgresql=0, sqlite=0),
+    seconds=Seconds(postgresql=63, sqlite=41),
 )
 
 EVERYWHERE = [

@@ -15,7 +15,7 @@ effect = Effect(
     oldest="0001",
     tables=("Machine",),
     waits="a moment",
-    seconds=Seconds(postgresql=0, sqlite=0),
+    seconds=Seconds(postgresql=3, sqlite=2),
 )
 
 

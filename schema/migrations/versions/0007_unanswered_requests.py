@@ -15,7 +15,7 @@ effect = Effect(
     does="2 indexes: unanswered linking requests",
     oldest="0001",
     tables=("TerminalAuthRequest", "AccountAuthRequest"),
-    seconds=Seconds(postgresql=0, sqlite=0),
+    seconds=Seconds(postgresql=7, sqlite=4),
 )
 
 TABLES = ("TerminalAuthRequest", "AccountAuthRequest")

@@ -19,7 +19,7 @@ effect = Effect(
     oldest="0001",
     tables=("TerminalAuthRequest", "AccountAuthRequest"),
     waits="a moment",
-    seconds=Seconds(postgresql=0, sqlite=0),
+    seconds=Seconds(postgresql=4, sqlite=3),
 )
 
 TABLES = ("TerminalAuthRequest", "AccountAuthRequest")

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -10,6 +10,7 @@ import asyncpg
 
 from happy.adapters.full.postgres.connecting import connect, open_alchemy
 from happy.adapters.full.postgres.dsn import Address
+from happy.adapters.progress import Progress
 from happy.domain.errors import StartupError
 from schema.revisions import HEAD, REVISIONS
 
@@ -21,12 +22,7 @@ PAUSE_SECONDS = 2.0
 
 IN_THE_WAY: Final = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
-Progress = Callable[[str], None]
 log = logging.getLogger(__name__)
-
-
-def log_progress(words: str) -> None:
-    log.info(words)
 
 
 @asynccontextmanager

@@ -1,12 +1,13 @@
 """Migrates a PostgreSQL database to the schema of this version, or reports which one it has."""
 
 import logging
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from happy.adapters.full.postgres import migration
 from happy.adapters.full.postgres.connecting import connect, open_alchemy, startup_errors, transaction
 from happy.adapters.full.postgres.dsn import Address, parse
-from happy.adapters.full.postgres.migration import Progress
+from happy.adapters.progress import Lines, Progress
 from happy.domain.errors import StartupError
 from schema import compatibility
 from schema.revisions import HEAD, REVISIONS
@@ -30,6 +31,12 @@ SELECT to_regclass('alembic_version') IS NULL AND to_regclass('"Account"') IS NO
    AND to_regclass('"SessionMessage"') IS NOT NULL
 """
 
+ROWS = """
+SELECT relname, greatest(reltuples, 0)::bigint FROM pg_class
+WHERE relname = ANY($1) AND relkind IN ('r', 'p') AND pg_table_is_visible(oid)
+"""
+"""Estimates of the last ANALYZE, which PostgreSQL makes by itself: counting takes long."""
+
 log = logging.getLogger(__name__)
 
 
@@ -40,7 +47,7 @@ async def ensure_usable(connection: Any, address: Address) -> str:
     """
     if await connection.fetchval(OF_ANOTHER_SERVER):
         log.info("adopting the database of another server", extra={"database": address.display})
-        await _bring_up_to_date(address, migration.log_progress)
+        await _bring_up_to_date(address, Lines(log.info))
     revision = await require_usable(connection, address)
     if revision != HEAD:
         log.warning(compatibility.WARNING, address.display, revision, HEAD)
@@ -74,7 +81,7 @@ async def require_usable(connection: Any, address: Address) -> str:
     return revision
 
 
-async def prepare(url: str, progress: Progress = migration.log_progress) -> str:
+async def prepare(url: str, progress: Progress | None = None) -> str:
     """Create, migrate or adopt the database, while servers use it. Returns the revision, as `ensure_usable`.
 
     Safe to call from several processes at once: a lock serializes them.
@@ -82,7 +89,7 @@ async def prepare(url: str, progress: Progress = migration.log_progress) -> str:
     """
     address = parse(url)
     address.warn()
-    await _bring_up_to_date(address, progress)
+    await _bring_up_to_date(address, progress or Lines(log.info))
     with startup_errors(address):
         connection = await connect(address)
         try:
@@ -115,6 +122,23 @@ async def verify(url: str) -> str:
                     f"the database {address.display} differs from schema {HEAD}: {error}"
                 ) from error
     return revision
+
+
+async def survey(url: str, tables: Iterable[str]) -> tuple[str | None, dict[str, int]]:
+    """The revision, and how many rows those of the tables have that exist, as far as PostgreSQL knows.
+
+    Raises StartupError; changes nothing.
+    """
+    address = parse(url)
+    with startup_errors(address):
+        connection = await connect(address)
+        try:
+            revision = await _revision_of(connection)
+            if revision is not None and revision not in REVISIONS:
+                await require_usable(connection, address)
+            return revision, dict(await connection.fetch(ROWS, list(tables)))
+        finally:
+            await connection.close()
 
 
 async def _revision_of(connection: Any) -> str | None:
