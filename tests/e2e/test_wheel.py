@@ -1,6 +1,7 @@
 """A release as a person installs it: the wheel in an environment of its own, started from an empty home."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,6 +18,7 @@ from tests.support.environments import full_variables
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 BUILD = (sys.executable, "-m", "hatchling", "build")
+CERTIFICATES = ("SSL_CERT_FILE", "PIP_CERT", "UV_DEFAULT_INDEX")
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input", "--no-deps")
 
 
@@ -79,6 +81,38 @@ async def test_an_installed_wheel_serves_from_an_empty_home(
         async with ApiClient.signed_in(server.url) as api:
             assert [] == await api.get("/v1/machines")
         assert "up to date" in await server.command("schema-check")
+        assert 0 == await server.stop()
+
+
+# What these need they ask of the package index, as on the machine of whoever installs a release.
+INSTALLERS = {
+    "pipx": ("pipx", "run", "--python", sys.executable, "--spec", "{wheel}", "happy-server"),
+    "uvx": ("uv", "tool", "run", "--python", sys.executable, "--from", "{wheel}", "happy-server"),
+}
+
+
+@pytest.mark.parametrize("installer", INSTALLERS)
+async def test_the_program_that_installs_it_can_serve_with_it(
+    installer: str, wheel: Path, tmp_path: Path
+) -> None:
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    name, *arguments = INSTALLERS[installer]
+    found = shutil.which(name, path=path)
+    if found is None:
+        pytest.skip(f"{name} is not installed")
+    program = [found, *(argument.format(wheel=wheel) for argument in arguments)]
+    certificates = {name: value for name, value in os.environ.items() if name in CERTIFICATES}
+    server = Server(
+        tmp_path, variables={"PATH": path, "PYTHONPATH": "", **certificates}, folder=tmp_path, program=program
+    )
+    try:
+        await server.command("version")
+    except AssertionError as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"the libraries cannot be installed here: {error}")
+    async with server, ApiClient.signed_in(server.url) as api:
+        assert [] == await api.get("/v1/machines")
         assert 0 == await server.stop()
 
 
