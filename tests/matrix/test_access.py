@@ -4,10 +4,8 @@ protocol: http#authentication, cryptography#revocation, realtime#handshake
 """
 
 import asyncio
-import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from typing import Any
 
 import pytest
@@ -15,13 +13,14 @@ import pytest
 from happy.adapters.flavors import open_store_beside
 from happy.crypto import Keyring
 from happy.domain.revocations import TokenUse
-from happy.domain.values import AccountId, Millis
+from happy.domain.values import AccountId
 from happy.services.account_access import AccountAccess
 from tests.http.server import RunningServer, run_server
 from tests.http.test_accounts import account_id
 from tests.http.test_pairing import claims
+from tests.matrix.owner import Person, now, person
 from tests.matrix.tables import EVENTS, OPERATIONS, Operation, payloads, request
-from tests.support.api_client import ApiClient, b64
+from tests.support.api_client import ApiClient
 from tests.support.environments import SECRET, OpenEnvironment
 from tests.support.socket_client import ConnectRefused, Disconnected, Event, SocketClient
 
@@ -31,76 +30,11 @@ ABOUT_BOTH = ("/v1/friends", "/v1/user")
 """Whoever is named there is meant to be: a request to be friends, a profile."""
 
 
-def now() -> Millis:
-    return Millis(time.time_ns() // 1_000_000)
-
-
 @pytest.fixture(scope="module")
 def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
     variables = {"HAPPY_EXPO_URL": UNCONFIGURED, "HAPPY_TOKEN_DAYS": "30", "HAPPY_RATE_LIMITS": "off"}
     with open_environment() as environment, run_server(environment, variables, grace_seconds=0.2) as running:
         yield running
-
-
-class Person:
-    """An account with one of everything, and a socket in every scope."""
-
-    def __init__(self, api: ApiClient, ids: dict[str, str], sockets: list[SocketClient], secret: str) -> None:
-        self.api = api
-        self.ids = ids
-        self.sockets = sockets
-        self._secret = secret
-
-    def is_in(self, answer: str) -> bool:
-        """Whether the answer holds anything that only the owner may see."""
-        return self._secret in answer or b64(self._secret.encode()) in answer
-
-    async def view(self) -> Any:
-        """All that the owner sees of what was stored."""
-        session = self.ids["session_id"]
-        paths = ["/v1/sessions", f"/v3/sessions/{session}/messages", "/v1/machines", "/v1/artifacts"]
-        paths += [f"/v1/artifacts/{self.ids['artifact_id']}", "/v1/kv?prefix=", "/v1/account/settings"]
-        paths += [
-            f"/v1/access-keys/{session}/{self.ids['machine_id']}",
-            "/v1/push-tokens",
-            "/v1/connect/tokens",
-        ]
-        return {path: (await self.api.request("GET", path)).json() for path in paths}
-
-
-@asynccontextmanager
-async def person(server: RunningServer) -> AsyncIterator[Person]:
-    async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(ApiClient.signed_in(server.url))
-        secret = f"secret of {account_id(api)}"
-        session = (await api.create_session(metadata=secret, agent_state=secret))["id"]
-        machine = (await api.register_machine(metadata=secret, daemon_state=secret))["id"]
-        ids = {
-            "session_id": session,
-            "sid": session,
-            "machine_id": machine,
-            "artifact_id": str(uuid.uuid4()),
-            "id": session,
-            "user_id": account_id(api),
-            "uid": account_id(api),
-            "vendor": "openai",
-            "key": "known",
-            "method": f"{machine}:bash",
-        }
-        await api.post_messages(session, [secret])
-        blob = b64(secret.encode())
-        artifact = {"id": ids["artifact_id"], "header": blob, "body": blob, "dataEncryptionKey": blob}
-        await api.post("/v1/artifacts", artifact)
-        await api.post("/v1/kv", {"mutations": [{"key": "known", "value": blob, "version": -1}]})
-        await api.post(f"/v1/access-keys/{session}/{machine}", {"data": secret})
-        await api.post("/v1/push-tokens", {"token": secret})
-        await api.post("/v1/connect/openai/register", {"token": secret})
-        sockets = [api.user_socket(), api.session_socket(session), api.machine_socket(machine)]
-        for socket in sockets:
-            await stack.enter_async_context(socket)
-        await sockets[2].emit("rpc-register", {"method": ids["method"]})
-        await sockets[2].call("ping")
-        yield Person(api, ids, sockets, secret)
 
 
 # -- identities that are refused ---------------------------------------------------------------------------
@@ -146,7 +80,18 @@ async def test_nothing_is_answered_to_an_expired_token(server: RunningServer) ->
             await SocketClient(server.url, {"token": old}).connect()
 
 
-async def every_endpoint_refuses(person: Person, token: str | None) -> None:
+async def test_nothing_is_answered_without_a_token(server: RunningServer) -> None:
+    async with person(server) as owner:
+        before = await owner.view()
+        await every_endpoint_refuses(owner, None, "Missing authorization header")
+        await every_endpoint_refuses(owner, "no token")
+        for auth in ({}, {"token": "no token"}):
+            with pytest.raises(ConnectRefused):
+                await SocketClient(server.url, auth).connect()
+        assert before == await owner.view()
+
+
+async def every_endpoint_refuses(person: Person, token: str | None, error: str = "Invalid token") -> None:
     async with ApiClient(person.api.url, token=token) as api:
         for operation in OPERATIONS:
             answer = await send(api, operation, person.ids)
@@ -154,7 +99,7 @@ async def every_endpoint_refuses(person: Person, token: str | None) -> None:
                 assert_documented(operation, answer)
                 assert not person.is_in(answer.text), operation
             else:
-                assert (401, {"error": "Invalid token"}) == (answer.status_code, answer.json()), operation
+                assert (401, {"error": error}) == (answer.status_code, answer.json()), operation
 
 
 async def no_event_is_taken(person: Person, token: str | None) -> None:
@@ -187,7 +132,14 @@ def assert_documented(operation: Operation, answer: Any) -> None:
 
 
 async def heard(person: Person) -> list[Event]:
-    return [event for socket in person.sockets for event in await socket.unread()]
+    events = [event for socket in person.sockets for event in await socket.unread()]
+    return [event for event in events if not _is_repeated(event)]
+
+
+def _is_repeated(event: Event) -> bool:
+    """Some seconds after the person's own sessions and machines became active, that is announced again."""
+    told = event.payload if event.name == "ephemeral" else {}
+    return str(told.get("type")).endswith("activity") and told["active"] and not told.get("thinking")
 
 
 async def test_a_stranger_gets_nothing_of_mine_from_any_endpoint(server: RunningServer) -> None:
@@ -201,6 +153,52 @@ async def test_a_stranger_gets_nothing_of_mine_from_any_endpoint(server: Running
             told = await heard(owner)
             assert [] == told or operation.path.startswith(ABOUT_BOTH), (operation, told)
         assert before == await owner.view()
+
+
+MIXED = [("session_id", "sid", "id"), ("machine_id",), ("artifact_id", "id"), ("ref", "name"), ("method",)]
+
+
+@pytest.mark.parametrize("foreign", MIXED, ids="+".join)
+async def test_one_id_of_mine_among_those_of_a_stranger_gives_him_nothing(
+    server: RunningServer, foreign: tuple[str, ...]
+) -> None:
+    """Such as a file of mine with a session of his."""
+    async with person(server) as owner, person(server) as stranger:
+        before = await owner.view()
+        await heard(owner)
+        ids = {**stranger.ids, **{name: owner.ids[name] for name in foreign}}
+        for operation in OPERATIONS:
+            if operation.method == "DELETE":  # what is his has to be there
+                continue
+            answer = await send(stranger.api, operation, ids)
+            assert_documented(operation, answer)
+            assert not owner.is_in(answer.text), (operation, answer.text)
+        for event in EVENTS:
+            for payload in payloads(ids):
+                answer = await acknowledgement(stranger.sockets[0], event, payload)
+                assert not owner.is_in(repr(answer)), (event, answer)
+        assert [] == await heard(owner)
+        assert before == await owner.view()
+
+
+async def test_in_the_scope_of_what_is_mine_a_stranger_hears_and_serves_nothing(
+    server: RunningServer,
+) -> None:
+    async with person(server) as owner, person(server) as stranger, AsyncExitStack() as stack:
+        session, machine, method = (owner.ids[name] for name in ("session_id", "machine_id", "method"))
+        inside = [stranger.api.session_socket(session), stranger.api.machine_socket(machine)]
+        for socket in inside:
+            await stack.enter_async_context(socket)
+            socket.answer("rpc-request", lambda _: "his")
+            await socket.emit("rpc-register", {"method": method})
+            await socket.unread()
+        owner.sockets[2].answer("rpc-request", lambda _: "mine")
+        await owner.api.post_messages(session, ["another"])
+        await owner.sockets[1].emit("session-alive", {"sid": session, "time": now(), "thinking": True})
+        called = await owner.sockets[0].call("rpc-call", {"method": method, "params": "x"})
+
+        assert {"ok": True, "result": "mine"} == called
+        assert [] == [event for socket in inside for event in await socket.unread()]
 
 
 async def test_a_stranger_gets_nothing_of_mine_from_any_event(server: RunningServer) -> None:

@@ -14,7 +14,7 @@ from happy.services.account_access import AccountAccess
 from schema.tables import accounts, metadata, session_messages, sessions
 from tests.http.server import RunningServer, run_beside
 from tests.http.test_accounts import account_id
-from tests.matrix.test_access import now
+from tests.matrix.owner import now
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
 from tests.support.rows import Rows, open_rows
