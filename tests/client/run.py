@@ -6,7 +6,6 @@ the play with 1 and shows the logs of both sides.
 
 import argparse
 import asyncio
-import json
 import re
 import shutil
 import sys
@@ -16,10 +15,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
-from nacl.signing import SigningKey
-
+from tests.client.admission import ADMISSIONS
 from tests.client.fake_model import fake_model
 from tests.client.interruptions import WHOLE, Stage, conversations, interrupt, scenes
 from tests.client.phone import DataKey, Phone
@@ -29,7 +26,7 @@ from tests.client.terminal import Terminal
 from tests.e2e.cluster import cluster
 from tests.e2e.new_server import new_server
 from tests.e2e.server import Server, temporary_home
-from tests.support.api_client import ApiClient, sign_in_body
+from tests.support.api_client import ApiClient
 from tests.support.nodejs import MISSING, node_is_there
 from tests.support.socket_client import Disconnected, SocketClient
 from tests.support.tcp_proxy import Proxy
@@ -159,13 +156,17 @@ async def talk(play: Play, session_id: str, key: DataKey, prompt: str, *, when: 
 
 
 async def kill_and_restart(play: Play) -> SocketClient:
-    """`kill -9`, a moment of silence, the same server again; the phone's new connection."""
+    """`kill -9`, a moment of silence, the same server again; the phone's new connection.
+
+    It takes no new accounts from now on, which those that are there never notice.
+    """
     play.server.kill()
     await asyncio.sleep(1.5)
+    play.server.variables["HAPPY_REGISTRATION"] = "closed"
     await play.server.start()
     socket = play.phone.api.user_socket()
     await socket.connect()
-    play.done("the server was killed (kill -9) and is back")
+    play.done("the server was killed (kill -9) and is back, closed for new accounts")
     return socket
 
 
@@ -221,27 +222,17 @@ async def play_a_day(flavor: str, release: Release, home: Path) -> None:
     """A server on an empty home, a signed-in phone, a machine, and what people do with them."""
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(new_server(flavor, home / "server"))
-        server.variables["HAPPY_REGISTRATION"] = "invite"
+        mode, come_in = ADMISSIONS[flavor]
+        server.variables["HAPPY_REGISTRATION"] = mode
         await stack.enter_async_context(server)
-        phone = await invited_phone(stack, server)
+        phone = Phone(await stack.enter_async_context(ApiClient(server.url)))
+        await come_in(phone, server)
         terminal = Terminal(home / "terminal", server.url, release)
         stack.callback(terminal.clean_up)
         play = Play(server, phone, terminal)
-        play.done(f"the server runs ({flavor}) and has let in the invited phone; the client is {release}")
+        play.done(f"the server runs ({flavor}) and has let in the phone ({mode}); the client is {release}")
         with logs_of_a_failure([server], [terminal]), fake_model() as model:
             await perform(play, home, model)
-
-
-async def invited_phone(stack: AsyncExitStack, server: Server) -> Phone:
-    """A phone that is refused at first, and signs in after its person has opened an invite."""
-    phone = Phone(await stack.enter_async_context(ApiClient(server.url)))
-    refusal = await phone.api.post("/v1/auth", sign_in_body(SigningKey(phone.secret)), expect=403)
-    assert "New accounts need an invite" in refusal["error"], refusal
-    link = json.loads(await server.command("invites", "create", "--json"))["link"]
-    page = await phone.api.request("POST", urlsplit(link).path, headers={"Content-Type": "text/plain"})
-    assert page.status_code == 200, page.text
-    await phone.sign_in()
-    return phone
 
 
 async def signed_in_phone(stack: AsyncExitStack, server: Server) -> Phone:
