@@ -56,11 +56,11 @@ def backing_up(settings: Light | Full, store: Store, metrics: Metrics, replica: 
     chosen = settings.backups
     if chosen.target is None:
         return []
-    from happy.adapters.scheduled_backups import open_place  # reads the whole schema
+    from happy.adapters.scheduled_backups import open_storage  # reads the whole schema
 
     plan = Plan(chosen.target, chosen.every_seconds * SECOND, Retention(*chosen.keep))
-    place = open_place(settings, chosen.target)
-    backups = ScheduledBackups(store, place, system_clock, replica, plan, metrics.backups)
+    storage = open_storage(settings, chosen.target)
+    backups = ScheduledBackups(store, storage, system_clock, replica, plan, metrics.backups)
     return [repeat("back up", plan.look_seconds, backups.run_when_due, at_once=True)]
 
 

@@ -468,7 +468,7 @@ invite_openings = Table(
     index("expires_at"),
 )
 
-# One row for each place that servers back up to by themselves: who does it until when, and the last one made.
+# One row for each target that servers back up to by themselves: who does it until when, and the last one.
 backups = Table(
     "happy_Backup",
     metadata,

@@ -12,7 +12,7 @@ from typing import Any
 from msgspec import Struct
 
 from happy import __version__, crypto
-from happy.adapters import backup_places as places
+from happy.adapters import backup_storage as storage
 from happy.adapters.archive import restoring
 from happy.adapters.archive.format import FORMAT, FORMAT_VERSION, SUFFIX, Header, Manifest
 from happy.adapters.archive.one_account import OneAccount
@@ -77,7 +77,7 @@ async def backup(
     """
     check = (lambda path: Verification(path).run()) if checked else None
     name = name_of(settings, now) if contents.account is None else export_name(contents.account, now)
-    opening = places.open_new(target, name, settings.backups.store, check)
+    opening = storage.open_new(target, name, settings.backups.store, check)
     async with opening as (file, where):
         manifest, size = await write(settings, file, now, contents, progress)
     return Made(where, size, manifest)
@@ -125,7 +125,7 @@ async def verify_source(
 
     Raises ArchiveDamaged, StartupError, or OSError.
     """
-    async with places.open_local(source, store) as path:
+    async with storage.open_local(source, store) as path:
         verified = await asyncio.to_thread(verify, path)
         if deep:
             await _verify_deep(path, verified, progress)
@@ -148,7 +148,7 @@ async def restore(
 
     After an error nothing is changed. Raises ArchiveDamaged, StartupError, or OSError.
     """
-    async with places.open_local(source, settings.backups.store) as path:
+    async with storage.open_local(source, settings.backups.store) as path:
         verified = await asyncio.to_thread(verify, path)
         if into_file is None:
             await _restore(settings, path, verified, prompt, progress)

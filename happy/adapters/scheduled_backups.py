@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 import happy
-from happy.adapters import backup_places as places
+from happy.adapters import backup_storage as storage
 from happy.adapters.archive.format import SUFFIX
 from happy.adapters.backup_process import MODULE, Done, Job
 from happy.adapters.backups import flavor_of
@@ -32,9 +32,9 @@ END_SECONDS: Final = 5.0
 """How long the process may take to remove what it has begun, in s."""
 
 
-def open_place(settings: Light | Full, target: str) -> "FolderBackups | StoreBackups":
+def open_storage(settings: Light | Full, target: str) -> "FolderBackups | StoreBackups":
     """Where the settings say; nothing is opened before the first backup."""
-    address = places.address_of(target)
+    address = storage.address_of(target)
     return FolderBackups(settings, Path(target)) if address is None else StoreBackups(settings, address)
 
 
@@ -63,13 +63,13 @@ class FolderBackups:
 class StoreBackups:
     """In an object store, below a prefix."""
 
-    def __init__(self, settings: Light | Full, address: places.Address) -> None:
+    def __init__(self, settings: Light | Full, address: storage.Address) -> None:
         self._settings = settings
         self._bucket = address.bucket
         self._prefix = address.key if address.key.endswith("/") or not address.key else f"{address.key}/"
 
     async def make(self, now: Millis) -> BackupRecord:
-        return await _make(self._settings, f"{places.OBJECT_STORE}{self._bucket}/{self._prefix}", now)
+        return await _make(self._settings, f"{storage.OBJECT_STORE}{self._bucket}/{self._prefix}", now)
 
     async def list(self) -> list[StoredBackup]:
         with _failures():
@@ -85,7 +85,7 @@ class StoreBackups:
                 await archives.delete(self._prefix + name)
 
     def _open(self) -> Any:
-        return places.open_store(self._settings.backups.store, self._bucket)
+        return storage.open_store(self._settings.backups.store, self._bucket)
 
 
 async def _make(settings: Light | Full, target: str, now: Millis) -> BackupRecord:

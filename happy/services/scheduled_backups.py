@@ -25,12 +25,12 @@ EXTEND_SECONDS: Final = 20.0
 FIRST_PAUSE: Final = 15 * MINUTE
 START: Final = 2 * MINUTE
 LOOK_SECONDS: Final = 60.0
-"""How often, in s, it is asked whether a backup is due."""
+"""How often, in s, it is checked whether a backup is due."""
 
 log = logging.getLogger(__name__)
 
 
-class BackupPlace(Protocol):
+class BackupStorage(Protocol):
     """Where backups are kept. Every method raises BackupFailed."""
 
     async def make(self, now: Millis) -> BackupRecord:
@@ -56,11 +56,11 @@ class Plan(Struct, frozen=True):
 
 class ScheduledBackups:
     def __init__(
-        self, store: Store, place: BackupPlace, clock: Clock, holder: str, plan: Plan, state: BackupState
+        self, store: Store, storage: BackupStorage, clock: Clock, holder: str, plan: Plan, state: BackupState
     ) -> None:
         """`holder` names this replica."""
         self._store = store
-        self._place = place
+        self._storage = storage
         self._clock = clock
         self._holder = holder
         self._plan = plan
@@ -92,7 +92,7 @@ class ScheduledBackups:
             await self._release(again)
 
     async def _back_up(self, now: Millis) -> None:
-        made = await self._place.make(now)
+        made = await self._storage.make(now)
         await self._store.write(lambda tx: tx.backups.record(self._plan.target, made))
         self._failures = 0
         self._show(now, made)
@@ -100,17 +100,17 @@ class ScheduledBackups:
             "backup made",
             extra={"backup": made.name, "bytes": made.bytes, "seconds": made.milliseconds / 1000},
         )
-        with suppress(BackupFailed):  # whatever keeps a place from being listed is seen by the next backup
+        with suppress(BackupFailed):  # whatever keeps backups from being listed is seen by the next backup
             await self._prune(made)
 
     async def _prune(self, made: BackupRecord) -> None:
         """Only where the new backup is seen to be: it must not be that the last good one is deleted."""
-        stored = await self._place.list()
+        stored = await self._storage.list()
         if made.name not in {backup.name for backup in stored}:
             log.warning("the backup %s is not where it was put: no older one is deleted", made.name)
             return
         for backup in superseded(stored, self._plan.keep):
-            await self._place.delete(backup.name)
+            await self._storage.delete(backup.name)
 
     def _failed(self, now: Millis, failure: BackupFailed) -> Millis:
         """When it is tried again: ever later, but never later than the next one is due."""
@@ -155,7 +155,7 @@ class ScheduledBackups:
 
     @staticmethod
     def _later(now: Millis, pause: int) -> Millis:
-        """With jitter, so that replicas that start together do not ask in step."""
+        """With jitter, so that replicas that start together do not query in step."""
         return Millis(now + int(pause * random.uniform(1.0, 1.5)))  # noqa: S311 - not a secret
 
 

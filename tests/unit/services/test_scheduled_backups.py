@@ -15,7 +15,7 @@ DAY = 24 * HOUR
 PLAN = Plan("/backups", DAY, Retention(2, 0, 0))
 
 
-class Place:
+class Storage:
     """Where backups are, as names and times."""
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class Place:
 
 
 class Replica:
-    def __init__(self, world: World, place: Place, name: str = "one") -> None:
+    def __init__(self, world: World, storage: Storage, name: str = "one") -> None:
         self.state = BackupState()
         self._world = world
-        self._backups = ScheduledBackups(world.store, place, world.clock, name, PLAN, self.state)
+        self._backups = ScheduledBackups(world.store, storage, world.clock, name, PLAN, self.state)
 
     async def after(self, *, minutes: float = 0) -> BackupState:
         self._world.clock.advance(minutes=minutes)
@@ -55,83 +55,83 @@ class Replica:
 async def test_the_first_backup_comes_some_minutes_after_the_start_and_the_next_a_day_later(
     world: World,
 ) -> None:
-    place = Place()
-    replica = Replica(world, place)
+    storage = Storage()
+    replica = Replica(world, storage)
 
     await replica.after()
-    assert 0 == place.begun
+    assert 0 == storage.begun
     await replica.after(minutes=4)
-    assert 1 == place.begun
+    assert 1 == storage.begun
     await replica.after(minutes=DAY / MINUTE - 1)
-    assert 1 == place.begun
+    assert 1 == storage.begun
     await replica.after(minutes=1)
-    assert 2 == place.begun
+    assert 2 == storage.begun
 
 
 async def test_a_server_that_starts_again_and_again_does_not_back_up_each_time(world: World) -> None:
-    place = Place()
+    storage = Storage()
     for _ in range(5):
-        await Replica(world, place).after(minutes=1)
-    assert 0 == place.begun
+        await Replica(world, storage).after(minutes=1)
+    assert 0 == storage.begun
 
     for _ in range(5):
-        await Replica(world, place).after()
-        replica = Replica(world, place)
+        await Replica(world, storage).after()
+        replica = Replica(world, storage)
         await replica.after(minutes=10)
-    assert 1 == place.begun
+    assert 1 == storage.begun
 
 
 async def test_all_replicas_know_of_the_backup_that_one_of_them_made(world: World) -> None:
-    place = Place()
-    one, other = Replica(world, place, "one"), Replica(world, place, "other")
+    storage = Storage()
+    one, other = Replica(world, storage, "one"), Replica(world, storage, "other")
 
     made = await one.after(minutes=5)
     seen = await other.after()
 
-    assert 1 == place.begun
+    assert 1 == storage.begun
     assert (made.made_at, 7, False) == (seen.made_at, seen.bytes, seen.overdue)
 
 
 async def test_a_backup_that_fails_is_one_line_and_is_tried_again_later(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = Place()
-    place.problem = "/backups: No space left on device"
-    one, other = Replica(world, place, "one"), Replica(world, place, "other")
+    storage = Storage()
+    storage.problem = "/backups: No space left on device"
+    one, other = Replica(world, storage, "one"), Replica(world, storage, "other")
 
     state = await one.after(minutes=5)
     await one.after(minutes=1)
     await other.after()
-    assert 1 == place.begun
+    assert 1 == storage.begun
     assert ["backup failed: /backups: No space left on device; next attempt in 900 s"] == [
         record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING
     ]
     assert (1, "/backups: No space left on device") == (state.failures, state.last_error)
 
-    place.problem = None
+    storage.problem = None
     await other.after(minutes=25)
 
-    assert 2 == place.begun
+    assert 2 == storage.begun
     assert not (await one.after()).overdue
 
 
 async def test_pauses_after_failures_grow_but_not_beyond_half_a_period(world: World) -> None:
-    place = Place()
-    place.problem = "refused"
-    replica = Replica(world, place)
+    storage = Storage()
+    storage.problem = "refused"
+    replica = Replica(world, storage)
     for _ in range(7 * 24 * 60 // 10):
         await replica.after(minutes=10)
 
-    assert 12 <= place.begun <= 24
+    assert 12 <= storage.begun <= 24
 
 
 async def test_a_server_without_a_backup_from_the_last_two_periods_says_so_once_in_each(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = Place()
-    replica = Replica(world, place)
+    storage = Storage()
+    replica = Replica(world, storage)
     assert not (await replica.after(minutes=5)).overdue
-    place.problem = "refused"
+    storage.problem = "refused"
     for _ in range(4 * 24):
         await replica.after(minutes=60)
 
@@ -140,7 +140,7 @@ async def test_a_server_without_a_backup_from_the_last_two_periods_says_so_once_
     assert 2 == len(said)
     assert "no backup was made for 49.0 hours" == said[0]
 
-    place.problem = None
+    storage.problem = None
     await replica.after(minutes=HOUR * 20 / MINUTE)
     assert not (await replica.after()).overdue
 
@@ -148,14 +148,14 @@ async def test_a_server_without_a_backup_from_the_last_two_periods_says_so_once_
 async def test_older_backups_are_deleted_only_where_the_new_one_is_seen(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
-    place = Place()
-    replica = Replica(world, place)
+    storage = Storage()
+    replica = Replica(world, storage)
     for _ in range(3):
         await replica.after(minutes=DAY / MINUTE)
-    assert ["backup 2", "backup 3"] == [backup.name for backup in place.stored]
+    assert ["backup 2", "backup 3"] == [backup.name for backup in storage.stored]
 
-    place.lost = True
+    storage.lost = True
     await replica.after(minutes=DAY / MINUTE)
 
-    assert ["backup 2", "backup 3"] == [backup.name for backup in place.stored]
+    assert ["backup 2", "backup 3"] == [backup.name for backup in storage.stored]
     assert "the backup backup 4 is not where it was put" in caplog.text

@@ -1,4 +1,4 @@
-"""Who backs up until when, and the last backup, for each place that backups go to."""
+"""Who backs up until when, and the last backup, for each target that backups go to."""
 
 from typing import Protocol
 

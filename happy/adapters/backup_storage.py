@@ -120,7 +120,7 @@ def new_file(path: Path, check: Check | None = None) -> Iterator[Sink]:
     """A file that has its name only when it is whole, on disk and checked.
 
     What killed processes have left beside it is removed.
-    Raises OSError, also when it would leave others on its file system no room.
+    Raises OSError, also when others on its file system would have no room.
     """
     remove_abandoned(path.parent)
     descriptor, made = _create(path)
