@@ -16,7 +16,7 @@ MIN_FREE_BYTES = limit(
 )
 
 RESERVE_BYTES: Final = 64 * 1024 * 1024
-"""What a backup leaves free on its file system, which may be that of the database."""
+"""What a backup keeps free on its file system, which may be that of the database."""
 
 
 def require_room(where: int | Path, size: int) -> None:

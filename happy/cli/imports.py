@@ -24,7 +24,7 @@ SHOWN_CONFLICTS: Final = 20
 
 
 class Request(Struct, frozen=True):
-    """What was asked for."""
+    """What was requested."""
 
     source: str
     files: Path | S3 | None
@@ -47,7 +47,7 @@ class ImportReport(Struct, frozen=True, rename="camel"):
 
 @click.command("import")
 @click.argument("source")
-@click.option("--files", "files_at", metavar="PLACE", help="Uploaded files: a folder, or s3://BUCKET.")
+@click.option("--files", "files_at", metavar="FILES", help="Uploaded files: a folder, or s3://BUCKET.")
 @click.option("--dry-run", is_flag=True, help="Count what would come, and change nothing.")
 @yes_option
 @json_option
@@ -69,7 +69,7 @@ def import_(
         outcome = asyncio.run(_import(settings, Request(source, files, dry_run, yes), progress, output))
     if outcome.conflict_count:
         raise CommandFailed(
-            f"{outcome.conflict_count:,} conflicts: what is here stays, and what belongs to them was left out"
+            f"{outcome.conflict_count:,} conflicts: what is here is kept; what belongs to them was left out"
         )
 
 
@@ -149,14 +149,14 @@ def _in_words(counts: Any) -> str:
     return ", ".join(f"{number:,} {word}" for word, number in words if number)
 
 
-def _files(place: str) -> Path | S3:
+def _files(where: str) -> Path | S3:
     """Raises SettingsError."""
-    if not place.startswith(BUCKET):
-        folder = Path(place)
+    if not where.startswith(BUCKET):
+        folder = Path(where)
         if not folder.is_dir():
-            raise SettingsError(f"--files: there is no folder {place}")
+            raise SettingsError(f"--files: there is no folder {where}")
         return folder.absolute()
     from happy.settings.full import read_bucket
 
     environ = click.get_current_context().obj
-    return read_bucket(environ, place.removeprefix(BUCKET).strip("/"))
+    return read_bucket(environ, where.removeprefix(BUCKET).strip("/"))

@@ -28,7 +28,7 @@ class Progress:
         click.echo(f"\r\033[K{_cut(printable(words))}", nl=False, err=True)
 
     def end(self) -> None:
-        """Clear the line: what is printed next stands in its place."""
+        """Clear the line: what is printed next replaces it."""
         if self._shown:
             self._shown = False
             click.echo("\r\033[K", nl=False, err=True)

@@ -17,7 +17,7 @@ from happy.services.statistics import Statistics
 async def stats(administration: Administration, *, everything: bool) -> None:
     """Show how much is stored: tables, messages per day, the largest accounts.
 
-    Large numbers are estimates, marked with ~: the answer is as quick on a large database.
+    Large numbers are estimates, shown with ~: the answer is as quick on a large database.
     """
     from happy.adapters.flavors import open_files_beside
 

@@ -51,7 +51,7 @@ class Files(Struct, frozen=True, rename="camel"):
 
 
 class Summary(Struct, frozen=True, rename="camel"):
-    """Everything. None is what would have taken long, and was not asked for."""
+    """Everything. None is what would have taken long, and was not requested."""
 
     database_bytes: int
     active: Activity

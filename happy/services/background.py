@@ -10,7 +10,7 @@ from typing import Any
 Job = Coroutine[Any, Any, None]
 
 Progress = Callable[[str], None]
-"""Told in words what a long job has done so far."""
+"""Called with words for what a long job has done so far."""
 
 FIRST_PAUSE = 0.25
 DOUBLINGS = 5

@@ -1,4 +1,4 @@
-"""Files that belong to no session and no account any more: what crashes and restored backups leave behind.
+"""Files that belong to no session and no account any more: what crashes and restored backups cause.
 
 A folder counts as orphaned when the session or account in its name has no row, which can never come back:
 ids are not used twice. A file of a session that is there is never touched.

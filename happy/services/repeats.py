@@ -1,7 +1,7 @@
 """Announces once more, some seconds later, what became active or inactive.
 
 An app draws a list when it arrives, not when it was read from the database. One that was read before a change
-and arrives after the event that told of it would be drawn until the next change.
+and arrives after the event that announced it would be drawn until the next change.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""What the operator is told of the size of a server, at a cost that hardly grows with it."""
+"""What the operator sees of the size of a server, at a cost that hardly grows with it."""
 
 from datetime import UTC, datetime
 
@@ -15,7 +15,7 @@ DAYS = 7
 DAY = 24 * HOUR
 COUNTED_A_DAY = 1_000_000
 FEW_SESSIONS = 100_000
-"""Up to this number all sessions are read to find the largest accounts, without being asked to."""
+"""Up to this number all sessions are read to find the largest accounts, by default."""
 
 SHOWN_ACCOUNTS = 10
 

@@ -14,7 +14,7 @@ BATCH_BYTES: Final = 1_000_000
 SMALLEST_VALUE: Final = 8
 """In bytes: what a number counts for."""
 
-Mark = tuple[str, tuple[int, ...], tuple[Any, ...]]
+RowKey = tuple[str, tuple[int, ...], tuple[Any, ...]]
 """A row by values of its columns: what others refer to."""
 
 
@@ -28,7 +28,7 @@ class Arrivals:
         self._waiting: dict[str, list[Row]] = {}
         self._rows = self._bytes = 0
         self._begun = False
-        self._rejected: set[Mark] = set()
+        self._rejected: set[RowKey] = set()
         self._referred = {
             (reference.table, tuple(reference.theirs))
             for table in tables.values()

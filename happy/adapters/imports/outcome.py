@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct, field
 
 LISTED_CONFLICTS: Final = 1_000
-"""How many conflicts are told one by one; all are counted."""
+"""How many conflicts are reported one by one; all are counted."""
 
 
 class Conflict(Struct, frozen=True):

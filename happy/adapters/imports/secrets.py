@@ -1,4 +1,4 @@
-"""Whether this place knows the master secret that the rows of a source were made with."""
+"""Whether this server knows the master secret that the rows of a source were made with."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ OTHER: Final = (
     " or later: then devices go on and nothing is lost"
 )
 UNKNOWN: Final = (
-    "nothing in them tells their master secret: if it is not one of those that are set here,"
+    "nothing in them names their master secret: if it is not one of those that are set here,"
     " put it into HANDY_MASTER_SECRET_PREVIOUS, or every device has to sign in again"
 )
 NONE_HERE: Final = (
@@ -48,7 +48,7 @@ class SourceSecret(Struct, frozen=True):
 
 
 def judge(source: sqlite3.Connection, secrets: Secrets | None) -> SourceSecret:
-    """By the fingerprint that our servers leave in a database, or else by opening what is sealed in it."""
+    """By the fingerprint that our servers store in a database, or else by opening what is sealed in it."""
     if secrets is None:
         return SourceSecret("none here", NONE_HERE)
     keys = Keyring(secrets.current, secrets.previous)

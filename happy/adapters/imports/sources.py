@@ -1,4 +1,4 @@
-"""What an import can read, told apart by how it begins, and how each becomes a scratch file."""
+"""What an import can read, distinguished by how it begins, and how each becomes a scratch file."""
 
 import asyncio
 import gzip

@@ -14,7 +14,7 @@ _CONSTRAINTS: Final = frozenset({"CONSTRAINT", "PRIMARY", "UNIQUE", "CHECK", "FO
 _COPY_ESCAPE: Final = re.compile(r"\\(?:x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)", re.DOTALL)
 _WORDS: Final[dict[str, Value]] = {"NULL": None, "TRUE": True, "FALSE": False}
 _END: Final = Token("other", ";")
-_OPEN, _CLOSE, _COMMA, _DOT = (Token("other", mark) for mark in "(),.")
+_OPEN, _CLOSE, _COMMA, _DOT = (Token("other", text) for text in "(),.")
 
 
 class Batch(NamedTuple):

@@ -9,7 +9,7 @@ from happy.adapters.imports.errors import SourceRefused
 
 CHUNK: Final = 1_000_000
 MARGIN: Final = 100
-"""How many characters behind a token are read before it is believed: the longest mark is that of a string."""
+"""How many characters behind a token are read before it is believed: the longest is that of a string."""
 
 END_OF_COPY: Final = r"\."
 
@@ -58,7 +58,7 @@ _LETTERS: Final = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "
 
 
 class SqlText:
-    """`remarks` are told of every comment of one line, in which dumps say whether they are complete."""
+    """`remarks` is called with every comment of one line, in which dumps say whether they are complete."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream

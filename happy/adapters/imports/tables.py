@@ -13,7 +13,7 @@ OWN_RULES: Final = ("GithubUser", "Account", "Session", "SessionMessage", "UserR
 
 LEFT_OUT: Final = frozenset(
     {
-        *("TerminalAuthRequest", "AccountAuthRequest"),  # under way for minutes: devices ask again
+        *("TerminalAuthRequest", "AccountAuthRequest"),  # under way for minutes: devices request it again
         *("happy_AuditEntry", "happy_RegistrationRequest", "happy_Invite", "happy_InviteOpening"),
         *("happy_Announcement", "happy_Backup"),
         *("GithubOrganization", "GlobalLock", "RepeatKey", "SimpleCache"),  # used by no request

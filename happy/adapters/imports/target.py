@@ -52,7 +52,7 @@ class ImportTarget(Protocol):
 
 
 class NothingYet:
-    """An empty place, for a dry run: nothing is created."""
+    """An empty target, for a dry run: nothing is created."""
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:

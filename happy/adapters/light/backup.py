@@ -68,7 +68,7 @@ def _gone_afterwards(copy: Path) -> Iterator[None]:
 
 
 def _copy(database: Path, copy: Path) -> None:
-    """Raises OSError if it leaves others no room.
+    """Raises OSError if others would have no room.
 
     In one step: between steps a writer would make SQLite begin again, for ever if it goes on writing.
     """

@@ -79,7 +79,7 @@ class Request(Target):
     async def body(self, limit: int, hold: Callable[[int], None]) -> bytes:
         """The whole body. Raises TooLarge beyond `limit` bytes, and ClientDisconnected.
 
-        `hold` is told how many bytes have arrived, as long as there are more to come.
+        `hold` is called with how many bytes have arrived, as long as there are more to come.
         """
         declared = self.header(b"content-length")
         if declared.isdigit() and int(declared) > limit:

@@ -111,8 +111,8 @@ class MessageSplitter:
         return self._scanned
 
     def _next_mark(self) -> int:
-        mark = _MARK.search(self._text, self._scanned)
-        return -1 if mark is None else mark.start()
+        found = _MARK.search(self._text, self._scanned)
+        return -1 if found is None else found.start()
 
     def _pass(self, at: int) -> None:
         match self._text[at : at + 1]:

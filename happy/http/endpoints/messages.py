@@ -140,7 +140,7 @@ class MessageEndpoints:
     async def _append_groups(
         self, request: ApiRequest, session_id: SessionId, long_body: LongBody
     ) -> list[Receipt]:
-        """Each group by itself: what came before a failure stays stored, and is found when it is repeated."""
+        """Each group by itself: what came before a failure is stored, and is found when it is repeated."""
         receipts: list[Receipt] = []
         async for group in message_groups(long_body):
             async with request.large_work():

@@ -7,7 +7,7 @@ from happy.http.framework.body_memory import BodyShare
 
 
 class LongBodies(NamedTuple):
-    """An endpoint takes them, up to `limit` bytes. Its handler gets `data` in place of the decoded body."""
+    """An endpoint takes them, up to `limit` bytes. Its handler gets `data` instead of the decoded body."""
 
     limit: int
     data: Any

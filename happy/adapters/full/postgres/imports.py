@@ -48,7 +48,7 @@ class _Present(RowFormat):
         ]
 
     def select(self, dialect: Dialect) -> str:
-        assert dialect == "postgresql", "only PostgreSQL is read in place"
+        assert dialect == "postgresql", "only PostgreSQL is read where it is"
         statement = sa.select(*self._expressions)
         return str(statement.compile(dialect=DIALECT.dialect(), compile_kwargs={"literal_binds": True}))
 
@@ -97,7 +97,9 @@ class PostgresTarget:
         if not keys:
             return []
         names = ", ".join(f'"{table.columns[number]}"' for number in columns)
-        arrays = ", ".join(f"${place}::{_type(table, number)}[]" for place, number in enumerate(columns, 1))
+        arrays = ", ".join(
+            f"${parameter}::{_type(table, number)}[]" for parameter, number in enumerate(columns, 1)
+        )
         condition = AMONG.format(names, arrays)
         safe = [key for key in keys if not any(_has_zero(value) for value in key)]
         found = (

@@ -53,7 +53,7 @@ async def _locked(connection: Any) -> bool:
 
 
 async def upgrade(address: Address, revision: str, progress: Progress) -> None:
-    """From that revision to this version's. Raises StartupError; the revisions that were done stay."""
+    """From that revision to this version's. Raises StartupError; the revisions that were done remain."""
     for following in REVISIONS[REVISIONS.index(revision) + 1 :]:
         progress(f"schema {following} of {HEAD}")
         await _upgrade_to(address, following)

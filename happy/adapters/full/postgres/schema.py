@@ -85,7 +85,7 @@ async def prepare(url: str, progress: Progress | None = None) -> str:
     """Create, migrate or adopt the database, while servers use it. Returns the revision, as `ensure_usable`.
 
     Safe to call from several processes at once: a lock serializes them.
-    Raises StartupError; what was completed before stays.
+    Raises StartupError; what was completed before is kept.
     """
     address = parse(url)
     address.warn()
