@@ -42,7 +42,7 @@ async def test_several_accounts_are_numbered_apart(world: World, owner: AccountI
     await world.unit_of_work.run(use_case)
     published = [(event.account_id, event.wire["seq"]) for event in world.sink.take()]
 
-    assert sorted(published) == published  # a fixed order of accounts, so that two nodes do not deadlock
+    assert sorted(published) == published  # a fixed order of accounts, so that two replicas do not deadlock
     assert {(owner, 1), (other, 1), (other, 2)} == set(published)
 
 
