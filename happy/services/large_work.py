@@ -7,11 +7,11 @@ hundred large messages does not make the message of another wait for all of them
 """
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from happy.limits import limit
+from happy.services.fair_queue import FairQueue
 
 LARGE_BYTES = 262_144
 """Bytes from which on an event, a body or a row of a list takes turns; it costs 1 to 2 ms."""
@@ -30,8 +30,6 @@ MAX_TURN = limit(
     then="the next begins",
 )
 
-Waiters = deque[asyncio.Future[int]]
-
 
 class LargeWork:
     """Of one process: `async with large_work.turn(account_id): ...`."""
@@ -40,7 +38,7 @@ class LargeWork:
         self._turn = 0  # number of the current turn, or of the last one
         self._busy = False
         self._free_at = 0.0  # end of the pause
-        self._waiting: dict[str, Waiters] = {}  # by account, in the order of their turns
+        self._waiting = FairQueue[int]()  # of accounts
         self._timer: asyncio.TimerHandle | None = None
 
     @asynccontextmanager
@@ -59,7 +57,7 @@ class LargeWork:
         if not self._busy and not self._waiting and loop.time() >= self._free_at:
             return self._begin()
         waiter: asyncio.Future[int] = loop.create_future()
-        self._waiting.setdefault(account_id, deque()).append(waiter)
+        self._waiting.add(account_id, waiter)
         self._plan(loop)
         try:
             return await waiter
@@ -87,12 +85,6 @@ class LargeWork:
 
     def _next(self) -> None:
         self._timer = None
-        while self._waiting:
-            account_id = next(iter(self._waiting))
-            waiters = self._waiting.pop(account_id)
-            waiter = waiters.popleft()
-            if waiters:
-                self._waiting[account_id] = waiters  # behind the other accounts
-            if not waiter.done():  # else it was cancelled
-                waiter.set_result(self._begin())
-                return
+        waiter = self._waiting.pop()
+        if waiter is not None:
+            waiter.set_result(self._begin())

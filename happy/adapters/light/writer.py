@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from happy.adapters.light.file_guard import FileGuard
+from happy.adapters.sql.outcomes import Outcome, Outcomes
 from happy.domain.errors import CommitInDoubt, Unavailable
 from happy.limits import limit
 
@@ -21,7 +22,6 @@ FILE_CHECK_SECONDS = 1.0
 
 T = TypeVar("T")
 Job = tuple[Callable[[], Awaitable[Any]], "asyncio.Future[Any]"]
-Outcome = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,7 @@ class Writer:
         self.refused = False
         """Whether the last write failed because the disk or the file accepted none."""
 
+        self._outcomes = Outcomes(self._loop)
         self._thread = threading.Thread(target=self._work, name="sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -84,7 +85,7 @@ class Writer:
     def _work(self) -> None:
         while batch := self._next_batch():
             outcomes = self._commit(batch)
-            self._loop.call_soon_threadsafe(_resolve, outcomes)
+            self._loop.call_soon_threadsafe(self._outcomes.add, outcomes)
 
     def _next_batch(self) -> list[Job]:
         """Wait for a job, then take all that queued up meanwhile. Empty means close."""
@@ -156,13 +157,3 @@ class Writer:
             return done, None, error
         execute("RELEASE job")
         return done, result, None
-
-
-def _resolve(outcomes: list[Outcome]) -> None:
-    for done, result, error in outcomes:
-        if done.cancelled():
-            continue
-        if error is None:
-            done.set_result(result)
-        else:
-            done.set_exception(error)

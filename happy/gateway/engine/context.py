@@ -9,6 +9,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from happy.gateway.engine.memory import MAX_INCOMPLETE, MAX_UNSENT, SharedBytes
+from happy.services.fair_queue import FairQueue
 from happy.services.refusals import RefusalKind
 
 if TYPE_CHECKING:
@@ -40,6 +41,35 @@ class TimeSlice:
         return time.perf_counter() > self._end
 
 
+class BusyTurns:
+    """Of the connections that have used up their time slice, one goes on in each iteration of the event loop.
+
+    So a hundred of them take no more time from others than one. Their addresses take turns.
+    """
+
+    def __init__(self) -> None:
+        self._waiting = FairQueue[None]()
+        self._is_planned = False
+
+    async def turn(self, address: str) -> None:
+        """Wait for the next time slice."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiting.add(address, waiter)
+        if not self._is_planned:
+            self._is_planned = True
+            loop.call_soon(self._next)
+        await waiter
+
+    def _next(self) -> None:
+        waiter = self._waiting.pop()
+        if waiter is not None:
+            waiter.set_result(None)
+        self._is_planned = bool(self._waiting)
+        if self._is_planned:
+            asyncio.get_running_loop().call_soon(self._next)
+
+
 class Pushable(Protocol):
     """A websocket that has collected frames."""
 
@@ -64,6 +94,7 @@ class EngineContext:
         self.refusals = table.refusals
         self.unsent = SharedBytes(MAX_UNSENT, RefusalKind.SLOW_READERS, table.refusals)
         self.incomplete = SharedBytes(MAX_INCOMPLETE, RefusalKind.INCOMPLETE_MESSAGES, table.refusals)
+        self.busy = BusyTurns()
         self.connections: dict[str, TransportOwner] = {}  # open ones by session id
         self.unfinished = 0  # opened, and `disconnected` not yet called
         self._idle = asyncio.Event()  # set whenever `unfinished` falls to zero

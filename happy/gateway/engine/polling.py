@@ -207,7 +207,7 @@ class PollingTransport:
                 await connection.await_handler(work)
             time_slice = time_slice or TimeSlice()
             if time_slice.is_over():
-                await asyncio.sleep(0)
+                await self._context.busy.turn(connection.client_address.text)
                 time_slice = None
             if connection.broken:
                 return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from happy.domain.client_address import ClientAddress
     from happy.gateway.engine.asgi import Target
 
 
@@ -87,6 +88,7 @@ class TransportOwner(Receiver, Protocol):
     """What a transport and the connection table need of a connection."""
 
     sid: str
+    client_address: ClientAddress
     transport: Transport
     probe: Transport | None  # a websocket that may replace the polling transport
     closed: bool

@@ -176,7 +176,7 @@ class WebSocketTransport(FrameWriter):
                         return work
                 time_slice = time_slice or TimeSlice()
                 if time_slice.is_over() and self.connection is not None:
-                    return asyncio.sleep(0)
+                    return context.busy.turn(self.connection.client_address.text)
         except FrameError as error:
             self._fail(error.code)
         except UnicodeDecodeError:
@@ -247,7 +247,7 @@ class WebSocketTransport(FrameWriter):
                 await connection.await_handler(work)
                 time_slice = time_slice or TimeSlice()
                 if time_slice.is_over():  # handlers that never suspend would starve other connections
-                    await asyncio.sleep(0)
+                    await self._context.busy.turn(connection.client_address.text)
                     time_slice = None
                 connection.received_since_ping = True  # the pong may wait behind what is processed now
                 self._reader.limit = connection.max_payload  # which the handler may have raised

@@ -7,6 +7,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from litestar import Litestar
@@ -28,6 +29,7 @@ from happy.http.framework.errors import (
 )
 from happy.http.framework.limits import MAX_SMALL_BODY
 from happy.http.framework.long_body import LongBody
+from happy.http.framework.reads import Reads
 from happy.http.framework.requests import ADDRESSES, BODY, CHUNKS, DATA, LARGE_WORK, LONG_BODY
 from happy.http.framework.responses import FileResponse, Response, ResponseSender, json_response
 from happy.http.framework.routing import MalformedPath, Match, Router
@@ -47,6 +49,8 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 
 TOO_LARGE = 413
 LINES_A_MINUTE = 20
+
+READING = {"GET"}
 
 log = logging.getLogger(__name__)
 _log_too_large = LimitedLog(
@@ -77,6 +81,7 @@ class Pipeline:
         self._leaving = leaving
         self._memory = BodyMemory()
         self._large_work = large_work
+        self._reads = Reads()
         self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -176,13 +181,38 @@ class Pipeline:
             return
         if endpoint.queries:
             inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
-        with self._memory.share(scope.get(TRANSPORT)) as share:
-            await _read_body(inner, endpoint, headers, receive, share)
+        if endpoint.http_methods == READING and inner["user"] is not None:
+            await self._read(match, inner, receive, sender)
+        else:
+            await self._take_body(match, inner, headers, receive, sender)
+
+    async def _take_body(
+        self,
+        match: Match,
+        inner: dict[str, Any],
+        headers: dict[bytes, bytes],
+        receive: Receive,
+        sender: ResponseSender,
+    ) -> None:
+        """Read the body, and handle it: a large one in its turn."""
+        with self._memory.share(inner.get(TRANSPORT)) as share:
+            await _read_body(inner, match.endpoint, headers, receive, share)
             if share.taken < LARGE_BYTES:
                 await self._handle_body(match, inner, receive, sender)
                 return
             async with self._large_work.turn(inner["user"] or ""):
                 await self._handle_body(match, inner, receive, sender)
+
+    async def _read(
+        self, match: Match, inner: dict[str, Any], receive: Receive, sender: ResponseSender
+    ) -> None:
+        """Handle a GET of an account when there is a place for it; others follow once its answer begins."""
+        await self._reads.enter(inner["user"])
+        sender.on_start = partial(self._reads.leave, inner["user"])
+        try:
+            await self._handle_body(match, inner, receive, sender)
+        finally:
+            sender.ready()
 
     async def _handle_body(
         self, match: Match, inner: dict[str, Any], receive: Receive, sender: ResponseSender

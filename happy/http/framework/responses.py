@@ -1,5 +1,6 @@
 """Responses that are complete before the first byte is sent, and those that stream a stored file."""
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.json import Encoder
@@ -16,7 +17,7 @@ encode = Encoder().encode
 class ResponseSender:
     """Adds the common headers to a response and drops the body for HEAD; records the status for metrics."""
 
-    __slots__ = ("_send", "bodiless", "headers", "route", "started", "status")
+    __slots__ = ("_send", "bodiless", "headers", "on_start", "route", "started", "status")
 
     def __init__(self, send: Send, headers: Headers, *, bodiless: bool) -> None:
         self._send = send
@@ -25,9 +26,17 @@ class ResponseSender:
         self.started = False
         self.status = 0  # no response yet
         self.route = "unknown"
+        self.on_start: Callable[[], None] | None = None  # called once
+
+    def ready(self) -> None:
+        """The answer is known, or there will be none."""
+        if self.on_start is not None:
+            call, self.on_start = self.on_start, None
+            call()
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
+            self.ready()
             self.started = True
             self.status = message["status"]
             message["headers"] = [*message["headers"], *self.headers]

@@ -1,6 +1,7 @@
 """One client that sends as fast as it can does not keep the others waiting."""
 
 import asyncio
+import contextlib
 import itertools
 import time
 from typing import Any
@@ -82,3 +83,20 @@ async def test_what_a_client_sent_before_it_left_is_handled_first(server: Runnin
 def _frames(packets: list[str]) -> bytes:
     """As one piece: all of it is there when the server reads."""
     return b"".join(Frame(Opcode.TEXT, packet.encode()).serialize(mask=True) for packet in packets)
+
+
+async def test_many_busy_clients_take_no_more_turns_than_one(server: Running) -> None:
+    seen = occupy(server)
+    async with contextlib.AsyncExitStack() as stack:
+        other, *greedy = [await stack.enter_async_context(RawWebSocket(server.url)) for _ in range(13)]
+        for socket in (other, *greedy):
+            await socket.join()
+        for socket in greedy:
+            socket.websocket.transport.write(_frames(['42["work"]'] * BURST))
+        while not seen or seen[-1] < 12 * BURST // 2:
+            await other.send('421["look"]')
+            while await other.receive() == "2":
+                await other.send("3")
+
+    between = sorted(after - before for before, after in itertools.pairwise(seen))
+    assert between[len(between) // 2] < 12, between

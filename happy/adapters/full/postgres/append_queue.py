@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from happy.adapters.full.postgres.append import Job, Outcome
+from happy.adapters.sql.outcomes import Outcomes
 from happy.domain.errors import Unavailable
 from happy.domain.sessions import Appended
 from happy.limits import limit
@@ -53,6 +54,7 @@ class AppendWorker:
         self._commit = commit
         self._queue: deque[QueuedAppend] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._outcomes = Outcomes(asyncio.get_running_loop())
 
     async def append(self, job: Job) -> Appended:
         if len(self._queue) >= MAX_QUEUED:
@@ -102,17 +104,10 @@ class AppendWorker:
             for waiting in batch:
                 await self._commit_batch([waiting])
         else:
-            for waiting, outcome in zip(batch, outcomes, strict=True):
-                _resolve(waiting.done, outcome)
-
-
-def _resolve(done: "asyncio.Future[Appended]", outcome: Outcome) -> None:
-    if done.done():
-        return
-    if isinstance(outcome, Appended):
-        done.set_result(outcome)
-    else:
-        done.set_exception(outcome)
+            self._outcomes.add(
+                (waiting.done, *((outcome, None) if isinstance(outcome, Appended) else (None, outcome)))
+                for waiting, outcome in zip(batch, outcomes, strict=True)
+            )
 
 
 def _fail(batch: list[QueuedAppend], error: Exception) -> None:

@@ -1,0 +1,128 @@
+"""Little that is sent and causes much: events to many sockets of one account, and answers of some MB."""
+
+import json
+import select
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from socket import socket
+from threading import Thread
+
+import pytest
+
+from tests.attack.attacker import Attack, Target, frame, read_until, request
+from tests.attack.bystander import beside
+from tests.e2e.server import Server
+
+SOCKETS = 300
+"""Of the account, which receive everything."""
+
+SENDERS = 5
+READERS = 30
+JSON = "Content-Type: application/json"
+
+
+def _post(target: Target, path: str, body: object) -> bytes:
+    content = json.dumps(body).encode()
+    with target.connection() as connection:
+        token = f"Authorization: Bearer {target.token}"
+        head = request("POST", path, token, JSON, f"Content-Length: {len(content)}", "Connection: close")
+        connection.sendall(head + content)
+        return b"".join(iter(lambda: connection.recv(65_536), b""))
+
+
+def _session(target: Target, tag: str = "t", metadata: str = "m") -> str:
+    answer = _post(target, "/v1/sessions", {"tag": tag, "metadata": metadata})
+    return str(json.loads(answer.partition(b"\r\n\r\n")[2])["session"]["id"])
+
+
+@contextmanager
+def _receivers(target: Target) -> Iterator[None]:
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(target.signed_in()) for _ in range(SOCKETS)]
+        thread = Thread(target=_drain, args=(target, sockets), daemon=True)
+        thread.start()
+        yield
+        thread.join()
+
+
+def _drain(target: Target, sockets: list[socket]) -> None:
+    while target.goes_on():
+        for one in select.select(sockets, [], [], 0.1)[0]:
+            if not one.recv(65_536):
+                sockets.remove(one)
+
+
+def _flood(target: Target, packets: list[str]) -> None:
+    with _receivers(target), ExitStack() as stack:
+        senders = [stack.enter_context(target.signed_in()) for _ in range(SENDERS)]
+        data = b"".join(frame(packet.encode()) for packet in packets)
+        threads = [Thread(target=_send, args=(target, sender, data), daemon=True) for sender in senders]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
+def _send(target: Target, sender: socket, data: bytes) -> None:
+    try:
+        while target.goes_on():
+            sender.sendall(data)
+    except OSError:
+        return
+
+
+def heartbeats_to_many_sockets(target: Target) -> None:
+    session = _session(target)
+    _flood(target, [f'42["session-alive",{{"sid":"{session}","time":1}}]'] * 500)
+
+
+def messages_to_many_sockets(target: Target) -> None:
+    session = _session(target)
+    _flood(target, [f'42["message",{{"sid":"{session}","message":"YQ=="}}]'] * 200)
+
+
+def _read(path: str, end: bytes, target: Target) -> None:
+    threads = [Thread(target=_read_again, args=(path, end, target), daemon=True) for _ in range(READERS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _read_again(path: str, end: bytes, target: Target) -> None:
+    try:
+        with target.connection() as connection:
+            while target.goes_on():
+                connection.sendall(request("GET", path, f"Authorization: Bearer {target.token}"))
+                read_until(connection, end)
+    except OSError:
+        time.sleep(0.01)
+
+
+def pages_of_messages(target: Target) -> None:
+    """Of 2 MB each."""
+    session = _session(target)
+    path = f"/v3/sessions/{session}/messages"
+    for batch in range(10):
+        messages = [{"content": "A" * 4000, "localId": f"{batch}-{number}"} for number in range(50)]
+        _post(target, path, {"messages": messages})
+    _read(f"{path}?limit=500", b'"hasMore"', target)
+
+
+def lists_of_sessions(target: Target) -> None:
+    """Of 1.5 MB each."""
+    for number in range(150):
+        _session(target, str(number), "A" * 10_000)
+    _read("/v1/sessions", b"}]}", target)
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [heartbeats_to_many_sockets, messages_to_many_sockets, pages_of_messages, lists_of_sessions],
+    ids=lambda attack: attack.__name__,
+)
+async def test_what_little_of_one_account_causes_is_not_waited_for_by_others(
+    server: Server, attack: Attack
+) -> None:
+    (await beside(server, attack)).check()
