@@ -235,3 +235,10 @@ async def test_a_session_whose_client_vanishes_while_connecting_is_still_ended(s
     await until(lambda: len(server.application.left) == 1)
 
     assert server.application.log == ["connect", "disconnected: transport close"]
+
+
+async def test_a_query_of_thousands_of_parameters_is_not_parsed(server: Running) -> None:
+    parameters = "&".join(f"x{number}=1" for number in range(1_000))
+    answer = await request(server, "GET", f"EIO=4&transport=polling&{parameters}")
+
+    assert (400, "Transport unknown") == (answer.status_code, answer.json()["message"])
