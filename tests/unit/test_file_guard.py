@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from happy.adapters.light import writer
 from happy.adapters.light.file_guard import FileGuard
 from happy.adapters.light.sqlite import connect
 from happy.adapters.light.writer import Writer
@@ -134,3 +135,28 @@ async def test_one_look_after_a_commit_notices_the_same(kept: Kept, accident: st
     assert not kept.guard.is_untouched()
     with pytest.raises(Unavailable):
         await kept.insert(2)
+
+
+async def test_a_copy_of_the_same_run_is_noticed(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite's change counter is the same in both: what was stored in between was lost without a word."""
+    monkeypatch.setattr(writer, "COUNT_SECONDS", 0)
+
+    async def stored(number: int) -> bytes:
+        await kept.insert(number)
+        kept.connection.execute("PRAGMA wal_checkpoint").fetchall()
+        return kept.path.read_bytes()
+
+    older, newer = await stored(2), await stored(3)
+    assert older != newer
+    assert kept.guard.check() is None
+    kept.path.write_bytes(older)
+
+    with pytest.raises(Unavailable, match=r"numbers.sqlite was overwritten while the server runs"):
+        await kept.insert(4)
+
+
+async def test_commits_count_once_a_second(kept: Kept) -> None:
+    for number in range(2, 20):
+        await kept.insert(number)
+
+    assert [(1,)] == kept.connection.execute("PRAGMA user_version").fetchall()

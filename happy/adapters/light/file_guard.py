@@ -12,8 +12,10 @@ BESIDE: Final = ("", "-wal", "-shm")
 
 GONE: Final = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ESTALE})
 MAGIC: Final = b"SQLite format 3\0"
-CHANGE_COUNTER: Final = slice(24, 28)
-"""In the header of a database, big-endian. It never decreases, not even in a VACUUM."""
+COUNTERS: Final = (slice(24, 28), slice(60, 64))
+"""In the header of a database, big-endian: SQLite's change counter, and `user_version`, in which the writer
+counts. They never decrease, not even in a VACUUM.
+"""
 
 SETTLED_NS: Final = 1_000_000_000
 """Two changes of a folder may have the same time if they are closer than this."""
@@ -38,7 +40,8 @@ class FileGuard:
         self._opened = [(file, _identity(file)) for file in (f"{path}{suffix}" for suffix in BESIDE)]
         self._file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         self._untouched: tuple[int, int] | None = None
-        self._counter = 0
+        self._counters = [0, 0]
+        self._header = b""  # as it was when it was looked at last
         self._overwritten = False
         self.lost: str | None = None
         self.only_log_deleted = False
@@ -104,13 +107,17 @@ class FileGuard:
         """Whether an older copy, or something else, was written into the file. That is never undone."""
         if not self._overwritten:
             try:
-                header = os.pread(self._file, CHANGE_COUNTER.stop, 0)
+                header = os.pread(self._file, COUNTERS[-1].stop, 0)
             except OSError:  # the disk has errors: writes will fail themselves
                 return False
-            counter = int.from_bytes(header[CHANGE_COUNTER], "big")
-            foreign = self._counter > 0 and not header.startswith(MAGIC)
-            self._overwritten = foreign or counter < self._counter
-            self._counter = max(counter, self._counter)
+            if header == self._header:
+                return False
+            counters = [int.from_bytes(header[each], "big") for each in COUNTERS]
+            foreign = self._counters[0] > 0 and not header.startswith(MAGIC)
+            older = any(now < before for now, before in zip(counters, self._counters, strict=True))
+            self._overwritten = foreign or older
+            if not self._overwritten:
+                self._counters, self._header = counters, header
         return self._overwritten
 
 
