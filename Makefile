@@ -53,7 +53,7 @@ endif
 test-all: $(DEV) ## all tests, the long proofs too: what continuous integration runs; flavor=light (or full)
 	@exec $(PYTEST) $(PARALLEL) $(if $(flavor),-m "$(SELECTED_$(flavor))")
 
-check: format lint types layers schema-drift limits-drift ## what must hold before a commit
+check: format lint types layers schema-drift limits-drift man-drift ## what must hold before a commit
 
 format: $(DEV)
 	@$(PY) -m ruff format --check . || { echo "make fix formats these"; exit 1; }
@@ -81,6 +81,13 @@ limits: $(DEV) ## write docs/limits.md from the limits that the code declares
 .PHONY: commands
 commands: $(DEV) ## write docs/commands.md: the output of the commands that it shows
 	@$(PY) -m tests.support.commands_document
+
+.PHONY: man man-drift
+man: $(DEV) ## write docs/happy-server.1, the manual page, from the commands
+	@$(PY) -m tests.support.man_page
+
+man-drift: $(DEV)
+	@$(PY) -m tests.support.man_page --check
 
 fix: $(DEV) ## format, and repair what the linter can repair
 	@$(PY) -m ruff check --fix .

@@ -31,9 +31,9 @@ def page_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--limit` and `--after` of a list that may be long."""
     size = click.IntRange(1, MAX_PAGE)
     after = click.option("--after", metavar="ID", help="Go on behind this one of the list.")
-    return click.option("--limit", type=size, default=50, show_default=True, help="So many at a time.")(
-        after(command)
-    )
+    return click.option(
+        "--limit", type=size, metavar="N", default=50, show_default=True, help="So many at a time."
+    )(after(command))
 
 
 def account_in_words(account: AccountRecord) -> str:

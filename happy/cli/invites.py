@@ -24,10 +24,20 @@ def invites() -> None:
 
 @invites.command("create")
 @click.option(
-    "--uses", type=click.IntRange(1, MAX_USES), default=1, show_default=True, help="For so many accounts."
+    "--uses",
+    type=click.IntRange(1, MAX_USES),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="For so many accounts.",
 )
 @click.option(
-    "--days", type=click.IntRange(1, MAX_DAYS), default=7, show_default=True, help="It counts for so long."
+    "--days",
+    type=click.IntRange(1, MAX_DAYS),
+    metavar="N",
+    default=7,
+    show_default=True,
+    help="It counts for so long.",
 )
 @administers
 async def create(administration: Administration, uses: int, days: int) -> None:

@@ -116,6 +116,11 @@ async def test_the_program_that_installs_it_can_serve_with_it(
         assert 0 == await server.stop()
 
 
+def test_it_installs_the_manual_page(flavor: str, program: Path) -> None:
+    page = program.parents[1] / "share" / "man" / "man1" / "happy-server.1"
+    assert page.read_text("utf-8").startswith(".TH HAPPY")
+
+
 def test_it_installs_the_program_alone(flavor: str, program: Path) -> None:
     site = Path(
         run(program.with_name("python"), "-c", "import PIL; print(PIL.__path__[0])", folder=Path("/"))

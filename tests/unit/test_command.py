@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -134,7 +135,10 @@ def test_the_documentation_shows_the_options_and_arguments_of_every_command(word
     [
         ("bash", "happy-server acc", "accounts"),
         ("bash", "happy-server accounts show --js", "--json"),
+        ("bash", "happy-server sessions de", "delete"),
         ("zsh", "happy-server accounts sh", "show"),
+        ("zsh", "happy-server purge --in", "--inactive-days"),
+        ("fish", "happy-server machines li", "list"),
         ("fish", "happy-server serve --fl", "--flavor"),
     ],
 )
@@ -149,6 +153,17 @@ def test_shells_complete_commands_and_options(shell: str, words: str, completed:
     command = [sys.executable, "-m", "happy"]
     shown = subprocess.run(command, env=variables, cwd=ROOT, check=True, capture_output=True, text=True)
     assert completed in re.split(r"[\s,]+", shown.stdout)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_shells_understand_their_completion_scripts(shell: str, tmp_path: Path) -> None:
+    if shutil.which(shell) is None:
+        pytest.skip(f"no {shell}")
+    variables = {**os.environ, "_HAPPY_SERVER_COMPLETE": f"{shell}_source"}
+    command = [sys.executable, "-m", "happy"]
+    script = subprocess.run(command, env=variables, cwd=ROOT, check=True, capture_output=True)
+    (tmp_path / "script").write_bytes(script.stdout)
+    subprocess.run([shell, "-n", str(tmp_path / "script")], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize(
