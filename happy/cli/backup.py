@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from happy.cli.common import PROGRAM, CommandFailed, start_failures, with_settings
-from happy.cli.output import Output, moment, printable
+from happy.cli.common import PROGRAM, CommandFailed, interruptible, start_failures, with_settings
+from happy.cli.output import Output, moment
+from happy.cli.progress import Progress
 from happy.domain.errors import HappyError
 from happy.domain.values import Millis
 from happy.settings import Full, Light, SettingsError, load_backups
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 STANDARD_OUTPUT: Final = "-"
 PASSPHRASE: Final = "HAPPY_BACKUP_PASSPHRASE"  # noqa: S105 - the name of a variable
-PROGRESS_SECONDS: Final = 0.2
 
 T = TypeVar("T")
 
@@ -157,23 +157,6 @@ def _record(settings: Light | Full, action: "Action", subject: str, detail: str)
         click.echo(f"This is not in the audit log: {error}", err=True)
 
 
-class Progress:
-    """What is being done, on one line of a terminal; nothing if there is none."""
-
-    def __init__(self) -> None:
-        self._shown = 0.0
-
-    def __call__(self, words: str) -> None:
-        now = time.monotonic()
-        if sys.stderr.isatty() and now - self._shown >= PROGRESS_SECONDS:
-            self._shown = now
-            click.echo(f"\r\033[K{printable(words)}", nl=False, err=True)
-
-    def end(self) -> None:
-        if self._shown:
-            click.echo("\r\033[K", nl=False, err=True)
-
-
 def _warn(manifest: Any) -> None:
     for dangling in manifest.dangling:
         click.echo(f"{PROGRAM}: warning: {dangling}", err=True)
@@ -204,7 +187,10 @@ def _new_passphrase() -> str:
 
 
 def _passphrase() -> str:
-    return _from_variable() or str(click.prompt("Passphrase of the backup", hide_input=True, err=True))
+    if found := _from_variable():
+        return found
+    with interruptible():
+        return str(click.prompt("Passphrase of the backup", hide_input=True, err=True))
 
 
 def _from_variable() -> str:

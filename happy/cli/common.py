@@ -1,5 +1,6 @@
 """What all commands share: the flavor, the settings, and one line for what keeps them from starting."""
 
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -52,12 +53,29 @@ def start_failures() -> Iterator[None]:
     except BrokenPipeError:  # whoever read the output has enough of it
         raise
     except (SettingsError, StartupError, OSError) as error:
-        raise StartFailure(str(error)) from error
+        raise StartFailure(_reason(error)) from error
     except (
         KeyboardInterrupt,
         click.Abort,
     ):  # before it was ready; once it serves, Ctrl-C is an orderly end
         raise click.exceptions.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Have Ctrl-C end what waits for a person: asyncio would wait for the answer first."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _reason(error: Exception) -> str:
+    """In one line; of the operating system's errors without their number."""
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"cannot use {error.filename}: {error.strerror}"
+    return str(error)
 
 
 def read_settings(context: click.Context) -> Light | Full:

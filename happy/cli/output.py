@@ -8,7 +8,7 @@ from typing import Any
 import click
 import msgspec
 
-from happy.cli.common import CommandFailed
+from happy.cli.common import CommandFailed, interruptible
 from happy.domain.values import Millis
 
 SEPARATOR = "  "
@@ -69,7 +69,9 @@ class Output:
             return
         if not sys.stdin.isatty():
             raise CommandFailed("nothing was done: add --yes to do it without a prompt")
-        if not click.confirm("Go on?", err=self.as_json):
+        with interruptible():
+            goes_on = click.confirm("Go on?", err=self.as_json)
+        if not goes_on:
             raise CommandFailed("nothing was done")
 
 
