@@ -78,7 +78,10 @@ async def sign_out(administration: Administration, account: str, *, yes: bool) -
 @yes_option
 @administers
 async def disable(administration: Administration, account: str, *, yes: bool) -> None:
-    """Keep an account out until it is enabled again; nothing of it is removed."""
+    """Keep an account out until it is enabled again.
+
+    Nothing of it is removed.
+    """
     await _take(
         administration,
         account,

@@ -34,7 +34,10 @@ class Since(click.ParamType[Any]):
 @click.option("--since", type=Since(), default="400d", help="7d, 36h, 2026-11-28 or 2026-11-28T12:00 (UTC).")
 @administers
 async def audit(administration: Administration, since: Any) -> None:
-    """Show what was done to accounts, tokens and secrets, the latest last."""
+    """Show what was done to accounts, tokens and secrets.
+
+    The latest comes last.
+    """
     start = since(administration.now())
     newest = await administration.store.read(lambda tx: tx.audit.since(start, MAX_ENTRIES))
     found = newest[::-1]

@@ -20,7 +20,7 @@ from happy.services.account_directory import AccountDirectory
 async def export(
     administration: Administration, *, account: str | None, target: str, everything: bool
 ) -> None:
-    """Write one account, and its files, into a backup that `import` takes.
+    """Write one account and its files into a backup for `import`.
 
     ACCOUNT is an id, a username or a public key. TARGET is a file, a folder (the working directory
     unless it is given), s3://bucket/key, or - for standard output. With --all there is no ACCOUNT.

@@ -5,7 +5,7 @@ from typing import Final
 
 import click
 
-from happy.cli.administration import Administration, administers
+from happy.cli.administration import Administration, administers, yes_option
 from happy.cli.common import PROGRAM, CommandFailed, InWrittenOrder
 from happy.cli.output import Row, moment
 from happy.domain.registration import Invite
@@ -19,7 +19,10 @@ QUIET_ZONE: Final = 2
 
 @click.group("invites", cls=InWrittenOrder)
 def invites() -> None:
-    """Links that let somebody make an account, with HAPPY_REGISTRATION=invite."""
+    """Links that let somebody make an account.
+
+    They count with HAPPY_REGISTRATION=invite.
+    """
 
 
 @invites.command("create")
@@ -41,7 +44,10 @@ def invites() -> None:
 )
 @administers
 async def create(administration: Administration, uses: int, days: int) -> None:
-    """Make an invite, and print its link and QR code; they cannot be shown again."""
+    """Make an invite, and print its link and QR code.
+
+    They cannot be shown again.
+    """
     base, now = _address(administration.settings), administration.now()
     made = await administration.store.write(lambda tx: create_invite(tx, uses, days, now))
     link = f"{base}/invite/{made.code}"
@@ -68,9 +74,14 @@ async def list_invites(administration: Administration) -> None:
 
 @invites.command("revoke")
 @click.argument("invite")
+@yes_option
 @administers
-async def revoke(administration: Administration, invite: str) -> None:
+async def revoke(administration: Administration, invite: str, *, yes: bool) -> None:
     """Withdraw an invite; accounts that were made with it remain."""
+    known = await administration.store.read(lambda tx: tx.invites.all())
+    if any(each.id == invite for each in known):
+        effects = [f"The invite {invite} lets nobody in any more, also not who has opened it already."]
+        administration.output.confirm(effects, yes=yes)
     now = administration.now()
     await administration.store.write(lambda tx: revoke_invite(tx, invite, now))
     administration.output.done({"revoked": invite}, f"The invite {invite} lets nobody in any more.")

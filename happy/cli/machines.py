@@ -57,7 +57,10 @@ async def show_machine(administration: Administration, machine: str) -> None:
 @yes_option
 @administers
 async def delete_machine(administration: Administration, machine: str, *, yes: bool) -> None:
-    """Delete a machine with its access keys, for ever; its sessions remain."""
+    """Delete a machine with its access keys, for ever.
+
+    Its sessions remain.
+    """
     directory = MachineDirectory(administration.store, administration.now)
     found = await directory.find(machine)
     owner = await AccountDirectory(administration.store).find(found.account_id)

@@ -24,7 +24,7 @@ from happy.services.purge import Purge
 @click.option("--yes", is_flag=True, help="Remove it; without this it is only counted.")
 @administers
 async def purge(administration: Administration, inactive_days: int | None, *, files: bool, yes: bool) -> None:
-    """Count what is old and not needed any more, and remove it with --yes.
+    """Count what is old and not needed; remove it with --yes.
 
     That is what has expired and what deletions have left; more with --inactive-days and --files.
     """

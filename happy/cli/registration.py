@@ -25,7 +25,10 @@ async def pending(administration: Administration) -> None:
 @click.argument("key")
 @administers
 async def approve(administration: Administration, key: str) -> None:
-    """Let somebody in, by the code that they were given, or a public key."""
+    """Let somebody in, by code or public key.
+
+    The code is the one that they were given.
+    """
     request = await Approvals(administration.store, administration.now).decide(
         public_key(key) or key, "approved"
     )
@@ -45,7 +48,7 @@ async def approve(administration: Administration, key: str) -> None:
 @click.argument("key")
 @administers
 async def refuse(administration: Administration, key: str) -> None:
-    """Turn somebody away, and what else comes from their address for a day."""
+    """Turn somebody away, with their address for a day."""
     request = await Approvals(administration.store, administration.now).decide(
         public_key(key) or key, "refused"
     )

@@ -31,13 +31,19 @@ class SecretStatus(Struct, frozen=True, rename="camel"):
 
 @click.group("secret", cls=InWrittenOrder)
 def secret() -> None:
-    """Which master secrets are in use; replace one without signing devices out."""
+    """The master secrets: which are in use, and another one.
+
+    No device is signed out by that.
+    """
 
 
 @secret.command("status")
 @administers
 async def status(administration: Administration) -> None:
-    """Show the secrets by their fingerprints, and what is still sealed with which."""
+    """Show the secrets, and what is sealed with which.
+
+    Secrets are shown by the beginning of their fingerprints.
+    """
     secrets, keys = _open(administration)
     from happy.crypto import key_id_of
 
@@ -73,7 +79,10 @@ async def rotate(administration: Administration, *, stopped: bool) -> None:
 @secret.command("replace")
 @administers
 async def replace(administration: Administration) -> None:
-    """Make a new secret in the data directory, and go on accepting the one before."""
+    """Make a new secret, and go on accepting the one before.
+
+    For secrets in the data directory of a light server.
+    """
     from happy.adapters.light import secret as file
     from happy.settings import Light
 

@@ -68,7 +68,10 @@ memory_option = click.option(
 @memory_option
 @about_a_service
 def show(described: Service, systemd: Systemd, output: Output) -> None:
-    """Print the unit that `install` writes; on stderr whether it is there."""
+    """Print the unit that `install` writes.
+
+    Whether it is there is said on standard error.
+    """
     state = _state(described, systemd)
     for problem in obstacles(described):
         click.echo(f"{PROGRAM}: warning: {problem}", err=True)
@@ -92,7 +95,7 @@ def show(described: Service, systemd: Systemd, output: Output) -> None:
 @yes_option
 @about_a_service
 def install(described: Service, systemd: Systemd, output: Output, *, yes: bool) -> None:
-    """Write the unit, and start the server with it, now and at every boot."""
+    """Write the unit, and start the server now and at boot."""
     systemd.check()
     for problem in obstacles(described):
         raise CommandFailed(problem)
@@ -116,7 +119,10 @@ def install(described: Service, systemd: Systemd, output: Output, *, yes: bool) 
 @yes_option
 @about_a_service
 def uninstall(described: Service, systemd: Systemd, output: Output, *, yes: bool) -> None:
-    """Stop the server and remove the unit; data, settings and the user remain."""
+    """Stop the server and remove the unit.
+
+    Data, settings and the user remain.
+    """
     systemd.check()
     if not systemd.has(described.unit_file):
         raise CommandFailed(f"{described.unit_file} does not exist: nothing to remove")

@@ -13,7 +13,10 @@ from happy.services.session_directory import SessionDirectory
 
 @click.group("sessions", cls=InWrittenOrder)
 def sessions() -> None:
-    """The sessions of an account; what they hold is encrypted, and not shown."""
+    """The sessions of an account, without their content.
+
+    That is encrypted.
+    """
 
 
 @sessions.command("list")

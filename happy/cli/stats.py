@@ -15,7 +15,7 @@ from happy.services.statistics import Statistics
 @click.option("--all", "everything", is_flag=True, help="Also what takes long, such as all files.")
 @administers
 async def stats(administration: Administration, *, everything: bool) -> None:
-    """Show how much is stored: tables, messages per day, the largest accounts.
+    """Show how much is stored, by table, day and account.
 
     Large numbers are estimates, shown with ~: the answer is as quick on a large database.
     """

@@ -33,7 +33,10 @@ async def list_tokens(administration: Administration, account: str) -> None:
 @yes_option
 @administers
 async def revoke_token(administration: Administration, token_id: str, *, yes: bool) -> None:
-    """Refuse one token from now on, at every replica and on open connections."""
+    """Refuse one token from now on.
+
+    At every replica, and on open connections too.
+    """
     access = AccountAccess(administration.store, administration.now)
     use = await access.find_token(token_id)
     effects = [

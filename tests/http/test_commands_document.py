@@ -62,7 +62,7 @@ JSON = (
     f"machines delete {DESKTOP} --yes --json",
     "invites create --json",
     "invites list --json",
-    f"invites revoke {INVITE} --json",
+    f"invites revoke {INVITE} --yes --json",
     "tokens list ada --json",
     f"tokens revoke {PHONE} --yes --json",
     "audit --json",

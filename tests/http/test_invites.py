@@ -102,7 +102,7 @@ async def test_a_revoked_or_expired_invite_lets_nobody_in_also_if_it_is_open(
         revoked, path = await invite(server)
         _, other = await invite(server)
         await post_form(server, path)
-        await server.command("invites", "revoke", revoked)
+        await server.command("invites", "revoke", revoked, "--yes")
         after_revocation = await server.sign_in()
         await post_form(server, other)
         async with rows_of(server) as rows:
@@ -110,7 +110,7 @@ async def test_a_revoked_or_expired_invite_lets_nobody_in_also_if_it_is_open(
         after_expiry = await server.sign_in()
         pages = [(await post_form(server, each)).status_code for each in (path, other, "/invite/unknown")]
         table = (await server.command("invites", "list")).out
-        unknown = await server.command("invites", "revoke", revoked)
+        unknown = await server.command("invites", "revoke", revoked, "--yes")
 
         assert [403, 403] == [after_revocation.status_code, after_expiry.status_code]
         assert [404, 404, 404] == pages

@@ -76,6 +76,29 @@ def test_help_lists_the_commands(option: str, capsys: pytest.CaptureFixture[str]
     assert ("docs/operating.md" in shown.out, "") == (True, shown.err)
 
 
+@pytest.mark.parametrize(
+    "group", [[], *([name] for name, each in commands.commands.items() if isinstance(each, click.Group))]
+)
+def test_the_help_of_commands_was_cut_short_in_lists(
+    group: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Keep the first line of a command short; more can be said below it."""
+    assert 0 == run([*group, "--help"], {})
+    assert [] == [line for line in capsys.readouterr().out.splitlines()[1:] if line.endswith("...")]
+
+
+TAKING = {"delete", "disable", "forget", "purge", "revoke", "sign-out", "uninstall"}
+
+
+def test_whatever_takes_something_shows_it_first_and_has_yes() -> None:
+    """Give the command `yes_option` and call `output.confirm` with what it would do."""
+    assert [] == [
+        " ".join(words)
+        for words, command in every_command().items()
+        if words[-1] in TAKING and not any("--yes" in each.opts for each in command.params)
+    ]
+
+
 @pytest.mark.parametrize("option", ["--help", "-h"])
 @pytest.mark.parametrize("words", list(every_command()), ids=" ".join)
 def test_every_command_has_help(
