@@ -1,6 +1,7 @@
 """Every attack of this folder at once, each in a process, of an account and from an address of its own."""
 
 import asyncio
+import contextlib
 import importlib
 import inspect
 import multiprocessing
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tests.attack import attacker, test_rooms
+from tests.attack import attacker
 from tests.attack.attacker import Attack, Target
 from tests.attack.siege_watch import cpu_seconds
 from tests.support.api_client import ApiClient
@@ -34,24 +35,11 @@ ROUND_SECONDS = 20.0
 FOR_EVER = 1e6
 
 
-def large_events(target: Target) -> None:
-    """Large messages of several sockets, into a session of the account."""
-    way = httpx.HTTPTransport(local_address=attacker.ADDRESS)
-    headers = {"Authorization": f"Bearer {target.token}"}
-    try:
-        with httpx.Client(transport=way, base_url=f"http://127.0.0.1:{target.port}") as http:
-            answer = http.post("/v1/sessions", json={"tag": "large", "metadata": "x"}, headers=headers)
-            session = answer.json()["session"]["id"]
-    except (httpx.HTTPError, LookupError, ValueError) as error:
-        raise ConnectionError("refused") from error
-    test_rooms.large_messages(session, target)
-
-
 def all_attacks() -> list[Attack]:
     """The functions that take a target and nothing else, of all test modules beside this one."""
     names = sorted(file.stem for file in Path(__file__).parent.glob("test_*.py"))
     modules = [importlib.import_module(f"tests.attack.{name}") for name in names if name != OF_THE_BYSTANDER]
-    return [large_events] + [
+    return [
         function
         for module in modules
         for name, function in vars(module).items()
@@ -62,7 +50,8 @@ def all_attacks() -> list[Attack]:
 
 def in_rounds(attack: Attack, target: Target) -> None:
     while target.goes_on():
-        attack(target._replace(until=min(target.until, time.monotonic() + ROUND_SECONDS)))
+        with contextlib.suppress(LookupError, ValueError):  # a refusal has not what an answer has
+            attack(target._replace(until=min(target.until, time.monotonic() + ROUND_SECONDS)))
 
 
 class Attacker:
