@@ -1,6 +1,7 @@
 """Accounts that are imported from another server go on here with everything; nothing here is overwritten."""
 
 import asyncio
+import gzip
 import signal
 import sqlite3
 from collections.abc import AsyncIterator, Iterator
@@ -218,6 +219,24 @@ async def test_what_the_database_cannot_store_is_left_out_and_named(
             ApiClient(server.url, token=other.person.api.token) as api,
         ):
             assert 30 == len(await ids_of(api, other.person.session))
+
+
+DISABLED = """
+INSERT INTO "Account" (id, "publicKey", "createdAt", "updatedAt")
+    VALUES ('one', 'AB', '2025-11-28', '2025-11-28');
+INSERT INTO "happy_Revocation" (id, "accountId", "disabledAt", "changedAt", revision)
+    VALUES ('account:one', 'one', '2025-11-28', '2025-11-28', 7);
+"""
+
+
+async def test_an_account_that_was_disabled_stays_disabled(environment: Environment, tmp_path: Path) -> None:
+    (tmp_path / "dump.sql.gz").write_bytes(gzip.compress(DISABLED.encode()))
+
+    for _ in range(2):
+        assert 0 == (await command(environment, "import", str(tmp_path / "dump.sql.gz"), "--yes")).code
+
+    (account,) = (await command(environment, "accounts", "list", "--json")).json
+    assert ("one", "disabled") == (account["id"], account["state"])
 
 
 def test_an_embedded_database_names_the_commands_that_get_its_data_out(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from schema.queries.revocations import LOCK
 
 KEYS_AT_ONCE: Final = 100
 IDENTIFY: Final = 'UPDATE "Account" SET "publicKey" = ?, "username" = ?, "githubUserId" = ? WHERE "id" = ?'
-NEXT_REVISION: Final = str(LOCK(sqlite.insert).compile(dialect=sqlite.dialect(paramstyle="named")))
+NEXT_REVISION: Final = LOCK(sqlite.insert).compile(dialect=sqlite.dialect(paramstyle="named"))
 
 
 class LightTarget:
@@ -58,7 +58,8 @@ class LightTarget:
         return []
 
     async def next_revision(self) -> int:
-        (revision,) = self._connection.execute(NEXT_REVISION, {"now": 0}).fetchone()
+        values = {**NEXT_REVISION.params, "now": 0}
+        (revision,) = self._connection.execute(str(NEXT_REVISION), values).fetchone()
         return int(revision)
 
     async def identify(self, identity: Identity) -> None:

@@ -32,7 +32,7 @@ IDENTIFY: Final = (
     'UPDATE "Account" SET "publicKey" = $1, "username" = $2, "githubUserId" = $3 WHERE "id" = $4'
 )
 DIALECT: Final[Any] = postgresql.asyncpg
-NEXT_REVISION: Final = str(LOCK(postgresql.insert).compile(dialect=DIALECT.dialect()))
+NEXT_REVISION: Final = LOCK(postgresql.insert).compile(dialect=DIALECT.dialect())
 
 
 class _Present(RowFormat):
@@ -131,7 +131,9 @@ class PostgresTarget:
         return None
 
     async def next_revision(self) -> int:
-        return int(await self._connection.fetchval(NEXT_REVISION, 0))
+        values = {**NEXT_REVISION.params, "now": 0}
+        ordered = [values[name] for name in NEXT_REVISION.positiontup]
+        return int(await self._connection.fetchval(str(NEXT_REVISION), *ordered))
 
     async def identify(self, identity: Identity) -> None:
         values = identity.public_key, identity.username, identity.github_user_id, identity.account_id
