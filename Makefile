@@ -109,6 +109,9 @@ siege: $(DEV) ## all attacks at once beside honest clients, the published one to
 kill-loop: $(DEV) ## 20 rounds of kill -9 under load, nothing acknowledged may be lost; seed=N repeats a run
 	@exec $(PY) -m tests.e2e.kill_loop $(if $(seed),--seed $(seed)) $(if $(flavor),--flavor $(flavor))
 
+backup-kills: $(DEV) ## kill -9 at 50 random moments of a backup and of a restore, on both flavors; kills=N flavor=light
+	@HAPPY_KILLS=$(or $(kills),50) exec $(PYTEST) $(if $(flavor),-m "$(SELECTED_$(flavor))") tests/e2e/test_backup.py -k killed
+
 cluster-loop: $(DEV) ## 60 s of kill -9 among 3 replicas with 200 clients, nobody may miss or repeat a thing; seed=N
 	@exec $(PY) -m tests.e2e.cluster_loop $(if $(seed),--seed $(seed)) $(if $(seconds),--seconds $(seconds))
 
