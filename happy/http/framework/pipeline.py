@@ -206,7 +206,7 @@ class Pipeline:
     async def _read(
         self, match: Match, inner: dict[str, Any], receive: Receive, sender: ResponseSender
     ) -> None:
-        """Handle a GET of an account when there is a place for it; others follow once its answer begins."""
+        """Handle a GET of an account once fewer than MAX_READS are; another follows as its answer begins."""
         await self._reads.enter(inner["user"])
         sender.on_start = partial(self._reads.leave, inner["user"])
         try:

@@ -30,12 +30,12 @@ class Reads:
         try:
             await waiter
         except BaseException:
-            if waiter.done() and not waiter.cancelled():  # it had its place already
+            if waiter.done() and not waiter.cancelled():  # it had been let in already
                 self.leave(account_id)
             raise
 
     def leave(self, account_id: str) -> None:
-        """Give the place to the next."""
+        """Let the next one in."""
         waiting = self._waiting.get(account_id)
         if waiting is not None:
             waiter = waiting.pop()
