@@ -31,7 +31,10 @@ WHOLE: dict[str, str] = {
     "people.FRIENDS": "all friends of an account",
     "sealed.COUNTS_GITHUB": "the commands about the master secret go through all of them",
     "sealed.PAGE_GITHUB": "the commands about the master secret go through all of them, once",
+    "statistics.ACTIVE": "the command `stats`: what is active",
+    "statistics.LARGEST_ACCOUNTS": "the command `stats`: all sessions",
     "statistics.ROWS": "once a minute",
+    "statistics.TABLES": "the command `stats`: it samples each table",
     "storage.NTH_SESSION": "as many sessions of an account as its quota",
     "storage.STORED": "all sessions of an account, once in some seconds",
 }
