@@ -67,6 +67,8 @@ async def test_an_older_backup_is_migrated_while_it_is_restored(
     assert 0 == checked.code, checked
     async with rows_of(environment) as rows:
         for table in row_formats(revision):
+            if table.name == "happy_AuditEntry":  # has one of the restore, too
+                continue
             total = RowSum()
             async for batch in rows.rows(table):
                 for row in batch:

@@ -16,6 +16,7 @@ from happy.crypto import Claims
 from happy.domain.errors import Conflict, Invalid, TooLarge, TooMany, Unavailable
 from happy.http.app import Services, build_app
 from happy.services.rate_limit import RateLimits
+from happy.services.readiness import Readiness
 from happy.services.token_uses import TokenUses
 from tests.support.factories import NOW
 
@@ -53,6 +54,7 @@ def client(error: BaseException, identity: object | None = None) -> httpx.AsyncC
     services["identity"] = identity or Anybody()
     services["link_state"] = None
     services["limits"] = RateLimits()
+    services["readiness"] = Readiness(broken.ping, broken.ping_files)
     app = build_app(Services(**services))
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app),
