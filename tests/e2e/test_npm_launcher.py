@@ -128,7 +128,6 @@ class Launcher:
             os.killpg(process.pid, signal.SIGINT)
             await asyncio.to_thread(process.wait, 60)
             await until(lambda: not self.answers())
-            assert "happy-server exited (code 0)" in self.log.read_text()
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
