@@ -66,6 +66,7 @@ def refused_at_once(answers: Answers) -> int:
 class Outcome(NamedTuple):
     """What came of everything that was asked while the database was stuck, and of a message afterwards."""
 
+    writes: Answers
     reads: Answers
     messages: Answers
     acks: list[Any]
@@ -74,7 +75,7 @@ class Outcome(NamedTuple):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def outcome(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Outcome]:
-    """One replica is asked for lists, the other one is given messages and events, all at once."""
+    """At once: one replica is given sessions, the other one messages and events, and asked for lists."""
     async with (
         cluster(tmp_path_factory.mktemp("overload"), 2) as (first, second),
         ApiClient.signed_in(second.url) as api,
@@ -83,12 +84,16 @@ async def outcome(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Out
         await at_once(api, first.port, [("GET", "/v1/sessions", None)])
         appends = [("POST", f"/v3/sessions/{session}/messages", text(number)) for number in range(1300)]
         async with stuck(first):
-            reads, messages, acks = await asyncio.gather(
-                at_once(api, first.port, [("GET", "/v1/sessions", None)] * (IN_PLACE + 200)),
+            writes, reads, messages, acks = await asyncio.gather(
+                at_once(api, first.port, [("POST", "/v1/sessions", SESSION)] * (IN_PLACE + 200)),
+                at_once(api, second.port, [("GET", "/v1/sessions", None)] * 50),
                 at_once(api, second.port, appends),
                 events(api, session, machine),
             )
-        yield Outcome(reads, messages, acks, await at_once(api, second.port, appends[:1]))
+        yield Outcome(writes, reads, messages, acks, await at_once(api, second.port, appends[:1]))
+
+
+SESSION = json.dumps({"tag": "new", "metadata": "text"}).encode()
 
 
 def text(number: int) -> bytes:
@@ -112,9 +117,14 @@ async def events(api: ApiClient, session: str, machine: str) -> list[Any]:
 
 
 async def test_callers_of_a_stuck_database_are_refused_in_time(outcome: Outcome) -> None:
-    assert refused_in_time(outcome.reads)
+    assert refused_in_time(outcome.writes)
     # The server reads by itself, too, such as what was revoked: that waits with them.
-    assert 200 <= refused_at_once(outcome.reads) <= 205
+    assert 200 <= refused_at_once(outcome.writes) <= 210
+
+
+async def test_lists_of_an_account_wait_for_each_other_for_5_s_at_most(outcome: Outcome) -> None:
+    assert refused_in_time(outcome.reads)
+    assert 46 == sum(b"too many requests of this account" in answer.body for _, answer in outcome.reads)
 
 
 async def test_messages_to_a_stuck_database_waited_for_each_other_for_minutes(outcome: Outcome) -> None:

@@ -1,7 +1,8 @@
 """Bounds how many requests of one account are reading at once, so that they do not fill the queue of all."""
 
-from asyncio import Future, get_running_loop
+from asyncio import Future, get_running_loop, timeout
 
+from happy.domain.errors import Unavailable
 from happy.limits import limit
 from happy.services.fair_queue import FairQueue
 
@@ -13,6 +14,13 @@ MAX_READS = limit(
 )
 """An app reads some eight lists when it starts, each for a few ms."""
 
+MAX_READ_WAIT = limit(
+    5.0,
+    "s that a GET request waits for others of its account",
+    per="request",
+    then="503",
+)
+
 
 class Reads:
     def __init__(self) -> None:
@@ -20,11 +28,21 @@ class Reads:
         self._waiting: dict[str, FairQueue[None]] = {}
 
     async def enter(self, account_id: str) -> None:
-        """Wait until the account may read. `leave` must follow."""
+        """Wait until the account may read. `leave` must follow.
+
+        Raises Unavailable after MAX_READ_WAIT: the database does not keep up.
+        """
         running = self._running.get(account_id, 0)
         if running < MAX_READS:
             self._running[account_id] = running + 1
             return
+        try:
+            async with timeout(MAX_READ_WAIT):
+                await self._wait(account_id)
+        except TimeoutError as error:
+            raise Unavailable("too many requests of this account at once") from error
+
+    async def _wait(self, account_id: str) -> None:
         waiter: Future[None] = get_running_loop().create_future()
         self._waiting.setdefault(account_id, FairQueue()).add("", waiter)
         try:
