@@ -21,6 +21,8 @@ from tests.support.commands import command
 from tests.support.environments import Environment
 from tests.support.every_table import MOMENT, EveryTable
 
+pytestmark = pytest.mark.slow
+
 HEADER = Header(
     format=FORMAT,
     format_version=FORMAT_VERSION,

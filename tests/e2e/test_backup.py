@@ -30,6 +30,8 @@ from tests.support.environments import (
 )
 from tests.support.until import until
 
+pytestmark = pytest.mark.slow
+
 WRITERS = 8
 KILLS = int(os.environ.get("HAPPY_KILLS", "12"))
 """How often a backup is killed, and how often a restore."""
@@ -277,7 +279,6 @@ async def require_all(environment: Environment, archive: Path, again: Path) -> N
     assert [] == [name for name in tables if expected.tables[name] != found.tables[name]]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120 + 60 * KILLS)
 async def test_killed_backups_leave_nothing_that_passes_for_whole(
     environment: Environment, tmp_path: Path
@@ -298,7 +299,6 @@ async def test_killed_backups_leave_nothing_that_passes_for_whole(
     assert [] == [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(120 + 60 * KILLS)
 async def test_killed_restores_leave_nothing_that_passes_for_whole_and_can_be_repeated(
     environment: Environment, open_environment: OpenEnvironment, tmp_path: Path

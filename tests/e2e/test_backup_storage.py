@@ -11,6 +11,8 @@ from tests.support.commands import REPOSITORY, command
 from tests.support.environments import Environment, OpenEnvironment
 from tests.support.object_store import ObjectStore, run_object_store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def object_store() -> Iterator[ObjectStore]:

@@ -25,6 +25,8 @@ from tests.support.every_table import row_of
 from tests.support.rows import Rows, open_rows
 from tests.support.until import until
 
+pytestmark = pytest.mark.slow
+
 UNUSED = {"GithubOrganization", "GlobalLock", "RepeatKey", "SimpleCache", "VoiceConversation"}
 """Of other servers: no request writes them here."""
 

@@ -3,12 +3,15 @@
 from pathlib import Path
 
 import httpx
+import pytest
 
 from happy.adapters.backups import verify
 from tests.e2e.test_backup import Person, server_of
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
 from tests.support.environments import Environment, light_environment
+
+pytestmark = pytest.mark.slow
 
 
 async def test_one_of_two_friends_moves_out_with_everything_that_is_his_own(

@@ -21,6 +21,8 @@ from tests.support.environments import Environment, full_environment, light_envi
 from tests.support.other_servers import dump, forget_us_in_postgres, forget_us_in_sqlite
 from tests.support.until import until
 
+pytestmark = pytest.mark.slow
+
 SERVICES = pytest.mark.services
 SOURCES = [
     pytest.param("a PostgreSQL database", marks=SERVICES),
@@ -253,7 +255,6 @@ def test_an_embedded_database_names_the_commands_that_get_its_data_out(tmp_path:
     assert not (tmp_path / "here").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_a_killed_import_is_taken_up_where_it_was(
     environment: Environment, tmp_path: Path, request: pytest.FixtureRequest

@@ -25,6 +25,8 @@ from tests.support.environments import SECRET, Environment
 from tests.support.rows import Rows, open_rows
 from tests.support.until import until
 
+pytestmark = pytest.mark.slow
+
 NEW_SECRET = "another secret for tests"
 MANY = 1_500
 
@@ -97,7 +99,6 @@ async def kill_a_rotation(server: Server) -> None:
     assert -9 == await process.wait()
 
 
-@pytest.mark.slow
 async def test_nobody_notices_that_the_master_secret_was_replaced(own_server: Server) -> None:
     key = SigningKey.generate()
     async with ApiClient.signed_in(own_server.url, key=key) as old:

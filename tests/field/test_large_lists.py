@@ -97,6 +97,7 @@ async def until_dropped(client: socket.socket) -> None:
 # -- a server of its own process
 
 
+@pytest.mark.slow
 async def test_a_list_of_large_sessions_took_several_times_its_size_in_memory(own_server: Server) -> None:
     text = b64encode(os.urandom(SIZE * 3 // 4)).decode()
     settings = load({"METRICS_ENABLED": "false", **own_server.variables}, flavor=own_server.flavor)

@@ -14,7 +14,7 @@ from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
 from tests.support.reconnecting_client import contents
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 
 LAST = "the last one"
 
@@ -130,7 +130,6 @@ async def test_prompts_sent_while_somebody_comes_back_arrive_once(home: Home) ->
         assert given == [row["content"]["c"] for row in stored]
 
 
-@pytest.mark.slow
 @pytest.mark.services
 async def test_prompts_sent_while_a_replica_is_killed_reach_its_agent_once(
     tmp_path: Path, client: NodeClient
@@ -157,7 +156,6 @@ async def test_prompts_sent_while_a_replica_is_killed_reach_its_agent_once(
             assert [*expected, LAST] == await home.given(agent)
 
 
-@pytest.mark.slow
 @pytest.mark.services
 async def test_an_agent_that_moved_to_a_replica_before_its_kill_is_given_its_prompts_once(
     tmp_path: Path, client: NodeClient

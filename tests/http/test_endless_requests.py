@@ -48,6 +48,7 @@ async def test_pipelined_requests_are_answered_one_after_the_other(server: Runni
         assert SequentialHttp.held.bytes == 0
 
 
+@pytest.mark.slow
 async def test_pipelined_requests_are_not_read_while_one_is_handled(server: RunningServer) -> None:
     """A poll that waits is handled for up to a minute."""
     head = "/v1/updates/?EIO=4&transport=polling"

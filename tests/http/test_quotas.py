@@ -58,6 +58,7 @@ async def test_an_account_could_make_sessions_without_an_end(api: ApiClient, str
     )
 
 
+@pytest.mark.slow
 async def test_an_account_could_fill_the_disk_with_messages(api: ApiClient) -> None:
     session, other = [str((await api.create_session())["id"]) for _ in range(2)]
     assert 200 == (await post(api, session, "x" * 19_000)).status_code
