@@ -19,9 +19,9 @@ from itertools import chain
 from pathlib import Path
 
 from tests.attack.attacker import Attack, start
-from tests.e2e.server import Server
-from tests.http.raw import exchange
 from tests.support.api_client import ApiClient
+from tests.support.raw_http import exchange
+from tests.support.server_process import Server
 
 LONG = float(os.environ.get("HAPPY_ATTACK_SECONDS", "0"))
 SECONDS = LONG or 3.0

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.server import Server
 from tests.support.environments import Environment
+from tests.support.server_process import Server
 
 VARIABLES = {"HAPPY_TRUSTED_PROXIES": "none"}
 """Attackers and bystanders have loopback addresses of their own; none of them is a proxy."""

@@ -24,8 +24,8 @@ from tests.e2e.crowd import DEVICES, Crowd, crowd
 from tests.e2e.crowd_writers import Pace
 from tests.e2e.new_server import new_server
 from tests.e2e.program import options, verdict
-from tests.e2e.server import Server, free_port, temporary_home
 from tests.support.redis_server import own_redis
+from tests.support.server_process import Server, free_port, temporary_home
 
 QUOTA_MB = 50
 VARIABLES = {

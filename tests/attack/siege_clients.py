@@ -17,9 +17,9 @@ from tests.client.releases import CURRENT
 from tests.client.run import Play, machine_is_running
 from tests.client.terminal import Terminal
 from tests.e2e.crowd import Crowd
-from tests.e2e.server import Server
-from tests.http.raw import exchange
 from tests.support.api_client import ApiClient
+from tests.support.raw_http import exchange
+from tests.support.server_process import Server
 from tests.support.until import until
 
 PAUSE = 0.5

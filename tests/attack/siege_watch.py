@@ -12,7 +12,7 @@ import asyncpg
 from msgspec import Struct, field
 
 from tests.attack.bystander import resident_mb
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 SAMPLE_SECONDS = 1.0
 MB = 1_000_000

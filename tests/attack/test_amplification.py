@@ -12,7 +12,7 @@ import pytest
 
 from tests.attack.attacker import Attack, Target, frame, read_until, request
 from tests.attack.bystander import beside
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 SOCKETS = 300
 """Of the account, which receive everything."""

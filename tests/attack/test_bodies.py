@@ -9,7 +9,7 @@ import pytest
 
 from tests.attack.attacker import Attack, Target, connect, frame, read_until, request
 from tests.attack.bystander import beside
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 if TYPE_CHECKING:
     import socket

@@ -10,7 +10,7 @@ import pytest
 
 from tests.attack.attacker import Target
 from tests.attack.bystander import beside
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 STOPPED_SECONDS = 1.5
 

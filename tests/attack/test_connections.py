@@ -12,8 +12,8 @@ import pytest_asyncio
 from tests.attack.attacker import Attack, Target, connect, frame, handshake, read_until, request
 from tests.attack.bystander import beside
 from tests.attack.conftest import VARIABLES
-from tests.e2e.server import Server
 from tests.support.environments import Environment
+from tests.support.server_process import Server
 
 MANY = 400
 BREATH = 0.0005

@@ -4,7 +4,7 @@ import pytest
 
 from tests.attack.attacker import BINARY, CONTINUATION, PING, PONG, TEXT, Attack, Target, frame
 from tests.attack.bystander import beside
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 MANY = 20_000
 RESERVED = 0x3

@@ -17,10 +17,10 @@ from happy.settings import load
 from schema.tables import accounts, terminal_auth_requests
 from tests.attack.attacker import Attack, Target, read_until, request
 from tests.attack.bystander import beside
-from tests.e2e.server import Server
 from tests.support.api_client import sign_in_body
 from tests.support.environments import Environment
 from tests.support.rows import open_rows
+from tests.support.server_process import Server
 
 STRANGER = f"2001:db8:{os.urandom(2).hex()}:{os.urandom(2).hex()}::1"
 """One for each run: limits last for an hour in the Redis that tests share."""

@@ -7,7 +7,7 @@ import pytest
 
 from tests.attack.attacker import BINARY, TEXT, Attack, Target, frame, read_until, request
 from tests.attack.bystander import beside
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 MANY = 20_000
 POLL = "/v1/updates/?EIO=4&transport=polling"

@@ -4,7 +4,7 @@ import pytest
 
 from tests.attack.attacker import Attack, Target, read_until, request
 from tests.attack.bystander import beside
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 MANY = 20_000
 CHUNKED = ("Transfer-Encoding: chunked", "Content-Type: application/json")

@@ -12,8 +12,8 @@ from nacl.signing import SigningKey
 
 from tests.attack.attacker import Attack, Target, frame, read_until, request
 from tests.attack.bystander import P99_SECONDS, beside
-from tests.e2e.server import Server
 from tests.support.api_client import sign_in_body
+from tests.support.server_process import Server
 
 LONG_NAME = "x" * 15_000_000
 PARAMS = "x" * 5_000_000

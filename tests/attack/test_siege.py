@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.attack import siege
-from tests.e2e.server import Server
 from tests.support.environments import Environment
 from tests.support.nodejs import node
 from tests.support.redis_server import own_redis
+from tests.support.server_process import Server
 
 SECONDS = 20.0
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.attack.attacker import HEAD_64, PONG, TEXT, Attack, Target, connect, frame, read_until, request
 from tests.attack.bystander import P99_SECONDS, beside
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 MANY = 40
 MESSAGE = 3_000_000

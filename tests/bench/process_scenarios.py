@@ -8,7 +8,7 @@ from tests.bench.clients import Clients
 from tests.bench.figures import Aim, Figure, percentile
 from tests.bench.realtime_scenarios import signed_in
 from tests.bench.server import Measured, MeasuredServer, Run, allow_connections
-from tests.e2e.server import temporary_home
+from tests.support.server_process import temporary_home
 
 STARTS = 5
 ARRIVALS = 300

@@ -10,11 +10,11 @@ import sqlalchemy as sa
 from happy.settings import load
 from schema.tables import accounts, session_messages, sessions, usage_reports
 from tests.bench.server import MeasuredServer, Run
-from tests.e2e.server import LIGHT_DATA
 from tests.support import filling
 from tests.support.api_client import ApiClient
 from tests.support.filling import moment, named, numbers, text
 from tests.support.rows import Rows, open_rows
+from tests.support.server_process import LIGHT_DATA
 
 CONTENT_BYTES = 300
 DAY = 86_400_000

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 from nacl.signing import SigningKey
 
 from tests.client.phone import Phone
-from tests.e2e.server import Server
 from tests.support.api_client import sign_in_body
+from tests.support.server_process import Server
 
 
 async def open_an_invite(phone: Phone, server: Server) -> None:

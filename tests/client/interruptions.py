@@ -16,7 +16,7 @@ from typing import NamedTuple
 from tests.client.phone import DataKey, Phone
 from tests.client.releases import Release
 from tests.client.terminal import Terminal
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 from tests.support.socket_client import SocketClient
 from tests.support.tcp_proxy import Proxy
 from tests.support.until import until

@@ -23,11 +23,11 @@ from tests.client.phone import DataKey, Phone
 from tests.client.releases import RELEASES, Release
 from tests.client.shut_out import sign_everybody_out
 from tests.client.terminal import Terminal
-from tests.e2e.cluster import cluster
 from tests.e2e.new_server import new_server
-from tests.e2e.server import Server, temporary_home
 from tests.support.api_client import ApiClient
+from tests.support.cluster import cluster
 from tests.support.nodejs import MISSING, node_is_there
+from tests.support.server_process import Server, temporary_home
 from tests.support.socket_client import Disconnected, SocketClient
 from tests.support.tcp_proxy import Proxy
 from tests.support.until import until

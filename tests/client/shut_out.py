@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.client.phone import Phone
 from tests.client.terminal import Terminal
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 from tests.support.until import until
 
 

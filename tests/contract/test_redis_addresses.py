@@ -13,9 +13,9 @@ from happy.adapters.full.redis.rights import _commands
 from happy.adapters.full.redis.scripts import ALIVE, HOLDERS, PUBLISH, RECOVER
 from happy.domain.errors import StartupError
 from happy.domain.values import ReplicaId
-from tests.e2e.server import free_port
 from tests.support.certificates import Authority, Certificate
 from tests.support.redis_server import OwnRedis, own_redis
+from tests.support.server_process import free_port
 
 pytestmark = pytest.mark.services
 PASSWORD = "pa55w0rd"

@@ -21,9 +21,9 @@ from happy.domain.ports.outbound import FetchedAvatar
 from happy.domain.values import AccountId
 from happy.services.avatars import AvatarService
 from tests.contract.flavors import light_opener
-from tests.e2e.server import free_port
 from tests.support.object_store import ACCESS_KEY, PUBLIC_URL, SECRET_KEY, ObjectStore, form
 from tests.support.outside_services import Answer, Upstream
+from tests.support.server_process import free_port
 
 KEY = "sessions/s1/attachments/a.enc"
 FIELDS = {

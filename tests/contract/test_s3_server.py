@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from tests.contract.conftest import _empty
-from tests.http.server import serve_in_thread
 from tests.support.api_client import ApiClient
 from tests.support.object_store import ObjectStore, form, full_settings
+from tests.support.server_thread import serve_in_thread
 from tests.support.until import until
 
 pytestmark = pytest.mark.services

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from tests.e2e.app_view import AppView, Chat, Picture
-from tests.e2e.official import NodeClient, OfficialSocket
 from tests.support.api_client import ApiClient
+from tests.support.official_client import NodeClient, OfficialSocket
 from tests.support.socket_client import TIMEOUT
 
 NEWEST = 2**31 - 1

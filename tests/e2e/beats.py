@@ -7,8 +7,8 @@ import random
 import time
 from collections.abc import AsyncIterator, Iterable
 
-from tests.e2e.official import OfficialSocket
 from tests.e2e.shown import View
+from tests.support.official_client import OfficialSocket
 from tests.support.until import until
 
 LOOKS = 0.1

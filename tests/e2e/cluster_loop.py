@@ -13,13 +13,13 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from tests.e2e.cluster import Replica, replicas_on
 from tests.e2e.crowd import Crowd, crowd
 from tests.e2e.crowd_writers import Pace
 from tests.e2e.program import options, verdict
-from tests.e2e.server import temporary_home
 from tests.support.balancer import Balancer
+from tests.support.cluster import Replica, replicas_on
 from tests.support.postgres_server import own_postgres
+from tests.support.server_process import temporary_home
 
 HUSH = 0.5
 """How often everybody stops writing at a kill, so that no later message tells of the last one."""

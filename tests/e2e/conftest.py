@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.cluster import Pair, Replica, cluster
-from tests.e2e.official import NodeClient, OfficialSocket
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Pair, Replica, cluster
 from tests.support.environments import Environment, OpenEnvironment
 from tests.support.nodejs import node
+from tests.support.official_client import NodeClient, OfficialSocket
+from tests.support.server_process import Server
 
 
 class Account:

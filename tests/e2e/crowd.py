@@ -13,9 +13,9 @@ import httpx
 from tests.e2e.calls import CallLog, keep_calling
 from tests.e2e.crowd_writers import Gate, Pace, emitter, poster, updater
 from tests.e2e.kill_ledger import Ledger
-from tests.e2e.official import NodeClient
 from tests.e2e.readers import READS, Device, Reader, complete, drawn_wrong, lacking, outdated, wrong
 from tests.support.api_client import ApiClient
+from tests.support.official_client import NodeClient
 
 SESSIONS, PHONES = 6, 4
 AFTER = (0, 30, 300)

@@ -16,8 +16,8 @@ from tests.e2e.kill_ledger import Ledger
 from tests.e2e.kill_writers import Writer, metadata_writer, post_writer, socket_writer
 from tests.e2e.new_server import new_server
 from tests.e2e.program import options, verdict
-from tests.e2e.server import Server, temporary_home
 from tests.support.api_client import ApiClient
+from tests.support.server_process import Server, temporary_home
 
 SESSIONS = 6
 POST_WRITERS = 5

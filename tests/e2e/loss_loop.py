@@ -21,11 +21,11 @@ from msgspec import Struct
 
 from tests.e2e.app_view import Row, drawn
 from tests.e2e.beats import Beats
-from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.program import options, verdict
-from tests.e2e.server import Server, temporary_home
 from tests.e2e.shown import View
 from tests.support.api_client import ApiClient
+from tests.support.official_client import NodeClient, OfficialSocket
+from tests.support.server_process import Server, temporary_home
 from tests.support.tcp_proxy import Proxy
 from tests.support.until import until
 

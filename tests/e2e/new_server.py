@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.e2e.server import Server
 from tests.support import databases
 from tests.support.environments import full_variables
+from tests.support.server_process import Server
 
 
 @asynccontextmanager

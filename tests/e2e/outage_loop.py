@@ -15,11 +15,11 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
-from tests.e2e.cluster import Replica, replicas_on
 from tests.e2e.crowd import Crowd, crowd
 from tests.e2e.crowd_writers import Pace
 from tests.e2e.program import options, verdict
 from tests.support.balancer import Balancer, health, is_healthy
+from tests.support.cluster import Replica, replicas_on
 from tests.support.postgres_server import OwnPostgres, own_postgres
 from tests.support.redis_server import OwnRedis, Wire, own_redis
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 
 from tests.e2e.app_view import AppView, Chat, misplaced
-from tests.e2e.official import NodeClient, OfficialSocket
 from tests.support.api_client import ApiClient
+from tests.support.official_client import NodeClient, OfficialSocket
 from tests.support.socket_client import TIMEOUT
 
 AGAIN_SECONDS = 0.2

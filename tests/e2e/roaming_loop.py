@@ -19,7 +19,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.e2e.beats import Beats
-from tests.e2e.cluster import Replica, cluster
 from tests.e2e.loss_loop import (
     PIECES,
     SESSIONS,
@@ -31,9 +30,10 @@ from tests.e2e.loss_loop import (
     phone_of,
     writers,
 )
-from tests.e2e.official import NodeClient, OfficialSocket
 from tests.e2e.program import options, verdict
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Replica, cluster
+from tests.support.official_client import NodeClient, OfficialSocket
 from tests.support.tcp_proxy import Proxy
 from tests.support.until import until
 

@@ -15,14 +15,14 @@ from pathlib import Path
 import httpx
 from msgspec import Struct, field
 
-from tests.e2e.cluster import Replica, replicas_on
 from tests.e2e.crowd import Crowd, crowd
 from tests.e2e.crowd_writers import Pace
 from tests.e2e.program import options, verdict
-from tests.e2e.server import temporary_home
 from tests.support.api_client import ApiClient
 from tests.support.balancer import Balancer
+from tests.support.cluster import Replica, replicas_on
 from tests.support.postgres_server import own_postgres
+from tests.support.server_process import temporary_home
 
 EXPECTED = {"transport close", "transport error", "io client disconnect"}
 """Why a client may lose its connection: the library does not come back when the server says goodbye."""

@@ -17,7 +17,6 @@ import httpx
 import pytest
 
 from happy.adapters.backups import verify
-from tests.e2e.server import REPOSITORY, Server
 from tests.support.api_client import ApiClient, b64
 from tests.support.commands import command
 from tests.support.environments import (
@@ -28,6 +27,7 @@ from tests.support.environments import (
     full_environment,
     light_environment,
 )
+from tests.support.server_process import REPOSITORY, Server
 from tests.support.until import until
 
 pytestmark = pytest.mark.slow

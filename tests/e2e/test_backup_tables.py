@@ -12,7 +12,6 @@ from happy.adapters.archive.rows import RowFormat, row_formats
 from happy.adapters.backups import verify
 from happy.settings import load
 from schema.tables import metadata
-from tests.e2e.server import Server
 from tests.e2e.test_backup import Person
 from tests.support.api_client import ApiClient, b64
 from tests.support.commands import command
@@ -23,6 +22,7 @@ from tests.support.environments import (
 )
 from tests.support.every_table import row_of
 from tests.support.rows import Rows, open_rows
+from tests.support.server_process import Server
 from tests.support.until import until
 
 pytestmark = pytest.mark.slow

@@ -9,9 +9,9 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.e2e.cluster import Replica, cluster
-from tests.e2e.official import NodeClient
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Replica, cluster
+from tests.support.official_client import NodeClient
 from tests.support.reverse_proxies import PROXIES, own_proxy
 
 pytestmark = [

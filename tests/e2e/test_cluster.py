@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.cluster import Pair, Replica, cluster
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Pair, Replica, cluster
 from tests.support.databases import new_database
 from tests.support.environments import SECRET
 from tests.support.redis_server import Wire

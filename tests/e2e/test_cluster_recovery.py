@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.cluster import Pair, cluster
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Pair, cluster
 from tests.support.reconnecting_client import Device, contents
 from tests.support.socket_client import SocketClient
 from tests.support.until import until

@@ -8,11 +8,11 @@ import httpx
 import pytest
 import pytest_asyncio
 
-from tests.e2e.cluster import Replica
-from tests.e2e.server import free_port
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Replica
 from tests.support.databases import new_database
 from tests.support.reconnecting_client import Device, contents
+from tests.support.server_process import free_port
 from tests.support.services import REDIS
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]

@@ -7,10 +7,10 @@ import pytest
 from nacl.signing import SigningKey
 
 from schema.revisions import HEAD, REVISIONS
-from tests.e2e.server import REPOSITORY, Server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
 from tests.support.other_releases import LATER, earlier_release, later_release, server_of
+from tests.support.server_process import REPOSITORY, Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Account
-from tests.e2e.official import NodeClient, sockets
-from tests.e2e.server import Server
+from tests.support.official_client import NodeClient, sockets
+from tests.support.server_process import Server
 from tests.support.socket_client import ConnectRefused
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

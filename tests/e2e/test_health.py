@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.cluster import Replica, cluster
-from tests.e2e.server import free_port
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Replica, cluster
 from tests.support.redis_server import OwnRedis, own_redis
+from tests.support.server_process import free_port
 from tests.support.until import until
 
 pytestmark = pytest.mark.services

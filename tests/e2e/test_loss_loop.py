@@ -8,8 +8,8 @@ import pytest
 
 from tests.e2e import loss_loop
 from tests.e2e.conftest import Account
-from tests.e2e.server import Server
 from tests.support.nodejs import OLDEST_SOCKET_IO_CLIENT, installed, node
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -17,9 +17,9 @@ import pytest
 from tests.client.phone import Phone
 from tests.client.releases import CURRENT
 from tests.client.terminal import Terminal
-from tests.e2e.server import REPOSITORY
 from tests.support.api_client import ApiClient
 from tests.support.nodejs import node
+from tests.support.server_process import REPOSITORY
 from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from tests.e2e.conftest import Account
-from tests.e2e.official import OfficialSocket
+from tests.support.official_client import OfficialSocket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

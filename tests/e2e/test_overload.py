@@ -11,9 +11,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from tests.e2e.cluster import Replica, cluster
-from tests.http.raw import RawResponse, exchange
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Replica, cluster
+from tests.support.raw_http import RawResponse, exchange
 
 pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="module")]
 IN_PLACE = 16 + 512

@@ -12,8 +12,8 @@ from nacl.public import Box, PrivateKey, PublicKey
 from nacl.signing import SigningKey
 
 from tests.e2e.conftest import Account
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient, b64
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

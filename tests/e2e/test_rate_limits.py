@@ -10,10 +10,10 @@ import pytest
 import websockets
 from nacl.signing import SigningKey
 
-from tests.e2e.cluster import Replica, cluster
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient, sign_in_body
+from tests.support.cluster import Replica, cluster
 from tests.support.environments import Environment
+from tests.support.server_process import Server
 from tests.support.socket_client import PATH
 
 PHONE, LAPTOP, STRANGER = (

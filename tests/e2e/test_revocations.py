@@ -13,14 +13,14 @@ from happy.adapters.flavors import open_store_beside
 from happy.domain.values import AccountId, Millis
 from happy.services.account_access import AccountAccess
 from happy.settings import load
-from tests.e2e.cluster import Replica
 from tests.e2e.conftest import Account
-from tests.e2e.official import NodeClient
-from tests.e2e.server import Server
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Replica
 from tests.support.commands import command
 from tests.support.environments import Environment
+from tests.support.official_client import NodeClient
+from tests.support.server_process import Server
 from tests.support.socket_client import ConnectRefused
 from tests.support.until import until
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import Account
-from tests.e2e.official import OfficialSocket
+from tests.support.official_client import OfficialSocket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

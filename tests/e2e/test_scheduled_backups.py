@@ -8,10 +8,10 @@ import httpx
 import pytest
 
 from happy.adapters.backups import verify
-from tests.e2e.cluster import replicas_on
-from tests.e2e.server import Server, free_port
+from tests.support.cluster import replicas_on
 from tests.support.databases import new_database
 from tests.support.environments import Environment
+from tests.support.server_process import Server, free_port
 from tests.support.until import until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]

@@ -17,12 +17,12 @@ from happy.domain.sealed import vendor_token_path
 from happy.domain.values import AccountId
 from happy.settings import load
 from schema.tables import service_account_tokens as tokens
-from tests.e2e.server import REPOSITORY, Server
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
 from tests.support.environments import SECRET, Environment
 from tests.support.rows import Rows, open_rows
+from tests.support.server_process import REPOSITORY, Server
 from tests.support.until import until
 
 pytestmark = pytest.mark.slow

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import REPOSITORY, Server, free_port
 from tests.support.api_client import ApiClient
+from tests.support.server_process import REPOSITORY, Server, free_port
 
 
 def refused(home: Path, **variables: str) -> str:

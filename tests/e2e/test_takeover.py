@@ -18,10 +18,10 @@ from happy import crypto
 from schema.revisions import HEAD
 from tests.contract import existing_account as account
 from tests.contract.existing_postgres import build, contents, definitions
-from tests.e2e.cluster import Replica
-from tests.e2e.server import REPOSITORY, free_port
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Replica
 from tests.support.databases import new_database
+from tests.support.server_process import REPOSITORY, free_port
 from tests.support.services import REDIS
 
 pytestmark = pytest.mark.services

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.server import REPOSITORY, Server
 from tests.support.api_client import ApiClient
 from tests.support.databases import new_database
 from tests.support.environments import full_variables
+from tests.support.server_process import REPOSITORY, Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 BUILD = (sys.executable, "-m", "hatchling", "build")

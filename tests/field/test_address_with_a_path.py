@@ -8,11 +8,11 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.conftest import server_on
-from tests.e2e.official import ConnectRefused, NodeClient, OfficialSocket
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment, OpenEnvironment
+from tests.support.official_client import ConnectRefused, NodeClient, OfficialSocket
 from tests.support.reverse_proxies import free_port, nginx_at, started
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PUBLIC = "https://example.org/happy"

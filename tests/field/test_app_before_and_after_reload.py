@@ -7,11 +7,11 @@ import pytest
 
 from tests.e2e.app import App
 from tests.e2e.app_view import Picture, State
-from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
-from tests.e2e.official import NodeClient
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Pair
+from tests.support.official_client import NodeClient
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

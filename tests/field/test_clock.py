@@ -4,8 +4,8 @@ import httpx
 
 from happy import crypto
 from tests.e2e.conftest import Account
-from tests.e2e.server import Server
 from tests.support.environments import SECRET
+from tests.support.server_process import Server
 
 YEAR = 365 * 24 * 3_600_000
 

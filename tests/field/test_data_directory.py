@@ -9,9 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import Server, free_port
 from tests.field.test_lost_secret import refused
 from tests.support.api_client import ApiClient
+from tests.support.server_process import Server, free_port
 from tests.support.until import until
 
 BINDFS = shutil.which("bindfs")

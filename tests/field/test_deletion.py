@@ -7,10 +7,10 @@ import sqlalchemy as sa
 
 from happy.settings import load
 from schema.tables import access_keys, session_messages, sessions, usage_reports
-from tests.e2e.server import Server
 from tests.support import filling
 from tests.support.api_client import ApiClient
 from tests.support.rows import Rows, open_rows
+from tests.support.server_process import Server
 from tests.support.until import until
 
 MANY = 40_000

@@ -11,9 +11,9 @@ import pytest
 from happy.http.framework import uvicorn_protocol
 from happy.telemetry import LimitedLog
 from tests.e2e.conftest import Account
-from tests.e2e.official import OfficialError
-from tests.e2e.server import Server
-from tests.http.raw import RawConnection
+from tests.support.official_client import OfficialError
+from tests.support.raw_http import RawConnection
+from tests.support.server_process import Server
 from tests.support.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -6,9 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment, light_environment
+from tests.support.server_process import Server
 from tests.support.small_disk import fill, remount, small_disk
 
 

@@ -22,11 +22,11 @@ from happy.http.framework import delivery
 from happy.services.sessions import SessionService
 from happy.settings import load
 from schema.tables import sessions
-from tests.e2e.server import Server
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
 from tests.support.rows import Rows, open_rows
+from tests.support.server_process import Server
+from tests.support.server_thread import RunningServer, run_server
 from tests.support.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

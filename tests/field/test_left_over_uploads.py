@@ -6,9 +6,9 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
+from tests.support.server_process import Server
 
 FOLDERS = {"light": "HAPPY_SERVER_LIGHT_DATA_DIR", "full": "DATA_DIR"}
 

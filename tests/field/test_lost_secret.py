@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import REPOSITORY, Server
 from tests.support.api_client import ApiClient
+from tests.support.server_process import REPOSITORY, Server
 
 FLAG = "--sign-everybody-out"
 

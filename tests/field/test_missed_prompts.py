@@ -3,10 +3,10 @@
 import pytest
 import pytest_asyncio
 
-from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
-from tests.e2e.official import NodeClient, OfficialSocket
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Pair
+from tests.support.official_client import NodeClient, OfficialSocket
 from tests.support.reconnecting_client import contents
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

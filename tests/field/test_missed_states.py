@@ -8,12 +8,12 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
-from tests.e2e.official import NodeClient, OfficialSocket
-from tests.e2e.server import Server
 from tests.e2e.shown import Shown, listed, shown, until_shown
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Pair
+from tests.support.official_client import NodeClient, OfficialSocket
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -9,10 +9,10 @@ import httpx
 import pytest
 
 from happy.cli.main import run
-from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment, full_environment
 from tests.support.object_store import ObjectStore, run_object_store
+from tests.support.server_process import Server, free_port
 
 pytestmark = pytest.mark.services
 CONTENT = bytes(range(256)) * 40

@@ -7,8 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
+from tests.support.server_process import Server
 from tests.support.until import until
 
 FILES = resource.RLIMIT_NOFILE

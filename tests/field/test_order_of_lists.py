@@ -3,9 +3,9 @@
 import pytest
 
 from tests.e2e.conftest import Account
-from tests.e2e.official import OfficialSocket
 from tests.field.presence import heartbeat, until_announced_active, until_announced_inactive, until_listed
 from tests.support.api_client import ApiClient
+from tests.support.official_client import OfficialSocket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -8,10 +8,10 @@ import pytest
 import pytest_asyncio
 
 from tests.e2e.app_view import drawn
-from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
-from tests.e2e.official import OfficialSocket
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Pair
+from tests.support.official_client import OfficialSocket
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

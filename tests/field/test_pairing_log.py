@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.e2e.conftest import Account
-from tests.e2e.server import Server
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,8 +7,8 @@ import asyncpg
 import pytest
 
 from happy.cli.main import run
-from tests.e2e.server import Server, free_port
 from tests.support.environments import SECRET, Environment, full_environment
+from tests.support.server_process import Server, free_port
 
 pytestmark = pytest.mark.services
 NAMES = "channel_binding, pool_timeout, supa, uselibpqcompat"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.e2e.server import REPOSITORY, Server, free_port
+from tests.support.server_process import REPOSITORY, Server, free_port
 
 
 async def answers(server: Server) -> bool:

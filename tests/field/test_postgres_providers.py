@@ -17,12 +17,12 @@ from happy.adapters.full.postgres.dsn import parse
 from happy.adapters.full.postgres.pool import PoolSettings, pool_settings
 from happy.adapters.full.postgres.store import open_store
 from happy.cli.main import run
-from tests.e2e.server import Server, free_port
 from tests.support import databases, factories
 from tests.support.api_client import ApiClient
 from tests.support.environments import SECRET, full_environment
 from tests.support.pgbouncer_server import own_pgbouncer
 from tests.support.redis_server import Wire
+from tests.support.server_process import Server, free_port
 from tests.support.services import POSTGRES, result_of
 from tests.support.until import until
 

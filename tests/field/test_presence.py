@@ -5,10 +5,7 @@ import sqlalchemy as sa
 
 from happy.settings import load
 from schema.tables import machines, sessions
-from tests.e2e.cluster import Pair
 from tests.e2e.conftest import Account
-from tests.e2e.official import NodeClient
-from tests.e2e.server import Server
 from tests.field.presence import (
     grace_has_passed,
     heartbeat,
@@ -20,7 +17,10 @@ from tests.field.presence import (
     until_listed,
 )
 from tests.support.api_client import ApiClient
+from tests.support.cluster import Pair
+from tests.support.official_client import NodeClient
 from tests.support.rows import open_rows
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.e2e.cluster import cluster
 from tests.e2e.conftest import Account
-from tests.e2e.official import NodeClient, OfficialSocket
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
+from tests.support.cluster import cluster
+from tests.support.official_client import NodeClient, OfficialSocket
 from tests.support.reconnecting_client import contents
+from tests.support.server_process import Server
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.e2e.official import NodeClient
-from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
 from tests.support.nodejs import node
+from tests.support.official_client import NodeClient
+from tests.support.server_process import Server, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 SCRIPT = Path(__file__).with_name("losing_proxy.mjs")

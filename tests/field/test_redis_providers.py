@@ -8,10 +8,10 @@ from urllib.parse import quote
 import pytest
 
 from happy.cli.main import run
-from tests.e2e.server import Server, free_port
 from tests.support.certificates import Authority
 from tests.support.environments import Environment, full_environment
 from tests.support.redis_server import OwnRedis, own_redis
+from tests.support.server_process import Server, free_port
 
 pytestmark = pytest.mark.services
 

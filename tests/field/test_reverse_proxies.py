@@ -8,10 +8,10 @@ from shutil import which
 
 import pytest
 
-from tests.e2e.official import NodeClient
-from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
+from tests.support.official_client import NodeClient
 from tests.support.reverse_proxies import DOCUMENTATION, Setup, nginx_at, nginx_with, started
+from tests.support.server_process import Server, free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CERTIFICATE = "/etc/ssl/happy.pem"

@@ -11,13 +11,13 @@ from urllib.parse import quote, urlsplit
 import pytest
 
 from happy.cli.main import run
-from tests.e2e.server import Server, free_port
 from tests.support.api_client import ApiClient
 from tests.support.certificates import Authority
 from tests.support.environments import SECRET, Environment, full_environment
 from tests.support.object_store import ObjectStore, run_object_store
 from tests.support.postgres_server import OwnPostgres, own_postgres
 from tests.support.redis_server import OwnRedis, Wire, own_redis
+from tests.support.server_process import Server, free_port
 from tests.support.until import until
 
 pytestmark = pytest.mark.services

@@ -14,9 +14,9 @@ from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Hub
 from happy.gateway.recovery.history import Event
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
 from tests.support.factories import NOW
+from tests.support.server_process import Server
 from tests.support.socket_client import Disconnected, SocketClient
 
 OWNER = AccountId("owner")

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from happy.settings import load
 from schema.tables import usage_reports
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
 from tests.support.rows import open_rows
+from tests.support.server_process import Server
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 CPU_SECONDS = 1.0

@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.http.server import run_server
 from tests.support.environments import Environment
+from tests.support.server_thread import run_server
 
 FAILED = "/v1/connect/github/callback?code=c&state=s"
 

@@ -18,9 +18,9 @@ from schemathesis.checks import CHECKS, load_all_checks
 from happy.http.app import endpoints
 from happy.http.docs.openapi import document
 from happy.http.endpoints.developer_log import PATH as DEVELOPER_LOG
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import OpenEnvironment
+from tests.support.server_thread import RunningServer, run_server
 
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "10"))

@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.gateway.harness import register
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import OpenEnvironment
+from tests.support.server_thread import RunningServer, run_server
 
 pytestmark = pytest.mark.slow
 EXAMPLES = int(os.environ.get("HAPPY_FUZZ_EXAMPLES", "60"))

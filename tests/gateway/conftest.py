@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import OpenEnvironment
+from tests.support.server_thread import RunningServer, run_server
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from unittest.mock import Mock
 import pytest
 
 from tests.gateway.harness import register, settle, unread
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
+from tests.support.server_thread import RunningServer
 from tests.support.socket_client import SocketClient
 
 REQUIRED = {"ok": False, "error": "Invalid parameters: method is required"}

@@ -16,8 +16,8 @@ from happy.domain.errors import Unavailable
 from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId
 from tests.gateway.harness import settle, unread, unscoped
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
+from tests.support.server_thread import RunningServer
 from tests.support.socket_client import ConnectRefused, Disconnected, SocketClient
 
 NO_TOKEN = "Missing authentication token"

@@ -13,10 +13,10 @@ from happy.domain.errors import Unavailable
 from happy.services.rpc import GRACE_SECONDS
 from schema.tables import machines, sessions
 from tests.gateway.harness import MINUTE, now, register, settle, stored_session, unread
-from tests.http.server import RunningServer, run_beside, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
 from tests.support.rows import open_rows
+from tests.support.server_thread import RunningServer, run_beside, run_server
 from tests.support.socket_client import ConnectRefused, SocketClient
 
 # -- A: availability ---------------------------------------------------------------------------------------

@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from tests.gateway.harness import now, register, unread
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
 from tests.support.reconnecting_client import Device, contents
+from tests.support.server_thread import RunningServer, run_server
 from tests.support.socket_client import SocketClient
 from tests.support.until import until
 

@@ -10,12 +10,12 @@ from collections.abc import AsyncIterator
 import pytest
 from nacl.signing import SigningKey
 
-from tests.http.server import RunningServer, run_beside
 from tests.http.test_accounts import account_id
 from tests.http.test_pairing import claims
 from tests.support.api_client import ApiClient, sign_in_body
 from tests.support.commands import command
 from tests.support.environments import Environment
+from tests.support.server_thread import RunningServer, run_beside
 from tests.support.socket_client import ConnectRefused
 from tests.support.until import until
 

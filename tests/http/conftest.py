@@ -4,12 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from tests.http.raw import RawResponse, exchange
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import OpenEnvironment
 from tests.support.outside_services import Upstream, everything_at
+from tests.support.raw_http import RawResponse, exchange
 from tests.support.rows import Rows, open_rows
+from tests.support.server_thread import RunningServer, run_server
 
 
 @pytest.fixture(scope="session")

@@ -10,11 +10,11 @@ from nacl.signing import SigningKey
 
 from happy.domain.values import HOUR
 from schema.tables import accounts
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import sign_in_body
 from tests.support.commands import Ended, command
 from tests.support.environments import Environment
 from tests.support.rows import Rows, open_rows
+from tests.support.server_thread import RunningServer, run_server
 
 DAY = 24 * HOUR
 FRIEND, STRANGER = "203.0.113.7", "198.51.100.9"

@@ -3,12 +3,12 @@
 import sqlalchemy as sa
 
 from schema.tables import accounts
-from tests.http.server import run_beside
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
 from tests.support.environments import Environment
 from tests.support.rows import open_rows
+from tests.support.server_thread import run_beside
 
 
 async def test_accounts_are_listed_and_shown_beside_the_server(environment: Environment) -> None:

@@ -9,10 +9,10 @@ import pytest
 import sqlalchemy as sa
 
 from schema.tables import accounts, service_account_tokens
-from tests.http.server import RunningServer
 from tests.http.test_pairing import claims
 from tests.support.api_client import ApiClient
 from tests.support.rows import Rows
+from tests.support.server_thread import RunningServer
 
 SETTINGS = "/v1/account/settings"
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from happy.domain.attachments import MAX_BYTES
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
+from tests.support.server_thread import RunningServer, run_server
 from tests.support.until import until
 
 OCTETS = {"Content-Type": "application/octet-stream"}

@@ -7,9 +7,9 @@ import pytest
 from happy.adapters.flavors import open_store_beside
 from happy.domain.values import HOUR, Millis
 from happy.services.audit import record
-from tests.http.server import run_beside
 from tests.support.commands import command
 from tests.support.environments import Environment
+from tests.support.server_thread import run_beside
 
 
 async def test_the_audit_log_is_shown_beside_the_server(environment: Environment) -> None:

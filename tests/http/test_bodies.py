@@ -8,9 +8,9 @@ import pytest
 
 from happy.http.framework.limits import MAX_SMALL_BODY
 from tests.http.conftest import Raw
-from tests.http.raw import RawConnection
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
+from tests.support.raw_http import RawConnection
+from tests.support.server_thread import RunningServer
 
 JSON = {"Content-Type": "application/json"}
 LIMIT = MAX_SMALL_BODY

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.http.server import RunningServer, run_server
 from tests.support.environments import Environment
+from tests.support.server_thread import RunningServer, run_server
 
 APP, OTHER = "https://app.example", "https://evil.example"
 CORS = "access-control-"

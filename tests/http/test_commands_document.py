@@ -12,12 +12,12 @@ from click.testing import CliRunner
 
 from happy.cli.main import run
 from happy.settings import load
-from tests.http.server import run_server
 from tests.support.commands_document import BLOCK, COMMAND, DOCUMENT, document
 from tests.support.documented_json import differences, documented, parsed
 from tests.support.environments import Environment
 from tests.support.example_server import DESKTOP, GRACE, INVITE, NEW, PHONE, fill
 from tests.support.rows import open_rows
+from tests.support.server_thread import run_server
 from tests.unit.test_command import every_command
 
 TEXT = DOCUMENT.read_text("utf-8")

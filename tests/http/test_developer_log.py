@@ -16,9 +16,9 @@ from happy.services.developer_log import (
     MAX_TOTAL_CHARACTERS,
     DeveloperLog,
 )
-from tests.http.server import run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
+from tests.support.server_thread import run_server
 
 PATH = "/logs-combined-from-cli-and-mobile-for-simple-ai-debugging"
 VARIABLE = "DANGEROUSLY_LOG_TO_SERVER_FOR_AI_AUTO_DEBUGGING"

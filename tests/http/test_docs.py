@@ -11,9 +11,9 @@ import pytest
 from happy import __version__
 from happy.http.endpoints.developer_log import PATH as DEVELOPER_LOG
 from happy.http.framework.limits import MAX_SMALL_BODY, MAX_WEBHOOK_BODY
-from tests.http.server import run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
+from tests.support.server_thread import run_server
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -9,9 +9,9 @@ import pytest
 from happy.http.framework import request_limits
 from happy.http.framework.sequential_http import SequentialHttp
 from happy.services.refusals import RefusalKind, Refusals
-from tests.http.raw import RawConnection
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
+from tests.support.raw_http import RawConnection
+from tests.support.server_thread import RunningServer
 from tests.support.until import until
 
 JSON = {"Content-Type": "application/json"}

@@ -7,9 +7,9 @@ import pytest
 
 from happy import bootstrap
 from happy.domain.values import Millis
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
+from tests.support.server_thread import RunningServer, run_server
 
 DAY = 24 * 60 * 60 * 1000
 

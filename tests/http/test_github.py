@@ -12,12 +12,12 @@ import sqlalchemy as sa
 
 from happy.crypto import derive
 from schema.tables import github_users, uploaded_files
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
 from tests.support.environments import SECRET
 from tests.support.outside_services import Answer, Upstream
 from tests.support.pictures import jpeg, png
 from tests.support.rows import Rows
+from tests.support.server_thread import RunningServer
 
 CALLBACK = "/v1/connect/github/callback"
 WEBHOOK = "/v1/connect/github/webhook"

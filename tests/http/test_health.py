@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.http.conftest import Raw
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
+from tests.support.server_thread import RunningServer
 
 MISSING = {"error": "Not found"}
 

@@ -8,9 +8,9 @@ import pytest_asyncio
 
 from happy.http.endpoints import message_groups
 from happy.http.framework.limits import MAX_LONG_MESSAGES_BODY, MAX_MESSAGES_BODY
-from tests.http.raw import RawConnection
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
+from tests.support.raw_http import RawConnection
+from tests.support.server_thread import RunningServer
 
 JSON = {"content-type": "application/json"}
 MB = 1_000_000

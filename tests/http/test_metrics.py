@@ -10,10 +10,10 @@ from nacl.signing import SigningKey
 
 from happy.http.metrics import Collector, render
 from happy.metrics import Bounded, Gauges, Metrics
-from tests.e2e.server import free_port
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient, sign_in_body
 from tests.support.environments import OpenEnvironment
+from tests.support.server_process import free_port
+from tests.support.server_thread import RunningServer, run_server
 
 
 @pytest.fixture(scope="module")

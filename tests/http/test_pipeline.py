@@ -7,10 +7,10 @@ import pytest
 
 from happy.crypto import derive
 from tests.http.conftest import Raw
-from tests.http.raw import RawConnection
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
 from tests.support.environments import SECRET
+from tests.support.raw_http import RawConnection
+from tests.support.server_thread import RunningServer
 
 MISSING = {"error": "Missing authorization header"}
 INVALID = {"error": "Invalid token"}

@@ -7,12 +7,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from schema.tables import sessions, terminal_auth_requests
-from tests.http.server import RunningServer, run_beside, run_server
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
 from tests.support.environments import Environment
 from tests.support.rows import Rows, open_rows
+from tests.support.server_thread import RunningServer, run_beside, run_server
 
 DAY = 24 * 3_600_000
 LONG_AGO = 1_700_000_000_000

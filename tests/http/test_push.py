@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
 from tests.support.outside_services import Answer, Upstream
+from tests.support.server_thread import RunningServer
 from tests.support.until import until
 
 EXPO = "/expo/--/api/v2/push/send"

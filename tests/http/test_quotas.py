@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.server import free_port
-from tests.http.server import RunningServer, run_server
 from tests.http.test_metrics import sample
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment, OpenEnvironment
+from tests.support.server_process import free_port
+from tests.support.server_thread import RunningServer, run_server
 from tests.support.until import until
 
 NO_BYTES = "This account may store 20000 bytes. Delete sessions to make room"

@@ -7,9 +7,9 @@ import httpx
 import pytest
 from nacl.signing import SigningKey
 
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient, b64, sign_in_body
 from tests.support.environments import OpenEnvironment
+from tests.support.server_thread import RunningServer, run_server
 
 RATES = "sign-ins=10/h,accounts=2/h,links=3/h,polls=20/h,messages=5/h,bytes=100k/h,calls=3/h,searches=2/h"
 

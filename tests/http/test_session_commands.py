@@ -11,12 +11,12 @@ from happy.adapters.flavors import open_store_beside
 from happy.domain.announcements import Announcement
 from happy.domain.values import AccountId, Millis
 from schema.tables import announcements, session_messages, sessions
-from tests.http.server import RunningServer, run_beside, run_server
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
 from tests.support.environments import Environment
 from tests.support.rows import open_rows
+from tests.support.server_thread import RunningServer, run_beside, run_server
 from tests.support.until import until
 
 SECONDS = 5.0

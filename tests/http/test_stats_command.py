@@ -7,12 +7,12 @@ import pytest
 from happy.domain import ids, statistics
 from schema import expressions
 from schema.tables import metadata
-from tests.http.server import run_beside
 from tests.http.test_accounts import account_id
 from tests.http.test_purge_command import write
 from tests.support.api_client import ApiClient
 from tests.support.commands import command
 from tests.support.environments import Environment
+from tests.support.server_thread import run_beside
 
 
 def test_numbers_are_called_estimates_where_the_database_estimates_them() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from happy.http.framework import body, request_limits, uvicorn_protocol
-from tests.http.raw import RawConnection
-from tests.http.server import RunningServer
 from tests.support.api_client import ApiClient
+from tests.support.raw_http import RawConnection
+from tests.support.server_thread import RunningServer
 
 JSON = {"Content-Type": "application/json"}
 

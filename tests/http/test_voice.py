@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from happy.crypto import derive
-from tests.http.server import RunningServer, run_server
 from tests.support.api_client import ApiClient
 from tests.support.environments import SECRET, Environment, OpenEnvironment
 from tests.support.outside_services import Answer, Upstream, everything_at
+from tests.support.server_thread import RunningServer, run_server
 
 CONVERSATIONS = "/elevenlabs/v1/convai/conversations"
 TOKEN = "/elevenlabs/v1/convai/conversation/token"

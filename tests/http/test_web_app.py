@@ -9,8 +9,8 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from tests.http.server import run_server
 from tests.support.environments import OpenEnvironment
+from tests.support.server_thread import run_server
 
 PAGE = "<!doctype html><html><HEAD lang='en'>\n<title>Happy</title></HEAD><body></body></html>"
 BANNER = "Welcome to Happy Server!"

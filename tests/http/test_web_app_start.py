@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from schema.tables import accounts, github_users
 from tests.gateway.harness import now, settle
-from tests.http.server import RunningServer
 from tests.support import event_schemas
 from tests.support.api_client import ApiClient, b64
 from tests.support.event_schemas import boolean, integer, maybe, ms, null, text
 from tests.support.rows import Rows
+from tests.support.server_thread import RunningServer
 from tests.support.socket_client import SocketClient
 
 CLIENT = "web/1.6.2"

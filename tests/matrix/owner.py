@@ -7,9 +7,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from happy.domain.values import Millis
-from tests.http.server import RunningServer
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient, b64
+from tests.support.server_thread import RunningServer
 from tests.support.socket_client import SocketClient
 
 

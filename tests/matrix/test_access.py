@@ -15,13 +15,13 @@ from happy.crypto import Keyring
 from happy.domain.revocations import TokenUse
 from happy.domain.values import AccountId
 from happy.services.account_access import AccountAccess
-from tests.http.server import RunningServer, run_server
 from tests.http.test_accounts import account_id
 from tests.http.test_pairing import claims
 from tests.matrix.owner import Person, now, person
 from tests.matrix.tables import EVENTS, OPERATIONS, Operation, payloads, request
 from tests.support.api_client import ApiClient
 from tests.support.environments import SECRET, OpenEnvironment
+from tests.support.server_thread import RunningServer, run_server
 from tests.support.socket_client import ConnectRefused, Disconnected, Event, SocketClient
 
 BAD_TOKEN = "Invalid authentication token"

@@ -12,12 +12,12 @@ from happy.adapters.flavors import open_store_beside
 from happy.domain.values import AccountId
 from happy.services.account_access import AccountAccess
 from schema.tables import accounts, metadata, session_messages, sessions
-from tests.http.server import RunningServer, run_beside
 from tests.http.test_accounts import account_id
 from tests.matrix.owner import now
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
 from tests.support.rows import Rows, open_rows
+from tests.support.server_thread import RunningServer, run_beside
 from tests.support.until import until
 
 VALUES = {"Integer": 1, "BigInteger": 1, "Boolean": True, "LargeBinary": b"x", "Millis": 1, "Json": "[1]"}

@@ -19,10 +19,10 @@ from click.testing import CliRunner
 
 from happy.cli.main import run
 from happy.settings import load
-from tests.http.server import run_server
 from tests.support.environments import Environment
 from tests.support.example_server import fill
 from tests.support.rows import open_rows
+from tests.support.server_thread import run_server
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "commands.md"
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from schema.revisions import HEAD
-from tests.e2e.server import REPOSITORY, Server
 from tests.support.environments import Environment
+from tests.support.server_process import REPOSITORY, Server
 
 LATER = f"{int(HEAD) + 1:04}"
 MIGRATION = '''"""A nullable column and a table that this version does not know."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.e2e.server import free_port
+from tests.support.server_process import free_port
 
 SERVER_SESSIONS = 4
 CONFIGURATION = """

@@ -12,8 +12,8 @@ import asyncpg
 
 from compose.private_services import PROGRAMS, SYSTEM_USER
 from happy.adapters.full.postgres.schema import prepare
-from tests.e2e.server import free_port
 from tests.support import services
+from tests.support.server_process import free_port
 
 
 class OwnPostgres:

@@ -11,7 +11,7 @@ from pathlib import Path
 from socket import create_connection
 from typing import Self
 
-from tests.e2e.server import free_port
+from tests.support.server_process import free_port
 from tests.support.services import missing
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from tests.e2e.server import REPOSITORY, free_port
+from tests.support.server_process import REPOSITORY, free_port
 
 DOCUMENTATION = REPOSITORY / "docs" / "reverse-proxies.md"
 PROXIES = ("caddy", "nginx", "haproxy")

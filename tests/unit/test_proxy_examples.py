@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.e2e.server import free_port
+from tests.support.server_process import free_port
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTATION = (ROOT / "docs" / "reverse-proxies.md").read_text("utf-8")

@@ -8,9 +8,9 @@ import pytest
 import uvloop
 
 from happy.gateway.engine import EngineSettings
-from tests.e2e.official import NodeClient
 from tests.gateway.engine.harness import Recorder, Running
 from tests.support.nodejs import OLDEST_SOCKET_IO_CLIENT, SOCKET_IO_CLIENT, node
+from tests.support.official_client import NodeClient
 
 Serve = Callable[..., Awaitable[Running]]
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from happy.gateway.engine import Ack, Socket
-from tests.e2e.official import NodeClient, OfficialSocket
 from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Running
+from tests.support.official_client import NodeClient, OfficialSocket
 from tests.support.tcp_proxy import Proxy
 from tests.support.until import until
 

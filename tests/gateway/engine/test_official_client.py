@@ -7,9 +7,9 @@ import msgspec
 import pytest
 
 from happy.gateway.engine import Ack, Socket, SocketClosed
-from tests.e2e.official import NodeClient, OfficialError, OfficialSocket
 from tests.gateway.engine.conftest import Serve
 from tests.gateway.engine.harness import Running
+from tests.support.official_client import NodeClient, OfficialError, OfficialSocket
 from tests.support.socket_client import ConnectRefused
 from tests.support.until import until
 

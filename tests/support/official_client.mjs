@@ -1,4 +1,4 @@
-// Drives the official socket.io-client for tests/e2e/official.py: JSON lines in, JSON lines out.
+// Drives the official socket.io-client for tests/support/official_client.py: JSON lines in, JSON lines out.
 // In:  {id, op, socket, ...} with op one of open, emit, call, answer, close, drop, aim, reconnect.
 // Out: {id, value} or {id, error} per command, and as they happen {socket, event, args} and {socket, life, ...}.
 import { createRequire } from "node:module";

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Self
 from tests.support.nodejs import SOCKET_IO_CLIENT, installed, node
 from tests.support.socket_client import TIMEOUT, ConnectRefused, Disconnected, Event, Inbox
 
-SCRIPT = Path(__file__).with_name("client.mjs")
+SCRIPT = Path(__file__).with_name("official_client.mjs")
 LINE_LIMIT = 64 * 1024 * 1024
 
 

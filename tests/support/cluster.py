@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.e2e.server import Server
 from tests.support.api_client import ApiClient
 from tests.support.databases import new_database
+from tests.support.server_process import Server
 from tests.support.services import REDIS
 
 Pair = tuple[ApiClient, ApiClient]
