@@ -1,6 +1,7 @@
 """Two replicas behind the reverse proxies that are installed, set up as the documentation says."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable
 from pathlib import Path
@@ -13,6 +14,9 @@ from tests.support.api_client import ApiClient
 from tests.support.cluster import Replica, cluster
 from tests.support.official_client import NodeClient
 from tests.support.reverse_proxies import PROXIES, own_proxy
+
+CONNECTIONS = 8
+"""Proxies that break one answer of thousands, as Caddy told to flush at once, break it under load."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,7 +33,7 @@ async def replicas(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[li
 
 
 class Caller:
-    """Somebody who asks and writes all the time, and what he was told."""
+    """Somebody who asks and writes all the time on several connections, and what he was told."""
 
     def __init__(self, url: str, token: str | None, session: str) -> None:
         self.answers: Counter[str] = Counter()
@@ -38,18 +42,24 @@ class Caller:
         self._path = f"/v3/sessions/{session}/messages"
 
     async def run(self, stopped: asyncio.Event) -> None:
-        async with self._http:
-            while not stopped.is_set():
-                body = {"messages": [{"content": "text", "localId": str(self.answers.total())}]}
-                await self._ask(self._http.post(self._path, json=body))
-                await self._ask(self._http.get("/v1/account/settings"))
-                await asyncio.sleep(0.02)
+        async with self._http, asyncio.TaskGroup() as connections:
+            for number in range(CONNECTIONS):
+                connections.create_task(self._write(number, stopped))
+
+    async def _write(self, number: int, stopped: asyncio.Event) -> None:
+        for count in itertools.count():
+            if stopped.is_set():
+                return
+            body = {"messages": [{"content": "text", "localId": f"{number}-{count}"}]}
+            await self._ask(self._http.post(self._path, json=body))
+            await self._ask(self._http.get("/v1/account/settings"))
+            await asyncio.sleep(0.02)
 
     async def _ask(self, request: Awaitable[httpx.Response]) -> None:
         try:
             self.answers[str((await request).status_code)] += 1
         except httpx.TransportError as error:
-            self.answers[type(error).__name__] += 1
+            self.answers[repr(error)] += 1
 
 
 @pytest.mark.parametrize("name", PROXIES)
