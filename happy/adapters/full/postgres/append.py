@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.adapters.sql.statement import Executor, Statement
-from happy.domain.errors import NotFound
+from happy.domain.errors import CommitInDoubt, NotFound
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, MessageId, Millis, SessionId
 
@@ -59,13 +59,19 @@ Outcome = Appended | NotFound
 async def append_all(executor: Executor, jobs: Sequence[Job]) -> list[Outcome]:
     """Outcomes in the order of the jobs. Drafts that were stored before cost a second round trip to find.
 
-    A unique violation means that another replica has just stored the same local id: a retry finds it.
+    A unique violation means that another replica has just stored the same local id: a retry finds it. Raises
+    CommitInDoubt when messages were stored and the rest cannot be found.
     """
     rows = await executor.all(APPEND, **_values(jobs))
     owned = {(row.session_id, row.account_id) for row in rows}
     inserted = {row.id: row for row in rows if row.id is not None}
     allowed = [(job.session_id, job.account_id) in owned for job in jobs]
-    stored = await _stored(executor, list(compress(jobs, allowed)), inserted)
+    try:
+        stored = await _stored(executor, list(compress(jobs, allowed)), inserted)
+    except Exception as error:
+        if inserted:
+            raise CommitInDoubt("messages were stored, but repeated ones were not found in time") from error
+        raise
     return [
         _outcome(job, inserted, stored) if is_allowed else NotFound("Session not found")
         for job, is_allowed in zip(jobs, allowed, strict=True)
