@@ -1,4 +1,4 @@
-"""What is known when an append on PostgreSQL fails half-way."""
+"""What a group commit of appends costs on PostgreSQL, and what is known when it fails half-way."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,6 +18,10 @@ from tests.support.until import until
 pytestmark = pytest.mark.services
 SETTINGS = PoolSettings(statement=5)
 APPEND = "WITH owned AS"
+LAST_STATEMENT = """
+SELECT query FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+ ORDER BY state_change DESC LIMIT 1
+"""
 WAIT_FOR_LOCK = """
 SELECT count(*) FROM pg_stat_activity
  WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE $1
@@ -48,6 +52,19 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+async def test_a_group_of_appends_is_one_statement_without_begin_and_commit(
+    store: PostgresStore, session: Session, observer: asyncpg.Connection
+) -> None:
+    await asyncio.gather(*(append(store, session, f"{number}") for number in range(8)))
+
+    last: str = await observer.fetchval(LAST_STATEMENT)
+    assert last.startswith(APPEND)
+    transactions = await observer.fetch(
+        'SELECT DISTINCT xmin::text FROM "SessionMessage" WHERE "sessionId" = $1', session.id
+    )
+    assert 1 == len(transactions)
 
 
 async def test_an_append_that_stored_a_message_and_failed_later_is_in_doubt(

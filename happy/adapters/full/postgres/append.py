@@ -59,8 +59,9 @@ Outcome = Appended | NotFound
 async def append_all(executor: Executor, jobs: Sequence[Job]) -> list[Outcome]:
     """Outcomes in the order of the jobs. Drafts that were stored before cost a second round trip to find.
 
-    A unique violation means that another replica has just stored the same local id: a retry finds it. Raises
-    CommitInDoubt when messages were stored and the rest cannot be found.
+    The statement that stores commits by itself. A unique violation means that another replica has just stored
+    the same local id: a retry finds it. Raises CommitInDoubt when messages were stored and the rest cannot be
+    found.
     """
     rows = await executor.all(APPEND, **_values(jobs))
     owned = {(row.session_id, row.account_id) for row in rows}

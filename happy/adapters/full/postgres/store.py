@@ -213,28 +213,28 @@ class PostgresMessageLog:
         await self._append_queue.drain()
 
     async def _commit(self, jobs: list[Job]) -> list[Outcome]:
-        if len(jobs) > 1:
-            return await self._store.commit(lambda connection: append_all(PostgresExecutor(connection), jobs))
-        return await self._append(jobs[0])
-
-    async def _append(self, job: Job) -> list[Outcome]:
-        """Without a transaction around it the statement is one round trip."""
+        if len(jobs) > 1:  # after a conflict they are tried one by one
+            return await self._append(jobs)
         for pause in RETRY_PAUSES:
-            sent = False
             try:
-                async with self._store.connection() as connection:
-                    sent = True
-                    outcomes = await append_all(PostgresExecutor(connection), [job])
-            except Unavailable as error:
-                if sent:
-                    raise in_doubt(error) from None
-                raise
+                return await self._append(jobs)
             except (Conflict, *RETRYABLE):
                 await asyncio.sleep(pause)
-            else:
-                self._store.writes.succeeded()
-                return outcomes
         raise Unavailable("too many conflicting changes")
+
+    async def _append(self, jobs: list[Job]) -> list[Outcome]:
+        """One statement is a transaction by itself, in one round trip."""
+        sent = False
+        try:
+            async with self._store.connection() as connection:
+                sent = True
+                outcomes = await append_all(PostgresExecutor(connection), jobs)
+        except Unavailable as error:
+            if sent:
+                raise in_doubt(error) from None
+            raise
+        self._store.writes.succeeded()
+        return outcomes
 
     async def after(
         self, account_id: AccountId, session_id: SessionId, seq: int, limit: int
