@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Lock
 from types import TracebackType
-from typing import Final
+from typing import Final, TextIO
 
 from happy.limits import limit
 
@@ -143,12 +143,12 @@ class LineFormatter(logging.Formatter):
             yield from _causes(record.exc_info[1])
 
 
-def configure(level: str, *, copy_to: Path | None = None) -> None:
-    """Send this server's records of `level` and up to stdout, and to the file `copy_to`.
+def configure(level: str, stream: TextIO | None = None, *, copy_to: Path | None = None) -> None:
+    """Send this server's records of `level` and up to the stream, or stdout, and to the file `copy_to`.
 
     Records of libraries need level warning: at debug level some of them log payloads.
     """
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream or sys.stdout)]
     if copy_to is not None:
         copy_to.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(copy_to, encoding="utf-8"))

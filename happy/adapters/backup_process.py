@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from happy.domain.errors import HappyError, StartupError
+from happy.domain.progress import silent
 from happy.domain.values import Millis
 from happy.settings import Full, Light
 
@@ -43,7 +44,7 @@ async def run(job: Job) -> Done:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     settings = job.settings.backups
     contents = backups.Contents(settings.with_files, settings.passphrase)
-    made = await backups.backup(job.settings, job.target, job.now, contents, lambda _: None, checked=True)
+    made = await backups.backup(job.settings, job.target, job.now, contents, silent, checked=True)
     return Done(backups.name_of(job.settings, job.now), made.size, list(map(str, made.manifest.dangling)))
 
 

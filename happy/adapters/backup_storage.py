@@ -1,5 +1,6 @@
 """Where backups are: a folder, a file, an object store, or a stream."""
 
+import asyncio
 import fcntl
 import os
 import sys
@@ -16,6 +17,7 @@ from happy.adapters.archive.writing import Sink
 from happy.adapters.file_system import sync_folder
 from happy.adapters.free_space import require_room
 from happy.domain.errors import StartupError
+from happy.domain.progress import Progress, Step
 from happy.settings import S3
 
 STREAM: Final = "-"
@@ -74,25 +76,53 @@ async def open_new(
             yield file, str(path)
 
 
+async def size_at(target: str, store: S3 | None) -> int | None:
+    """The bytes of what a backup would replace there; None: nothing. Raises StartupError, OSError."""
+    address = address_of(target)
+    if target == STREAM:
+        return None
+    if address is None:
+        path = _path_of(target, "")
+        return path.stat().st_size if path.is_file() else None
+    if address.key.endswith("/") or not address.key:
+        return None
+    async with open_store(store, address.bucket) as archives:
+        found = await archives.list(address.key)
+    return next((stored.size for stored in found if stored.key == address.key), None)
+
+
 def _path_of(target: str, name: str) -> Path:
+    """Raises StartupError for what is neither a folder nor a file, nor can become one."""
     path = Path(target)
-    return path / name if path.is_dir() else path
+    if path.is_dir():
+        return path / name
+    if target.endswith("/"):
+        raise StartupError(f"there is no folder {target}")
+    if path.exists() and not path.is_file():
+        raise StartupError(f"{target} is no file and no folder: - stands for standard output")
+    return path
 
 
 @asynccontextmanager
-async def open_local(source: str, store: S3 | None) -> AsyncIterator[Path]:
-    """The backup as a file of this machine, for it is read several times. Raises StartupError, or OSError."""
+async def open_local(
+    source: str, store: S3 | None, progress: Progress, folder: Path | None = None
+) -> AsyncIterator[Path]:
+    """What is to be read as a file of this machine, for it is read several times: a copy in the folder.
+
+    Raises StartupError, or OSError.
+    """
     address = address_of(source)
     if source != STREAM and address is None:
         yield Path(source)
         return
-    with tempfile.NamedTemporaryFile(prefix="happy-backup-") as copy:
+    with tempfile.NamedTemporaryFile(prefix="happy-backup-", dir=folder) as copy:
         if address is None:
-            while chunk := sys.stdin.buffer.read(CHUNK):
+            while chunk := await asyncio.to_thread(sys.stdin.buffer.read, CHUNK):
+                progress(Step("reading standard input", copy.tell(), unit="byte"))
                 copy.write(chunk)
         else:
             async with open_store(store, address.bucket) as archives:
-                await archives.read_into(copy, address.key)
+                await archives.read_into(copy, address.key, progress)
         copy.flush()
         yield Path(copy.name)
 

@@ -17,12 +17,13 @@ from happy.adapters.archive import restoring
 from happy.adapters.archive.format import FORMAT, FORMAT_VERSION, SUFFIX, Header, Manifest
 from happy.adapters.archive.one_account import OneAccount
 from happy.adapters.archive.reading import Verification, read_secret
-from happy.adapters.archive.writing import Backup, Progress, Sink
+from happy.adapters.archive.writing import Backup, Sink
 from happy.adapters.file_system import make_private_folder
 from happy.adapters.secrets import read_secrets
 from happy.crypto import passphrase as passphrases
 from happy.domain.errors import StartupError
 from happy.domain.ports.filestore import FileStore
+from happy.domain.progress import Progress, Step, silent
 from happy.domain.values import Millis
 from happy.settings import S3, Full, Light
 from schema.revisions import HEAD
@@ -105,6 +106,7 @@ async def write(
     sealed = None
     if passphrase is not None and found is not None and secret is not None:
         sealed = passphrases.seal("\n".join((secret, *found.previous)), passphrase)
+    progress(Step("copying the database"))
     async with _open_rows(settings) as rows, _open_files(settings) as files:
         making = Backup(target, header, progress)
         if contents.account is None:
@@ -113,9 +115,9 @@ async def write(
         return await making.write(only, only, sealed)
 
 
-def verify(path: Path) -> tuple[Header, Manifest]:
+def verify(path: Path, progress: Progress = silent) -> tuple[Header, Manifest]:
     """Read all of a backup. Raises ArchiveDamaged, or ArchiveTooNew."""
-    return Verification(path).run()
+    return Verification(path, progress).run()
 
 
 async def verify_source(
@@ -125,8 +127,8 @@ async def verify_source(
 
     Raises ArchiveDamaged, StartupError, or OSError.
     """
-    async with storage.open_local(source, store) as path:
-        verified = await asyncio.to_thread(verify, path)
+    async with storage.open_local(source, store, progress) as path:
+        verified = await asyncio.to_thread(verify, path, progress)
         if deep:
             await _verify_deep(path, verified, progress)
     return verified
@@ -148,8 +150,8 @@ async def restore(
 
     After an error nothing is changed. Raises ArchiveDamaged, StartupError, or OSError.
     """
-    async with storage.open_local(source, settings.backups.store) as path:
-        verified = await asyncio.to_thread(verify, path)
+    async with storage.open_local(source, settings.backups.store, progress) as path:
+        verified = await asyncio.to_thread(verify, path, progress)
         if into_file is None:
             await _restore(settings, path, verified, prompt, progress)
         else:

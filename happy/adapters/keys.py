@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+from msgspec import Struct
+
 from happy import crypto
 from happy.adapters.secrets import VARIABLE, Secrets, read_secrets
 from happy.domain.errors import StartupError, Unavailable
@@ -52,19 +54,27 @@ async def _secrets_of(settings: Light | Full, store: Store) -> Secrets:
     return Secrets(secret_file.master_secret(settings.data_dir), str(file))
 
 
-async def replace_secret(settings: Light | Full, clock: Clock) -> str:
-    """Replace the master secret by the configured one, or by a new one; returns a message for the operator.
+class Replaced(Struct, frozen=True, rename="camel"):
+    """The key id of the secret that counts now, where it is, and where the one before is kept."""
+
+    current: str
+    source: str
+    kept: str | None = None
+
+
+async def replace_secret(settings: Light | Full, clock: Clock) -> Replaced:
+    """Replace the master secret by the configured one, or by a new one.
 
     Raises StartupError.
     """
     if settings.secret is not None:
         require_strong(settings.secret, VARIABLE, allowed=settings.allow_weak_secret)
     async with _open_store(settings, clock) as store:
-        secret, said = _another_secret(settings, clock())
+        secret, source, kept = _another_secret(settings, clock())
         fingerprint = crypto.Keyring(secret).fingerprint
         with _startup_errors():
             await store.write(lambda tx: _replace(tx, fingerprint, clock()))
-    return f"{said} Every device has to sign in again; what was stored sealed cannot be read any more."
+    return Replaced(crypto.key_id_of(fingerprint), source, kept)
 
 
 async def _replace(tx: Transaction, fingerprint: str, now: Millis) -> None:
@@ -81,16 +91,16 @@ def _startup_errors() -> Iterator[None]:
         raise StartupError(f"cannot read or write the master secret's fingerprint: {error}") from error
 
 
-def _another_secret(settings: Light | Full, now: Millis) -> tuple[str, str]:
+def _another_secret(settings: Light | Full, now: Millis) -> tuple[str, str, str | None]:
+    """The secret, where it is, and where the one before is kept."""
     if settings.secret is not None:
-        return settings.secret, f"The master secret is the one in {VARIABLE} from now on."
+        return settings.secret, VARIABLE, None
     assert isinstance(settings, Light), "settings of the full flavor always have a secret"
     from happy.adapters.light import secret as secret_file
 
     kept = secret_file.set_aside(settings.data_dir, now)
     made = secret_file.master_secret(settings.data_dir)
-    before = f"; the one before is kept in {kept.name}" if kept else ""
-    return made, f"A new master secret is in {settings.data_dir / secret_file.FILE_NAME}{before}."
+    return made, str(settings.data_dir / secret_file.FILE_NAME), str(kept) if kept else None
 
 
 @asynccontextmanager

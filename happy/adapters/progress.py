@@ -1,11 +1,10 @@
-"""How long work says what it is doing: line by line, in the log of a server or on the stderr of a command."""
+"""Says in the log of a server what long work is doing: a line now and then."""
 
 import time
 from collections.abc import Callable
 from typing import Final
 
-Progress = Callable[[str], None]
-"""Called again and again with what is being done now."""
+from happy.domain.progress import Pace, Step
 
 FIRST_AFTER: Final = 1.0
 AGAIN_AFTER: Final = 5.0
@@ -14,12 +13,15 @@ AGAIN_AFTER: Final = 5.0
 class Lines:
     """A line after a second of work, and one every 5 s after that."""
 
-    def __init__(self, write: Progress) -> None:
+    def __init__(self, write: Callable[[str], None], first_after: float = FIRST_AFTER) -> None:
         self._write = write
-        self._next = time.monotonic() + FIRST_AFTER
+        self._next = time.monotonic() + first_after
+        self._pace = Pace()
 
-    def __call__(self, words: str) -> None:
+    def __call__(self, step: Step) -> None:
         now = time.monotonic()
+        if not self._pace.is_at(step):
+            self._pace.begin(step, now)
         if now >= self._next:
             self._next = now + AGAIN_AFTER
-            self._write(words)
+            self._write(f"{step.doing}: {', '.join(self._pace.words(step, now))}")

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from happy.cli.common import CommandFailed, with_settings
+from happy.cli.common import CommandFailed, json_option, with_settings
 from happy.cli.output import Output
 from happy.domain.administration import AccountRecord
 from happy.domain.errors import HappyError, Unavailable
@@ -59,7 +59,7 @@ AdministrationCommand = Callable[..., Awaitable[None]]
 def administers(command: AdministrationCommand) -> Callable[..., None]:
     """Run the coroutine function with an Administration before its options; its errors are one line each."""
 
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON; times are Unix milliseconds.")
+    @json_option
     @with_settings
     @wraps(command)
     def call(settings: Light | Full, *, as_json: bool, **options: Any) -> None:

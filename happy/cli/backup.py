@@ -1,7 +1,5 @@
 """The commands that make, check and restore backups."""
 
-import os
-import sys
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -10,22 +8,25 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from happy.cli.common import PROGRAM, CommandFailed, interruptible, start_failures, with_settings
+from happy.cli.administration import yes_option
+from happy.cli.common import PROGRAM, CommandFailed, json_option, start_failures, with_settings
 from happy.cli.output import Output, moment
-from happy.cli.progress import Progress
+from happy.cli.passphrases import PASSPHRASE, new_passphrase, passphrase_of_backup
+from happy.cli.progress import ProgressBar
+from happy.domain.amounts import counted, size
 from happy.domain.errors import HappyError
 from happy.domain.values import Millis
-from happy.settings import Full, Light, SettingsError, load_backups
+from happy.settings import Full, Light, load_backups
 
 if TYPE_CHECKING:
+    from happy.adapters.archive.format import Header, Manifest
+    from happy.adapters.backups import Made
     from happy.domain.audit import Action
 
 STANDARD_OUTPUT: Final = "-"
-PASSPHRASE: Final = "HAPPY_BACKUP_PASSPHRASE"  # noqa: S105 - the name of a variable
 
 T = TypeVar("T")
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON; times are Unix milliseconds.")
 archive_argument = click.argument("archive")
 
 
@@ -35,36 +36,56 @@ archive_argument = click.argument("archive")
 @click.option(
     "--with-secret", is_flag=True, help=f"Put the master secret in, sealed ({PASSPHRASE} or a prompt)."
 )
+@yes_option
 @json_option
 @with_settings
 def backup(
-    settings: Light | Full, *, target: str, with_files: bool, with_secret: bool, as_json: bool
+    settings: Light | Full, *, target: str, with_files: bool, with_secret: bool, yes: bool, as_json: bool
 ) -> None:
     """Back up everything while the server runs.
 
     TARGET is a file, a folder (the working directory unless it is given), s3://bucket/key, or - for
-    standard output.
+    standard output. What is there already is replaced with --yes, or after a prompt.
     """
     from happy.adapters import backups
 
-    now = Millis(time.time_ns() // 1_000_000)
-    passphrase = _new_passphrase() if with_secret else None
-    progress = Progress()
+    now, output = Millis(time.time_ns() // 1_000_000), Output(as_json=as_json)
     with _failures():
-        contents = backups.Contents(with_files, passphrase)
-        making = backups.backup(settings, target, now, contents, progress)
-        made = _run(making)
-    progress.end()
+        _run(confirm_replacing(settings, target, output, yes=yes))
+        contents = backups.Contents(with_files, new_passphrase() if with_secret else None)
+        with ProgressBar() as progress:
+            made = _run(backups.backup(settings, target, now, contents, progress))
     _record(settings, "database.backup", _name(made.where), _with(with_secret))
     _warn(made.manifest)
-    if target == STANDARD_OUTPUT:
+    document = {"dangling": made.manifest.dangling}
+    report(output, made, document, milliseconds=time.time_ns() // 1_000_000 - now)
+
+
+async def confirm_replacing(settings: Light | Full, target: str, output: Output, *, yes: bool) -> None:
+    """Raises CommandFailed where something is at the target that is to stay; HappyError, OSError."""
+    from happy.adapters import backup_storage as storage
+
+    found = await storage.size_at(target, settings.backups.store)
+    if found is not None:
+        output.confirm([f"{target} is there already, with {size(found)}: it is replaced."], yes=yes)
+
+
+def report(output: Output, made: "Made", document: dict[str, Any], *, milliseconds: int) -> None:
+    """The last line: on stderr where the backup itself goes to standard output."""
+    rows, files = made.manifest.rows, made.manifest.files
+    listed = ""
+    if made.manifest.listed_files:
+        listed = f" ({counted(len(made.manifest.listed_files), 'file')} listed, not copied)"
+    where = "" if made.where == STANDARD_OUTPUT else f"{made.where}: "
+    sentence = (
+        f"{where}{counted(rows, 'row')} and {counted(files, 'file')} in {size(made.size)}{listed},"
+        f" after {milliseconds / 1000:.1f} s"
+    )
+    if made.where == STANDARD_OUTPUT:
+        click.echo(sentence, err=True)
         return
-    rows, files = sum(table.rows for table in made.manifest.tables.values()), made.manifest.files
-    document: dict[str, Any] = {"path": made.where, "bytes": made.size, "rows": rows, "files": files}
-    document["dangling"] = made.manifest.dangling
-    listed = f" ({files:,} files are listed, not copied)" if made.manifest.listed_files else ""
-    sentence = f"{made.where}: {rows:,} rows and {files:,} files in {made.size:,} bytes{listed}"
-    Output(as_json=as_json).done(document, sentence)
+    numbers = {"path": made.where, "bytes": made.size, "rows": rows, "files": files}
+    output.done({**numbers, **document}, sentence)
 
 
 @click.command("verify")
@@ -79,26 +100,18 @@ def verify(context: click.Context, *, archive: str, deep: bool, as_json: bool) -
     """
     from happy.adapters import backups
 
-    progress = Progress()
-    with start_failures(), _failures(archive):
+    with start_failures(), _failures(archive), ProgressBar() as progress:
         store = load_backups(context.obj, dotenv=Path(".env")).store
         header, manifest = _run(backups.verify_source(archive, store, progress, deep=deep))
-    progress.end()
     _warn(manifest)
-    rows = sum(table.rows for table in manifest.tables.values())
     made = f"{header.flavor} {header.server_version}, schema {header.schema_revision}"
     Output(as_json=as_json).details(
-        {
-            "header": header,
-            "tables": manifest.tables,
-            "files": manifest.files,
-            "dangling": manifest.dangling,
-        },
+        _document(header, manifest),
         {
             "good": archive,
             "made": moment(Millis(header.created_at)),
             "by": made,
-            "holds": f"{rows:,} rows, {manifest.files:,} files",
+            "holds": f"{counted(manifest.rows, 'row')}, {counted(manifest.files, 'file')}",
         },
     )
 
@@ -106,8 +119,9 @@ def verify(context: click.Context, *, archive: str, deep: bool, as_json: bool) -
 @click.command("restore")
 @archive_argument
 @click.option("--into-file", type=click.Path(path_type=Path), help="Make just this SQLite file.")
+@json_option
 @with_settings
-def restore(settings: Light | Full, *, archive: str, into_file: Path | None) -> None:
+def restore(settings: Light | Full, *, archive: str, into_file: Path | None, as_json: bool) -> None:
     """Fill an empty data directory or database from a backup.
 
     The backup may be of either flavor: a file, s3://bucket/key, or - for standard input. The server must be
@@ -115,22 +129,36 @@ def restore(settings: Light | Full, *, archive: str, into_file: Path | None) -> 
     """
     from happy.adapters import backups
 
-    progress = Progress()
-    with _failures(archive):
-        header, manifest = _run(backups.restore(settings, archive, into_file, _passphrase, progress))
-    progress.end()
+    with _failures(archive), ProgressBar() as progress:
+
+        def passphrase() -> str:
+            progress.end()
+            return passphrase_of_backup()
+
+        header, manifest = _run(backups.restore(settings, archive, into_file, passphrase, progress))
+    made = moment(Millis(header.created_at))
     if into_file is None:
-        detail = f"of {moment(Millis(header.created_at))}, {header.flavor}"
-        _record(settings, "database.restore", _name(archive), detail)
+        _record(settings, "database.restore", _name(archive), f"of {made}, {header.flavor}")
     _warn(manifest)
-    rows = sum(table.rows for table in manifest.tables.values())
-    click.echo(f"{rows:,} rows of {moment(Millis(header.created_at))} were restored.")
+    lines = [f"Restored {counted(manifest.rows, 'row')} of {made}, and compared them."]
     if into_file is None and manifest.listed_files:
-        click.echo(
-            f"{len(manifest.listed_files):,} files were not in the backup: see that the store has them."
-        )
+        files = counted(len(manifest.listed_files), "file")
+        lines.append(f"Not in the backup, but listed there: {files}. See that the store has them.")
+    elif into_file is None:
+        lines.append(f"With them {counted(manifest.files, 'file')}.")
     if into_file is None:
-        click.echo("Start the server, and see that a device which was signed in lists its sessions.")
+        lines.append("Start the server, and see that a device which was signed in lists its sessions.")
+    output = Output(as_json=as_json)
+    output.done(_document(header, manifest), *lines)
+
+
+def _document(header: "Header", manifest: "Manifest") -> dict[str, Any]:
+    return {
+        "header": header,
+        "tables": manifest.tables,
+        "files": manifest.files,
+        "dangling": manifest.dangling,
+    }
 
 
 def _name(archive: str) -> str:
@@ -154,7 +182,7 @@ def _record(settings: Light | Full, action: "Action", subject: str, detail: str)
     try:
         _run(write())
     except HappyError as error:
-        click.echo(f"This is not in the audit log: {error}", err=True)
+        click.echo(f"{PROGRAM}: warning: this is not in the audit log: {error}", err=True)
 
 
 def _warn(manifest: Any) -> None:
@@ -178,23 +206,3 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
     import asyncio
 
     return asyncio.run(work)
-
-
-def _new_passphrase() -> str:
-    return _from_variable() or str(
-        click.prompt("Passphrase", hide_input=True, confirmation_prompt=True, err=True)
-    )
-
-
-def _passphrase() -> str:
-    if found := _from_variable():
-        return found
-    with interruptible():
-        return str(click.prompt("Passphrase of the backup", hide_input=True, err=True))
-
-
-def _from_variable() -> str:
-    found = os.environ.get(PASSPHRASE, "")
-    if not found and not sys.stdin.isatty():
-        raise SettingsError(f"a passphrase is needed: set {PASSPHRASE}")
-    return found

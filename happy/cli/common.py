@@ -24,6 +24,11 @@ flavor_option = click.option(
 )
 
 
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print JSON on standard output; times are Unix milliseconds."
+)
+
+
 class StartFailure(click.ClickException):
     """A failure to start: one line on stderr and exit code 1."""
 

@@ -4,10 +4,10 @@ import time
 
 import click
 
-from happy.cli.administration import Administration, administers
-from happy.cli.backup import STANDARD_OUTPUT
+from happy.cli.administration import Administration, administers, yes_option
+from happy.cli.backup import confirm_replacing, report
 from happy.cli.common import CommandFailed
-from happy.cli.progress import Progress
+from happy.cli.progress import ProgressBar
 from happy.domain.values import Millis
 from happy.services.account_directory import AccountDirectory
 
@@ -16,9 +16,10 @@ from happy.services.account_directory import AccountDirectory
 @click.argument("account", required=False)
 @click.argument("target", default=".")
 @click.option("--all", "everything", is_flag=True, help="Everything, as `backup` does.")
+@yes_option
 @administers
 async def export(
-    administration: Administration, *, account: str | None, target: str, everything: bool
+    administration: Administration, *, account: str | None, target: str, everything: bool, yes: bool
 ) -> None:
     """Write one account and its files into a backup for `import`.
 
@@ -33,17 +34,13 @@ async def export(
         raise click.UsageError("Missing argument 'ACCOUNT', or --all.")
     else:
         chosen = (await AccountDirectory(administration.store).find(account)).id
-    now, progress = Millis(time.time_ns() // 1_000_000), Progress()
+    settings, output = administration.settings, administration.output
+    now = Millis(time.time_ns() // 1_000_000)
     contents = backups.Contents(account=chosen)
     try:
-        made = await backups.backup(administration.settings, target, now, contents, progress)
+        await confirm_replacing(settings, target, output, yes=yes)
+        with ProgressBar() as progress:
+            made = await backups.backup(settings, target, now, contents, progress)
     except OSError as error:
         raise CommandFailed(f"{error.filename or target}: {error.strerror}") from error
-    progress.end()
-    if target == STANDARD_OUTPUT:
-        return
-    rows, files = sum(table.rows for table in made.manifest.tables.values()), made.manifest.files
-    administration.output.done(
-        {"account": chosen, "path": made.where, "bytes": made.size, "rows": rows, "files": files},
-        f"{made.where}: {rows:,} rows and {files:,} files in {made.size:,} bytes",
-    )
+    report(output, made, {"account": chosen}, milliseconds=time.time_ns() // 1_000_000 - now)

@@ -10,15 +10,16 @@ import click
 from msgspec import Struct
 
 from happy.cli.administration import yes_option
-from happy.cli.backup import json_option
-from happy.cli.common import CommandFailed, with_settings
+from happy.cli.common import CommandFailed, json_option, with_settings
 from happy.cli.output import Output, printable
-from happy.cli.progress import Progress
+from happy.cli.progress import ProgressBar
+from happy.domain.amounts import counted
 from happy.domain.errors import HappyError
 from happy.domain.values import Millis
 from happy.settings import S3, Full, Light, SettingsError
 
 BUCKET: Final = "s3://"
+POSTGRES: Final = ("postgresql://", "postgres://")
 SHOWN_CONFLICTS: Final = 20
 """How many are printed; JSON has more of them."""
 
@@ -58,18 +59,19 @@ def import_(
     """Take accounts over from another server, while this one runs.
 
     SOURCE is postgresql://..., a SQLite file or the data directory of a light server, a plain SQL dump,
-    or a backup.
+    or a backup; s3://bucket/key and - (standard input) are a dump, a backup or a SQLite file, too.
     Nothing that is here is overwritten.
     """
     import asyncio
 
-    progress, output = Progress(), Output(as_json=as_json)
+    output = Output(as_json=as_json)
     files = None if files_at is None else _files(files_at)
-    with _failures("" if "://" in source else source):
+    with _failures("" if source.startswith(POSTGRES) else source), ProgressBar() as progress:
         outcome = asyncio.run(_import(settings, Request(source, files, dry_run, yes), progress, output))
     if outcome.conflict_count:
         raise CommandFailed(
-            f"{outcome.conflict_count:,} conflicts: what is here is kept; what belongs to them was left out"
+            f"{counted(outcome.conflict_count, 'conflict')}: what is here is kept;"
+            " what conflicts was left out, with what belongs to it"
         )
 
 
@@ -92,7 +94,7 @@ def _failures(source: str) -> Iterator[None]:
         raise CommandFailed(f"{error.filename or source}: {error.strerror or error}") from error
 
 
-async def _import(settings: Light | Full, request: Request, progress: Progress, output: Output) -> Any:
+async def _import(settings: Light | Full, request: Request, progress: ProgressBar, output: Output) -> Any:
     from happy.adapters.imports import importing
 
     async with importing.open_source(settings, request.source, request.files, progress) as found:
@@ -120,23 +122,25 @@ def _show(output: Output, source: Any, outcome: Any, *, dry_run: bool) -> None:
         conflicts=outcome.conflicts,
         conflict_count=outcome.conflict_count,
     )
-    output.done(report, f"{'Would take' if dry_run else 'Took'} from {source.staged.kind}:")
+    done = "Nothing is new" if outcome.is_nothing_new else "Would take" if dry_run else "Took"
+    output.done(report, f"{done} from {source.staged.kind}:")
     if not output.as_json:
         for line in (*_lines(source, outcome), source.secret.sentence):
             click.echo(printable(line))
 
 
 def _lines(source: Any, outcome: Any) -> list[str]:
-    counted = [(name, counts) for name, counts in outcome.tables.items() if any(_numbers(counts))]
+    tables = [(name, counts) for name, counts in outcome.tables.items() if any(_numbers(counts))]
     if any(_numbers(outcome.files)):
-        counted.append(("files", outcome.files))
-    width = max((len(name) for name, _ in counted), default=0)
-    lines = [f"  {name:<{width}}  {_in_words(counts)}" for name, counts in counted]
+        tables.append(("files", outcome.files))
+    width = max((len(name) for name, _ in tables), default=0)
+    lines = [f"  {name:<{width}}  {_in_words(counts)}" for name, counts in tables]
     lines += [f"  left out: {note}" for note in source.notes]
     shown = outcome.conflicts[:SHOWN_CONFLICTS]
     lines += [f"  conflict: {each.table} {each.key}: {each.reason}" for each in shown]
     if outcome.conflict_count > len(shown):
-        lines.append(f"  and {outcome.conflict_count - len(shown):,} more conflicts")
+        more = outcome.conflict_count - len(shown)
+        lines.append(f"  and {counted(more, 'more conflict')}")
     return lines or ["  nothing"]
 
 

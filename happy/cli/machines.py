@@ -6,6 +6,7 @@ from happy.cli.administration import Administration, account_in_words, administe
 from happy.cli.common import InWrittenOrder
 from happy.cli.output import Row, moment, number
 from happy.domain.administration import MachineRecord
+from happy.domain.amounts import counted
 from happy.services.account_directory import AccountDirectory
 from happy.services.machine_directory import MachineDirectory
 
@@ -65,9 +66,11 @@ async def delete_machine(administration: Administration, machine: str, *, yes: b
     found = await directory.find(machine)
     owner = await AccountDirectory(administration.store).find(found.account_id)
     keys = await directory.access_keys(found)
-    access_keys = "1 access key" if keys == 1 else f"{number(keys)} access keys"
     effects = [
-        f"The machine {found.id} of {account_in_words(owner)} is deleted for ever, with {access_keys}.",
+        (
+            f"The machine {found.id} of {account_in_words(owner)} is deleted for ever, with"
+            f" {counted(keys, 'access key')}."
+        ),
         *(["It is active: its daemon is connected."] if found.active else []),
         "Its sessions remain. Connected clients see it go within seconds.",
         "A daemon that starts there again registers it anew: `tokens revoke` keeps it out.",

@@ -1,10 +1,11 @@
 """Prints what `migrate` would do."""
 
 from happy.cli.output import Output
+from happy.domain.amounts import counted
 from happy.settings import Full, Light
 
 NOTHING = "Nothing would be done: the schema is {}."
-COPY = "A copy of {:,} bytes would be made first. The server must not run meanwhile."
+COPY = "A copy of {} would be made first. The server must not run meanwhile."
 
 
 def show(settings: Light | Full, *, as_json: bool) -> None:
@@ -29,4 +30,4 @@ def show(settings: Light | Full, *, as_json: bool) -> None:
     ]
     output.listing(found.steps, rows, nothing="")
     if found.copy_bytes:
-        output.done(found, COPY.format(found.copy_bytes))
+        output.done(found, COPY.format(counted(found.copy_bytes, "byte")))

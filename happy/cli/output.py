@@ -12,8 +12,6 @@ from happy.cli.common import CommandFailed, interruptible
 from happy.domain.values import Millis
 
 SEPARATOR = "  "
-UNITS = ("B", "kB", "MB", "GB", "TB")
-THOUSAND = 1000
 Row = Mapping[str, str]
 """One line of a table: its cells by column title. All rows of a table have the same titles."""
 
@@ -54,12 +52,13 @@ class Output:
             click.echo(f"\n{title}")
             _print_table(listed)
 
-    def done(self, document: Any, sentence: str) -> None:
+    def done(self, document: Any, *lines: str) -> None:
         """What a command has done."""
         if self.as_json:
             _print_json(document)
-        else:
-            click.echo(printable(sentence))
+            return
+        for line in lines:
+            click.echo(printable(line))
 
     def confirm(self, effects: Sequence[str], *, yes: bool) -> None:
         """Show what would be done, and prompt unless `yes`. Raises CommandFailed if it is not to be done."""
@@ -83,16 +82,6 @@ def moment(time: Millis | None) -> str:
 def number(count: int) -> str:
     """A count for people."""
     return f"{count:,}"
-
-
-def size(count: int) -> str:
-    """Bytes for people: `512 B`, `1.5 kB`, `23.4 MB`, `812.0 GB`."""
-    value = float(count)
-    for unit in UNITS[:-1]:
-        if value < THOUSAND:
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
-        value /= THOUSAND
-    return f"{value:,.1f} {UNITS[-1]}"
 
 
 def printable(text: str) -> str:

@@ -1,84 +1,105 @@
 """The commands that migrate the schema of the database and check it, without importing the server."""
 
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from typing import Final
 
 import click
+from msgspec import Struct
 
-from happy.cli.common import with_settings
+from happy.cli.common import json_option, with_settings
+from happy.cli.output import Output
+from happy.cli.progress import ProgressBar
 from happy.settings import Full, Light
 from schema.revisions import HEAD
+
+DATABASE: Final = "The database"
+
+
+class SchemaReport(Struct, frozen=True, rename="camel"):
+    """`revision` is what the database has, `head` what this version makes and knows."""
+
+    database: str
+    revision: str
+    head: str
+
+
+class MigrationReport(SchemaReport, frozen=True, rename="camel"):
+    """`before` is None for a database that was made, or taken over from another server of this protocol."""
+
+    before: str | None
+    copy: str | None
+    """The copy from before, of a light database."""
 
 
 @click.command("migrate")
 @click.option("--plan", is_flag=True, help="Print what would be done, and change nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@json_option
 @with_settings
 def migrate(settings: Light | Full, *, plan: bool, as_json: bool) -> None:
     """Migrate the database to this version's schema, or create it."""
-    if plan or as_json:
+    if plan:
         from happy.cli.migration_plan import show
 
         show(settings, as_json=as_json)
-    else:
-        _migrate(settings)
+        return
+    began = time.monotonic()
+    with ProgressBar() as progress:
+        done = _migrate(settings, progress)
+    output = Output(as_json=as_json)
+    output.done(done, *_sentences(done, time.monotonic() - began))
 
 
-def _migrate(settings: Light | Full) -> None:
+def _migrate(settings: Light | Full, progress: ProgressBar) -> MigrationReport:
     if isinstance(settings, Full):
         import asyncio
 
         from happy.adapters.full.postgres import schema as postgres
 
-        with _progress() as progress:
-            revision = asyncio.run(postgres.prepare(settings.database_url, progress))
-        _report("The database", revision)
-        return
-    from happy.adapters.light import schema
+        before, _ = asyncio.run(postgres.survey(settings.database_url, ()))
+        revision = asyncio.run(postgres.prepare(settings.database_url, progress))
+        return MigrationReport(DATABASE, revision, HEAD, before, None)
+    from happy.adapters.light import migration, schema
     from happy.domain.values import Millis
 
-    settings.database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with _progress() as progress:
-        revision = schema.prepare(settings.database, Millis(time.time_ns() // 1_000_000), progress)
-    _report(str(settings.database), revision)
+    database, now = settings.database, Millis(time.time_ns() // 1_000_000)
+    database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    before, _ = schema.survey(database, ())
+    revision = schema.prepare(database, now, progress)
+    copy = None if before is None else migration.copy_of(database, before, now)
+    kept = str(copy) if copy is not None and copy.exists() else None
+    return MigrationReport(str(database), revision, HEAD, before, kept)
+
+
+def _sentences(done: MigrationReport, seconds: float) -> list[str]:
+    if done.before == done.revision:
+        return [_state(done)]
+    before = done.before or "none"
+    lines = [f"{done.database} has schema {done.revision} now (it had {before}), after {seconds:.1f} s."]
+    return lines if done.copy is None else [*lines, f"As it was before: {done.copy}"]
 
 
 @click.command("schema-check")
+@json_option
 @with_settings
-def schema_check(settings: Light | Full) -> None:
+def schema_check(settings: Light | Full, *, as_json: bool) -> None:
     """Check that the database has that schema, and change nothing."""
     if isinstance(settings, Full):
         import asyncio
 
         from happy.adapters.full.postgres import schema as postgres
 
-        _report("The database", asyncio.run(postgres.verify(settings.database_url)))
-        return
-    from happy.adapters.light import schema
-
-    _report(str(settings.database), schema.verify(settings.database))
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """One line that changes on a terminal; lines, from time to time, where there is none."""
-    from happy.adapters.progress import Lines
-    from happy.cli.progress import Progress
-
-    if not sys.stderr.isatty():
-        yield Lines(lambda words: click.echo(words, err=True))
-        return
-    progress = Progress()
-    try:
-        yield progress
-    finally:
-        progress.end()
-
-
-def _report(database: str, revision: str) -> None:
-    if revision == HEAD:
-        click.echo(f"{database} is up to date.")
+        found = SchemaReport(DATABASE, asyncio.run(postgres.verify(settings.database_url)), HEAD)
     else:
-        click.echo(f"{database} has schema {revision}, later than {HEAD} of this version, which may use it.")
+        from happy.adapters.light import schema
+
+        found = SchemaReport(str(settings.database), schema.verify(settings.database), HEAD)
+    output = Output(as_json=as_json)
+    output.done(found, _state(found))
+
+
+def _state(found: SchemaReport) -> str:
+    if found.revision == HEAD:
+        return f"{found.database} is up to date."
+    return (
+        f"{found.database} has schema {found.revision}, later than {HEAD} of this version, which may use it."
+    )

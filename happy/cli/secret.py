@@ -7,6 +7,8 @@ from msgspec import Struct
 
 from happy.cli.administration import Administration, administers, yes_option
 from happy.cli.common import CommandFailed, InWrittenOrder
+from happy.cli.progress import ProgressBar
+from happy.domain.amounts import counted
 
 if TYPE_CHECKING:
     from happy.adapters.secrets import Secrets
@@ -72,7 +74,8 @@ async def rotate(administration: Administration, *, stopped: bool) -> None:
     """Seal what is stored with the current secret, while servers run."""
     secrets, keys = _open(administration)
     await _require_use(administration, secrets, keys, stopped=stopped)
-    done = await _resealing(administration, keys).run()
+    with ProgressBar() as progress:
+        done = await _resealing(administration, keys).run(progress)
     administration.output.done(done, ". ".join(map(_done, done)) + ".")
 
 
@@ -114,7 +117,9 @@ async def forget(administration: Administration, *, yes: bool) -> None:
         raise CommandFailed("no secret is kept in a file: remove HANDY_MASTER_SECRET_PREVIOUS and restart")
     waiting = sum(state.previous + state.unmarked for state in await _resealing(administration, keys).state())
     if waiting:
-        raise CommandFailed(f"{waiting} values may need them: run `happy-server secret rotate` first")
+        raise CommandFailed(
+            f"they may be needed for {counted(waiting, 'value')}: run `happy-server secret rotate` first"
+        )
     effect = (
         "From the next start on, devices that signed in before the secret was replaced have to sign in again."
     )
@@ -181,7 +186,7 @@ def _in_words(state: "SealedState") -> str:
         "without a key id": state.unmarked,
         "with a secret that is not named here": state.unknown,
     }
-    return ", ".join(f"{count} {name}" for name, count in parts.items() if count) or "none"
+    return ", ".join(f"{count:,} {name}" for name, count in parts.items() if count) or "none"
 
 
 def _next(sealed: "list[SealedState]", previous: list[str]) -> str:
@@ -193,5 +198,5 @@ def _next(sealed: "list[SealedState]", previous: list[str]) -> str:
 
 
 def _done(done: "Resealed") -> str:
-    left = f" ({done.unreadable} cannot be opened with the secrets named here)" if done.unreadable else ""
-    return f"{done.resealed} {done.kind}s were sealed with the current secret{left}"
+    left = f" ({done.unreadable:,} cannot be opened with the secrets named here)" if done.unreadable else ""
+    return f"Sealed {counted(done.resealed, done.kind)} with the current secret{left}"

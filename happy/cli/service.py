@@ -9,7 +9,14 @@ from typing import Any, Final
 import click
 
 from happy.cli.administration import yes_option
-from happy.cli.common import PROGRAM, CommandFailed, InWrittenOrder, flavor_option, start_failures
+from happy.cli.common import (
+    PROGRAM,
+    CommandFailed,
+    InWrittenOrder,
+    flavor_option,
+    json_option,
+    start_failures,
+)
 from happy.cli.output import Output
 from happy.cli.systemd import Systemd, obstacles
 from happy.cli.systemd_unit import MADE_BY, NAME, UNIT, Service
@@ -38,7 +45,7 @@ def about_a_service(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         help="Below this folder, an image that is being made; nothing is started.",
     )
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @json_option
     @flavor_option
     @click.pass_context
     @wraps(command)

@@ -4,8 +4,9 @@ import click
 
 from happy.cli.administration import Administration, account_in_words, administers, page_options, yes_option
 from happy.cli.common import InWrittenOrder
-from happy.cli.output import Row, moment, number, size
+from happy.cli.output import Row, moment, number
 from happy.domain.administration import SessionRecord
+from happy.domain.amounts import counted, size
 from happy.domain.values import SessionId
 from happy.services.account_directory import AccountDirectory
 from happy.services.session_directory import SessionDirectory
@@ -64,9 +65,11 @@ async def delete_session(administration: Administration, session: str, *, yes: b
     directory = SessionDirectory(administration.store, administration.now)
     found = await directory.find(session)
     owner = await AccountDirectory(administration.store).find(found.account_id)
-    messages = "1 message" if found.messages == 1 else f"{number(found.messages)} messages"
     effects = [
-        f"The session {found.id} of {account_in_words(owner)} is deleted for ever, with {messages}.",
+        (
+            f"The session {found.id} of {account_in_words(owner)} is deleted for ever, with"
+            f" {counted(found.messages, 'message')}."
+        ),
         *(["It is active: a client is writing to it."] if found.active else []),
         "Connected clients see it go within seconds; rows and files are removed in the background.",
     ]

@@ -5,8 +5,9 @@ from contextlib import AsyncExitStack
 import click
 
 from happy.cli.administration import Administration, administers
-from happy.cli.output import Row, number, size
-from happy.cli.progress import Progress
+from happy.cli.output import Row, number
+from happy.cli.progress import ProgressBar
+from happy.domain.amounts import counted, size
 from happy.domain.statistics import Day, LargestAccount, Summary, TableSize
 from happy.services.statistics import Statistics
 
@@ -21,13 +22,12 @@ async def stats(administration: Administration, *, everything: bool) -> None:
     """
     from happy.adapters.flavors import open_files_beside
 
-    progress = Progress()
     async with AsyncExitStack() as stack:
+        progress = stack.enter_context(ProgressBar())
         files = None
         if everything:
             files = await stack.enter_async_context(open_files_beside(administration.settings))
         found = await Statistics(administration.store, administration.now).summary(files, progress)
-    progress.end()
     output = administration.output
     if output.as_json:
         output.details(found, {})
@@ -45,7 +45,7 @@ def _overview(found: Summary) -> Row:
         "files": "not counted without --all"
         if files is None
         else f"{number(files.count)}, {size(files.bytes)}",
-        "active": f"{number(found.active.sessions)} sessions, {number(found.active.machines)} machines",
+        "active": f"{counted(found.active.sessions, 'session')}, {counted(found.active.machines, 'machine')}",
         **({"accounts": "the largest are not shown without --all"} if found.largest_accounts is None else {}),
     }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from happy import __version__
-from happy.cli.common import PROGRAM, CommandFailed, flavor_option
+from happy.cli.common import PROGRAM, CommandFailed, flavor_option, json_option
 from happy.cli.output import Output
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ NOT_FOUND: Final = 404
 @click.option(
     "--index", default=INDEX, show_default=True, metavar="URL", help="The index that --check queries."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @flavor_option
 def version(*, check: bool, index: str, as_json: bool, flavor: str | None) -> None:  # noqa: ARG001 - same for both
     """Print the version; with --check also the latest release."""

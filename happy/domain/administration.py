@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from happy.domain.amounts import counted
 from happy.domain.values import AccountId, MachineId, Millis, SessionId
 
 
@@ -40,14 +41,10 @@ class Belongings(Struct, frozen=True, rename="camel"):
     def in_words(self) -> str:
         """Like `2 sessions with 40 messages, 1 machine, 3 artifacts, 0 files`."""
         return (
-            f"{_count(self.sessions, 'session')} with {_count(self.messages, 'message')},"
-            f" {_count(self.machines, 'machine')}, {_count(self.artifacts, 'artifact')},"
-            f" {_count(self.files, 'file')}"
+            f"{counted(self.sessions, 'session')} with {counted(self.messages, 'message')},"
+            f" {counted(self.machines, 'machine')}, {counted(self.artifacts, 'artifact')},"
+            f" {counted(self.files, 'file')}"
         )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class SessionRecord(Struct, frozen=True, rename="camel"):

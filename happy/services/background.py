@@ -9,9 +9,6 @@ from typing import Any
 
 Job = Coroutine[Any, Any, None]
 
-Progress = Callable[[str], None]
-"""Called with words for what a long job has done so far."""
-
 FIRST_PAUSE = 0.25
 DOUBLINGS = 5
 

@@ -7,11 +7,12 @@ ids are not used twice. A file of a session that is there is never touched.
 from collections.abc import AsyncIterator, Sequence
 from typing import NamedTuple
 
+from happy.domain.amounts import counted
 from happy.domain.errors import Conflict
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.store import Store
+from happy.domain.progress import Progress, Step
 from happy.domain.values import AccountId
-from happy.services.background import Progress
 
 AT_ONCE = 500
 """Folders that are looked up together."""
@@ -38,9 +39,10 @@ async def orphaned(store: Store, files: FileStore, progress: Progress) -> list[F
         folders += len(some)
         lost += await _without_owner(store, some)
     if lost and len(lost) == folders:
+        count = counted(sum(folder.files for folder in lost), "file")
         raise Conflict(
-            f"none of the {sum(folder.files for folder in lost):,} files in the store belongs to this"
-            " database: see that both settings are of one server"
+            f"nothing of the {count} in the store belongs to this database: see that both settings are of"
+            " one server"
         )
     return lost
 
@@ -51,7 +53,7 @@ async def _folders(files: FileStore, progress: Progress) -> AsyncIterator[Sequen
     looked_at = 0
     async for item in files.list_all():
         looked_at += 1
-        progress(f"{looked_at:,} files were looked at")
+        progress(Step("looking at files", looked_at, unit="file"))
         folder = _folder(item.key, item.size)
         if folder is None:
             continue

@@ -4,18 +4,19 @@ Most of it the server's own jobs remove by themselves; inactive sessions and orp
 """
 
 from happy.domain.accounts import UNANSWERED_LIFETIME
+from happy.domain.amounts import counted
 from happy.domain.audit import MAX_AGE, MAX_ENTRIES
 from happy.domain.errors import NotFound
 from happy.domain.leftovers import Deadlines, Leftover
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.store import Store, Transaction
+from happy.domain.progress import Progress, Step
 from happy.domain.registration import DECISION_LIFETIME, INVITE_KEPT, WAITING_LIFETIME
 from happy.domain.values import HOUR, Millis
 from happy.services import pairing, registration
 from happy.services.announcements import announce
 from happy.services.audit import record
-from happy.services.background import Progress
 from happy.services.batches import in_batches
 from happy.services.deletions import Deletions
 from happy.services.orphaned_files import Folder, orphaned
@@ -42,6 +43,7 @@ class Purge:
         self._progress = progress
         self._inactive_days = inactive_days
         self._orphaned_files = orphaned_files
+        self._hidden = self._to_hide = 0
 
     async def find(self) -> list[Leftover]:
         """What `remove` would remove, kind by kind; also kinds of which there is nothing."""
@@ -60,22 +62,32 @@ class Purge:
         """Remove all of it, and what became of it meanwhile."""
         now = self._clock()
         if self._inactive_days is not None:
+            before = self._before()
+            found = await self._store.read(lambda tx: tx.leftovers.inactive(before))
+            self._hidden, self._to_hide = 0, found.sessions
             await in_batches(self._store, self._delete_inactive)
-        self._progress("linking requests")
+        self._progress(Step("removing requests"))
         await pairing.drop_expired(self._store, now)
         await registration.drop_expired(self._store, now)
-        before = Millis(now - MAX_AGE)
-        await in_batches(self._store, lambda tx, limit: tx.audit.prune(before, MAX_ENTRIES, limit))
-        self._progress("rows and files of what was deleted")
-        await Deletions(self._store, self._files, self._clock).sweep()
-        for folder in await self._orphaned_folders():
-            self._progress(f"files below {folder.prefix}")
-            await self._files.delete_prefix(folder.prefix)
+        kept = Millis(now - MAX_AGE)
+        self._progress(Step("removing old entries of the audit log"))
+        await in_batches(self._store, lambda tx, limit: tx.audit.prune(kept, MAX_ENTRIES, limit))
+        self._progress(Step("removing what was deleted"))
+        await Deletions(self._store, self._files, self._clock).sweep(self._progress)
+        await self._remove_orphaned()
         await self._store.write(lambda tx: record(tx, now, "command line", "server.purge", self._subject()))
+
+    async def _remove_orphaned(self) -> None:
+        folders = await self._orphaned_folders()
+        removed, total = 0, sum(folder.bytes for folder in folders)
+        for folder in folders:
+            await self._files.delete_prefix(folder.prefix)
+            removed += folder.bytes
+            self._progress(Step("removing files", removed, total, "byte"))
 
     def _subject(self) -> str:
         days = self._inactive_days
-        return "leftovers" if days is None else f"leftovers, sessions inactive for {days} days"
+        return "leftovers" if days is None else f"leftovers, sessions inactive for {counted(days, 'day')}"
 
     def _before(self) -> Millis:
         assert self._inactive_days is not None
@@ -85,7 +97,7 @@ class Purge:
         if self._inactive_days is None:
             return []
         found = await self._store.read(lambda tx: tx.leftovers.inactive(self._before()))
-        kind = f"sessions inactive for {self._inactive_days} days"
+        kind = f"sessions inactive for {counted(self._inactive_days, 'day')}"
         return [Leftover(kind, found.sessions, found.bytes or None, found.messages)]
 
     async def _delete_inactive(self, tx: Transaction, limit: int) -> int:
@@ -95,6 +107,8 @@ class Purge:
             if not await tx.sessions.delete(account_id, session_id, now):
                 raise NotFound("a session was deleted meanwhile: run the command again")
             await announce(tx, account_id, "session", session_id, now)
+        self._hidden += len(chosen)
+        self._progress(Step("deleting sessions", self._hidden, self._to_hide, "session"))
         return len(chosen)
 
     async def _orphaned(self) -> list[Leftover]:

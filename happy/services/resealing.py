@@ -8,8 +8,10 @@ from typing import Final, get_args
 from msgspec import Struct
 
 from happy.crypto import Keyring
+from happy.domain.amounts import counted
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store, Transaction
+from happy.domain.progress import Progress, Step, silent
 from happy.domain.sealed import SealedKind, SealedValue, path_of
 from happy.services.audit import record
 
@@ -53,10 +55,10 @@ class Resealing:
         """Of every kind, by what rows say of themselves; nothing is opened."""
         return [await self._state(kind) for kind in KINDS]
 
-    async def run(self) -> list[Resealed]:
+    async def run(self, progress: Progress = silent) -> list[Resealed]:
         """Seal again what is not known to be sealed with the current secret, and record that it was done."""
-        done = [await self._run(kind) for kind in KINDS]
-        detail = ", ".join(f"{each.resealed} {each.kind}s" for each in done)
+        done = [await self._run(kind, progress) for kind in KINDS]
+        detail = ", ".join(counted(each.resealed, each.kind) for each in done)
         await self._store.write(
             lambda tx: record(
                 tx, self._clock(), "command line", "secret.rotate", self._keys.at_rest.key_id, detail
@@ -69,10 +71,9 @@ class Resealing:
         for state in await self.state():
             if state.unknown:
                 log.warning(
-                    "%d %ss are sealed with a master secret that is not named here, and cannot be read:"
-                    " name it in HANDY_MASTER_SECRET_PREVIOUS and run `happy-server secret rotate`",
-                    state.unknown,
-                    state.kind,
+                    "sealed with a master secret that is not named here, and cannot be read: %s."
+                    " Name it in HANDY_MASTER_SECRET_PREVIOUS and run `happy-server secret rotate`",
+                    counted(state.unknown, state.kind),
                 )
 
     async def _state(self, kind: SealedKind) -> SealedState:
@@ -87,14 +88,16 @@ class Resealing:
             unknown=sum(found.values()),
         )
 
-    async def _run(self, kind: SealedKind) -> Resealed:
-        resealed = unreadable = 0
-        after = ""
+    async def _run(self, kind: SealedKind, progress: Progress) -> Resealed:
+        resealed = unreadable = done = 0
+        after, state = "", await self._state(kind)
+        total = state.previous + state.unmarked + state.unknown
         while values := await self._page(kind, after):
             sealed = await asyncio.to_thread(self._reseal, values)
             unreadable += len(values) - len(sealed)
             resealed += await self._store_batch(kind, sealed)
-            after = values[-1].id
+            after, done = values[-1].id, done + len(values)
+            progress(Step(f"sealing {kind}s", done, total, "value"))
             await asyncio.sleep(PAUSE_SECONDS)
         return Resealed(kind, resealed, unreadable)
 

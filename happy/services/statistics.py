@@ -7,9 +7,9 @@ from happy.domain.ports.clock import Clock
 from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.repositories.statistics import MeasuredTable
 from happy.domain.ports.store import Store
+from happy.domain.progress import Progress, Step
 from happy.domain.statistics import EXACT_ROWS, Day, Files, LargestAccount, Summary, TableSize
 from happy.domain.values import HOUR, Millis
-from happy.services.background import Progress
 
 DAYS = 7
 DAY = 24 * HOUR
@@ -62,5 +62,5 @@ async def _measure(files: FileStore, progress: Progress) -> Files:
     count = size = 0
     async for item in files.list_all():
         count, size = count + 1, size + item.size
-        progress(f"{count:,} files")
+        progress(Step("looking at files", count, unit="file"))
     return Files(count, size)

@@ -9,8 +9,10 @@ import pytest
 
 from happy.adapters.free_space import RESERVE_BYTES
 from happy.adapters.light import migration
+from happy.adapters.light.migration import copy_bytes
 from happy.adapters.light.schema import prepare
 from happy.domain.errors import StartupError
+from happy.domain.progress import Step
 from happy.domain.values import Millis
 from schema import effects, migrate
 from schema.revisions import HEAD, REVISIONS
@@ -98,11 +100,18 @@ async def test_the_plan_of_an_up_to_date_database_is_empty(environment: Environm
 
 
 def test_a_migration_says_how_far_it_is(old: Path) -> None:
-    said: list[str] = []
-    prepare(old, NOW, said.append)
+    steps = list[Step]()
+    prepare(old, NOW, steps.append)
 
-    assert said[0].startswith("copy from before the migration: ")
-    assert [f"schema {revision} of {HEAD}" for revision in REVISIONS[1:]] == said[1:]
+    size = copy_bytes(old)
+    copying, migrating = steps[0], steps[1:]
+    assert "copying the database" == copying.doing
+    assert 0 < copying.done <= (copying.total or 0) < 2 * size
+    count = len(REVISIONS) - 1
+    assert [(f"schema {revision} of {HEAD}", count) for revision in REVISIONS[1:]] == [
+        (step.doing, step.total) for step in migrating
+    ]
+    assert list(range(count)) == [step.done for step in migrating]
 
 
 def test_a_migration_without_room_for_the_copy_is_refused_before_anything_is_written(old: Path) -> None:

@@ -15,6 +15,7 @@ from happy.adapters.archive.writing import ArchiveWriter, Backup
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.full.postgres import backup as postgres
 from happy.adapters.light import backup as light
+from happy.domain.progress import silent
 from happy.settings import DATABASE_NAME
 from schema.revisions import HEAD, REVISIONS
 from tests.support.commands import command
@@ -41,7 +42,7 @@ async def write(path: Path, revision: str) -> Manifest:
     header = msgspec.structs.replace(HEADER, schema_revision=revision)
     with path.open("wb") as file:
         files = DiskFiles(path.parent / "files", "")
-        manifest, _ = await Backup(file, header, lambda _: None).write(EveryTable(), files, None)
+        manifest, _ = await Backup(file, header, silent).write(EveryTable(), files, None)
     return manifest
 
 

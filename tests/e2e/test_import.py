@@ -146,7 +146,7 @@ async def test_an_account_that_was_used_here_is_a_conflict_and_stays_as_it_is(
 
     assert 1 == again.code
     assert "it is here with other contents" in again.out
-    assert "1 conflicts: what is here is kept" in again.err
+    assert "1 conflict: what is here is kept" in again.err
 
 
 async def test_a_person_who_made_an_account_here_meanwhile_is_a_conflict(

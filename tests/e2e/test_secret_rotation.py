@@ -130,7 +130,7 @@ async def test_nobody_notices_that_the_master_secret_was_replaced(own_server: Se
     assert (MANY + 3, 0) == (partly["current"] + partly["previous"], partly["unmarked"] + partly["unknown"])
     assert {"kind": "vendor token", "current": MANY + 3, "previous": 0, "unmarked": 0, "unknown": 0} == whole
     assert {"kind": "GitHub token", "current": 0, "previous": 0, "unmarked": 0, "unknown": 0} == github
-    assert f"{partly['previous']} vendor tokens were sealed with the current secret" in rotated.out
+    assert f"Sealed {partly['previous']:,} vendor tokens with the current secret" in rotated.out
     await acts_are_recorded(own_server, new_key)
 
 
@@ -167,7 +167,7 @@ async def test_values_are_not_sealed_with_a_secret_that_no_server_knows_yet(own_
 
     assert (1, "") == refused[:2]
     assert "restart them with both secrets first" in refused.err
-    assert "1 vendor tokens were sealed with the current secret" in rotated.out
+    assert "Sealed 1 vendor token with the current secret" in rotated.out
 
 
 async def test_the_secret_in_a_data_directory_is_replaced_by_commands(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ async def test_the_secret_in_a_data_directory_is_replaced_by_commands(tmp_path: 
         shown = await command(at(server), "secret", "status")
 
     secret = server.database.with_name("handy-master-secret.txt").read_text()
-    assert "1 values may need them: run `happy-server secret rotate` first" in too_early.err
+    assert "they may be needed for 1 value: run `happy-server secret rotate` first" in too_early.err
     assert "nothing was done: add --yes" in asked.err
     assert replaced.json["previous"] == forgotten.json["forgotten"]
     assert replaced.json["current"] in shown.out

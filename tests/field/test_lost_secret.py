@@ -100,7 +100,7 @@ async def test_beginning_anew_with_another_secret_is_a_command(own_server: Serve
     own_server.variables["HANDY_MASTER_SECRET"] = "another secret for tests"
 
     asked = command(own_server, "new-secret")
-    assert (1, f"happy-server: new-secret: add {FLAG} if every device is to sign in again\n") == (
+    assert (1, "happy-server: nothing was done: add --yes to do it without a prompt\n") == (
         asked.returncode,
         asked.stderr,
     )

@@ -25,7 +25,6 @@ ELSEWHERE = {
     "backup": "its archive is another one each time: tests/e2e/test_backup.py",
     "export": "its archive is another one each time",
     "import": "it needs another server",
-    "migrate": "shown without JSON, before there is a database",
     "new-secret": "it ends every other example",
     "restore": "it needs an empty place: tests/e2e/test_backup.py",
     "secret forget": "there is no previous secret: tests/http/test_secret_commands.py",
@@ -41,6 +40,8 @@ ELSEWHERE = {
 
 JSON = (
     "version --json",
+    "schema-check --json",
+    "migrate --json",
     "secret status --json",
     "secret rotate --json",
     "stats --all --json",

@@ -132,4 +132,4 @@ async def test_purge_refuses_a_store_in_which_nothing_is_of_this_database(enviro
         refused = await command(environment, "purge", "--files", "--yes")
 
     assert (1, [True, True]) == (refused.code, there(files))
-    assert "none of the 2 files in the store belongs to this database" in refused.err
+    assert "nothing of the 2 files in the store belongs to this database" in refused.err

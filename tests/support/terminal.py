@@ -5,6 +5,7 @@ import pty
 import select
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,9 +27,12 @@ class Shown(NamedTuple):
     text: str
 
 
-def on_terminal(arguments: list[str], environ: Mapping[str, str], prompt: str, keys: str) -> Shown:
-    """Run the command, and press `keys` when it shows `prompt`."""
+def on_terminal(
+    arguments: list[str], environ: Mapping[str, str], prompt: str = "", keys: str = "", columns: int = 100
+) -> Shown:
+    """Run the command, and press `keys` when it shows `prompt`, if there is one."""
     keyboard, screen = pty.openpty()
+    termios.tcsetwinsize(screen, (24, columns))
     process = subprocess.Popen(
         [sys.executable, "-c", CONTROLLED, sys.executable, "-m", "happy", *arguments],
         cwd=REPOSITORY,
@@ -42,7 +46,7 @@ def on_terminal(arguments: list[str], environ: Mapping[str, str], prompt: str, k
     shown, pressed, end = b"", False, time.monotonic() + TIMEOUT
     while (part := _read(keyboard, end)) != b"":
         shown += part
-        if not pressed and prompt.encode() in shown:
+        if prompt and not pressed and prompt.encode() in shown:
             pressed = True
             _wait_until_it_reads(process.pid, end)
             os.write(keyboard, keys.encode())

@@ -4,7 +4,8 @@ import pytest
 from click.testing import CliRunner
 
 from happy.cli.common import CommandFailed
-from happy.cli.output import Output, moment, printable, size
+from happy.cli.output import Output, moment, printable
+from happy.domain.amounts import counted, duration, size
 from happy.domain.values import Millis
 
 
@@ -52,3 +53,12 @@ def test_nothing_destructive_is_done_unasked_without_a_terminal(
         output.confirm(["It goes."], yes=False)
     shown = capsys.readouterr()
     assert "It goes.\n" == (shown.err if as_json else shown.out)
+
+
+def test_one_is_not_many() -> None:
+    assert ["0 rows", "1 row", "1,234 rows"] == [counted(count, "row") for count in (0, 1, 1_234)]
+    assert ["1 entry", "2 entries"] == [counted(count, "entry", "entries") for count in (1, 2)]
+
+
+def test_durations_are_shown_as_clocks_show_them() -> None:
+    assert ["0:07", "12:31", "3:00:59"] == [duration(seconds) for seconds in (7.9, 751, 10_859)]

@@ -10,7 +10,9 @@ from typing import Final
 
 from msgspec import Struct
 
+from happy.domain.amounts import counted
 from happy.domain.errors import HappyError
+from happy.domain.progress import Progress, Step, silent
 
 FORMAT: Final = "happy-server-backup"
 FORMAT_VERSION: Final = 1
@@ -90,9 +92,9 @@ class Dangling(Struct, frozen=True):
     """True: they are in the archive without that reference. False: they were left out."""
 
     def __str__(self) -> str:
-        done = "lost that reference" if self.emptied else "were left out"
-        why = f"they refer to rows of {self.parent} that are not there"
-        return f"{self.rows:,} rows of {self.table} {done}: {why}"
+        done = "lost that reference" if self.emptied else "left out"
+        why = f"no such row of {self.parent}"
+        return f"{counted(self.rows, 'row')} of {self.table} {done}: {why}"
 
 
 class Manifest(Struct, frozen=True, kw_only=True):
@@ -108,13 +110,18 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
     dangling: list[Dangling] = []
 
+    @property
+    def rows(self) -> int:
+        """Of all tables."""
+        return sum(table.rows for table in self.tables.values())
+
 
 def trailer(digest: bytes) -> bytes:
     """The end of the file: a zstd frame that every zstd program skips, with the SHA-256 of all before it."""
     return _SKIPPABLE + TRAILER_MAGIC + digest
 
 
-def require_whole(path: Path) -> None:
+def require_whole(path: Path, progress: Progress = silent) -> None:
     """Raises ArchiveDamaged unless the file ends with the digest of everything before that."""
     size = path.stat().st_size - TRAILER_BYTES
     digest = hashlib.sha256()
@@ -124,6 +131,7 @@ def require_whole(path: Path) -> None:
             chunk = file.read(min(CHUNK_BYTES, remaining))
             digest.update(chunk)
             remaining -= len(chunk)
+            progress(Step("checking the digest", size - remaining, size, "byte"))
         end = file.read()
     if size < 0 or not end.startswith(_SKIPPABLE + TRAILER_MAGIC):
         raise ArchiveDamaged("it is cut short, or is no backup of this program: its end is missing")

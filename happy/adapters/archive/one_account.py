@@ -67,6 +67,9 @@ class OneAccount:
                 self._folders += [f"sessions/{row[number]}/" for row in batch]
             yield batch
 
+    async def count(self, table: RowFormat) -> int:
+        return await self._rows.count(_RowsOfAccount(metadata.tables[table.name], self._account))
+
     async def list_all(self) -> AsyncIterator[ListedObject]:
         folders = frozenset(self._folders)
         async for listed in self._files.list_all():

@@ -27,6 +27,7 @@ from happy.adapters.archive.format import (
 )
 from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+from happy.domain.progress import Progress, Step, silent
 from schema.revisions import HEAD, REVISIONS
 
 _T = TypeVar("_T")
@@ -77,20 +78,21 @@ def items(path: Path, header: Header) -> Iterator[Item]:
 class Verification:
     """Reads everything once: digests, counts, the order of members, and references between tables."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, progress: Progress = silent) -> None:
         self._path = path
+        self._progress = progress
         self._found: list[Member] = []
 
     def run(self) -> tuple[Header, Manifest]:
         """Raises ArchiveDamaged, or ArchiveTooNew."""
-        require_whole(self._path)
+        require_whole(self._path, self._progress)
         header = read_header(self._path)
         _require_known_schema(header)
         self._formats = {table.name: table for table in row_formats(header.schema_revision)}
         self._sums = {name: RowSum() for name in self._formats}
         self._references = References(list(self._formats.values()))
         manifest = None
-        for name, content, size in _members(self._path):
+        for name, content, size in _members(self._path, self._progress):
             if manifest is not None:
                 raise ArchiveDamaged(f"{name} comes after the manifest")
             if name == MANIFEST:
@@ -140,12 +142,28 @@ def _require_known_schema(header: Header) -> None:
         )
 
 
-def _members(path: Path) -> Iterator[tuple[str, IO[bytes], int]]:
+class _Counted:
+    """A file that says how much of it was read."""
+
+    def __init__(self, file: IO[bytes], size: int, progress: Progress) -> None:
+        self._file = file
+        self._size = size
+        self._progress = progress
+
+    def read(self, count: int = -1) -> bytes:
+        data = self._file.read(count)
+        self._progress(Step("checking rows and files", self._file.tell(), self._size, "byte"))
+        return data
+
+
+def _members(path: Path, progress: Progress = silent) -> Iterator[tuple[str, IO[bytes], int]]:
     """Name, contents and size of each. Raises ArchiveDamaged."""
     try:
         with (
             path.open("rb") as file,
-            zstandard.ZstdDecompressor().stream_reader(file) as stream,
+            zstandard.ZstdDecompressor().stream_reader(
+                _Counted(file, path.stat().st_size, progress)  # type: ignore[arg-type]
+            ) as stream,
             tarfile.open(fileobj=stream, mode="r|") as tar,
         ):
             for info in tar:

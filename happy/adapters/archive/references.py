@@ -6,6 +6,7 @@ from typing import Any
 
 from happy.adapters.archive.format import ArchiveDamaged, Dangling
 from happy.adapters.archive.rows import RowFormat
+from happy.domain.amounts import counted
 
 Key = tuple[str, tuple[int, ...]]
 """A table, and the numbers of columns that others refer to."""
@@ -58,6 +59,5 @@ class References:
         found = self.dangling()
         if found:
             one = found[0]
-            raise ArchiveDamaged(
-                f"{one.rows:,} rows of {one.table} refer to rows of {one.parent} that are not there"
-            )
+            rows = counted(one.rows, "row")
+            raise ArchiveDamaged(f"it has no row of {one.parent} for {rows} of {one.table}")

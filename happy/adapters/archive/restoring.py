@@ -8,9 +8,9 @@ from typing import IO, Any, Final, Protocol, TypeVar
 from happy.adapters.archive import reading
 from happy.adapters.archive.format import Header, Manifest
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
-from happy.adapters.archive.writing import Progress
 from happy.domain.errors import StartupError
 from happy.domain.ports.filestore import FileStore
+from happy.domain.progress import Progress, Step
 
 CHUNK: Final = 256 * 1024
 INSERT_BYTES: Final = 2_000_000
@@ -25,7 +25,7 @@ class RowTarget(Protocol):
 
     async def add(self, table: RowFormat, rows: list[list[Any]]) -> None: ...
 
-    async def sums(self, tables: list[RowFormat]) -> dict[str, RowSum]: ...
+    async def sums(self, tables: list[RowFormat], progress: Progress) -> dict[str, RowSum]: ...
 
     async def finish(self) -> None: ...
 
@@ -42,26 +42,33 @@ async def restore(
 
     `target` has the schema of the archive. Raises StartupError.
     """
-    found, count = reading.items(path, verified[0]), 0
+    header, manifest = verified
+    found, count, stored = reading.items(path, header), 0, 0
     while (item := await asyncio.to_thread(next, found, None)) is not None:
         if isinstance(item[0], RowFormat):
             table, rows = item
             for batch in _batches(rows):
                 await target.add(table, batch)
-            count += len(rows)
-            progress(f"{count:,} rows")
+                count += len(batch)
+                progress(Step("restoring rows", count, manifest.rows))
         elif files is not None:
             key, content, size = item
             await files.put(key, _chunks(content), size)
-            progress(f"file {key}")
-    await compare(target, *verified)
+            stored += size
+            progress(Step("restoring files", stored, manifest.file_bytes, "byte"))
+    await compare(target, header, manifest, progress)
     await asyncio.to_thread(before_finish)
+    progress(Step("finishing"))
     await target.finish()
 
 
-async def compare(target: RowTarget, header: Header, manifest: Manifest) -> None:
+async def compare(target: RowTarget, header: Header, manifest: Manifest, progress: Progress) -> None:
     """Raises StartupError when a table does not have exactly the rows that the manifest lists."""
-    for name, total in (await target.sums(row_formats(header.schema_revision))).items():
+
+    def compared(step: Step) -> None:
+        progress(step._replace(total=manifest.rows))
+
+    for name, total in (await target.sums(row_formats(header.schema_revision), compared)).items():
         listed = manifest.tables[name]
         if (total.rows, total.digest) != (listed.rows, listed.digest):
             raise StartupError(f"the database does not give back the rows of {name}: nothing was restored")

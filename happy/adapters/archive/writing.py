@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import IO, Any, Protocol
 
 import msgspec
@@ -27,9 +27,7 @@ from happy.adapters.archive.format import (
 from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.domain.ports.filestore import ListedObject, StoredFile
-
-Progress = Callable[[str], None]
-"""Called with a few words whenever a piece was done."""
+from happy.domain.progress import Progress, Step
 
 HIGH_WATER_MARKS = {
     "updates": ("Account", "seq"),
@@ -49,6 +47,10 @@ class RowSource(Protocol):
 
     def rows(self, table: RowFormat) -> AsyncIterator[list[Sequence[Any]]]:
         """All rows of a table, in batches of a few MB at most."""
+        ...
+
+    async def count(self, table: RowFormat) -> int:
+        """How many these are, or what the database estimates; soon, however many."""
         ...
 
 
@@ -140,6 +142,7 @@ class Backup:
         self._highest = dict.fromkeys(HIGH_WATER_MARKS, 0)
         self._listed: list[ListedFile] = []
         self._files = self._file_bytes = 0
+        self._rows = self._expected_rows = self._expected_bytes = 0
 
     async def write(
         self, source: RowSource, files: FileSource, sealed_secret: bytes | None
@@ -148,6 +151,7 @@ class Backup:
         await asyncio.to_thread(self._writer.add, HEADER, msgspec.json.encode(self._header))
         if sealed_secret is not None:
             await asyncio.to_thread(self._writer.add, SECRET, sealed_secret)
+        self._expected_rows = sum([await source.count(table) for table in self._formats])
         for table in self._formats:
             await self._write_table(table, source)
         await self._write_files(files)
@@ -166,20 +170,21 @@ class Backup:
         total, lines, size, part = RowSum(), [], 0, 0
         async for batch in source.rows(table):
             encoded = await asyncio.to_thread(self._encode, table, batch, total)
+            self._rows += len(batch)
+            self._progress(Step("writing rows", self._rows, self._expected_rows))
             lines.append(encoded)
             size += len(encoded)
             if size >= PART_BYTES:
                 part += 1
-                await self._write_part(table, part, lines, total)
+                await self._write_part(table, part, lines)
                 lines, size = [], 0
         if lines:
-            await self._write_part(table, part + 1, lines, total)
+            await self._write_part(table, part + 1, lines)
         self._tables[table.name] = TableSummary(total.rows, total.digest)
 
-    async def _write_part(self, table: RowFormat, part: int, lines: list[bytes], total: RowSum) -> None:
+    async def _write_part(self, table: RowFormat, part: int, lines: list[bytes]) -> None:
         name = f"{TABLES}/{table.name}/{part:06}.jsonl"
         await asyncio.to_thread(lambda: self._writer.add(name, b"".join(lines)))
-        self._progress(f"{table.name}: {total.rows:,} rows")
 
     def _encode(self, table: RowFormat, batch: list[Sequence[Any]], total: RowSum) -> bytes:
         mended = (self._references.mend(table, row) for row in batch)
@@ -193,13 +198,18 @@ class Backup:
         return b"".join(map(table.line, batch))
 
     async def _write_files(self, files: FileSource) -> None:
+        if self._header.with_files:
+            self._progress(Step("looking for files"))
+            self._expected_bytes = sum([stored.size async for stored in files.list_all()])
         async for stored in files.list_all():
             self._files += 1
             self._file_bytes += stored.size
             if self._header.with_files:
                 await self._write_file(files, stored.key)
-                self._progress(f"files: {self._files:,}")
+                step = Step("writing files", self._file_bytes, self._expected_bytes, "byte")
+                self._progress(step)
             else:
+                self._progress(Step("listing files", self._files, unit="file"))
                 self._listed.append(ListedFile(stored.key, stored.size, stored.checksum))
 
     async def _write_file(self, files: FileSource, key: str) -> None:

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
-from happy.adapters.archive.writing import Progress
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.imports.loading import Loading
 from happy.domain.errors import NotFound
 from happy.domain.ports.filestore import FileStore
+from happy.domain.progress import Progress, Step
 from happy.settings import S3
 
 CHUNK: Final = 256 * 1024
@@ -50,13 +50,16 @@ class FileLoading:
         self._progress = progress
         self._copy = copy
 
-    async def run(self, files: AsyncIterator[FoundFile]) -> None:
+    async def run(self, files: AsyncIterator[FoundFile], total_bytes: int) -> None:
         """Raises Unavailable, OSError."""
+        doing, done = "importing files" if self._copy else "comparing files", 0
         async for file in files:
-            if not self._is_taken(file.key):
+            if self._is_taken(file.key):
+                await self._put(file)
+            else:
                 self._counts.left_out += 1
-            elif await self._put(file):
-                self._progress(f"file {file.key}")
+            done += file.size
+            self._progress(Step(doing, done, total_bytes, "byte"))
 
     def _is_taken(self, key: str) -> bool:
         parts = key.split("/")
@@ -71,21 +74,19 @@ class FileLoading:
         there = self._source.execute('SELECT 1 FROM "Account" WHERE "id" = ?', (account,)).fetchone()
         return there is not None and self._loading.takes(account)
 
-    async def _put(self, file: FoundFile) -> bool:
-        """Whether it is new."""
+    async def _put(self, file: FoundFile) -> None:
         try:
             here = await self._target.open(file.key)
         except NotFound:
             self._counts.new += 1
             if self._copy:
                 await self._target.put(file.key, file.chunks, file.size)
-            return True
+            return
         if here.size == file.size and await _digest(here.chunks) == await _digest(file.chunks):
             self._counts.here += 1
         else:
             self._counts.left_out += 1
             self._loading.outcome.add_conflict("files", file.key, "it is here with other contents")
-        return False
 
 
 async def _digest(chunks: AsyncIterator[bytes]) -> bytes:

@@ -9,18 +9,19 @@ from typing import Final
 
 from msgspec import Struct
 
-from happy.adapters.archive.writing import Progress
+from happy.adapters.backup_storage import open_local
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder
 from happy.adapters.imports.files import FileLoading, files_of_archive, files_of_store, open_source_files
 from happy.adapters.imports.loading import Loading
 from happy.adapters.imports.outcome import Outcome
 from happy.adapters.imports.secrets import SourceSecret, judge
-from happy.adapters.imports.sources import Staged, stage
+from happy.adapters.imports.sources import POSTGRES, Staged, stage
 from happy.adapters.imports.staging import open_whole, scratch_folder
 from happy.adapters.imports.target import ImportTarget, LookingOnly, NothingYet
 from happy.adapters.secrets import read_secrets
 from happy.domain.ports.filestore import FileStore
+from happy.domain.progress import Progress, Step
 from happy.domain.values import Millis
 from happy.settings import S3, Full, Light
 
@@ -45,7 +46,11 @@ async def open_source(
     settings: Light | Full, source: str, files: Path | S3 | None, progress: Progress
 ) -> AsyncIterator[Source]:
     """Read all of it into a scratch file. Raises SourceRefused, ArchiveDamaged, StartupError, OSError."""
-    with scratch_folder(_room(settings)) as folder:
+    async with AsyncExitStack() as stack:
+        folder = stack.enter_context(scratch_folder(_room(settings)))
+        if not source.startswith(POSTGRES):
+            opening = open_local(source, settings.backups.store, progress, folder)
+            source = str(await stack.enter_async_context(opening))
         staged = await stage(source, folder, progress)
         connection, orphans = open_whole(staged.path)
         with closing(connection):
@@ -100,15 +105,18 @@ async def _load(
     *,
     copy: bool,
 ) -> Outcome:
-    loading = Loading(source.connection, target, progress)
+    doing = "importing rows" if copy else "comparing rows"
+    loading = Loading(source.connection, target, progress, doing=doing)
     outcome = await loading.run()
     copying = FileLoading(source.connection, loading, files, progress, copy=copy)
     if source.files is not None:
         if source.files != _files_of(settings):
             async with open_source_files(source.files) as store:
-                await copying.run(files_of_store(store))
+                progress(Step("looking for files"))
+                total = sum([listed.size async for listed in store.list_all()])
+                await copying.run(files_of_store(store), total)
     elif source.staged.archive is not None:
-        await copying.run(files_of_archive(source.staged.archive))
+        await copying.run(files_of_archive(source.staged.archive), source.staged.archive_bytes)
     return outcome
 
 

@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterator
 from typing import Any, Final
 
-from happy.adapters.archive.writing import Progress
 from happy.adapters.imports.arrivals import Arrivals
 from happy.adapters.imports.outcome import Outcome
 from happy.adapters.imports.tables import (
@@ -21,6 +20,7 @@ from happy.adapters.imports.tables import (
     owned_tables,
 )
 from happy.adapters.imports.target import Identity, ImportTarget, Row
+from happy.domain.progress import Progress, Step
 
 ROWS_AT_ONCE: Final = 500
 COUNT: Final = 'SELECT count(*) FROM "{}"'  # formatted with names of our own schema
@@ -29,7 +29,10 @@ COUNT: Final = 'SELECT count(*) FROM "{}"'  # formatted with names of our own sc
 class Loading:
     """One import from the connection to a scratch file."""
 
-    def __init__(self, source: sqlite3.Connection, target: ImportTarget, progress: Progress) -> None:
+    def __init__(
+        self, source: sqlite3.Connection, target: ImportTarget, progress: Progress, *, doing: str
+    ) -> None:
+        self._doing = doing
         self.outcome = Outcome()
         self._source = source
         self._target = target
@@ -40,6 +43,8 @@ class Loading:
         (self._id,) = self._accounts.key
         self._arrivals = Arrivals(target, self._tables, self.outcome)
         self._done = 0
+        self._stored = {name: source.execute(COUNT.format(name)).fetchone()[0] for name in self._tables}
+        self._total = sum(self._stored.values())
 
     async def run(self) -> Outcome:
         """Raises StartupError, Unavailable."""
@@ -125,7 +130,7 @@ class Loading:
     async def _add(self, table: ImportedTable, row: Row) -> None:
         await self._arrivals.add(table, row)
         self._done += 1
-        self._progress(f"{self._done:,} rows")
+        self._progress(Step(self._doing, self._done, self._total))
 
     def _of(self, name: str, column: str, value: Any) -> Iterator[Row]:
         return self._rows(self._tables[name], f'WHERE "{column}" = ?', value)
@@ -137,8 +142,7 @@ class Loading:
 
     def _count_the_rest(self) -> None:
         """Rows of accounts that conflict or are being deleted, and rows that belong to none."""
-        for name in self._tables:
-            (stored,) = self._source.execute(COUNT.format(name)).fetchone()
+        for name, stored in self._stored.items():
             if stored:
                 counts = self.outcome.of(name)
                 counts.left_out = stored - counts.new - counts.here

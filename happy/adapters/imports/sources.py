@@ -11,14 +11,15 @@ from typing import IO, Final, cast
 from msgspec import Struct
 
 from happy.adapters.archive.rows import row_formats
-from happy.adapters.archive.writing import Progress
 from happy.adapters.imports.errors import SourceRefused
 from happy.adapters.imports.pglite import folder_of_postgres, refusal
 from happy.adapters.imports.sql_dump import SqlDump
 from happy.adapters.imports.staging import Staging
 from happy.adapters.imports.tables import LEFT_OUT
 from happy.adapters.imports.values import RowShape
+from happy.domain.amounts import counted
 from happy.domain.errors import StartupError
+from happy.domain.progress import Progress, Step
 from happy.domain.values import Millis
 from happy.settings import DATABASE_NAME
 from schema.tables import metadata
@@ -30,8 +31,6 @@ GZIP: Final = b"\x1f\x8b"
 CUSTOM_DUMP: Final = b"PGDMP"
 BOOKKEEPING: Final = ("_", "alembic_", "sqlite_")
 """What the names of tables of migration tools begin with."""
-
-MEGABYTE: Final = 1_000_000
 
 
 class Staged(Struct, frozen=True):
@@ -46,6 +45,9 @@ class Staged(Struct, frozen=True):
     files: Path | None = None
     """Where its uploaded files are: in that archive, or in that folder."""
 
+    archive_bytes: int = 0
+    """Of all files in the archive."""
+
 
 async def stage(source: str, folder: Path, progress: Progress) -> Staged:
     """Read all of the source into a file in the folder. Raises SourceRefused, StartupError, OSError."""
@@ -54,11 +56,12 @@ async def stage(source: str, folder: Path, progress: Progress) -> Staged:
         return await _stage_postgres(source, made, progress)
     path, files, begin = await asyncio.to_thread(_look_at, Path(source))
     if begin == SQLITE:
+        progress(Step("copying the database"))
         await asyncio.to_thread(_stage_sqlite, path, made)
         return Staged("a SQLite database", made, [], files=files)
     if begin.startswith(ZSTD):
-        await _stage_archive(path, made, progress)
-        return Staged("a backup", made, [], archive=path)
+        size = await _stage_archive(path, made, progress)
+        return Staged("a backup", made, [], archive=path, archive_bytes=size)
     if begin.startswith(CUSTOM_DUMP):
         raise SourceRefused(
             "it is a dump in PostgreSQL's own form: `pg_restore --file=dump.sql FILE` makes SQL of it"
@@ -103,15 +106,16 @@ def _stage_sqlite(path: Path, made: Path) -> None:
         raise SourceRefused(str(error).replace(str(made), "it")) from error
 
 
-async def _stage_archive(path: Path, made: Path, progress: Progress) -> None:
-    """One of an earlier version is migrated on the way."""
+async def _stage_archive(path: Path, made: Path, progress: Progress) -> int:
+    """The bytes of its files. One of an earlier version is migrated on the way."""
     from happy.adapters.archive import restoring
     from happy.adapters.backups import verify
     from happy.adapters.light.backup import open_new
 
-    verified = await asyncio.to_thread(verify, path)
+    verified = await asyncio.to_thread(verify, path, progress)
     async with open_new(made, verified[0].schema_revision) as target:
         await restoring.restore(path, verified, target, None, progress)
+    return verified[1].file_bytes
 
 
 async def _stage_postgres(url: str, made: Path, progress: Progress) -> Staged:
@@ -123,7 +127,7 @@ async def _stage_postgres(url: str, made: Path, progress: Progress) -> Staged:
     async for table, batch in source_rows(url, row_formats()):
         await asyncio.to_thread(staging.add, table, [list(row) for row in batch])
         count += len(batch)
-        progress(f"reading: {count:,} rows")
+        progress(Step("reading rows", count))
     staging.finish()
     return Staged("a PostgreSQL database", made, [])
 
@@ -131,12 +135,11 @@ async def _stage_postgres(url: str, made: Path, progress: Progress) -> Staged:
 def _stage_dump(path: Path, made: Path, progress: Progress, *, compressed: bool) -> list[str]:
     formats = {table.name: table for table in row_formats()}
     staging, notes, shapes = Staging(made), _Notes(), dict[tuple[str, tuple[str, ...]], RowShape]()
-    stream = cast("IO[bytes]", gzip.open(path)) if compressed else path.open("rb")  # noqa: SIM115
-    with stream as file:
-        dump, count = SqlDump(file), 0
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        dump = SqlDump(cast("IO[bytes]", gzip.open(file)) if compressed else file)  # noqa: SIM115
         for table, columns, rows in dump.batches():
-            count += len(rows)
-            progress(f"reading: {count:,} rows, {dump.text.read_bytes // MEGABYTE:,} MB")
+            progress(Step("reading the dump", file.tell(), size, "byte"))
             if table not in formats:
                 notes.unknown_table(table, len(rows))
                 continue
@@ -168,6 +171,7 @@ class _Notes:
 
     def lines(self) -> list[str]:
         tables = [
-            f"{rows:,} rows of {name}, which this server does not have" for name, rows in self._tables.items()
+            f"{counted(rows, 'row')} of {name}, which this server does not have"
+            for name, rows in self._tables.items()
         ]
         return [*tables, *(f"the column {name}, which this server does not have" for name in self._columns)]

@@ -14,6 +14,7 @@ from happy.adapters.archive.rows import RowFormat
 from happy.adapters.file_system import process_exists
 from happy.adapters.imports.errors import SourceRefused
 from happy.adapters.imports.tables import DELETED_SESSIONS
+from happy.domain.amounts import counted
 
 FOLDER: Final = ".happy-import-"
 CHECKED_AT_ONCE: Final = 10_000
@@ -61,7 +62,9 @@ def open_whole(path: Path) -> tuple[sqlite3.Connection, list[str]]:
         for table, row in {(table, row) for table, row, _, _ in found}:
             connection.execute(DELETING_ROW.format(table), (row,))
             removed[table] += 1
-    return connection, [f"{count:,} rows of {table} that refer to none" for table, count in removed.items()]
+    return connection, [
+        f"{counted(count, 'row')} of {table} without what they belong to" for table, count in removed.items()
+    ]
 
 
 @contextmanager

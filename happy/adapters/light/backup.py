@@ -14,6 +14,7 @@ from happy.adapters.file_system import process_exists, sync_folder
 from happy.adapters.free_space import require_room
 from happy.adapters.light.schema import require_head, startup_errors
 from happy.domain.errors import StartupError
+from happy.domain.progress import Progress, Step
 from schema.revisions import HEAD
 
 BATCH_BYTES: Final = 1_000_000
@@ -32,6 +33,11 @@ class SnapshotRows:
         cursor = await asyncio.to_thread(self._connection.execute, table.select("sqlite"))
         while batch := await asyncio.to_thread(_next_batch, cursor):
             yield batch
+
+    async def count(self, table: RowFormat) -> int:
+        counting = f"SELECT count(*) FROM ({table.select('sqlite')})"  # noqa: S608 - of our own schema
+        cursor = await asyncio.to_thread(self._connection.execute, counting)
+        return int(cursor.fetchone()[0])
 
 
 def _next_batch(cursor: sqlite3.Cursor) -> list[Sequence[Any]]:
@@ -102,13 +108,15 @@ class NewDatabase:
         insert = self._inserts.setdefault(table.name, table.insert("sqlite"))
         self._connection.executemany(insert, rows)
 
-    async def sums(self, tables: list[RowFormat]) -> dict[str, RowSum]:
+    async def sums(self, tables: list[RowFormat], progress: Progress) -> dict[str, RowSum]:
         """What is stored now, read again."""
-        found = {}
+        found, count = {}, 0
         for table in tables:
             total = found[table.name] = RowSum()
             for row in self._connection.execute(table.select("sqlite")):
                 total.add(table.digest(row))
+                count += 1
+                progress(Step("comparing rows", count))
         return found
 
     async def finish(self) -> None:
@@ -149,8 +157,7 @@ async def open_new(path: Path, revision: str) -> AsyncIterator[NewDatabase]:
     Raises StartupError when there is one with accounts.
     """
     with startup_errors(path):
-        if await asyncio.to_thread(_has_accounts, path):
-            raise StartupError(f"{path} has accounts: restore into another, empty data directory")
+        await asyncio.to_thread(_require_nothing, path)
         new = NewDatabase(path, revision)
         try:
             yield new
@@ -158,10 +165,15 @@ async def open_new(path: Path, revision: str) -> AsyncIterator[NewDatabase]:
             new.discard()
 
 
-def _has_accounts(path: Path) -> bool:
+def _require_nothing(path: Path) -> None:
+    """Raises StartupError where something would be lost: accounts, or what another program stores."""
+    if path.exists() and not path.is_file():
+        raise StartupError(f"{path} is no file")
     if not path.exists() or not path.stat().st_size:
-        return False
+        return
     with closing(sqlite3.connect(path)) as connection:
-        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'Account'").fetchone() is None:
-            return False
-        return connection.execute('SELECT 1 FROM "Account"').fetchone() is not None
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+        if tables and "Account" not in tables:
+            raise StartupError(f"{path} is a database of another program")
+        if tables and connection.execute('SELECT 1 FROM "Account"').fetchone() is not None:
+            raise StartupError(f"{path} has accounts: restore into another, empty data directory")

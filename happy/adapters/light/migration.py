@@ -10,8 +10,8 @@ from typing import Final
 
 from happy.adapters.file_system import sync_folder
 from happy.adapters.free_space import RESERVE_BYTES
-from happy.adapters.progress import Progress
 from happy.domain.errors import StartupError
+from happy.domain.progress import Progress, Step
 from happy.domain.values import Millis
 from schema.revisions import HEAD, REVISIONS
 
@@ -27,17 +27,23 @@ def migrate(path: Path, revision: str, now: Millis, progress: Progress) -> None:
     from schema import migrate  # takes half a second, so only for a migration
 
     _require_room(path)
-    backup = path.with_name(f"{path.name}.backup-{revision}-{now}")
+    backup = copy_of(path, revision, now)
     with private_file(backup.with_name(f".{backup.name}.new")) as copy:
         _copy(path, copy, progress)
         sync(copy)
         with migrate.sqlite_connection(path) as connection:
-            for following in REVISIONS[REVISIONS.index(revision) + 1 :]:
-                progress(f"schema {following} of {HEAD}")
+            pending = REVISIONS[REVISIONS.index(revision) + 1 :]
+            for done, following in enumerate(pending):
+                progress(Step(f"schema {following} of {HEAD}", done, len(pending), "step"))
                 migrate.upgrade(connection, following)
             copy.replace(backup)
     sync_folder(path.parent)
     _prune(path)
+
+
+def copy_of(path: Path, revision: str, now: Millis) -> Path:
+    """Where the copy from before the migration is kept."""
+    return path.with_name(f"{path.name}.backup-{revision}-{now}")
 
 
 def copy_bytes(path: Path) -> int:
@@ -66,8 +72,9 @@ def _copy(path: Path, copy: Path, progress: Progress) -> None:
     """Page by page, as of one moment: the open transaction keeps others' writes out of it."""
 
     def report(_status: int, remaining: int, total: int) -> None:
-        done = 100 * (total - remaining) // max(total, 1)
-        progress(f"copy from before the migration: {done} % of {_megabytes(copy_bytes(path))}")
+        size = copy_bytes(path)
+        done = size * (total - remaining) // max(total, 1)
+        progress(Step("copying the database", done, size, "byte"))
 
     with (
         closing(sqlite3.connect(path, isolation_level=None)) as source,

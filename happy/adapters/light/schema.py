@@ -10,8 +10,9 @@ import schema
 from happy.adapters.file_system import sync_folder
 from happy.adapters.light import adoption, migration
 from happy.adapters.light.file_lock import locked
-from happy.adapters.progress import Lines, Progress
+from happy.adapters.progress import Lines
 from happy.domain.errors import StartupError
+from happy.domain.progress import Progress
 from happy.domain.values import Millis
 from schema import compatibility
 from schema.revisions import HEAD, REVISIONS

@@ -5,12 +5,14 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
+import msgspec
 
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.adapters.full.postgres.connecting import connect, startup_errors, transaction
 from happy.adapters.full.postgres.dsn import Address, parse
 from happy.adapters.full.postgres.schema import require_head
 from happy.domain.errors import StartupError
+from happy.domain.progress import Progress, Step
 from schema.revisions import HEAD
 
 FETCH_BYTES: Final = 1_000_000
@@ -32,6 +34,11 @@ class SnapshotRows:
             yield [tuple(row) for row in batch]
             largest = max(_size(row) for row in batch)
             count = max(1, min(2 * count, ROWS_AT_ONCE, FETCH_BYTES // max(1, largest)))
+
+    async def count(self, table: RowFormat) -> int:
+        """As PostgreSQL estimates it: counting would take as long as reading."""
+        plan = await self._connection.fetchval(f"EXPLAIN (FORMAT JSON) {table.select('postgresql')}")
+        return int(msgspec.json.decode(plan)[0]["Plan"]["Plan Rows"])
 
 
 def _size(row: Sequence[Any]) -> int:
@@ -75,14 +82,16 @@ class EmptyDatabase:
         except asyncpg.DataError as error:
             raise StartupError(f"PostgreSQL cannot store a row of {table.name}: {error}") from error
 
-    async def sums(self, tables: list[RowFormat]) -> dict[str, RowSum]:
+    async def sums(self, tables: list[RowFormat], progress: Progress) -> dict[str, RowSum]:
         """What is stored now, read again."""
-        found = {}
+        found, count = {}, 0
         for table in tables:
             total = found[table.name] = RowSum()
             async for batch in SnapshotRows(self._connection).rows(table):
                 for row in batch:
                     total.add(table.digest(row))
+                count += len(batch)
+                progress(Step("comparing rows", count))
         return found
 
     async def finish(self) -> None:

@@ -10,8 +10,8 @@ import asyncpg
 
 from happy.adapters.full.postgres.connecting import connect, open_alchemy
 from happy.adapters.full.postgres.dsn import Address
-from happy.adapters.progress import Progress
 from happy.domain.errors import StartupError
+from happy.domain.progress import Progress, Step
 from schema.revisions import HEAD, REVISIONS
 
 TRY_LOCK: Final = "SELECT pg_try_advisory_xact_lock(1751216241)"
@@ -54,8 +54,9 @@ async def _locked(connection: Any) -> bool:
 
 async def upgrade(address: Address, revision: str, progress: Progress) -> None:
     """From that revision to this version's. Raises StartupError; the revisions that were done remain."""
-    for following in REVISIONS[REVISIONS.index(revision) + 1 :]:
-        progress(f"schema {following} of {HEAD}")
+    pending = REVISIONS[REVISIONS.index(revision) + 1 :]
+    for done, following in enumerate(pending):
+        progress(Step(f"schema {following} of {HEAD}", done, len(pending), "step"))
         await _upgrade_to(address, following)
 
 

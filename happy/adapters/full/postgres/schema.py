@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from happy.adapters.full.postgres import migration
 from happy.adapters.full.postgres.connecting import connect, open_alchemy, startup_errors, transaction
 from happy.adapters.full.postgres.dsn import Address, parse
-from happy.adapters.progress import Lines, Progress
+from happy.adapters.progress import Lines
 from happy.domain.errors import StartupError
+from happy.domain.progress import Progress
 from schema import compatibility
 from schema.revisions import HEAD, REVISIONS
 

@@ -19,6 +19,7 @@ from happy.adapters.full.s3.client import (
 )
 from happy.domain.errors import StartupError
 from happy.domain.ports.filestore import ListedObject
+from happy.domain.progress import Progress, Step
 from happy.settings import S3
 
 PART_BYTES: Final = 16 * 1024 * 1024
@@ -100,7 +101,7 @@ class Archives:
         with map_errors(self._settings):
             await self._client.delete_object(Bucket=self._bucket, Key=key)
 
-    async def read_into(self, file: IO[bytes], key: str) -> None:
+    async def read_into(self, file: IO[bytes], key: str, progress: Progress) -> None:
         """Raises StartupError, or OSError."""
         with map_errors(self._settings):
             response = await self._client.get_object(Bucket=self._bucket, Key=key)
@@ -108,6 +109,7 @@ class Archives:
             async with body:
                 while chunk := await body.read(CHUNK):
                     await asyncio.to_thread(file.write, chunk)
+                    progress(Step("reading the object", file.tell(), response["ContentLength"], "byte"))
 
     async def abort_abandoned(self, prefix: str) -> None:
         """Give up what killed processes have begun: their parts take room and are not listed."""

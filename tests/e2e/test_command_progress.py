@@ -1,0 +1,86 @@
+"""What a terminal shows while commands work for seconds: a bar, then what was done; a pipe none of it."""
+
+import re
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from happy.cli.main import run
+from tests.support.terminal import Shown, on_terminal
+
+pytestmark = pytest.mark.slow
+
+MESSAGES = 100_000
+FILL = f"""
+INSERT INTO "Account" ("id", "publicKey", "seq", "feedSeq", "createdAt", "updatedAt")
+    VALUES ('a', 'AA', 0, 0, 1, 1);
+INSERT INTO "Session" ("id", "tag", "accountId", "metadata", "metadataVersion", "agentStateVersion", "seq",
+    "active", "lastActiveAt", "createdAt", "updatedAt")
+    VALUES ('s', 's', 'a', 'm', 0, 0, {MESSAGES}, 0, 1, 1, 1);
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {MESSAGES})
+INSERT INTO "SessionMessage" ("id", "sessionId", "seq", "content", "createdAt", "updatedAt")
+    SELECT 'm' || n, 's', n, '{{"t":"encrypted","c":"' || hex(randomblob(40)) || '"}}', 1, 1 FROM numbers;
+"""
+CLEARED = "\r\033[K"
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """A light server's folder with many messages, and no server."""
+    folder = tmp_path_factory.mktemp("large")
+    environ = {
+        "HAPPY_SERVER_LIGHT_DATA_DIR": str(folder / "data"),
+        "HANDY_MASTER_SECRET": "a secret for tests of commands",
+    }
+    assert 0 == run(["migrate"], environ)
+    with closing(sqlite3.connect(folder / "data" / "happy-server-light.sqlite")) as connection:
+        connection.executescript(FILL)
+    return environ
+
+
+def bars(shown: Shown) -> dict[str, list[int]]:
+    """The shares that were shown, by what was done."""
+    found: dict[str, list[int]] = {}
+    for doing, share in re.findall(r"([a-z]+ [a-z ]+?)  \[#* *\]  (\d+) %", shown.text):
+        found.setdefault(doing, []).append(int(share))
+    return found
+
+
+def assert_bars(shown: Shown, *doing: str) -> None:
+    """Each went on, in a line that was cleared before the summary."""
+    assert 0 == shown.code, shown.text
+    found = bars(shown)
+    assert [] == [each for each in doing if each not in found], shown.text
+    assert all(sorted(shares) == shares for shares in found.values())
+    assert CLEARED not in shown.text.splitlines()[-1].rpartition(CLEARED)[2]
+
+
+def test_every_long_command_shows_a_bar_and_then_what_it_did(large: dict[str, str], tmp_path: Path) -> None:
+    archive = tmp_path / "backup.tar.zst"
+    other, third = ({**large, "HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / name)} for name in "bc")
+
+    made = on_terminal(["backup", str(archive)], large)
+    assert_bars(made, "writing rows")
+    assert re.search(
+        r"backup\.tar\.zst: 100,\d{3} rows and 0 files in [\d.]+ MB, after [\d.]+ s\r\n$", made.text
+    )
+    checked = on_terminal(["verify", str(archive)], large)
+    assert_bars(checked, "checking rows and files")
+    restored = on_terminal(["restore", str(archive)], other)
+    assert_bars(restored, "checking rows and files", "restoring rows", "comparing rows")
+    assert re.search(r"Restored 100,\d{3} rows of .* and compared them\.", restored.text)
+    taken = on_terminal(["import", str(archive), "--yes"], third)
+    assert_bars(taken, "restoring rows", "importing rows")
+    exported = on_terminal(["export", "a", str(tmp_path / "one.tar.zst")], large)
+    assert_bars(exported, "writing rows")
+    assert re.search(r"\d+ rows/s  \d:\d\d left", taken.text)
+
+
+def test_json_is_all_that_a_long_command_prints_to_a_pipe(
+    large: dict[str, str], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert 0 == run(["backup", str(tmp_path / "backup.tar.zst"), "--json"], large)
+    assert msgspec.json.decode(capfd.readouterr().out)["rows"] > MESSAGES
