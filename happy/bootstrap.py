@@ -224,7 +224,7 @@ def event_handlers(services: Services, activity: Activity, rpc: RpcEvents) -> Ev
     handlers: dict[str, Handler] = {}
     for events in (
         SessionEvents(services.sessions, services.messages, activity, system_clock, services.limits),
-        MachineEvents(services.machines, activity),
+        MachineEvents(services.machines, activity, services.limits),
         ArtifactEvents(services.artifacts),
         AccessKeyEvents(services.access_keys),
         UsageEvents(services.usage),

@@ -52,6 +52,13 @@ MAX_BYTES = limit(
 MAX_CALLS = limit(
     30_000, "RPC calls a minute", per="account", then="refused: `Too many calls`", setting=SETTING
 )
+MAX_HEARTBEATS = limit(
+    30_000,  # a thousand sessions send one every 2 s each; machines send one every 20 s
+    "heartbeats of sessions and machines a minute",
+    per="account",
+    then="ignored, until one counts again",
+    setting=SETTING,
+)
 MAX_UPLOADS = limit(60, "attachments to upload a minute", per="account", then=_LATER, setting=SETTING)
 MAX_SEARCHES = limit(  # more than people type, too few to enumerate accounts
     120, "searches for people a minute", per="account", then=_LATER, setting=SETTING
@@ -91,6 +98,7 @@ class Rates(Struct, frozen=True, kw_only=True):
     messages: Rate | None = _every(MINUTE, MAX_MESSAGES)
     bytes: Rate | None = _every(MINUTE, MAX_BYTES)
     calls: Rate | None = _every(MINUTE, MAX_CALLS)
+    heartbeats: Rate | None = _every(MINUTE, MAX_HEARTBEATS)
     uploads: Rate | None = _every(MINUTE, MAX_UPLOADS)
     searches: Rate | None = _every(MINUTE, MAX_SEARCHES)
 

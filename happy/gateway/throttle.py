@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
+from typing import Literal
 
 import msgspec
 
@@ -58,14 +59,13 @@ async def handle_later(seconds: float, handle: Callable[[], Awaitable[None] | No
         await work
 
 
-def allows(limit: AccountLimit, connection: Connection) -> bool:
-    """Whether the connection may make one more call."""
-    allowance = connection.allowance
-    if not allowance.calls:
+def allows(limit: AccountLimit, connection: Connection, kind: Literal["calls", "heartbeats"]) -> bool:
+    """Whether the connection may send one more of this kind."""
+    left: int = getattr(connection.allowance, kind)
+    if not left:
         try:
-            taken = limit.take_portion(connection.account_id, lambda: connection.socket.client_address)
+            left = limit.take_portion(connection.account_id, lambda: connection.socket.client_address)
         except TooMany:
             return False
-        allowance.calls = taken
-    allowance.calls -= 1
+    setattr(connection.allowance, kind, left - 1)
     return True

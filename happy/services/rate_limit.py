@@ -35,7 +35,7 @@ MANY_CLIENTS = 10
 
 LINES_A_MINUTE = 5
 
-PORTIONS = {"messages": 16, "calls": 16, "bytes": 100_000}
+PORTIONS = {"messages": 16, "calls": 16, "heartbeats": 8, "bytes": 100_000}
 
 MAX_WAIT_SECONDS = limit(
     5.0,
@@ -54,6 +54,7 @@ class Allowance(Struct):
 
     bytes: int = 0
     calls: int = 0
+    heartbeats: int = 0
     messages: int = 0
 
 
@@ -201,5 +202,6 @@ class RateLimits:
         self.messages = AccountLimit("messages", rates.messages, *rest)
         self.bytes = AccountLimit("bytes", rates.bytes, *rest)
         self.calls = AccountLimit("calls", rates.calls, *rest)
+        self.heartbeats = AccountLimit("heartbeats", rates.heartbeats, *rest)
         self.uploads = AccountLimit("uploads", rates.uploads, *rest)
         self.searches = AccountLimit("searches", rates.searches, *rest)

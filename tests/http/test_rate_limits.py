@@ -11,7 +11,10 @@ from tests.support.api_client import ApiClient, b64, sign_in_body
 from tests.support.environments import OpenEnvironment
 from tests.support.server_thread import RunningServer, run_server
 
-RATES = "sign-ins=10/h,accounts=2/h,links=3/h,polls=20/h,messages=5/h,bytes=100k/h,calls=3/h,searches=2/h"
+RATES = (
+    "sign-ins=10/h,accounts=2/h,links=3/h,polls=20/h,messages=5/h,bytes=100k/h,calls=3/h,searches=2/h,"
+    "heartbeats=3/h"
+)
 
 
 @pytest.fixture(scope="module")
@@ -179,3 +182,18 @@ async def test_calls_too_many_are_refused(account: ApiClient, somewhere: Somewhe
         assert [True] * 3 == [(await phone.call("rpc-call", request))["ok"] for _ in range(3)]
 
         assert {"ok": False, "error": "Too many calls"} == await phone.call("rpc-call", request)
+
+
+async def test_heartbeats_too_many_are_ignored(account: ApiClient, somewhere: Somewhere) -> None:
+    session, machine = await account.create_session(), await account.register_machine()
+    headers = forwarded(somewhere.address)
+    async with account.user_socket(headers=headers) as phone, account.user_socket(headers=headers) as daemon:
+        for _ in range(2):
+            await daemon.emit("session-alive", {"sid": session["id"], "time": 1})
+        for _ in range(2):
+            await daemon.emit("machine-alive", {"machineId": machine["id"], "time": 1})
+        await daemon.emit("session-alive", {"sid": session["id"], "time": 1})
+        await daemon.call("ping")
+        announced = [event.payload["type"] for event in await phone.unread() if event.name == "ephemeral"]
+
+    assert ["activity", "activity", "machine-activity"] == announced

@@ -16,9 +16,11 @@ from happy.gateway.events.payloads import (
     version,
 )
 from happy.gateway.hub import Connection, Handler
+from happy.gateway.throttle import allows
 from happy.services.activity import Activity
 from happy.services.attendance import Target
 from happy.services.machines import MachineService
+from happy.services.rate_limit import RateLimits
 
 Payload = msgspec.Raw | None
 INVALID = {"result": "error", "message": "Invalid parameters"}
@@ -27,9 +29,12 @@ FAILED = {"result": "error", "message": "Internal error"}
 
 
 class MachineEvents:
-    def __init__(self, machines: MachineService, activity: Activity) -> None:
+    def __init__(
+        self, machines: MachineService, activity: Activity, limits: RateLimits | None = None
+    ) -> None:
         self._machines = machines
         self._activity = activity
+        self._heartbeats = (limits or RateLimits()).heartbeats
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -46,7 +51,7 @@ class MachineEvents:
         ack: Ack | None,  # noqa: ARG002
     ) -> Awaitable[None] | None:
         beat = parse(payload, MachineAlive)
-        if beat is None or not beat.machine_id:
+        if beat is None or not beat.machine_id or not allows(self._heartbeats, connection, "heartbeats"):
             return None
         account_id, machine_id, at = connection.account_id, MachineId(beat.machine_id), millis(beat.time)
         if self._activity.known_machine_alive(account_id, machine_id, at):

@@ -117,7 +117,7 @@ class RpcEvents:
             return answer(ack, ok=False, error=METHOD_REQUIRED)
         if len(request.method) > MAX_METHOD:
             return answer(ack, ok=False, error=NOT_AVAILABLE)
-        too_many = connection.calls >= MAX_CALLS or not allows(self._limit, connection)
+        too_many = connection.calls >= MAX_CALLS or not allows(self._limit, connection, "calls")
         if too_many or not self._pending.begin(connection.account_id):
             refused(self._hub.report.metrics, "calls", connection.account_id)
             return answer(ack, ok=False, error=TOO_MANY_CALLS)

@@ -24,7 +24,7 @@ from happy.gateway.events.payloads import (
 )
 from happy.gateway.hub import Connection, Handler
 from happy.gateway.in_flight import Key
-from happy.gateway.throttle import handle_later
+from happy.gateway.throttle import allows, handle_later
 from happy.services.activity import Activity
 from happy.services.attendance import Target
 from happy.services.heartbeats import clamp
@@ -49,7 +49,9 @@ class SessionEvents:
         self._messages = messages
         self._activity = activity
         self._clock = clock
-        self._limit = (limits or RateLimits()).messages
+        limits = limits or RateLimits()
+        self._limit = limits.messages
+        self._heartbeats = limits.heartbeats
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -165,7 +167,7 @@ class SessionEvents:
         ack: Ack | None,  # noqa: ARG002
     ) -> Awaitable[None] | None:
         beat = parse(payload, SessionAlive)
-        if beat is None or not beat.sid:
+        if beat is None or not beat.sid or not allows(self._heartbeats, connection, "heartbeats"):
             return None
         account_id, sid, at = connection.account_id, SessionId(beat.sid), millis(beat.time)
         thinking = bool(beat.thinking)

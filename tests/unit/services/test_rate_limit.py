@@ -10,7 +10,7 @@ from happy.domain.errors import TooMany
 from happy.domain.values import AccountId, Millis
 from happy.metrics import Metrics
 from happy.rates import Rate, Rates
-from happy.services.rate_limit import MANY_CLIENTS, MAX_WAIT_SECONDS, RateLimits
+from happy.services.rate_limit import MANY_CLIENTS, MAX_WAIT_SECONDS, Allowance, RateLimits
 from tests.support.memory_buckets import MemoryBuckets
 
 ADA = AccountId("ada")
@@ -184,3 +184,19 @@ async def test_a_silent_redis_holds_nobody_up_for_long(elapsed: Elapsed, shared:
     shared.silent = True
     async with asyncio.timeout(5):
         await RateLimits(RATES, elapsed, shared).sign_ins.take(PHONE)
+
+
+def test_no_honest_client_meets_the_limit_of_heartbeats(elapsed: Elapsed) -> None:
+    """600 sessions that send one every 2 s and reconnect every half minute, all at once, and 100 machines."""
+    metrics = Metrics()
+    limits = RateLimits(Rates(), elapsed, None, metrics)
+    for second in range(600):
+        if second % 30 == 0:
+            sessions, machines = [Allowance() for _ in range(600)], [Allowance() for _ in range(100)]
+        for allowance in [*sessions[second % 2 :: 2], *machines[second % 20 :: 20]]:
+            if not allowance.heartbeats:
+                allowance.heartbeats = limits.heartbeats.take_portion(ADA, lambda: PHONE)
+            allowance.heartbeats -= 1
+        elapsed.pass_seconds(1)
+
+    assert not metrics.rate_limited.values
