@@ -19,10 +19,16 @@ from happy.http.framework.errors import Failure
 from happy.http.framework.origin import origin
 from happy.http.framework.page_headers import HTML, WEB_APP
 from happy.http.framework.responses import FileResponse, Response, json_response
+from happy.limits import limit
 from happy.services.client_addresses import ClientAddresses
 from happy.settings.model import Ui
 
 CHUNK = 256 * 1024
+MAX_FOLDERS = limit(
+    64, "folders in the path of a file of the web app", per="request", then="as a file that is not there"
+)
+"""Each costs calls of the system."""
+
 SIGNATURE = b"\n<!-- Welcome to Happy Server! -->\n"
 HEAD = re.compile(rb"<head\b[^>]*>", re.IGNORECASE)
 NOT_FOUND = json_response(404, Failure("Not found"))
@@ -213,6 +219,8 @@ def _hidden(path: str) -> bool:
 
 def _find(folder: Path, path: str) -> tuple[Path, os.stat_result] | None:
     """None also for a name that no file can have, such as one of more than 255 bytes."""
+    if path.count("/") > MAX_FOLDERS:
+        return None
     try:
         file = (folder / path.lstrip("/")).resolve()
         if not file.is_relative_to(folder) or not file.is_file():

@@ -88,6 +88,14 @@ async def test_unknown_parameters_are_ignored_even_when_they_repeat(raw: Raw) ->
     assert 200 == (await raw("GET", "/v2/sessions?x=1&x=2&=&%zz")).status
 
 
+async def test_a_query_of_thousands_of_parameters_is_refused(raw: Raw) -> None:
+    """It took the server 40 ms."""
+    assert (await raw("GET", "/v1/feed?" + "a&" * 255)).status == 200
+    answer = await raw("GET", "/v1/feed?" + "a&" * 256)
+
+    assert (400, "querystring/ Too many parameters") == (answer.status, answer.json()["message"])
+
+
 async def test_a_nul_in_a_cursor_is_refused(raw: Raw) -> None:
     assert 400 == (await raw("GET", "/v2/sessions?cursor=cursor_v1_%00")).status
 

@@ -149,7 +149,7 @@ async def test_search_needs_a_query(api: ApiClient) -> None:
 
 
 async def test_a_very_long_query_finds_nobody(api: ApiClient) -> None:
-    assert {"users": []} == await api.get("/v1/user/search", query="a" * 50_001)
+    assert {"users": []} == await api.get("/v1/user/search", query="a" * 16_000)
 
 
 # Friends

@@ -44,6 +44,34 @@ async def test_a_head_larger_than_the_limit_is_refused(server: RunningServer) ->
         assert (431, "close") == (answer.status, answer.headers["connection"])
 
 
+@pytest.mark.parametrize(("count", "status"), [(999, 200), (1_000, 431)])
+async def test_a_head_with_too_many_headers_is_refused(
+    server: RunningServer, count: int, status: int
+) -> None:
+    """The first one is `Host`. 16,000 fit into a head, and took 20 ms."""
+    async with await RawConnection.open(server.port) as connection:
+        connection.writer.write(b"GET /health HTTP/1.1\r\nHost: x\r\n" + b"a:\r\n" * count + b"\r\n")
+
+        assert status == (await connection.answer("GET")).status
+
+
+@pytest.mark.parametrize(("size", "status"), [(16_384, 200), (16_385, 414)])
+async def test_a_target_that_is_too_long_is_refused(server: RunningServer, size: int, status: int) -> None:
+    async with await RawConnection.open(server.port) as connection:
+        target = "/health?".ljust(size, "x")
+
+        assert status == (await connection.request("GET", target)).status
+
+
+@pytest.mark.parametrize("headers", [{}, {"Upgrade": "h2c", "Connection": "Upgrade"}])
+async def test_a_tunnel_is_refused(server: RunningServer, headers: dict[str, str]) -> None:
+    """Its head was parsed again and again, to the end of the stack."""
+    async with await RawConnection.open(server.port) as connection:
+        answer = await connection.request("CONNECT", "other:443", headers)
+
+        assert (400, "close") == (answer.status, answer.headers["connection"])
+
+
 async def test_requests_with_large_heads_and_bodies_are_answered(server: RunningServer) -> None:
     async with await RawConnection.open(server.port) as connection:
         for _ in range(3):

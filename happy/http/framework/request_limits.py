@@ -8,6 +8,12 @@ HEAD_SECONDS = limit(20.0, "s until a request's head has arrived", per="request"
 HEAD_BYTES = limit(65_536, "bytes of a request's head", per="request", then="431")
 """With what of the body arrived in the same packets."""
 
+MAX_HEADERS = limit(1_000, "headers of a request", per="request", then="431")
+"""Each costs 2 us to read; clients and proxies send some twenty."""
+
+MAX_TARGET = limit(16_384, "bytes of a request's path and query", per="request", then="414")
+"""The longest that clients send is a key of 500 characters."""
+
 FIRST_BYTE_SECONDS = limit(30.0, "s until the first byte of a request", per="new connection", then="closed")
 
 BODY_SECONDS = limit(60.0, "s without a byte of a request's body", per="request", then="closed")

@@ -3,6 +3,7 @@
 protocol: http#routing-details
 """
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
@@ -14,6 +15,8 @@ from happy.limits import limit
 
 MAX_PARAMETER = limit(100, "UTF-16 code units of a parameter in a path", per="request", then="404")
 """In UTF-16 code units."""
+
+_MALFORMED_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 
 class Match(NamedTuple):
@@ -57,6 +60,7 @@ class Router:
     def __init__(self, routes: Iterable[HTTPRoute]) -> None:
         self._roots: dict[str, Node] = {}
         self._plain: dict[tuple[str, bytes], Match] = {}
+        self._depth = 0  # segments of the longest route
         for route in routes:
             for endpoint in route.route_handlers:
                 if isinstance(endpoint, Endpoint):
@@ -65,6 +69,7 @@ class Router:
     def _add(self, route: HTTPRoute, endpoint: Endpoint) -> None:
         (method,) = endpoint.http_methods
         target = Target(route, endpoint, tuple(route.path_parameters))
+        self._depth = max(self._depth, len(route.path_components))
         node = self._roots.setdefault(method, Node())
         for component in route.path_components or [""]:
             if isinstance(component, str):
@@ -84,7 +89,8 @@ class Router:
         match = self._plain.get((method, raw_path))
         if match is not None:
             return match
-        segments = [_segment(raw) for raw in raw_path.split(b"/")[1:]]
+        # What is deeper than all routes fits one that takes any path, or none: it remains one segment.
+        segments = [_segment(raw) for raw in raw_path.split(b"/", self._depth + 1)[1:]]
         root = self._roots.get(method)
         found = _walk(root, segments, 0, ()) if root else None
         if found is None:
@@ -126,8 +132,8 @@ def _segment(raw: bytes) -> Segment:
 
 def _unquote(raw: bytes) -> str:
     """Raises ValueError where an escape has no two digits, or the bytes are not UTF-8."""
-    for escape in raw.split(b"%")[1:]:
-        bytes.fromhex(escape[:2].decode("ascii").ljust(2, "?"))
+    if _MALFORMED_ESCAPE.search(raw):
+        raise ValueError
     return unquote_to_bytes(raw).decode()
 
 

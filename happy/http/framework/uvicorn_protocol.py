@@ -22,7 +22,7 @@ CONNECTION_HEADERS = frozenset({b"connection", b"keep-alive"})
 
 log = logging.getLogger(__name__)
 malformed = LimitedLog(log, "malformed HTTP request")
-too_large = LimitedLog(log, f"refused a request whose head is larger than {limits.HEAD_BYTES} bytes")
+too_large = LimitedLog(log, "refused a request whose head is too large")
 
 
 class Malformed(Exception):
@@ -30,7 +30,11 @@ class Malformed(Exception):
 
 
 class HeadTooLarge(Malformed):
-    """The request head is larger than HEAD_BYTES."""
+    """The request head is larger than HEAD_BYTES, or has more than MAX_HEADERS headers."""
+
+
+class TargetTooLong(Malformed):
+    """Path and query are longer than MAX_TARGET."""
 
 
 class UvicornProtocol(SequentialHttp):
@@ -80,8 +84,10 @@ class UvicornProtocol(SequentialHttp):
         except httptools.HttpParserUpgrade as upgrade:
             if self._should_upgrade():
                 self.handle_websocket_upgrade()
-            else:
+            elif any(name == b"upgrade" for name, _ in self.headers):
                 self._ignore_upgrade(data[upgrade.args[0] :])
+            else:
+                self._refuse(Malformed("CONNECT asks for a tunnel"))
         except httptools.HttpParserError as error:
             self._refuse(error.__context__ or error)
 
@@ -114,8 +120,15 @@ class UvicornProtocol(SequentialHttp):
         self._in_head, self._upgrades = True, None
         self._expect(limits.HEAD_SECONDS)
 
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > limits.MAX_TARGET:
+            raise TargetTooLong
+
     def on_header(self, name: bytes, value: bytes) -> None:
         if not self._in_body:  # else it is a trailer
+            if len(self.headers) >= limits.MAX_HEADERS:
+                raise HeadTooLarge
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -239,6 +252,9 @@ class UvicornProtocol(SequentialHttp):
         if isinstance(error, HeadTooLarge):
             status = b"431 Request Header Fields Too Large"
             too_large()
+        elif isinstance(error, TargetTooLong):
+            status = b"414 URI Too Long"
+            malformed("its path and query are too long")
         else:
             status = b"400 Bad Request"
             malformed(str(error) if isinstance(error, Malformed) else type(error).__name__)
