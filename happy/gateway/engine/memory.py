@@ -18,7 +18,7 @@ MAX_UNSENT = limit(
 
 MAX_INCOMPLETE = limit(
     50_000_000,
-    "bytes of all incomplete websocket messages of more than 64 KiB",
+    "bytes of all incomplete messages of more than 64 KiB, and of packets without all of their attachments",
     per="replica",
     then="the connection whose message began first is closed",
 )

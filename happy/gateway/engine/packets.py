@@ -230,13 +230,17 @@ def decode_auth(body: str) -> msgspec.Raw | None:
     return msgspec.Raw(body)
 
 
+def check_around_attachments(body: str) -> None:
+    """To be called before attachments are waited for: until then the body is kept."""
+    if len(body) > MAX_AROUND_ATTACHMENTS:
+        raise ProtocolError("too many arguments around attachments")
+
+
 def fill_placeholders(body: str, attachments: Sequence[bytes]) -> str:
     """The body of a binary packet with base64 text where the attachments belong, each once.
 
     The rest of it is not decoded.
     """
-    if len(body) > MAX_AROUND_ATTACHMENTS:
-        raise ProtocolError("too many arguments around attachments")
     missing = dict(enumerate(attachments))
     filled = _PLACEHOLDER.sub(lambda match: _attachment(match[1], missing), body)
     try:

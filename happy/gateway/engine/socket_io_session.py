@@ -93,11 +93,13 @@ class SocketIoSession:
         if packet is None or attachments is None:
             raise ProtocolError("attachment without a packet")
         attachments.append(data)
-        if sum(map(len, attachments)) > self._context.settings.max_payload:
+        size = sum(map(len, attachments))
+        if size > self._context.settings.max_payload:
             raise ProtocolError("attachments too large")
         if len(attachments) < packet.attachments:
+            self._context.incomplete.hold_part(self, len(packet.body) + size)
             return None
-        self._incomplete = self._attachments = None
+        self._drop_incomplete()
         body = packets.fill_placeholders(packet.body, attachments)
         kind = EVENT if packet.kind == packets.BINARY_EVENT else ACK
         return self._dispatch(Packet(kind, body, packet.ack, packet.namespace))
@@ -185,8 +187,19 @@ class SocketIoSession:
     def _expect_attachments(self, packet: Packet) -> None:
         if not 0 < packet.attachments <= self._context.settings.max_attachments:
             raise ProtocolError("illegal packet type or number of attachments")
+        packets.check_around_attachments(packet.body)
         self._incomplete = packet
         self._attachments = []
+
+    def _drop_incomplete(self) -> None:
+        """The packet is complete, or will never be."""
+        self._incomplete = self._attachments = None
+        self._context.incomplete.hold(self, 0)
+
+    def give_up(self) -> None:
+        """All incomplete messages together are too large, and this one began first."""
+        self._drop_incomplete()
+        self._connection.close(reasons.TRANSPORT_ERROR)
 
     # Leaving
 
@@ -200,6 +213,7 @@ class SocketIoSession:
     def gone(self) -> None:
         """The connection closed: fail pending requests."""
         self._stop_timer()
+        self._drop_incomplete()
         if self.socket is not None:
             self.socket.gone()
 

@@ -171,7 +171,7 @@ class WebSocketTransport(FrameWriter):
                     self._control(opcode, payload)
                 elif self.receiver is not None:
                     context.at_once = is_last = not reader.rest
-                    work = self.receiver.receive(frames.content(opcode, payload))
+                    work = self.receiver.receive(frames.content(opcode, self._received(payload)))
                     if is_last or work is not None:
                         return work
                 time_slice = time_slice or TimeSlice()
@@ -184,6 +184,11 @@ class WebSocketTransport(FrameWriter):
         finally:
             context.at_once = False
         return None
+
+    def _received(self, payload: bytes | bytearray) -> bytes | bytearray:
+        if isinstance(payload, bytearray):  # a long one, which counted while it was incomplete
+            self._context.incomplete.hold(self, 0)
+        return payload
 
     def _control(self, opcode: int, payload: bytes | bytearray) -> None:
         if opcode == frames.CLOSE:

@@ -100,7 +100,7 @@ def test_a_large_malformed_body_is_not_searched_for_oddities() -> None:
     with pytest.raises(ProtocolError):
         packets.decode_event('["a","' + "\\n" * 1_000_000 + '\\ud800"]')
     with pytest.raises(ProtocolError):
-        packets.fill_placeholders("[" + "[]," * 100_000 + "1]", [b""])
+        packets.check_around_attachments("[" + "[]," * 100_000 + "1]")
 
 
 def test_an_answer_is_its_first_argument() -> None:

@@ -112,6 +112,28 @@ async def test_halves_of_large_messages_are_bounded_in_all(server: Running) -> N
     assert server.refusals.counts == {"incomplete_messages": 1}
 
 
+async def test_packets_that_waited_for_their_attachments_filled_the_memory(server: Running) -> None:
+    server.engine._context.incomplete._most = 1_000_000
+    async with RawWebSocket(server.url) as first, RawWebSocket(server.url) as second:
+        for socket in (first, second):
+            await socket.join()
+            await socket.send('452-["note"]', b"x" * 600_000)
+            await until(lambda: server.engine._context.incomplete.total >= 600_000)
+
+        await first.drain()
+        assert [True, False] == [socket.closed for socket in server.application.sockets]
+        await second.send(b"x")
+        await until(lambda: server.engine._context.incomplete.total == 0)
+    assert server.refusals.counts == {"incomplete_messages": 1}
+
+
+async def test_a_large_packet_that_announced_attachments_was_kept_until_they_came(server: Running) -> None:
+    async with RawWebSocket(server.url) as socket:
+        await socket.join()
+        await socket.send('451-["note","' + "x" * 3_000_000 + '"]')
+        await until(lambda: server.application.reasons() == ["parse error"])
+
+
 async def test_a_large_message_that_is_complete_counts_no_more(server: Running) -> None:
     async with RawWebSocket(server.url) as socket:
         await socket.join()
