@@ -271,12 +271,12 @@ def build_services(  # noqa: PLR0913 - what services are made of
         access_keys=AccessKeyService(store, clock),
         kv=KvService(store, unit_of_work),
         usage=UsageService(store, hub, clock),
-        social=SocialService(store, unit_of_work, adapters.files, limits.searches),
+        social=SocialService(store, unit_of_work, adapters.files, limits),
         feed=FeedService(store),
         attachments=AttachmentService(
-            store, adapters.files, AttachmentNames(name_key, previous_name_keys), limits.uploads, quotas
+            store, adapters.files, AttachmentNames(name_key, previous_name_keys), limits, quotas
         ),
-        push=PushService(store, hub, adapters.presence, outbound.push, clock),
+        push=PushService(store, hub, adapters.presence, outbound.push, clock, limits.pushes),
         github=GithubService(unit_of_work, outbound.github, avatars, states, keys, app),
         github_webhook=GithubWebhook(app.webhook_secret),
         vendor_tokens=VendorTokenService(store, keys, clock),

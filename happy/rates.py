@@ -60,6 +60,12 @@ MAX_HEARTBEATS = limit(
     setting=SETTING,
 )
 MAX_UPLOADS = limit(60, "attachments to upload a minute", per="account", then=_LATER, setting=SETTING)
+MAX_PUSHES = limit(  # a few hundred sessions that each end something a few times a minute
+    1_200, "push notifications a minute", per="account", then=_LATER, setting=SETTING
+)
+MAX_FRIENDS = limit(  # each is announced to all clients of another account
+    60, "changes of friendships a minute", per="account", then=_LATER, setting=SETTING
+)
 MAX_SEARCHES = limit(  # more than people type, too few to enumerate accounts
     120, "searches for people a minute", per="account", then=_LATER, setting=SETTING
 )
@@ -100,6 +106,8 @@ class Rates(Struct, frozen=True, kw_only=True):
     calls: Rate | None = _every(MINUTE, MAX_CALLS)
     heartbeats: Rate | None = _every(MINUTE, MAX_HEARTBEATS)
     uploads: Rate | None = _every(MINUTE, MAX_UPLOADS)
+    pushes: Rate | None = _every(MINUTE, MAX_PUSHES)
+    friends: Rate | None = _every(MINUTE, MAX_FRIENDS)
     searches: Rate | None = _every(MINUTE, MAX_SEARCHES)
 
 

@@ -16,10 +16,20 @@ from happy.adapters.free_space import require_space
 from happy.adapters.incoming_files import IncomingFiles
 from happy.domain.errors import Invalid, NotFound, TooLarge, Unavailable
 from happy.domain.ports.filestore import ListedObject, StoredFile
+from happy.limits import limit
 
 CHUNK = 256 * 1024
 BUFFER = 1024 * 1024
 """In bytes: how much of an upload is collected before a thread writes it."""
+
+MAX_COLLECTED = limit(
+    16_777_216,
+    "bytes of all uploads that wait to be written",
+    per="replica",
+    then="uploads are written in smaller pieces",
+)
+SMALL_BUFFER = 64 * 1024
+"""How much of one is collected while all together have collected too much."""
 
 ATTEMPTS = 3
 TAKES_NOTHING = frozenset(
@@ -31,6 +41,9 @@ MISSING = frozenset(
     {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 )
 
+
+MAX_PARTS = limit(16, "folders in the key of a file", per="request", then="404")
+"""Each costs several calls of the system; our keys have four."""
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +68,7 @@ class DiskFiles:
         self._folder = folder
         self._incoming = IncomingFiles(folder)
         self._base_url = base_url.rstrip("/")
+        self._collected = 0  # bytes of all uploads that are not written yet
         self._refused = False
         """Whether the file system took nothing when something was stored last."""
 
@@ -90,13 +104,32 @@ class DiskFiles:
             temporary = await asyncio.to_thread(self._incoming.begin)
             try:
                 with temporary:  # until it has its name: it is locked meanwhile
-                    size = await _fill(temporary, chunks, max_bytes)
+                    size = await self._fill(temporary, chunks, max_bytes)
                     await asyncio.to_thread(_sync, temporary)
                     await asyncio.to_thread(self._publish, Path(temporary.name), target)
             except BaseException:
                 with suppress(OSError):
                     await asyncio.to_thread(os.unlink, temporary.name)
                 raise
+        return size
+
+    async def _fill(self, file: IO[bytes], chunks: AsyncIterator[bytes], max_bytes: int) -> int:
+        """Raises TooLarge as soon as there is more than `max_bytes`."""
+        size, waiting = 0, bytearray()
+        try:
+            async for chunk in chunks:
+                size += len(chunk)
+                if size > max_bytes:
+                    raise TooLarge
+                waiting += chunk
+                self._collected += len(chunk)
+                if len(waiting) >= (BUFFER if self._collected <= MAX_COLLECTED else SMALL_BUFFER):
+                    await asyncio.to_thread(file.write, waiting)
+                    self._collected -= len(waiting)
+                    waiting = bytearray()
+            await asyncio.to_thread(file.write, waiting)
+        finally:
+            self._collected -= len(waiting)
         return size
 
     @contextmanager
@@ -146,8 +179,10 @@ class DiskFiles:
 
     def _path(self, key: str) -> Path:
         """Raises Invalid for a key that is not a plain path below the folder."""
-        parts = key.split("/")
-        if any(not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts):
+        parts = key.split("/", MAX_PARTS)
+        if len(parts) > MAX_PARTS or any(
+            not part or part.startswith(".") or "\\" in part or "\0" in part for part in parts
+        ):
             raise Invalid("Invalid file key")
         return self._folder.joinpath(*parts)
 
@@ -192,22 +227,6 @@ class DiskFiles:
         """Symbolic links may lead out of the folder. Raises NotFound."""
         if not path.resolve().is_relative_to(self._folder.resolve()):
             raise NotFound
-
-
-async def _fill(file: IO[bytes], chunks: AsyncIterator[bytes], max_bytes: int) -> int:
-    """Raises TooLarge as soon as there is more than `max_bytes`."""
-    size = 0
-    waiting = bytearray()
-    async for chunk in chunks:
-        size += len(chunk)
-        if size > max_bytes:
-            raise TooLarge
-        waiting += chunk
-        if len(waiting) >= BUFFER:
-            await asyncio.to_thread(file.write, waiting)
-            waiting = bytearray()
-    await asyncio.to_thread(file.write, waiting)
-    return size
 
 
 async def _read(path: Path, offset: int, end: int) -> AsyncIterator[bytes]:

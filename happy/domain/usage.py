@@ -27,6 +27,12 @@ MAX_SUMS = limit(100_000, "sums in an answer about usage", per="request", then="
 """In one answer; further names are left out. A year by the hour has fewer, with the names of clients."""
 
 
+MAX_PORTION_SUMS = limit(
+    10_000, "sums of a thousand usage reports", per="request", then="further names of these are left out"
+)
+"""Those that clients send have ten; an answer of 128,000 took the server a second."""
+
+
 class UsageReport(Struct, frozen=True):
     """The latest figures under one key, instead of those before. `data`: JSON with `tokens` and `cost`."""
 

@@ -11,7 +11,7 @@ from happy.domain.ports.filestore import FileStore, StoredFile, UploadTicket
 from happy.domain.ports.store import Store
 from happy.domain.values import AccountId, SessionId
 from happy.services.quotas import QuotaService
-from happy.services.rate_limit import AccountLimit
+from happy.services.rate_limit import RateLimits
 
 TOO_LARGE = "File too large (max 10MB)"
 NOT_HERE = "Direct upload not available in S3 mode"
@@ -32,18 +32,18 @@ class AttachmentService:
         store: Store,
         files: FileStore,
         names: AttachmentNames,
-        uploads: AccountLimit,
+        limits: RateLimits,
         quotas: QuotaService | None = None,
     ) -> None:
         self._store = store
         self._files = files
         self._names = names
-        self._uploads = uploads
+        self._limits = limits
         self._quotas = quotas or QuotaService(store)
 
     async def request_upload(self, account_id: AccountId, session_id: SessionId, size: float) -> Upload:
         """Issue a name. Raises TooMany, NotFound for a foreign session, TooLarge, OverQuota."""
-        self._uploads.take(account_id, text=TOO_MANY)
+        self._limits.uploads.take(account_id, text=TOO_MANY)
         await self._require_session(account_id, session_id)
         if size > MAX_BYTES:
             raise TooLarge(TOO_LARGE)
@@ -65,8 +65,9 @@ class AttachmentService:
     async def upload(
         self, account_id: AccountId, session_id: SessionId, name: str, chunks: AsyncIterator[bytes]
     ) -> None:
-        """Store a file under a name issued for it. Raises NotFound, TooLarge, OverQuota."""
+        """Store a file under a name issued for it. Raises TooMany, NotFound, TooLarge, OverQuota."""
         self.require_uploads_here()
+        self._limits.stored_uploads.take(account_id, text=TOO_MANY)
         await self._require_session(account_id, session_id)
         ref = attachments.key(session_id, name)
         if not self._names.issued(session_id, name):

@@ -25,23 +25,42 @@ from happy.domain.push import (
     outcome_of,
 )
 from happy.domain.values import AccountId, SessionId
+from happy.limits import limit
+from happy.services.account_slots import AccountSlots
+from happy.services.rate_limit import AccountLimit
 
 PRESENCE_SECONDS = 2.0
 SEND_SECONDS = 8.0
 """Timeout for all devices together: clients wait 15 s for the response."""
+
+MAX_SENDING = limit(
+    4,  # each takes some ms of the event loop
+    "push notifications that are sent at once",
+    per="account and replica",
+    then="they wait for 8 s at most: `failed`",
+)
+TOO_MANY = "Too many push notifications. Try again in a minute."
 
 log = logging.getLogger(__name__)
 
 
 class PushService:
     def __init__(
-        self, store: Store, sink: EventSink, presence: Presence, sender: PushSender, clock: Clock
+        self,
+        store: Store,
+        sink: EventSink,
+        presence: Presence,
+        sender: PushSender,
+        clock: Clock,
+        limit: AccountLimit,
     ) -> None:
         self._store = store
         self._sink = sink
         self._presence = presence
         self._sender = sender
         self._clock = clock
+        self._limit = limit
+        self._sending = AccountSlots(MAX_SENDING, SEND_SECONDS)
 
     async def session_event(
         self,
@@ -50,7 +69,11 @@ class PushService:
         kind: EventKind,
         notification: Notification,
     ) -> PushOutcome:
-        """Announce the event and push it, unless the app is in the foreground. Raises only NotFound."""
+        """Announce the event and push it, unless the app is in the foreground.
+
+        Raises only NotFound and TooMany.
+        """
+        self._limit.take(account_id, text=TOO_MANY)
         if await self._store.read(lambda tx: tx.sessions.get(account_id, session_id)) is None:
             raise NotFound("Session not found")
         event = SessionEvent(session_id, kind, notification.title, notification.body, self._clock())
@@ -72,7 +95,8 @@ class PushService:
         if not stored:
             return NO_TOKENS
         tokens = [each.token for each in stored]
-        tickets = await self._sender.send(notification, tokens, SEND_SECONDS)
+        async with self._sending.slot(account_id):
+            tickets = await self._sender.send(notification, tokens, SEND_SECONDS)
         await self._forget_dead(account_id, tokens, tickets)
         return outcome_of(tickets)
 

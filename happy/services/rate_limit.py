@@ -193,7 +193,8 @@ class RateLimits:
         shared: SharedBuckets | None = None,
         metrics: Metrics | None = None,
     ) -> None:
-        rest = (elapsed or (lambda: Millis(0)), shared, metrics or Metrics())
+        elapsed, metrics = elapsed or (lambda: Millis(0)), metrics or Metrics()
+        rest = (elapsed, shared, metrics)
         self.sign_ins = AddressLimit("sign_ins", rates.sign_ins, *rest)
         self.accounts = AddressLimit("accounts", rates.accounts, *rest)
         self.links = AddressLimit("links", rates.links, *rest)
@@ -204,4 +205,8 @@ class RateLimits:
         self.calls = AccountLimit("calls", rates.calls, *rest)
         self.heartbeats = AccountLimit("heartbeats", rates.heartbeats, *rest)
         self.uploads = AccountLimit("uploads", rates.uploads, *rest)
+        # An upload is asked for once, and stored once: by the replica whose disk it is.
+        self.stored_uploads = AccountLimit("uploads", rates.uploads, elapsed, None, metrics)
+        self.pushes = AccountLimit("pushes", rates.pushes, *rest)
+        self.friends = AccountLimit("friends", rates.friends, *rest)
         self.searches = AccountLimit("searches", rates.searches, *rest)

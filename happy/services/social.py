@@ -14,11 +14,12 @@ from happy.domain.social import Change, Notice, Relation, Transition
 from happy.domain.values import AccountId, Millis
 from happy.limits import limit
 from happy.services import feed
-from happy.services.rate_limit import AccountLimit
+from happy.services.rate_limit import RateLimits
 from happy.services.unit_of_work import Changes, UnitOfWork
 
 MAX_FOUND = limit(10, "accounts that a search finds", per="request", then="the others are not in the list")
 TOO_MANY = "Too many searches. Try again in a minute."
+TOO_MANY_FRIENDS = "Too many changes of friendships. Try again in a minute."
 MAX_USERNAME = limit(
     1_000, "characters of a username that is searched for", per="search", then="finds nobody"
 )
@@ -28,17 +29,15 @@ Move = Callable[[Relation, Relation, Millis], list[Change]]
 
 
 class SocialService:
-    def __init__(
-        self, store: Store, unit_of_work: UnitOfWork, files: FileStore, searches: AccountLimit
-    ) -> None:
+    def __init__(self, store: Store, unit_of_work: UnitOfWork, files: FileStore, limits: RateLimits) -> None:
         self._store = store
         self._unit_of_work = unit_of_work
         self._files = files
-        self._searches = searches
+        self._limits = limits
 
     async def search(self, viewer: AccountId, prefix: str) -> list[UserProfile]:
         """The first ten accounts whose username begins with `prefix`, in any case. Raises TooMany."""
-        self._searches.take(viewer, text=TOO_MANY)
+        self._limits.searches.take(viewer, text=TOO_MANY)
         if len(prefix) > MAX_USERNAME:
             return []
         people = await self._store.read(lambda tx: tx.people.search(viewer, prefix, MAX_FOUND))
@@ -57,7 +56,10 @@ class SocialService:
         return [self._profile(person) for person in people]
 
     async def add(self, account_id: AccountId, other: AccountId) -> UserProfile | None:
-        """Request friendship of `other`, or accept. None for an unknown account and for oneself."""
+        """Request friendship of `other`, or accept. None for an unknown account and for oneself.
+
+        Raises TooMany, as `remove` does.
+        """
         if other == account_id:
             return None
         return await self._move(account_id, other, rules.add)
@@ -67,6 +69,9 @@ class SocialService:
         return await self._move(account_id, other, lambda mine, theirs, _now: rules.remove(mine, theirs))
 
     async def _move(self, account_id: AccountId, other: AccountId, move: Move) -> UserProfile | None:
+        """Raises TooMany."""
+        self._limits.friends.take(account_id, text=TOO_MANY_FRIENDS)
+
         async def apply(changes: Changes) -> UserProfile | None:
             pair = await changes.tx.social.pair(account_id, other)
             if pair is None:

@@ -9,8 +9,9 @@ import pytest_asyncio
 from tests.support.environments import Environment
 from tests.support.server_process import Server
 
-VARIABLES = {"HAPPY_TRUSTED_PROXIES": "none"}
-"""Attackers and bystanders have loopback addresses of their own; none of them is a proxy."""
+VARIABLES = {"HAPPY_TRUSTED_PROXIES": "none", "HAPPY_EXPO_URL": "http://127.0.0.1:9"}
+"""Attackers and bystanders have loopback addresses of their own; none of them is a proxy. No notification
+leaves this machine."""
 
 
 HERE = Path(__file__).parent

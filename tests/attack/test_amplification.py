@@ -4,7 +4,7 @@ import json
 import select
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from socket import socket
 from threading import Thread
 
@@ -100,6 +100,56 @@ def _read_again(path: str, end: bytes, target: Target) -> None:
         time.sleep(0.01)
 
 
+def _post_again(path: str, body: object, connections: int, target: Target) -> None:
+    """Over so many connections; the answers are read."""
+    content = json.dumps(body).encode()
+    headers = (f"Authorization: Bearer {target.token}", JSON, f"Content-Length: {len(content)}")
+    head = request("POST", path, *headers, "Connection: close")
+
+    def post() -> None:
+        while target.goes_on():
+            with suppress(OSError), target.connection() as connection:
+                connection.sendall(head + content)
+                while connection.recv(1_000_000):
+                    pass
+
+    threads = [Thread(target=post, daemon=True) for _ in range(connections)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def conflicts_of_settings(target: Target) -> None:
+    """Each is answered with the 4 MB that are stored."""
+    _post(target, "/v1/account/settings", {"settings": "x" * 4_000_000, "expectedVersion": 0})
+    _post_again("/v1/account/settings", {"settings": "x", "expectedVersion": 7}, READERS, target)
+
+
+def sessions_that_exist(target: Target) -> None:
+    """Each is answered with the 4 MB that are stored."""
+    _session(target, metadata="x" * 4_000_000)
+    _post_again("/v1/sessions", {"tag": "t", "metadata": "m"}, READERS, target)
+
+
+def sums_of_many_names(target: Target) -> None:
+    """Of 60,000 names."""
+    with target.signed_in() as socket:
+        for report in range(1_000):
+            names = ",".join(f'"{report}-{number}":1' for number in range(60))
+            figures = f'{{"key":"{report}","tokens":{{"total":1,{names}}},"cost":{{"total":1}}}}'
+            socket.sendall(frame(f'42["usage-report",{figures}]'.encode()))
+        socket.sendall(frame(b'421["ping"]'))
+        read_until(socket, b"431[")
+    _post_again("/v1/usage/query", {}, 10, target)
+
+
+def push_notifications(target: Target) -> None:
+    _post(target, "/v1/push-tokens", {"token": "ExponentPushToken[x]"})
+    path = f"/v1/sessions/{_session(target)}/push-event"
+    _post_again(path, {"kind": "done", "title": "t", "body": "b"}, 100, target)
+
+
 def pages_of_messages(target: Target) -> None:
     """Of 2 MB each."""
     session = _session(target)
@@ -119,7 +169,16 @@ def lists_of_sessions(target: Target) -> None:
 
 @pytest.mark.parametrize(
     "attack",
-    [heartbeats_to_many_sockets, messages_to_many_sockets, pages_of_messages, lists_of_sessions],
+    [
+        heartbeats_to_many_sockets,
+        messages_to_many_sockets,
+        pages_of_messages,
+        lists_of_sessions,
+        conflicts_of_settings,
+        sessions_that_exist,
+        sums_of_many_names,
+        push_notifications,
+    ],
     ids=lambda attack: attack.__name__,
 )
 async def test_what_little_of_one_account_causes_is_not_waited_for_by_others(

@@ -10,10 +10,11 @@ from subprocess import PIPE
 
 import pytest
 
-from happy.adapters.disk_files import CHUNK, DiskFiles
+from happy.adapters.disk_files import CHUNK, MAX_COLLECTED, SMALL_BUFFER, DiskFiles
 from happy.adapters.full.s3.files import open_files as open_s3
 from happy.domain.errors import HappyError, Invalid, NotFound, TooLarge, Unavailable
 from happy.domain.ports.filestore import FileStore
+from tests.support.until import until
 
 KEY = "sessions/s1/attachments/a.enc"
 STORES = ("disk", "s3")
@@ -135,6 +136,25 @@ async def test_an_object_that_is_too_large_is_refused_before_the_rest_is_read(fi
         await files.put(KEY, endless(), max_bytes=10)
 
     assert (3, False) == (taken, await exists(files, KEY))
+
+
+async def test_what_uploads_have_collected_is_bounded_in_all_on_disk(folder: Path) -> None:
+    """Each of a hundred held nearly a megabyte until more of it came."""
+    files, over = DiskFiles(folder, "http://x"), asyncio.Event()
+    count, size = 40, 14 * 65_536
+
+    async def waiting() -> AsyncIterator[bytes]:
+        for _ in range(14):
+            yield bytes(65_536)
+        await over.wait()
+
+    tasks = [asyncio.create_task(files.put(f"a/{number}", waiting(), size)) for number in range(count)]
+    kept = MAX_COLLECTED + count * SMALL_BUFFER
+    incoming = folder / ".incoming"
+    await until(lambda: sum(path.stat().st_size for path in incoming.glob("*")) >= count * size - kept)
+    over.set()
+    assert [size] * count == await asyncio.gather(*tasks)
+    assert 0 == files._collected
 
 
 async def test_an_upload_that_breaks_off_stores_nothing(files: FileStore, folder: Path) -> None:

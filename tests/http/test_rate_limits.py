@@ -13,7 +13,7 @@ from tests.support.server_thread import RunningServer, run_server
 
 RATES = (
     "sign-ins=10/h,accounts=2/h,links=3/h,polls=20/h,messages=5/h,bytes=100k/h,calls=3/h,searches=2/h,"
-    "heartbeats=3/h"
+    "heartbeats=3/h,uploads=2/h,pushes=2/h,friends=2/h"
 )
 
 
@@ -151,6 +151,43 @@ async def test_searches_keep_the_text_of_the_protocol(account: ApiClient) -> Non
 
     assert (429, "Too many searches. Try again in a minute.") == refusal(answer)[:2]
     assert 0 < int(answer.headers["retry-after"]) <= 1800
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        ("/v1/friends/add", {"uid": "nobody"}, "Too many changes of friendships. Try again in a minute."),
+        ("/v1/friends/remove", {"uid": "nobody"}, "Too many changes of friendships. Try again in a minute."),
+        (
+            "/v1/sessions/{session}/push-event",
+            {"kind": "done", "title": "t", "body": "b"},
+            "Too many push notifications. Try again in a minute.",
+        ),
+    ],
+)
+async def test_what_others_receive_could_be_sent_without_end(
+    account: ApiClient, path: str, body: dict[str, str], text: str
+) -> None:
+    path = path.format(session=(await account.create_session())["id"])
+    for _ in range(2):
+        await account.post(path, body)
+
+    answer = await account.request("POST", path, json=body)
+
+    assert (429, text) == refusal(answer)[:2]
+
+
+async def test_one_upload_that_was_asked_for_could_be_stored_without_end(account: ApiClient) -> None:
+    session = str((await account.create_session())["id"])
+    offer = await account.post(
+        f"/v1/sessions/{session}/attachments/request-upload", {"filename": "a", "size": 1}
+    )
+    path, headers = httpx.URL(offer["uploadUrl"]).path, {"Content-Type": "application/octet-stream"}
+
+    answers = [await account.request("PUT", path, content=b"x", headers=headers) for _ in range(3)]
+
+    assert [200, 200, 429] == [answer.status_code for answer in answers]
+    assert (429, "Too many upload requests. Try again in a minute.") == refusal(answers[-1])[:2]
 
 
 async def test_a_message_too_many_is_refused_in_its_acknowledgement(

@@ -7,7 +7,7 @@ import msgspec
 from happy.adapters.sql.accounts import SqlAccounts
 from happy.adapters.sql.statement import Executor, Statement
 from happy.domain.usage import (
-    MAX_SUMS,
+    MAX_PORTION_SUMS,
     ReportCursor,
     SavedReport,
     UsagePortion,
@@ -82,6 +82,6 @@ class SqlUsage:
         counts = await self._executor.all(queries.counts, **values)
         if not counts:
             return UsagePortion([], [], [], None)
-        tokens = await self._executor.all(queries.tokens, **values, limit=MAX_SUMS)
-        costs = await self._executor.all(queries.costs, **values, limit=MAX_SUMS)
+        tokens = await self._executor.all(queries.tokens, **values, limit=MAX_PORTION_SUMS)
+        costs = await self._executor.all(queries.costs, **values, limit=MAX_PORTION_SUMS)
         return UsagePortion(counts, tokens, costs, last)

@@ -61,7 +61,7 @@ class AttachmentEndpoints:
         foreign, large = Failure("Session not found"), Failure(TOO_LARGE)
         full = {507: Failure("This account may store 1000 attachments. Delete sessions to make room")}
         offered = {404: foreign, 413: large, 429: Failure(TOO_MANY), **full}
-        stored = {404: Failure("Invalid attachment file"), 413: large, **full}
+        stored = {404: Failure("Invalid attachment file"), 413: large, 429: Failure(TOO_MANY), **full}
         found = {
             200: OCTETS,
             206: OCTETS,

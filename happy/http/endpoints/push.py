@@ -9,10 +9,10 @@ from msgspec.structs import asdict
 from happy.domain.push import EventKind, Notification, PushOutcome
 from happy.domain.values import SessionId
 from happy.http.framework.endpoint import Endpoint
-from happy.http.framework.errors import unacceptable
+from happy.http.framework.errors import Failure, unacceptable
 from happy.http.framework.requests import ApiRequest
 from happy.limits import limit
-from happy.services.push import PushService
+from happy.services.push import TOO_MANY, PushService
 
 MAX_TITLE = limit(200, "characters of the title of a push notification", per="request", then="400")
 MAX_BODY = limit(500, "characters of the text of a push notification", per="request", then="400")
@@ -35,7 +35,17 @@ class PushEndpoints:
 
     def endpoints(self) -> list[Endpoint]:
         path = "/v1/sessions/{session_id:str}/push-event"
-        return [Endpoint("POST", path, self.push_event, missing="Session not found")]
+        often = {429: Failure(TOO_MANY)}
+        return [
+            Endpoint(
+                "POST",
+                path,
+                self.push_event,
+                waits=True,
+                missing="Session not found",
+                other_responses=often,
+            )
+        ]
 
     async def push_event(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[PushEvent]

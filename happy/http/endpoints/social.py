@@ -10,7 +10,7 @@ from happy.domain.values import AccountId
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import Failure
 from happy.http.framework.requests import ApiRequest
-from happy.services.social import TOO_MANY, SocialService
+from happy.services.social import TOO_MANY, TOO_MANY_FRIENDS, SocialService
 
 
 class Found(Struct):
@@ -40,11 +40,12 @@ class SocialEndpoints:
         self._social = social
 
     def endpoints(self) -> list[Endpoint]:
+        often = {429: Failure(TOO_MANY_FRIENDS)}
         return [
             Endpoint("GET", "/v1/user/search", self.search, other_responses={429: Failure(TOO_MANY)}),
             Endpoint("GET", "/v1/user/{user_id:str}", self.profile, missing="User not found"),
-            Endpoint("POST", "/v1/friends/add", self.add),
-            Endpoint("POST", "/v1/friends/remove", self.remove),
+            Endpoint("POST", "/v1/friends/add", self.add, other_responses=often),
+            Endpoint("POST", "/v1/friends/remove", self.remove, other_responses=often),
             Endpoint("GET", "/v1/friends", self.friends),
         ]
 

@@ -21,7 +21,7 @@ class VoiceEndpoints:
     def endpoints(self) -> list[Endpoint]:
         failed = {500: Failure("ELEVENLABS_API_KEY not configured")}
         return [
-            Endpoint("POST", "/v1/voice/conversations", self.start, other_responses=failed),
+            Endpoint("POST", "/v1/voice/conversations", self.start, waits=True, other_responses=failed),
             Endpoint("GET", "/v1/voice/usage", self.usage, other_responses=failed),
         ]
 

@@ -33,7 +33,7 @@ class Endpoint(HTTPRouteHandler):
     or longer than others may be.
     `limit` is the largest body in bytes, but for `long_bodies` that say their length. `streams` passes the
     body in chunks as it arrives; `verifies` passes it as it was sent, for the endpoint to verify before it is
-    parsed. `unready` answers with the body unread.
+    parsed. `unready` answers with the body unread. `waits`: the handler waits for services of others.
     `other_responses` and `needs_headers` are for the documentation: further responses by status (a struct or
     its type, a media type for what is no JSON, None for no content), and the headers the handler requires.
     """
@@ -42,6 +42,7 @@ class Endpoint(HTTPRouteHandler):
         "_decoder",
         "_queries",
         "any_text",
+        "counts",
         "failure",
         "limit",
         "long_bodies",
@@ -69,6 +70,7 @@ class Endpoint(HTTPRouteHandler):
         any_text: bool = False,
         streams: bool = False,
         verifies: bool = False,
+        waits: bool = False,
         limit: int = MAX_SMALL_BODY,
         long_bodies: LongBodies | None = None,
         unready: Callable[[Mapping[bytes, bytes]], Response | None] | None = None,
@@ -84,6 +86,9 @@ class Endpoint(HTTPRouteHandler):
         self.any_text = any_text
         self.streams = streams
         self.verifies = verifies
+        self.counts = not (streams or long_bodies or waits)
+        """Whether it is one of the requests of which an account has a few at once."""
+
         self.limit = limit
         self.long_bodies = long_bodies
         self.unready = unready

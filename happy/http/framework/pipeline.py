@@ -18,6 +18,7 @@ from happy.http.framework import body, cors, query
 from happy.http.framework.admission import Admission
 from happy.http.framework.asgi import TRANSPORT, Headers, Receive, Scope, Send
 from happy.http.framework.body_memory import BodyMemory, BodyShare
+from happy.http.framework.concurrency import Concurrency
 from happy.http.framework.endpoint import Endpoint
 from happy.http.framework.errors import (
     Refusal,
@@ -29,7 +30,6 @@ from happy.http.framework.errors import (
 )
 from happy.http.framework.limits import MAX_SMALL_BODY
 from happy.http.framework.long_body import LongBody
-from happy.http.framework.reads import Reads
 from happy.http.framework.requests import ADDRESSES, BODY, CHUNKS, DATA, LARGE_WORK, LONG_BODY
 from happy.http.framework.responses import FileResponse, Response, ResponseSender, json_response
 from happy.http.framework.routing import MalformedPath, Match, Router
@@ -49,8 +49,6 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 
 TOO_LARGE = 413
 LINES_A_MINUTE = 20
-
-READING = {"GET"}
 
 log = logging.getLogger(__name__)
 _log_too_large = LimitedLog(
@@ -81,7 +79,7 @@ class Pipeline:
         self._leaving = leaving
         self._memory = BodyMemory()
         self._large_work = large_work
-        self._reads = Reads()
+        self._concurrency = Concurrency()
         self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -181,10 +179,7 @@ class Pipeline:
             return
         if endpoint.queries:
             inner["query_string"] = query.normalize(scope["query_string"], endpoint.queries)
-        if endpoint.http_methods == READING and inner["user"] is not None:
-            await self._read(match, inner, receive, sender)
-        else:
-            await self._take_body(match, inner, headers, receive, sender)
+        await self._take_body(match, inner, headers, receive, sender)
 
     async def _take_body(
         self,
@@ -198,21 +193,11 @@ class Pipeline:
         with self._memory.share(inner.get(TRANSPORT)) as share:
             await _read_body(inner, match.endpoint, headers, receive, share)
             if share.taken < LARGE_BYTES:
-                await self._handle_body(match, inner, receive, sender)
+                handle = partial(self._handle_body, match, inner, receive, sender)
+                await self._concurrency.handle(match.endpoint, inner["user"], sender, handle)
                 return
             async with self._large_work.turn(inner["user"] or ""):
                 await self._handle_body(match, inner, receive, sender)
-
-    async def _read(
-        self, match: Match, inner: dict[str, Any], receive: Receive, sender: ResponseSender
-    ) -> None:
-        """Handle a GET of an account once fewer than MAX_READS are; another follows as its answer begins."""
-        await self._reads.enter(inner["user"])
-        sender.on_start = partial(self._reads.leave, inner["user"])
-        try:
-            await self._handle_body(match, inner, receive, sender)
-        finally:
-            sender.ready()
 
     async def _handle_body(
         self, match: Match, inner: dict[str, Any], receive: Receive, sender: ResponseSender

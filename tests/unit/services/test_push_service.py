@@ -12,6 +12,7 @@ from happy.domain.push import Notification, PushOutcome, Ticket
 from happy.domain.values import AccountId, ConnectionId, ReplicaId, SessionId
 from happy.services import push
 from happy.services.push import PushService
+from happy.services.rate_limit import RateLimits
 from tests.support import factories
 from tests.unit.services.world import World
 
@@ -55,7 +56,8 @@ class Presence:
 async def outcome_of(
     world: World, owner: AccountId, sender: Sender, presence: Any = None, session: str | None = None
 ) -> PushOutcome:
-    service = PushService(world.store, world.sink, presence or world.presence, sender, world.clock)
+    limit = RateLimits().pushes
+    service = PushService(world.store, world.sink, presence or world.presence, sender, world.clock, limit)
     session_id = SessionId(session or (await factories.session(world.store, owner)).id)
     return await service.session_event(owner, session_id, "done", DONE)
 

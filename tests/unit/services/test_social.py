@@ -47,7 +47,7 @@ class Person(NamedTuple):
 async def person(world: World, **columns: Any) -> Person:
     account_id = await people.person(world.store, **columns)
     limits = RateLimits(Rates(), world.clock)
-    social = SocialService(world.store, world.unit_of_work, world.files, limits.searches)
+    social = SocialService(world.store, world.unit_of_work, world.files, limits)
     return Person(account_id, social, FeedService(world.store))
 
 

@@ -1,46 +1,42 @@
-"""Bounds how many requests of one account are reading at once, so that they do not fill the queue of all."""
+"""Bounds how much of one kind is done at once for each account, so that none fills the queue of all."""
 
 from asyncio import Future, get_running_loop, timeout
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from happy.domain.errors import Unavailable
-from happy.limits import limit
 from happy.services.fair_queue import FairQueue
 
-MAX_READS = limit(
-    4,
-    "GET requests that are handled at once, up to their answer",
-    per="account and replica",
-    then="they wait",
-)
-"""An app reads some eight lists when it starts, each for a few ms."""
 
-MAX_READ_WAIT = limit(
-    5.0,
-    "s that a GET request waits for others of its account",
-    per="request",
-    then="503",
-)
+class AccountSlots:
+    """`most` at once of each account; a further one waits in order, for `seconds` at most."""
 
-
-class Reads:
-    def __init__(self) -> None:
+    def __init__(self, most: int, seconds: float) -> None:
+        self._most = most
+        self._seconds = seconds
         self._running: dict[str, int] = {}
         self._waiting: dict[str, FairQueue[None]] = {}
 
     async def enter(self, account_id: str) -> None:
-        """Wait until the account may read. `leave` must follow.
-
-        Raises Unavailable after MAX_READ_WAIT: the database does not keep up.
-        """
+        """Wait for a slot. `leave` must follow. Raises Unavailable if none is free in time."""
         running = self._running.get(account_id, 0)
-        if running < MAX_READS:
+        if running < self._most:
             self._running[account_id] = running + 1
             return
         try:
-            async with timeout(MAX_READ_WAIT):
+            async with timeout(self._seconds):
                 await self._wait(account_id)
         except TimeoutError as error:
             raise Unavailable("too many requests of this account at once") from error
+
+    @asynccontextmanager
+    async def slot(self, account_id: str) -> AsyncIterator[None]:
+        """One slot during the block. Raises Unavailable."""
+        await self.enter(account_id)
+        try:
+            yield
+        finally:
+            self.leave(account_id)
 
     async def _wait(self, account_id: str) -> None:
         waiter: Future[None] = get_running_loop().create_future()
