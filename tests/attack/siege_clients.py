@@ -11,10 +11,10 @@ from pathlib import Path
 
 from msgspec import Struct, field
 
+from tests.client.day import Play, machine_is_running
 from tests.client.interruptions import ARRIVAL_SECONDS, Conversation
 from tests.client.phone import Phone
 from tests.client.releases import CURRENT
-from tests.client.run import Play, machine_is_running
 from tests.client.terminal import Terminal
 from tests.e2e.crowd import Crowd
 from tests.support.api_client import ApiClient

@@ -41,6 +41,7 @@ class Phone:
         self.api = api
         self.secret = os.urandom(32)
         self._content = PrivateKey.generate()
+        self._attached: dict[str, str] = {}
 
     async def sign_in(self) -> None:
         await self.api.sign_in(SigningKey(self.secret))
@@ -79,3 +80,20 @@ class Phone:
         """Everything said in a session, decrypted."""
         messages = await self.api.messages(session_id)
         return [key.decrypt(message["content"]["c"]) for message in messages]
+
+    async def attach(self, session_id: str, content: bytes) -> None:
+        """Store a file with the session."""
+        path = f"/v1/sessions/{session_id}/attachments/request-upload"
+        offered = await self.api.post(path, {"filename": "a.enc", "size": len(content)})
+        self._attached[session_id] = offered["ref"]
+        octets = {"Content-Type": "application/octet-stream"}
+        sent = await self.api.request("PUT", offered["uploadUrl"], content=content, headers=octets)
+        assert sent.status_code == 200, sent.text
+
+    async def attached(self, session_id: str) -> bytes:
+        """The file that was stored with the session."""
+        path = f"/v1/sessions/{session_id}/attachments/request-download"
+        offered = await self.api.post(path, {"ref": self._attached[session_id]})
+        answer = await self.api.request("GET", offered["downloadUrl"])
+        assert answer.status_code == 200, answer.text
+        return answer.content

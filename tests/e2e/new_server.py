@@ -10,10 +10,10 @@ from tests.support.server_process import Server
 
 
 @asynccontextmanager
-async def new_server(flavor: str, home: Path) -> AsyncIterator[Server]:
+async def new_server(flavor: str, home: Path, *, port: int | None = None) -> AsyncIterator[Server]:
     """Not started; the full one on a database of its own, which is gone afterwards."""
     if flavor == "light":
-        yield Server(home)
+        yield Server(home, port=port)
         return
     async with databases.new_database() as url:
-        yield Server(home, flavor=flavor, variables=full_variables(url, home))
+        yield Server(home, flavor=flavor, variables=full_variables(url, home), port=port)
