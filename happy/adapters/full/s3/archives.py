@@ -104,7 +104,10 @@ class Archives:
     async def read_into(self, file: IO[bytes], key: str, progress: Progress) -> None:
         """Raises StartupError, or OSError."""
         with map_errors(self._settings):
-            response = await self._client.get_object(Bucket=self._bucket, Key=key)
+            try:
+                response = await self._client.get_object(Bucket=self._bucket, Key=key)
+            except self._client.exceptions.NoSuchKey:
+                raise StartupError(f"the bucket {self._bucket!r} has no {key!r}") from None
             body = response["Body"]
             async with body:
                 while chunk := await body.read(CHUNK):
