@@ -33,4 +33,4 @@ def new_secret(settings: Light | Full, *, consent: bool, yes: bool, as_json: boo
     output.confirm(EFFECTS, yes=yes or consent)
     made = asyncio.run(replace_secret(settings, system_clock))
     kept = "" if made.kept is None else f" The one before is kept in {made.kept}."
-    output.done(made, f"The master secret is the one in {made.source} from now on.{kept}", *EFFECTS[:2])
+    output.done(made, f"The master secret is the one in {made.source} from now on.{kept}")

@@ -1,6 +1,9 @@
 """The commands that migrate the schema of the database and check it, without importing the server."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Final
 
 import click
@@ -10,7 +13,7 @@ from happy.cli.common import json_option, with_settings
 from happy.cli.output import Output
 from happy.cli.progress import ProgressBar
 from happy.settings import Full, Light
-from schema.revisions import HEAD
+from schema.revisions import HEAD, REVISIONS
 
 DATABASE: Final = "The database"
 
@@ -64,10 +67,23 @@ def _migrate(settings: Light | Full, progress: ProgressBar) -> MigrationReport:
     database, now = settings.database, Millis(time.time_ns() // 1_000_000)
     database.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     before, _ = schema.survey(database, ())
-    revision = schema.prepare(database, now, progress)
+    with _alone(database, before):
+        revision = schema.prepare(database, now, progress)
     copy = None if before is None else migration.copy_of(database, before, now)
     kept = str(copy) if copy is not None and copy.exists() else None
     return MigrationReport(str(database), revision, HEAD, before, kept)
+
+
+@contextmanager
+def _alone(database: Path, before: str | None) -> Iterator[None]:
+    """A database that is to be migrated must not be in use. Raises StartupError."""
+    if before not in REVISIONS[:-1]:
+        yield
+        return
+    from happy.adapters.light import exclusive_lock
+
+    with exclusive_lock(database):
+        yield
 
 
 def _sentences(done: MigrationReport, seconds: float) -> list[str]:

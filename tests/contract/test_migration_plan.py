@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from happy.adapters.free_space import RESERVE_BYTES
-from happy.adapters.light import migration
+from happy.adapters.light import exclusive_lock, migration
 from happy.adapters.light.migration import copy_bytes
 from happy.adapters.light.schema import prepare
+from happy.cli.main import run
 from happy.domain.errors import StartupError
 from happy.domain.progress import Step
 from happy.domain.values import Millis
@@ -127,6 +128,22 @@ def test_a_migration_without_room_for_the_copy_is_refused_before_anything_is_wri
         assert "\n" not in str(caught.value)
         assert before == path.read_bytes()
         assert {path.name, f".{path.name}.migrating"} >= {found.name for found in disk.iterdir()}
+
+
+def test_a_light_database_was_migrated_below_a_running_server(
+    old: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with exclusive_lock(old):
+        before = old.read_bytes()
+        assert 1 == run(["migrate"], {"HAPPY_SERVER_LIGHT_DATA_DIR": str(old.parent)})
+        assert before == old.read_bytes()
+
+    assert "is in use by another happy-server" in capsys.readouterr().err
+    assert 0 == run(["migrate"], {"HAPPY_SERVER_LIGHT_DATA_DIR": str(old.parent)})
+    said = capsys.readouterr().out
+    (copy,) = old.parent.glob(f"{old.name}.backup-*")
+    assert f"{old} has schema {HEAD} now (it had {REVISIONS[0]}), after " in said
+    assert f"As it was before: {copy}\n" in said
 
 
 def test_the_copy_has_what_was_committed_and_is_not_yet_in_the_file(old: Path) -> None:

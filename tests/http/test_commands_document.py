@@ -1,8 +1,11 @@
 """`docs/commands.md` shows what commands really print, and names the fields of their JSON."""
 
 import asyncio
+import re
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -12,36 +15,38 @@ from click.testing import CliRunner
 
 from happy.cli.main import run
 from happy.settings import load
-from tests.support.commands_document import BLOCK, COMMAND, DOCUMENT, document
+from tests.support.commands_document import BLOCK, COMMAND, DOCUMENT, PYTHON, document, has_systemd
 from tests.support.documented_json import differences, documented, parsed
-from tests.support.environments import Environment
+from tests.support.environments import Environment, OpenEnvironment, light_environment
 from tests.support.example_server import DESKTOP, GRACE, INVITE, NEW, PHONE, fill
 from tests.support.rows import open_rows
+from tests.support.server_process import free_port
 from tests.support.server_thread import run_server
+from tests.support.terminal import until_ready
 from tests.unit.test_command import every_command
 
 TEXT = DOCUMENT.read_text("utf-8")
 ELSEWHERE = {
-    "backup": "its archive is another one each time: tests/e2e/test_backup.py",
-    "export": "its archive is another one each time",
-    "import": "it needs another server",
-    "new-secret": "it ends every other example",
-    "restore": "it needs an empty place: tests/e2e/test_backup.py",
-    "secret forget": "there is no previous secret: tests/http/test_secret_commands.py",
-    "secret replace": "the secret is in a variable",
-    "secret rotate": "there is no previous secret",
-    "serve": "it does not end",
-    "service install": "it needs systemd: tests/unit/test_service.py",
-    "service show": "it needs systemd",
+    "new-secret": "no server may run: test_json_of_what_needs_the_server_stopped",
+    "restore": "no server may run: test_json_of_what_needs_the_server_stopped",
+    "secret forget": "its secret must be in a file: test_json_of_what_needs_a_secret_in_a_file",
+    "secret replace": "its secret must be in a file",
+    "serve": "it does not end: test_json_of_a_server_that_is_ready",
+    "service install": "it needs systemd: test_json_of_what_needs_systemd",
+    "service show": "it may warn of where these tests are: test_json_of_what_needs_systemd",
     "service uninstall": "it needs systemd",
-    "verify": "it needs an archive: tests/e2e/test_backup.py",
 }
-"""Commands without an example beside the server of the examples, and why."""
+"""Commands whose JSON is not tried beside the server of the examples, and why."""
 
 JSON = (
     "version --json",
     "schema-check --json",
     "migrate --json",
+    "migrate --plan --json",
+    "backup {folder}/backup.tar.zst --json",
+    "verify {folder}/backup.tar.zst --json",
+    "export ada {folder}/one.tar.zst --json",
+    "import {folder}/one.tar.zst --yes --json",
     "secret status --json",
     "secret rotate --json",
     "stats --all --json",
@@ -70,6 +75,9 @@ JSON = (
 )
 """Every command that prints JSON beside a server, in this order."""
 
+PLAN = "{revision, head, copyBytes, steps: [{revision, does, waits, rewrites, rows, seconds}]}"
+assert f"`{PLAN}`" in TEXT
+
 
 def words_of(command: str) -> str:
     """The command without its arguments."""
@@ -93,8 +101,14 @@ def test_the_documented_output_is_what_commands_print() -> None:
 
 def test_every_command_is_shown_with_its_output() -> None:
     """Write a block of `console` with `$ happy-server COMMAND` behind its heading, then: `make commands`."""
-    shown = {words_of(command) for block in BLOCK.findall(TEXT) for command in COMMAND.findall(block)}
-    assert [] == sorted(commands().keys() - shown - ELSEWHERE.keys())
+    shown = {words_of(command) for block in BLOCK.findall(TEXT) for _, command in COMMAND.findall(block)}
+    assert [] == sorted(commands().keys() - shown)
+
+
+def test_no_output_is_written_by_hand() -> None:
+    """Make it a block of `console`, which `make commands` fills."""
+    assert ["console"] * len(BLOCK.findall(TEXT)) == re.findall(r"^```(.+)$", TEXT, re.MULTILINE)
+    assert 2 * len(BLOCK.findall(TEXT)) == TEXT.count("```")
 
 
 def test_every_field_of_json_is_documented() -> None:
@@ -117,24 +131,78 @@ def printed(environ: Mapping[str, str], command: str) -> Any:
         return msgspec.json.decode(output.getvalue())
 
 
-@pytest.mark.usefixtures("_usual_logging")
-def test_json_has_the_fields_that_are_documented(environment: Environment) -> None:
+def differing(environ: Mapping[str, str], command: str) -> list[str]:
+    """Fields of what the command prints that differ from those that are documented."""
+    words = words_of(command)
+    spec = PLAN if "--plan" in command else documented(TEXT, words)
+    assert spec is not None, words
+    return differences(parsed(spec), printed(environ, command))
+
+
+def migrated(environment: Environment) -> dict[str, str]:
+    """The variables of a server that has the examples' data."""
     environ = {**environment.variables, "PUBLIC_URL": "https://happy.example.org"}
     settings = load(environ, flavor=environment.flavor)
-    now = int(time.time()) * 1000
 
     async def prepare() -> None:
         async with open_rows(settings) as rows:
-            await fill(rows, now)
+            await fill(rows, int(time.time()) * 1000)
 
     with CliRunner().isolation():
         assert 0 == run(["migrate", "--flavor", environment.flavor], environ)
     asyncio.run(prepare())
-    found = {}
+    return environ
+
+
+@pytest.mark.usefixtures("_usual_logging")
+def test_json_has_the_fields_that_are_documented(environment: Environment, tmp_path: Path) -> None:
+    environ, found = migrated(environment), {}
     with run_server(environment):
         for command in JSON:
-            words = words_of(command)
-            spec = documented(TEXT, words)
-            assert spec is not None, words
-            found[command] = differences(parsed(spec), printed(environ, command))
-    assert {command: differing for command, differing in found.items() if differing} == {}
+            found[command] = differing(environ, command.format(folder=tmp_path))
+    assert {command: each for command, each in found.items() if each} == {}
+
+
+@pytest.mark.usefixtures("_usual_logging")
+def test_json_of_what_needs_the_server_stopped(
+    environment: Environment, open_environment: OpenEnvironment, tmp_path: Path
+) -> None:
+    """Beside a light server they are refused, and say so."""
+    environ, archive = migrated(environment), tmp_path / "backup.tar.zst"
+    printed(environ, f"backup {archive} --json")
+    if environment.flavor == "light":
+        for command in (f"restore {archive}", "new-secret --yes"):
+            with run_server(environment), CliRunner().isolation() as (_, errors, _):
+                assert 1 == run(command.split(), environ)
+                assert b": stop that one" in errors.getvalue()
+    assert [] == differing(environ, "new-secret --yes --json")
+    with open_environment() as other:
+        assert [] == differing(other.variables, f"restore {archive} --json")
+
+
+def test_json_of_what_needs_a_secret_in_a_file(tmp_path: Path) -> None:
+    environ = migrated(light_environment(tmp_path))
+    (tmp_path / "handy-master-secret.txt").write_text(environ.pop("HANDY_MASTER_SECRET"))
+
+    for command in ("secret replace --json", "secret rotate --stopped --json", "secret forget --yes --json"):
+        assert [] == differing(environ, command)
+
+
+@pytest.mark.skipif(not has_systemd(), reason="needs root and systemd's programs")
+def test_json_of_what_needs_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", PYTHON)
+    for command in ("install", "show", "uninstall"):
+        yes = "" if command == "show" else " --yes"
+        assert [] == differing({}, f"service {command} --root {tmp_path} --json{yes}")
+
+
+def test_json_of_a_server_that_is_ready(environment: Environment) -> None:
+    port = str(free_port())
+    environ = {**environment.variables, "PORT": port, "METRICS_ENABLED": "false"}
+    shown = until_ready(["serve", "--json", "--flavor", environment.flavor], environ, "}")
+
+    document = msgspec.json.decode(shown)
+    spec = documented(TEXT, "serve")
+    assert spec is not None
+    assert [] == differences(parsed(spec), document)
+    assert (int(port), environment.flavor) == (document["port"], document["flavor"])

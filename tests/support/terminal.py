@@ -3,6 +3,7 @@
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import termios
@@ -54,6 +55,28 @@ def on_terminal(
     if time.monotonic() >= end:
         process.kill()
     return Shown(process.wait(), shown.decode())
+
+
+def until_ready(arguments: list[str], environ: Mapping[str, str], line: str) -> str:
+    """What a server shows up to the end of a line with these words; it is ended by Ctrl-C."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "happy", *arguments],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"], **environ},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        lines = []
+        for shown in process.stdout:
+            lines.append(shown)
+            if line in shown:
+                break
+        return "".join(lines)
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
 
 
 def _wait_until_it_reads(process: int, end: float) -> None:
