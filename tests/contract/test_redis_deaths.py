@@ -1,6 +1,5 @@
 """A replica that is killed may owe events to others; one that ends in order, or loses its wire, does not."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ import pytest
 from happy.adapters.full.redis import link as redis_link
 from happy.domain.values import AccountId
 from tests.contract.flavors import Replica, open_replica
+from tests.contract.redis_barriers import checks_for_the_dead, link_of, settled
 from tests.support.redis_server import OwnRedis, Wire, own_redis
 from tests.support.until import until
 
@@ -45,9 +45,9 @@ async def until_resyncs(replica: Replica, *accounts: AccountId) -> None:
 
 
 async def begin_commit(replica: Replica, account: AccountId) -> None:
-    """The replica is about to commit, and that is known."""
+    """The replica is about to commit, and that is known; what it published has come back to it."""
     replica.bus.begin_commit(account)
-    await asyncio.sleep(0.15)  # the beat of the replicas, and what was published has come back
+    await settled(link_of(replica))
 
 
 async def test_a_killed_replica_causes_a_resync_of_exactly_its_publish_intents(
@@ -57,7 +57,7 @@ async def test_a_killed_replica_causes_a_resync_of_exactly_its_publish_intents(
         await begin_commit(replica, ACCOUNT)
         await wire.cut()
         await until_resyncs(survivor, ACCOUNT)
-        await asyncio.sleep(0.5)
+        await checks_for_the_dead(survivor)
 
         assert [ACCOUNT] == survivor.resyncs
 
@@ -65,7 +65,7 @@ async def test_a_killed_replica_causes_a_resync_of_exactly_its_publish_intents(
 async def test_a_replica_that_shuts_down_causes_no_resync(redis: OwnRedis, survivor: Replica) -> None:
     async with open_replica(redis.url) as replica:
         await begin_commit(replica, ACCOUNT)
-    await asyncio.sleep(0.8)
+    await checks_for_the_dead(survivor)
 
     assert [] == survivor.resyncs
 
@@ -77,9 +77,10 @@ async def test_a_killed_replica_without_publish_intents_causes_no_resync(
         replica.bus.begin_commit(ACCOUNT)
         replica.bus.publish(ACCOUNT, b"1")
         replica.bus.end_commit(ACCOUNT)
-        await asyncio.sleep(0.3)
+        await until(lambda: not has_intents(replica))
+        await settled(link_of(replica))
         await wire.cut()
-        await asyncio.sleep(0.8)
+        await checks_for_the_dead(survivor)
 
         assert [] == survivor.resyncs
 
@@ -89,7 +90,8 @@ async def test_a_wire_that_breaks_for_a_moment_is_no_death(redis: OwnRedis, surv
         await begin_commit(replica, ACCOUNT)
         await wire.cut()
         await wire.mend()
-        await asyncio.sleep(1)
+        await checks_for_the_dead(survivor)
+        await until(lambda: up(replica))
 
         assert [] == survivor.resyncs
 
@@ -100,17 +102,23 @@ async def test_publish_intents_are_recorded_again_after_redis_lost_them(
     async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
         await begin_commit(replica, ACCOUNT)
         redis.stop()
+        await until(lambda: not up(replica) and not up(survivor), SOON)
         redis.start()
         await until(lambda: up(replica) and up(survivor), SOON)
-        await asyncio.sleep(0.3)
+        await settled(link_of(replica))
+        await checks_for_the_dead(survivor, 1)
         survivor.resyncs.clear()  # on a busy machine the replica may have seemed dead meanwhile
         await wire.cut()
         await until_resyncs(survivor, ACCOUNT)
 
 
 def up(replica: Replica) -> bool:
-    link: Any = replica.bus._link  # type: ignore[attr-defined]
-    return bool(link.up)
+    return link_of(replica).up
+
+
+def has_intents(replica: Replica) -> bool:
+    intents: Any = replica.bus.intents  # type: ignore[attr-defined]
+    return bool(intents._intents)
 
 
 async def test_a_resync_is_published_to_the_other_replicas(redis: OwnRedis, survivor: Replica) -> None:
@@ -139,7 +147,11 @@ async def test_a_client_of_a_killed_replica_with_a_publish_intent_is_not_recover
         await begin_commit(replica, ACCOUNT)
         assert [] == await survivor.history.since(ACCOUNT, told[ACCOUNT], unbroken=True)
         await wire.cut()
-        await asyncio.sleep(0.2)
+
+        async def is_gone() -> bool:
+            return not await survivor.link.is_alive(replica.link.replica_id)
+
+        await until(is_gone)
 
         assert await survivor.history.since(ACCOUNT, told[ACCOUNT], unbroken=True) is None
         assert [] == await survivor.history.since(OTHER, told[OTHER], unbroken=True)

@@ -1,6 +1,7 @@
 """What Redis, or the way to it, may do without anybody losing an event."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.presence import Holder
 from happy.domain.values import AccountId, ConnectionId
 from tests.contract.flavors import Replica, open_replica
+from tests.contract.redis_barriers import link_of, settled
 from tests.support.redis_server import OwnRedis, Wire, own_redis
 from tests.support.until import until
 
@@ -123,10 +125,10 @@ async def test_cutting_the_wire_again_and_again_costs_nothing(redis: OwnRedis, s
             send(sender, *range(turn * 20, turn * 20 + 10))
             for number in range(turn * 20 + 10, turn * 20 + 20):
                 send(third, number)
-                await asyncio.sleep(0.001)
+                await asyncio.sleep(0.001)  # a pace
             for broken in (wire, other) if turn % 2 else (wire,):
                 await broken.cut()
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(0.02)  # a pace
             for broken in (wire, other) if turn % 2 else (wire,):
                 await broken.mend()
         await until(lambda: len(replica.envelopes) >= 160)
@@ -154,7 +156,7 @@ async def test_an_outage_longer_than_the_history_resyncs_exactly_that_account(
 
 
 def redis_is_behind(replica: Replica) -> bool:
-    link = replica.bus._link  # type: ignore[attr-defined]
+    link = link_of(replica)
     return bool(link._queue or link._in_flight)
 
 
@@ -177,12 +179,12 @@ async def test_a_redis_that_forgets_everything_costs_nothing(redis: OwnRedis, se
         await until(lambda: received(replica) == [1, 2])
         redis.stop()
         send(sender, 3)
-        await asyncio.sleep(0.5)
+        await until(lambda: not up(sender) and not up(replica))
         send(sender, 4)
         send(sender, 5, account=OTHER)
         redis.start()
         await until(lambda: received(replica) == [1, 2, 3, 4] and received(replica, OTHER) == [5])
-        await asyncio.sleep(0.2)
+        await settled(link_of(sender), link_of(replica))
 
         assert [1, 2, 3, 4] == received(replica)
         assert [] == replica.resyncs
@@ -215,8 +217,7 @@ async def test_a_failover_of_redis_loses_no_event(redis: OwnRedis, tmp_path: Pat
             await standby.command("REPLICAOF", "127.0.0.1", str(redis.port))
             send(one, 1, 2)
             await until(lambda: received(replica) == [1, 2])
-            await until(lambda: follows(standby))
-            await asyncio.sleep(0.3)
+            await until(lambda: follows(standby, redis))
             await standby.command("REPLICAOF", "NO", "ONE")
             send(one, 3)
             await until(lambda: received(replica) == [1, 2, 3])
@@ -235,13 +236,15 @@ async def test_a_failover_of_redis_loses_no_event(redis: OwnRedis, tmp_path: Pat
             assert [] == replica.resyncs
 
 
-async def follows(standby: OwnRedis) -> bool:
-    return b"master_link_status:up" in await standby.command("INFO", "replication")
+async def follows(standby: OwnRedis, primary: OwnRedis) -> bool:
+    """Whether the standby has all that was written to the primary."""
+    there, here = [await redis.command("INFO", "replication") for redis in (primary, standby)]
+    offsets = [re.findall(rb"master_repl_offset:\d+", told) for told in (there, here)]
+    return b"master_link_status:up" in here and offsets[0] == offsets[1]
 
 
 def up(replica: Replica) -> bool:
-    link = replica.bus._link  # type: ignore[attr-defined]
-    return bool(link.up)
+    return link_of(replica).up
 
 
 async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: Replica) -> None:
@@ -292,10 +295,11 @@ async def test_a_redis_that_falls_silent_is_noticed(
 ) -> None:
     monkeypatch.setattr(redis_link, "REPLY_SECONDS", 1.0)
     async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as replica:
-        await asyncio.sleep(0.5)
+        await settled(link_of(replica))
+        before = wire.connections
         wire.hold()
         await until(lambda: not up(replica))
-        await asyncio.sleep(1)  # it connects to something that says nothing
+        await until(lambda: wire.connections > before)  # it connects to something that says nothing
         send(sender, 1)
         wire.release()
         await until(lambda: received(replica) == [1])
@@ -311,7 +315,7 @@ async def test_a_replica_that_lost_redis_long_before_its_restart_resyncs(
     async with Wire(redis.port) as wire, listener(wire.url, ACCOUNT) as replica:
         await wire.cut()
         send(sender, 1)
-        await asyncio.sleep(0.7)
+        await asyncio.sleep(0.7)  # longer than LATE_SECONDS
         send(sender, 2)
         await until(lambda: not redis_is_behind(sender))
         redis.stop()
@@ -327,7 +331,7 @@ async def test_a_subscription_during_an_outage_receives_what_is_published_later(
         send(sender, 1)
         await until(lambda: not redis_is_behind(sender))
         redis.stop()
-        await until(lambda: not replica.bus._link.up)  # type: ignore[attr-defined]
+        await until(lambda: not up(replica))
         await replica.bus.subscribe(ACCOUNT)
         send(sender, 2)
         redis.start()
@@ -361,7 +365,7 @@ async def test_dropped_envelopes_cause_a_resync(
     monkeypatch.setattr(redis_link, "MAX_QUEUED", 3)
     async with listener(redis.url, ACCOUNT) as replica:
         redis.stop()
-        await until(lambda: not sender.bus._link.up)  # type: ignore[attr-defined]
+        await until(lambda: not up(sender))
         send(sender, *range(10))
         redis.start()
         await until(lambda: received(replica)[-1:] == [9] and replica.resyncs == [ACCOUNT])
@@ -376,7 +380,7 @@ async def test_what_was_too_large_to_be_repeated_causes_a_resync_when_redis_lost
     async with listener(redis.url, ACCOUNT) as replica:
         send(sender, 1, 2)
         await until(lambda: received(replica) == [1, 2] and not redis_is_behind(sender))
-        assert not sender.bus._link._recent._commands  # type: ignore[attr-defined]
+        assert not link_of(sender)._recent._commands
         redis.stop()
         redis.start()
         await until(lambda: replica.resyncs != [])
@@ -392,7 +396,7 @@ async def test_claims_are_made_again_after_redis_lost_them(redis: OwnRedis, send
         redis.stop()
         await sender.presence.release(ACCOUNT, "other name", holders[0])
         redis.start()
-        await until(lambda: replica.bus._link.up and sender.bus._link.up)  # type: ignore[attr-defined]
+        await until(lambda: up(replica) and up(sender))
         await sender.presence.holders(ACCOUNT, "name")  # after what waited
 
         assert holders == list(await replica.presence.holders(ACCOUNT, "name"))
@@ -403,11 +407,11 @@ async def test_what_is_released_during_an_outage_is_gone_afterwards(redis: OwnRe
         holder = Holder(replica.link.replica_id, ConnectionId("1"))
         await replica.presence.claim(ACCOUNT, "name", holder)
         await wire.cut()
-        await until(lambda: not replica.bus._link.up)  # type: ignore[attr-defined]
+        await until(lambda: not up(replica))
         assert [holder] == list(await replica.presence.holders(ACCOUNT, "name"))
         await replica.presence.release(ACCOUNT, "name", holder)
         await wire.mend()
-        await until(lambda: replica.bus._link.up)  # type: ignore[attr-defined]
+        await until(lambda: up(replica))
         await replica.presence.holders(ACCOUNT, "name")
 
         assert [] == list(await sender.presence.holders(ACCOUNT, "name"))

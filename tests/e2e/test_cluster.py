@@ -46,7 +46,8 @@ async def test_a_call_waits_for_a_registration_on_the_other_replica(pair: Pair) 
     async with one.machine_socket(machine) as daemon, other.user_socket() as phone:
         daemon.answer("rpc-request", lambda request: "late")
         call = asyncio.create_task(phone.call("rpc-call", {"method": "m:late", "params": ""}))
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0)  # it is sent first
+        await phone.call("ping")
         assert not call.done()
         await daemon.emit("rpc-register", {"method": "m:late"})
 
@@ -65,13 +66,15 @@ async def test_the_newest_machine_wins_even_over_one_of_this_replica(pair: Pair)
             socket.answer("rpc-request", lambda request, name=name: name)
             await socket.emit("rpc-register", {"method": "m:who"})
             await socket.next_event("rpc-registered")
-        await asyncio.sleep(0.1)
         answer = await phone.call("rpc-call", {"method": "m:who", "params": ""})
         await daemon.close()
-        await asyncio.sleep(0.2)
-        again = await phone.call("rpc-call", {"method": "m:who", "params": ""})
 
-    assert ("newest", "stale") == (answer["result"], again["result"])
+        async def is_answered_by_the_other() -> bool:
+            return (await phone.call("rpc-call", {"method": "m:who"})).get("result") == "stale"
+
+        await until(is_answered_by_the_other)
+
+    assert answer["result"] == "newest"
 
 
 async def test_a_machine_is_offline_when_its_last_connection_anywhere_has_gone(pair: Pair) -> None:
@@ -82,9 +85,8 @@ async def test_a_machine_is_offline_when_its_last_connection_anywhere_has_gone(p
             async with other.machine_socket(machine):
                 for _ in range(2):
                     assert (await phone.next_ephemeral("machine-activity"))["active"] is True
-            await asyncio.sleep(
-                0.3
-            )  # not at once, that is; whoever leaves last is announced after the grace period
+            await other.create_session()
+            await phone.next_update("new-session")  # its replica knows by now that a connection has gone
             assert [] == [event for event in phone.take() if event.name == "ephemeral"]
         assert (await phone.next_ephemeral("machine-activity"))["active"] is False
 
@@ -93,7 +95,6 @@ async def test_heartbeats_of_a_stopped_session_are_ignored_on_the_other_replica(
     one, other = pair
     session = str((await one.create_session())["id"])
     async with other.session_socket(session) as agent, other.user_socket() as phone:
-        await asyncio.sleep(0.1)
         await one.post(f"/v1/sessions/{session}/archive")
         assert (await phone.next_ephemeral("activity"))["active"] is False
         await agent.emit("session-alive", {"sid": session, "time": int(time.time() * 1000)})
@@ -190,10 +191,15 @@ async def test_a_replica_that_was_starting_kept_connections_waiting(tmp_path: Pa
         replica = Replica(tmp_path, {"DATABASE_URL": through, "HANDY_MASTER_SECRET": SECRET})
         starting = asyncio.create_task(replica.start())
         try:
-            for _ in range(20):
-                await asyncio.sleep(0.1)
+
+            async def waits_for_its_database() -> bool:
                 with pytest.raises(ConnectionRefusedError):
                     await asyncio.open_connection("127.0.0.1", replica.port)
+                return wire.connections > 0
+
+            await until(waits_for_its_database)
+            for _ in range(20):
+                assert await waits_for_its_database()
             wire.release()
             await starting
         finally:
@@ -208,7 +214,11 @@ async def test_a_stopped_replica_reports_that_it_is_not_ready_and_exits_in_time(
         api.user_socket() as phone,
     ):
         stopping = asyncio.create_task(replica.stop())
-        await asyncio.sleep(0.4)
+
+        async def is_not_ready() -> bool:
+            return (await api.request("GET", "/health")).status_code == 503
+
+        await until(is_not_ready)
         health = await api.get("/health", expect=503)
         answer = await api.request("GET", "/v1/sessions")  # requests are still answered
         await phone.wait_closed(timeout=5)

@@ -21,9 +21,9 @@ async def sid(pair: Pair) -> str:
 
 
 async def received(socket: SocketClient, *expected: str) -> None:
-    """What the socket heard of in this life, once all of it and a little more time has come."""
+    """What the socket heard of in this life, once all of it has come, and what was sent before an answer."""
     await until(lambda: len(contents(socket)) >= len(expected))
-    await asyncio.sleep(0.1)
+    await socket.call("ping")
     assert contents(socket) == list(expected)
 
 
@@ -135,7 +135,6 @@ async def test_after_a_goodbye_it_is_a_stranger_everywhere(pair: Pair, sid: str)
     one, other = pair
     async with Device.of(one) as phone:
         pass
-    await asyncio.sleep(0.1)
     await one.post_messages(sid, ["missed"])
     async with phone.again(at=other.url) as back:
         await received(back)
@@ -207,7 +206,7 @@ async def test_the_window_and_the_bound_hold_everywhere(tmp_path: Path) -> None:
         sid = str((await one.create_session())["id"])
         async with Device.of(one) as late, Device.of(one) as slow:
             await late.drop()
-            await asyncio.sleep(1.2)
+            await asyncio.sleep(1.2)  # longer than the window
             await one.post_messages(sid, ["missed"])
             async with late.again(at=other.url) as back:
                 await received(back)

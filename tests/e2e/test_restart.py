@@ -25,7 +25,7 @@ async def test_clients_come_back_by_themselves(own_server: Server, client: NodeC
             else:
                 assert await own_server.stop() == 0
             lost = await session.next_life("disconnect")
-            await asyncio.sleep(0.5)
+            await session.next_life("connect_error")
             await own_server.start()
             back = await session.next_life("connect", timeout=10)
             await phone.next_life("connect", timeout=10)
@@ -97,7 +97,8 @@ async def test_an_order_to_end_is_followed_within_five_seconds(
         account = Account(api, client)
         async with account.machine("m"), account.user() as phone:
             waiting = asyncio.create_task(phone.call("rpc-call", {"method": "m:none"}, timeout=8))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0)  # it is sent first
+            await phone.call("ping")
             async with asyncio.timeout(5):
                 code = await own_server.stop()
             with pytest.raises(TimeoutError):

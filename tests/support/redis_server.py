@@ -97,6 +97,11 @@ class Wire:
         await self.cut()
         await asyncio.sleep(0.05)
 
+    @property
+    def connections(self) -> int:
+        """How many are open; while the wire holds, also those that one end has given up."""
+        return len(self._writers) // 2
+
     def leads_to(self, port: int) -> None:
         """Connections from now on go there."""
         self._to = port

@@ -1,6 +1,7 @@
 """The official `socket.io-client`, the newest and the oldest of its protocol, over both transports."""
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
@@ -152,7 +153,9 @@ async def test_what_was_sent_before_a_close_arrives_before_it(server: Running, c
 async def test_pings_keep_the_client_and_their_absence_loses_it(serve: Serve, client: NodeClient) -> None:
     server = await serve(ping_interval=0.2, ping_timeout=1)
     async with over(client, server, ["websocket"]) as socket, over(client, server, ["polling"]) as poller:
-        await asyncio.sleep(1)  # some pings
+        for _ in range(3):
+            asked, both = time.monotonic(), server.application.sockets
+            await until(lambda asked=asked, both=both: all(one.last_acknowledged > asked for one in both))
         assert socket.lives == poller.lives == []
         assert await socket.call("echo", 1) == await poller.call("echo", 1) == 1
         held = server.application.sockets[0].connection
