@@ -38,6 +38,8 @@ run-full: $(FULL) ## the server for many: PostgreSQL, Redis, S3 (settings: docs/
 SELECTED_light := not services
 SELECTED_full := services
 PYTEST = $(if $(filter-out light full,$(flavor)),$(error flavor: expected light or full))$(PY) -m pytest
+# Compiled tests are kept, whatever the shell says: to compile them again takes each process ten seconds.
+unexport PYTHONDONTWRITEBYTECODE
 # As many processes as there are cores, up to 4: more would only wait for one PostgreSQL.
 PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
 # The long proofs wait for time limits and restarts more than they compute: one process more.
@@ -49,7 +51,7 @@ ifdef t
 	@exec $(PYTEST) $(if $(flavor),-m "$(SELECTED_$(flavor))") $(t)
 else
 	@$(PYTEST) $(PARALLEL) -m "not slow$(if $(flavor), and $(SELECTED_$(flavor)))"; code=$$?; \
-		echo 'Long proofs (kill -9 under load, outages, proxies, fuzzing) were left out: make test-all runs everything.'; exit $$code
+		echo 'Slow tests (kill -9, outages, proxies, fuzzing, most of what needs servers of its own) were left out: make test-all runs all.'; exit $$code
 endif
 
 test-all: $(DEV) ## all tests, the long proofs too: what continuous integration runs; flavor=light (or full)

@@ -2,7 +2,9 @@
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,36 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Before any fixture: a test that needs the services, and cannot have them, says so."""
     if item.get_closest_marker("services") is not None and (problem := services.problem()) is not None:
         services.missing(problem)
+
+
+WHOLLY_SLOW = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where slow tests are left out, modules that have no others: importing some takes seconds."""
+    if not str(config.option.markexpr).startswith("not slow") or not collection_path.match("test_*.py"):
+        return None
+    return True if WHOLLY_SLOW.search(collection_path.read_text()) else None
+
+
+EVERY_DAY = "test_restart.py"
+"""Whose tests on the light flavor `make test` runs, of all those that start a server process of their own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What only one test uses costs as much as a hundred others: `make test` makes databases on one flavor,
+    and hardly any server processes.
+    """
+    for item in items:
+        if isinstance(item, pytest.Function) and _is_costly(item):
+            item.add_marker(pytest.mark.slow)
+
+
+def _is_costly(item: pytest.Function) -> bool:
+    if not {"environment", "own_server"} & set(item.fixturenames):
+        return False
+    on_full = item.callspec.params.get("flavor") == "full"
+    return on_full or ("own_server" in item.fixturenames and item.path.name != EVERY_DAY)
 
 
 @pytest.fixture(autouse=True)

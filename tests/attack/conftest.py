@@ -17,6 +17,10 @@ leaves this machine."""
 HERE = Path(__file__).parent
 
 
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    return True if str(config.option.markexpr).startswith("not slow") else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each attack takes seconds, during which nothing else should."""
     for item in items:

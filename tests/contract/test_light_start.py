@@ -216,6 +216,7 @@ def start_together(path: Path, count: int) -> list[int]:
     return [process.wait() for process in processes]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", ["missing", "old", "existing"])
 def test_processes_that_start_together_all_succeed(
     path: Path, state: str, request: pytest.FixtureRequest

@@ -57,6 +57,7 @@ def test_every_migration_says_what_it_does_to_a_database_in_use(revision: str) -
         assert min(effect.seconds) > 0, "measure it: python -m tests.support.migration_times"
 
 
+@pytest.mark.slow
 def test_the_plan_of_a_light_database_lists_what_would_run_and_changes_nothing(old: Path) -> None:
     before = old.read_bytes()
     environment = light_environment(old.parent)
@@ -71,6 +72,7 @@ def test_the_plan_of_a_light_database_lists_what_would_run_and_changes_nothing(o
     assert f"{len(before):,} bytes" in listed.out
 
 
+@pytest.mark.slow
 @pytest.mark.services
 async def test_the_plan_of_a_postgresql_database_lists_what_would_run_and_changes_nothing(
     new_postgres: NewDatabase,

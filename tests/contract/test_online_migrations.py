@@ -17,7 +17,7 @@ from schema.revisions import HEAD, REVISIONS
 from tests.contract.test_schema import in_postgres
 from tests.support.until import until
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 NewDatabase = Callable[[], Awaitable[str]]
 INDEX = "happy_Session_active_lastActiveAt_idx"
 VALID = "SELECT indisvalid FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE relname = $1"
@@ -116,7 +116,6 @@ async def test_a_query_that_never_ends_is_named_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("server_goes_on", [False, True])
 async def test_an_index_whose_build_was_killed_is_built_again(old: str, *, server_goes_on: bool) -> None:
     """Without its process, PostgreSQL goes on building; without its server session, a broken index stays."""

@@ -17,7 +17,7 @@ from tests.support import factories
 from tests.support.pgbouncer_server import own_pgbouncer
 from tests.support.services import POSTGRES
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 NewDatabase = Callable[[], Awaitable[str]]
 
 

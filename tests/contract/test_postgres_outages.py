@@ -16,7 +16,7 @@ from tests.support import factories
 from tests.support.factories import NOBODY
 from tests.support.redis_server import Wire
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 ATTEMPT = PoolSettings(smallest=1, largest=2, acquire=2, statement=2)
 SECONDS = 3.3
 """All that an attempt may take: its own time, giving up twice, and what a busy machine adds."""

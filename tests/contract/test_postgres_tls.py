@@ -17,7 +17,7 @@ from happy.domain.errors import StartupError
 from tests.support.certificates import Authority, Certificate
 from tests.support.postgres_server import OwnPostgres, own_postgres
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 PASSWORD = "p#4/5?6[7]8@9"
 
 

@@ -15,6 +15,8 @@ import schema
 from tests.contract.large_database import EACH, MILLION, NOW, fill
 from tests.support import databases, services
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(schema.__file__).parent
 COMPILED: dict[str, dict[str, dict[str, Any]]] = {
     dialect: json.loads((FOLDER / "compiled" / f"{dialect}.json").read_bytes())
@@ -167,7 +169,6 @@ def test_sqlite_takes_no_more_steps_than_a_page_needs(sqlite_database: sqlite3.C
     assert steps(sqlite_database, query, values_of(name, query)) <= STEPS
 
 
-@pytest.mark.slow
 def test_sqlite_takes_no_more_steps_among_a_million_messages() -> None:
     queries = {name: query for name, query in COMPILED["sqlite"].items() if name not in WHOLE}
     with closing(_filled(MILLION)) as db:
@@ -223,7 +224,6 @@ async def test_postgres_touches_no_more_rows_than_a_page_needs(
     assert [] == await excesses(large_postgres, name, plan)
 
 
-@pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.timeout(600)
 async def test_postgres_touches_no_more_rows_among_a_million_messages(postgres_template: str) -> None:

@@ -17,6 +17,8 @@ from tests.support.certificates import Authority
 from tests.support.object_provider import DOMAIN, Right, run_provider
 from tests.support.object_store import ACCESS_KEY, SECRET_KEY, ObjectStore, form, full_settings
 
+pytestmark = pytest.mark.slow
+
 KEY = "sessions/s1/attachments/a.enc"
 OCTETS = {"Content-Type": "application/octet-stream"}
 

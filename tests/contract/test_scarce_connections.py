@@ -14,7 +14,7 @@ from happy.adapters.full.postgres.store import open_store
 from happy.domain.errors import Unavailable
 from tests.support import factories
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 NewDatabase = Callable[[], Awaitable[str]]
 LIMIT = 3
 

@@ -77,6 +77,7 @@ async def test_the_newest_machine_wins_even_over_one_of_this_replica(pair: Pair)
     assert answer["result"] == "newest"
 
 
+@pytest.mark.slow
 async def test_a_machine_is_offline_when_its_last_connection_anywhere_has_gone(pair: Pair) -> None:
     one, other = pair
     machine = str((await one.register_machine())["id"])
@@ -123,6 +124,7 @@ async def test_calls_to_a_killed_replica_fail_within_three_seconds(tmp_path: Pat
             assert time.monotonic() - killed < 3
 
 
+@pytest.mark.slow
 async def test_a_call_right_after_a_kill_waits_for_the_daemon_to_come_back(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, 2) as (first, second),
@@ -142,6 +144,7 @@ async def test_a_call_right_after_a_kill_waits_for_the_daemon_to_come_back(tmp_p
                 assert {"ok": True, "result": "back"} == await call
 
 
+@pytest.mark.slow
 async def test_nobody_is_left_without_what_a_killed_replica_had_stored(tmp_path: Path) -> None:
     """It may be killed between its commit and the announcement: who may lack something starts over."""
     async with (
@@ -183,6 +186,7 @@ async def until_listed(api: ApiClient, *, active: bool) -> None:
     await until(is_as_expected)
 
 
+@pytest.mark.slow
 async def test_a_replica_that_was_starting_kept_connections_waiting(tmp_path: Path) -> None:
     async with new_database() as url, Wire(urlsplit(url).port or 5432) as wire:
         user = urlsplit(url).netloc.rpartition("@")[0]
@@ -207,6 +211,7 @@ async def test_a_replica_that_was_starting_kept_connections_waiting(tmp_path: Pa
             replica.kill()
 
 
+@pytest.mark.slow
 async def test_a_stopped_replica_reports_that_it_is_not_ready_and_exits_in_time(tmp_path: Path) -> None:
     async with (
         cluster(tmp_path, 1, variables={"HAPPY_SHUTDOWN_SECONDS": "6"}) as (replica,),

@@ -196,6 +196,7 @@ async def test_it_serves_calls_after_it_has_registered_again(pair: Pair) -> None
             assert {"ok": True, "result": "back"} == await phone.call("rpc-call", {"method": "m:echo"})
 
 
+@pytest.mark.slow
 async def test_the_window_and_the_bound_hold_everywhere(tmp_path: Path) -> None:
     variables = {"HAPPY_RECOVERY_SECONDS": "1", "HAPPY_RECOVERY_ACCOUNT_BYTES": "20000"}
     async with (

@@ -15,7 +15,7 @@ from tests.support.reconnecting_client import Device, contents
 from tests.support.server_process import free_port
 from tests.support.services import REDIS
 
-pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.asyncio(loop_scope="session")]
 
 
 @pytest_asyncio.fixture(loop_scope="session")

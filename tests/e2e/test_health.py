@@ -81,6 +81,7 @@ async def test_a_replica_without_redis_is_healthy_and_reports_it(watched: Watche
     assert 1 == await watched.metric("redis_link_breaks_total")
 
 
+@pytest.mark.slow
 async def test_the_age_of_what_a_silent_redis_has_not_confirmed_grows(watched: Watched) -> None:
     watched.redis.pause()
     try:
@@ -90,6 +91,7 @@ async def test_the_age_of_what_a_silent_redis_has_not_confirmed_grows(watched: W
         watched.redis.resume()
 
 
+@pytest.mark.slow
 async def test_one_server_without_redis_has_no_link_to_tell_of(tmp_path: Path) -> None:
     port = free_port()
     variables = {"METRICS_ENABLED": "true", "METRICS_PORT": str(port)}

@@ -38,6 +38,7 @@ async def test_a_client_that_loses_its_link_misses_nothing(server: Server, trans
     assert outcome.total > 50
 
 
+@pytest.mark.slow
 async def test_a_client_too_old_for_recovery_is_served_as_ever(account: Account, tmp_path: Path) -> None:
     sid = (await account.api.create_session())["id"]
     script = tmp_path / "old.cjs"

@@ -92,6 +92,7 @@ async def test_an_invalid_update_is_answered_with_the_reason(
         assert await phone.call(event, wrong) == {"result": "error", "message": text}
 
 
+@pytest.mark.slow
 async def test_a_machine_is_shown_as_it_comes_and_goes(account: Account) -> None:
     mid = (await account.api.register_machine())["id"]
     async with account.user() as phone:
@@ -110,6 +111,7 @@ async def test_a_machine_that_is_not_the_accounts_is_not_shown(account: Account,
         assert await phone.unread() == []
 
 
+@pytest.mark.slow
 async def test_the_first_of_two_sockets_leaving_does_not_show_the_machine_as_gone(account: Account) -> None:
     mid = (await account.api.register_machine())["id"]
     async with account.user() as phone, account.machine(mid) as old:

@@ -15,7 +15,7 @@ from tests.support.api_client import ApiClient
 from tests.support.cluster import Replica, cluster
 from tests.support.raw_http import RawResponse, exchange
 
-pytestmark = [pytest.mark.services, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.asyncio(loop_scope="module")]
 IN_PLACE = 16 + 512
 """What a replica works at, and what may wait."""
 

@@ -16,6 +16,8 @@ from tests.support.environments import Environment
 from tests.support.server_process import Server
 from tests.support.socket_client import PATH
 
+pytestmark = pytest.mark.slow
+
 PHONE, LAPTOP, STRANGER = (
     {"X-Forwarded-For": f"2001:db8:{os.urandom(2).hex()}:{os.urandom(2).hex()}::1"} for _ in range(3)
 )

@@ -51,6 +51,7 @@ async def test_the_first_start_creates_its_files_and_prints_their_paths(tmp_path
         assert secret.read_text() not in server.log_text()
 
 
+@pytest.mark.slow
 async def test_a_sign_in_outlives_the_process_and_leaves_no_token_in_the_log(tmp_path: Path) -> None:
     async with Server(tmp_path) as server:
         async with ApiClient.signed_in(server.url) as api:
@@ -99,6 +100,7 @@ def test_a_data_directory_that_is_read_only_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path}/data" in refused(tmp_path, HAPPY_SERVER_LIGHT_DATA_DIR=f"{tmp_path}/data")
 
 
+@pytest.mark.slow
 async def test_a_database_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     async with Server(tmp_path) as server:
         await server.stop()

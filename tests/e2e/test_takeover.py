@@ -45,6 +45,7 @@ async def everything(api: ApiClient) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 async def test_two_replicas_at_once_take_it_over_and_every_object_is_there(url: str, tmp_path: Path) -> None:
     await build(url)
     await account.fill(url)

@@ -56,6 +56,7 @@ async def test_a_message_of_several_megabytes_passes(account: Account, options: 
         assert await session.call("ping") == {}
 
 
+@pytest.mark.slow
 async def test_polling_clients_are_seen_leaving(account: Account) -> None:
     mid = (await account.api.register_machine())["id"]
     async with account.user() as phone:

@@ -80,6 +80,7 @@ async def nothing() -> None:
     pass
 
 
+@pytest.mark.slow
 async def test_the_app_draws_the_same_after_a_cut_as_after_a_reload(
     account: Account, client: NodeClient
 ) -> None:
@@ -92,6 +93,7 @@ async def test_the_app_draws_the_same_after_a_cut_as_after_a_reload(
         assert app.view.picture() == await reload(scene, client, account.api)
 
 
+@pytest.mark.slow
 @pytest.mark.services
 async def test_the_app_draws_the_same_after_a_move_to_another_replica_as_after_a_reload(
     pair: Pair, client: NodeClient

@@ -14,6 +14,8 @@ from tests.support.api_client import ApiClient
 from tests.support.server_process import Server, free_port
 from tests.support.until import until
 
+pytestmark = pytest.mark.slow
+
 BINDFS = shutil.which("bindfs")
 
 

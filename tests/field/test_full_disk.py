@@ -11,6 +11,8 @@ from tests.support.environments import Environment, light_environment
 from tests.support.server_process import Server
 from tests.support.small_disk import fill, remount, small_disk
 
+pytestmark = pytest.mark.slow
+
 
 def limit_files(server: Server, size: int) -> None:
     """No file of the process grows beyond that, nor is written there: to SQLite it is a disk that fails."""

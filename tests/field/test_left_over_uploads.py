@@ -5,10 +5,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
 from tests.support.server_process import Server
+
+pytestmark = pytest.mark.slow
 
 FOLDERS = {"light": "HAPPY_SERVER_LIGHT_DATA_DIR", "full": "DATA_DIR"}
 

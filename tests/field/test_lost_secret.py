@@ -11,6 +11,8 @@ import pytest
 from tests.support.api_client import ApiClient
 from tests.support.server_process import REPOSITORY, Server
 
+pytestmark = pytest.mark.slow
+
 FLAG = "--sign-everybody-out"
 
 

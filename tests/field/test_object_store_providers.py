@@ -14,7 +14,7 @@ from tests.support.environments import Environment, full_environment
 from tests.support.object_store import ObjectStore, run_object_store
 from tests.support.server_process import Server, free_port
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 CONTENT = bytes(range(256)) * 40
 
 

@@ -15,6 +15,7 @@ FILES = resource.RLIMIT_NOFILE
 pytestmark = pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="limits of others are Linux's")
 
 
+@pytest.mark.slow
 async def test_a_server_raises_its_limit_of_open_files(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(FILES)
     server = Server(tmp_path)

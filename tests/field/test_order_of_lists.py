@@ -47,6 +47,7 @@ async def test_sessions_are_listed_in_the_same_order_before_and_after_a_reload(a
             assert [renamed, written] == [session for session, _ in drawn[:2]]
 
 
+@pytest.mark.slow
 async def test_sessions_that_end_together_keep_their_order(account: Account) -> None:
     """A laptop is closed: its sessions move to the inactive ones, the one that was used last on top."""
     sessions = [str((await account.api.create_session())["id"]) for _ in range(4)]

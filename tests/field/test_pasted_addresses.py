@@ -10,7 +10,7 @@ from happy.cli.main import run
 from tests.support.environments import SECRET, Environment, full_environment
 from tests.support.server_process import Server, free_port
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 NAMES = "channel_binding, pool_timeout, supa, uselibpqcompat"
 
 

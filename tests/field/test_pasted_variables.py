@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.support.server_process import REPOSITORY, Server, free_port
+
+pytestmark = pytest.mark.slow
 
 
 async def answers(server: Server) -> bool:

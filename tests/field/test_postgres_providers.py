@@ -26,7 +26,7 @@ from tests.support.server_process import Server, free_port
 from tests.support.services import POSTGRES, result_of
 from tests.support.until import until
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 SECONDS = 20
 FULL_DISK = """
 CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS

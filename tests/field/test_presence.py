@@ -29,6 +29,7 @@ SWEEP_SECONDS = 75.0
 """A start's grace of 30 s, the pause between sweeps, and a busy machine."""
 
 
+@pytest.mark.slow
 async def test_a_machine_whose_daemon_has_gone_is_listed_offline_within_seconds(account: Account) -> None:
     machine = (await account.api.register_machine())["id"]
     async with account.user() as phone:
@@ -59,6 +60,7 @@ async def test_a_machine_that_reconnects_after_three_seconds_never_looks_offline
         assert [] == inactive_events(phone, machine)
 
 
+@pytest.mark.slow
 async def test_a_session_whose_process_was_killed_is_listed_inactive_within_seconds(
     account: Account,
 ) -> None:
@@ -78,6 +80,7 @@ async def test_a_session_whose_process_was_killed_is_listed_inactive_within_seco
     assert 1 == len(inactive_events(phone, session))
 
 
+@pytest.mark.slow
 async def test_a_session_that_returns_is_active_at_once(account: Account) -> None:
     """A laptop that slept; its clock may be minutes behind."""
     session = (await account.api.create_session())["id"]
@@ -107,6 +110,7 @@ async def test_a_session_that_reconnects_after_three_seconds_never_looks_ended(a
         assert [] == inactive_events(phone, session)
 
 
+@pytest.mark.slow
 async def test_a_session_that_still_sends_heartbeats_on_another_connection_goes_on(account: Account) -> None:
     """As control-plane tools do."""
     session = (await account.api.create_session())["id"]

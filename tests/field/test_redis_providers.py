@@ -13,7 +13,7 @@ from tests.support.environments import Environment, full_environment
 from tests.support.redis_server import OwnRedis, own_redis
 from tests.support.server_process import Server, free_port
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 
 
 @pytest.fixture

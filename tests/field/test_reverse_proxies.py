@@ -13,7 +13,7 @@ from tests.support.official_client import NodeClient
 from tests.support.reverse_proxies import DOCUMENTATION, Setup, nginx_at, nginx_with, started
 from tests.support.server_process import Server, free_port
 
-pytestmark = pytest.mark.asyncio(loop_scope="session")
+pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]
 CERTIFICATE = "/etc/ssl/happy.pem"
 MODULES = Path("/usr/lib/apache2/modules")
 EXAMPLES = [

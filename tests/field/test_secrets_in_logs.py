@@ -20,7 +20,7 @@ from tests.support.redis_server import OwnRedis, Wire, own_redis
 from tests.support.server_process import Server, free_port
 from tests.support.until import until
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.slow, pytest.mark.services]
 Variables = dict[str, str]
 ALPHABET = "QXZJKWV"
 """Of these letters no other word here is made."""
