@@ -29,6 +29,7 @@ from happy.gateway.recovery.catch_up import CatchingUp, CatchUp
 from happy.gateway.recovery.session import RecoverableSession
 from happy.gateway.subscriptions import Subscriptions
 from happy.services.activity import Activity
+from happy.services.caller import ACCOUNT
 from happy.services.identity import IdentityService
 from happy.services.large_work import LARGE_BYTES
 
@@ -97,6 +98,7 @@ class Gateway:
         except Unauthenticated:
             raise Refused(INVALID_TOKEN) from None
         account_id, reconnect = AccountId(claims.account_id), Reconnect(handshake.client)
+        ACCOUNT.set(account_id)
         session = await self._claim(socket, account_id, handshake, reconnect)
         kind = CatchingUp if handshake.needs_messages else Connection
         connection = kind(socket, account_id, handshake, self._metrics.client(handshake.client), self._shared)
@@ -245,6 +247,7 @@ class Gateway:
     ) -> Awaitable[None] | None:
         """Unknown events and all arguments behind the first are ignored."""
         connection: Connection = socket.data
+        ACCOUNT.set(connection.account_id)
         if args and len(args[0]) >= LARGE_BYTES:
             begin = partial(self._begin, connection, name, args, ack)
             return self._large_events.hold(connection, len(args[0]), begin)
@@ -283,12 +286,7 @@ class Gateway:
         elif name == "machine-alive":
             self._metrics.machine_beats.add()
 
-    async def _app_state(
-        self,
-        connection: Connection,
-        payload: msgspec.Raw | None,
-        ack: Ack | None,  # noqa: ARG002
-    ) -> None:
+    async def _app_state(self, connection: Connection, payload: msgspec.Raw | None, _: Ack | None) -> None:
         """Record whether the app is in the foreground; only explicitly user-scoped clients count."""
         change = parse(payload, AppState)
         active = change is not None and scalar(change.state) == "active"

@@ -77,6 +77,19 @@ def heartbeats_to_many_sockets(target: Target) -> None:
     _flood(target, [f'42["session-alive",{{"sid":"{session}","time":1}}]'] * 500)
 
 
+def heartbeats_of_unknown_sessions(target: Target) -> None:
+    """Each is looked up; their sockets wait for the database, and with them whoever came after them."""
+    packets = "".join(f'42["session-alive",{{"sid":"{number}","time":1}}]\n' for number in range(1_000))
+    data = b"".join(frame(packet.encode()) for packet in packets.split())
+    with ExitStack() as stack:
+        senders = [stack.enter_context(target.signed_in()) for _ in range(SOCKETS)]
+        threads = [Thread(target=_send, args=(target, sender, data), daemon=True) for sender in senders]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+
 def messages_to_many_sockets(target: Target) -> None:
     session = _session(target)
     _flood(target, [f'42["message",{{"sid":"{session}","message":"YQ=="}}]'] * 200)
@@ -171,6 +184,7 @@ def lists_of_sessions(target: Target) -> None:
     "attack",
     [
         heartbeats_to_many_sockets,
+        heartbeats_of_unknown_sessions,
         messages_to_many_sockets,
         pages_of_messages,
         lists_of_sessions,

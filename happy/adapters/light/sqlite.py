@@ -22,11 +22,21 @@ from happy.domain.listing import Large
 from happy.domain.ports.store import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
+from happy.limits import limit
+from happy.services.caller import ACCOUNT, PING
+from happy.services.fair_slots import FairSlots
 from schema.limits import LARGE_ROW, LIST_BYTES
 
 READERS = 1
 """More reader threads would only compete for the GIL, and all reads are short."""
 
+MAX_WAITING = limit(
+    4_096,
+    "reads that wait for SQLite",
+    per="replica",
+    then="the newest of the account with the most of them is refused: 503",
+)
+WAIT_SECONDS = 30.0
 BUSY_TIMEOUT = 5_000
 ROWS_PER_FETCH = 64
 """Rows of a list that are fetched before their sizes are added up."""
@@ -157,24 +167,25 @@ class SqliteStore:
         self._writer = Writer(writing, guard)
         self._guard = guard
         self._closed = False
-        self._idle: asyncio.LifoQueue[Reader] = asyncio.LifoQueue()
-        for reader in readers:
-            self._idle.put_nowait(reader)
+        self._idle = [*readers]
+        self._slots = FairSlots(len(readers), MAX_WAITING)
         self.messages = SqliteMessageLog(self)
 
     async def read(self, body: Body[T]) -> T:
         return await self.query(lambda executor: body(SqlTransaction(executor)))
 
-    async def query(self, body: Callable[[SqliteExecutor], Awaitable[T]]) -> T:
-        """Run `body` on an idle reader, against one snapshot."""
-        reader = await self._idle.get()
+    async def query(self, body: Callable[[SqliteExecutor], Awaitable[T]], whose: str | None = None) -> T:
+        """Run `body` on an idle reader, against one snapshot. Accounts take turns."""
+        await self._slots.enter(ACCOUNT.get() if whose is None else whose, WAIT_SECONDS)
+        reader = self._idle.pop()
         try:
             if self._closed:
                 raise Unavailable("the server is shutting down")
             with _mapped_errors:
                 return await reader.run(body)
         finally:
-            self._idle.put_nowait(reader)
+            self._idle.append(reader)
+            self._slots.leave()
 
     async def write(self, body: Body[T]) -> T:
         with _mapped_errors:
@@ -191,7 +202,7 @@ class SqliteStore:
     async def ping(self) -> None:
         """Raises Unavailable, also for a disk that is full or read-only; writes once a write has failed."""
         self._writer.require_file()
-        await self.query(_ping)
+        await self.query(_ping, PING)
         if self._guard is not None:
             await asyncio.to_thread(require_space, self._guard.folder)
         if self._writer.refused:

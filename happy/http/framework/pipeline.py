@@ -36,6 +36,7 @@ from happy.http.framework.routing import MalformedPath, Match, Router
 from happy.http.framework.validation import NUL, problem
 from happy.http.web_app import WebApp
 from happy.metrics import OTHER, Metrics
+from happy.services.caller import ACCOUNT
 from happy.services.large_work import LARGE_BYTES, LargeWork
 from happy.telemetry import LimitedLog
 
@@ -171,6 +172,7 @@ class Pipeline:
         inner[ADDRESSES] = self._admission.addresses
         inner[LARGE_WORK] = self._large_work
         inner["user"] = await self._admission.admit(endpoint, scope, headers)
+        ACCOUNT.set(inner["user"] or "")
         _check_parameters(parameters)
         (inner["method"],) = endpoint.http_methods
         unready = endpoint.unready(headers) if endpoint.unready else None

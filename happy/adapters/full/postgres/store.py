@@ -27,6 +27,8 @@ from happy.domain.listing import Large
 from happy.domain.ports.store import Body
 from happy.domain.sessions import Appended, Message, MessageDraft
 from happy.domain.values import AccountId, Millis, SessionId
+from happy.services.caller import ACCOUNT, APPENDS, PING
+from happy.services.fair_slots import FairSlots
 
 RETRY_PAUSES = (0.1, 0.2, 0.3)
 """Seconds between attempts after a serialization conflict."""
@@ -114,6 +116,7 @@ class PostgresStore:
         self._pool = pool
         self._settings = settings
         self._borrowed = 0
+        self._slots = FairSlots(settings.largest, settings.waiting)
         self.writes = Writes(pool)
         self.messages = PostgresMessageLog(self)
 
@@ -159,31 +162,41 @@ class PostgresStore:
 
     async def ping(self) -> None:
         """Raises Unavailable, also for a database that is read-only or full."""
-        async with self.connection() as connection:
+        async with self.connection(PING) as connection:
             if await connection.fetchval(READ_ONLY):
                 await self.writes.refused()
                 raise Unavailable("the database is read-only")
         self.writes.require()
 
     @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Any]:
-        """A connection of the pool. Raises Unavailable: at once when too many wait, or after a timeout."""
-        if self._borrowed >= self._settings.largest + self._settings.waiting:
-            raise Unavailable("too many requests are waiting for the database")
+    async def connection(self, whose: str | None = None) -> AsyncIterator[Any]:
+        """A connection of the pool; accounts take turns, of which `whose` names another than the caller.
+
+        Raises Unavailable: after a timeout, or at once, for the account with the most of too many that wait.
+        """
         self._borrowed += 1
         try:
-            with map_errors():
-                connection = await self._acquire()
-                try:
+            await self._slots.enter(ACCOUNT.get() if whose is None else whose, self._settings.acquire)
+            try:
+                async with self._connected() as connection:
                     yield connection
-                except CANNOT_WRITE as error:
-                    await self.writes.refused(full=isinstance(error, asyncpg.DiskFullError))
-                    raise
-                finally:
-                    with suppress(TimeoutError):  # after a timeout it is closed
-                        await self._pool.release(connection, timeout=ROLLBACK_SECONDS)
+            finally:
+                self._slots.leave()
         finally:
             self._borrowed -= 1
+
+    @asynccontextmanager
+    async def _connected(self) -> AsyncIterator[Any]:
+        with map_errors():
+            connection = await self._acquire()
+            try:
+                yield connection
+            except CANNOT_WRITE as error:
+                await self.writes.refused(full=isinstance(error, asyncpg.DiskFullError))
+                raise
+            finally:
+                with suppress(TimeoutError):  # after a timeout it is closed
+                    await self._pool.release(connection, timeout=ROLLBACK_SECONDS)
 
     async def _acquire(self) -> Any:
         """While PostgreSQL refuses new connections, wait for one of those that are open."""
@@ -226,7 +239,7 @@ class PostgresMessageLog:
         """One statement is a transaction by itself, in one round trip."""
         sent = False
         try:
-            async with self._store.connection() as connection:
+            async with self._store.connection(APPENDS) as connection:
                 sent = True
                 outcomes = await append_all(PostgresExecutor(connection), jobs)
         except Unavailable as error:
