@@ -3,12 +3,14 @@
 import json
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
+import pytest_asyncio
 
 import schema
 
@@ -19,16 +21,27 @@ COMPILED: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-@pytest.fixture
+# Queries are prepared and explained here, none is run: a database each serves all of these tests.
+
+
+@pytest.fixture(scope="module")
 def sqlite() -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(":memory:")) as db:
         db.executescript((FOLDER / "sqlite.sql").read_text())
         yield db
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def postgres(migrated_postgres: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(migrated_postgres)
+    yield connection
+    await connection.close()
+
+
 @pytest.mark.services
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", COMPILED["postgresql"])
-async def test_postgres_infers_the_type_of_every_parameter(postgres: Any, name: str) -> None:
+async def test_postgres_infers_the_type_of_every_parameter(postgres: asyncpg.Connection, name: str) -> None:
     query = COMPILED["postgresql"][name]
     prepared = await postgres.prepare(query["sql"])
 
@@ -36,8 +49,9 @@ async def test_postgres_infers_the_type_of_every_parameter(postgres: Any, name: 
 
 
 @pytest.mark.services
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("name", COMPILED["postgresql"])
-async def test_postgres_lists_are_arrays(postgres: Any, name: str) -> None:
+async def test_postgres_lists_are_arrays(postgres: asyncpg.Connection, name: str) -> None:
     query = COMPILED["postgresql"][name]
     prepared = await postgres.prepare(query["sql"])
     kinds = [kind.kind == "array" for kind in prepared.get_parameters()]
