@@ -8,6 +8,7 @@ from collections import Counter
 
 from msgspec import Struct
 
+from happy.domain.amounts import counted
 from happy.domain.errors import NotFound
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store, Transaction
@@ -39,7 +40,7 @@ async def create_invite(tx: Transaction, uses: int, days: int, now: Millis) -> N
     expires_at = Millis(now + days * 24 * HOUR)
     invite = Invite(id=_random_text(ID_BYTES), uses=uses, used=0, created_at=now, expires_at=expires_at)
     await tx.invites.add(invite, _hash(code))
-    detail = f"for {uses} account{'s' * (uses > 1)}, {days} day{'s' * (days > 1)}"
+    detail = f"for {counted(uses, 'account')}, {counted(days, 'day')}"
     await record(tx, now, "command line", "invite.create", f"invite {invite.id}", detail)
     return NewInvite(invite, code)
 

@@ -1,12 +1,19 @@
 """What administration commands print."""
 
+import re
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
+import happy
 from happy.cli.common import CommandFailed
 from happy.cli.output import Output, moment, printable
 from happy.domain.amounts import counted, duration, size
 from happy.domain.values import Millis
+
+ALWAYS_MANY = {"adapters/imports/values.py", "adapters/secrets.py"}
+"""Numbers that are never one: of columns, and of more secrets than are allowed."""
 
 
 def test_a_table_is_as_wide_as_its_cells_and_json_has_the_items(capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,3 +69,15 @@ def test_one_is_not_many() -> None:
 
 def test_durations_are_shown_as_clocks_show_them() -> None:
     assert ["0:07", "12:31", "3:00:59"] == [duration(seconds) for seconds in (7.9, 751, 10_859)]
+
+
+def test_no_message_says_1_rows() -> None:
+    """Write `counted(number, "row")`: it knows the singular."""
+    package = Path(happy.__file__).parent
+    counting = re.compile(r"\{[^{}]*(?::,|len\([^{}]*\))\} (?:[a-z]+ )?[a-z]+s\b|\{number\([^{}]*\)\} [a-z]+s\b")
+    assert [] == [
+        f"{path.relative_to(package)}: {found[0]}"
+        for path in sorted(package.rglob("*.py"))
+        for found in counting.finditer(path.read_text())
+        if path.relative_to(package).as_posix() not in ALWAYS_MANY
+    ]

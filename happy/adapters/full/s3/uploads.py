@@ -5,6 +5,7 @@ from typing import Any
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 
 from happy.adapters.full.s3.client import code_of
+from happy.domain.amounts import counted
 from happy.domain.errors import Unavailable
 
 UPLOAD_SECONDS = 900
@@ -47,4 +48,4 @@ async def delete(client: Any, bucket: str, keys: list[str]) -> None:
     if errors and all(one.get("Code") == "AccessDenied" for one in errors):
         raise ClientError({"Error": errors[0]}, "DeleteObjects")
     if errors:
-        raise Unavailable(f"the file store kept {len(errors)} of {len(keys)} files")
+        raise Unavailable(f"the file store kept {len(errors):,} of {counted(len(keys), 'file')}")
