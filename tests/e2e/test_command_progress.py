@@ -8,21 +8,34 @@ from pathlib import Path
 import msgspec
 import pytest
 
+import schema
 from happy.cli.main import run
+from happy.settings import DATABASE_NAME
 from tests.support.terminal import Shown, on_terminal
 
 pytestmark = pytest.mark.slow
 
 MESSAGES = 100_000
-FILL = f"""
+ACCOUNT = """
 INSERT INTO "Account" ("id", "publicKey", "seq", "feedSeq", "createdAt", "updatedAt")
     VALUES ('a', 'AA', 0, 0, 1, 1);
+"""
+FILL = f"""{ACCOUNT}
 INSERT INTO "Session" ("id", "tag", "accountId", "metadata", "metadataVersion", "agentStateVersion", "seq",
     "active", "lastActiveAt", "createdAt", "updatedAt")
     VALUES ('s', 's', 'a', 'm', 0, 0, {MESSAGES}, 0, 1, 1, 1);
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {MESSAGES})
 INSERT INTO "SessionMessage" ("id", "sessionId", "seq", "content", "createdAt", "updatedAt")
     SELECT 'm' || n, 's', n, '{{"t":"encrypted","c":"' || hex(randomblob(40)) || '"}}', 1, 1 FROM numbers;
+"""
+TOKENS_AND_SESSIONS = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 6000)
+INSERT INTO "ServiceAccountToken" ("id", "accountId", "vendor", "token", "createdAt", "updatedAt")
+    SELECT 't' || n, 'a', 'v' || n, randomblob(60), 1, 1 FROM numbers;
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 300)
+INSERT INTO "Session" ("id", "tag", "accountId", "metadata", "metadataVersion", "agentStateVersion", "seq",
+    "active", "lastActiveAt", "createdAt", "updatedAt")
+    SELECT 's' || n, 's' || n, 'a', 'm', 0, 0, 0, 0, 1, 1, 1 FROM numbers;
 """
 CLEARED = "\r\033[K"
 
@@ -36,7 +49,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "HANDY_MASTER_SECRET": "a secret for tests of commands",
     }
     assert 0 == run(["migrate"], environ)
-    with closing(sqlite3.connect(folder / "data" / "happy-server-light.sqlite")) as connection:
+    with closing(sqlite3.connect(folder / "data" / DATABASE_NAME)) as connection:
         connection.executescript(FILL)
     return environ
 
@@ -77,6 +90,22 @@ def test_every_long_command_shows_a_bar_and_then_what_it_did(large: dict[str, st
     exported = on_terminal(["export", "a", str(tmp_path / "one.tar.zst")], large)
     assert_bars(exported, "writing rows")
     assert re.search(r"\d+ rows/s  \d:\d\d left", taken.text)
+
+
+def test_sealing_and_purging_many_show_a_bar(large: dict[str, str], tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / DATABASE_NAME)) as connection:
+        connection.executescript((Path(schema.__file__).parent / "sqlite.sql").read_text())
+        connection.executescript(ACCOUNT + TOKENS_AND_SESSIONS)
+    environ = {**large, "HAPPY_SERVER_LIGHT_DATA_DIR": str(folder)}
+
+    sealed = on_terminal(["secret", "rotate"], environ)
+    assert_bars(sealed, "sealing vendor tokens")
+    assert "(6,000 cannot be opened with the secrets named here)" in sealed.text
+    purged = on_terminal(["purge", "--inactive-days", "9"], environ, "[y/N]: ", "y\n")
+    assert_bars(purged, "removing what was deleted")
+    assert purged.text.endswith("All of it is removed.\r\n")
 
 
 def test_json_is_all_that_a_long_command_prints_to_a_pipe(

@@ -74,7 +74,9 @@ def test_durations_are_shown_as_clocks_show_them() -> None:
 def test_no_message_says_1_rows() -> None:
     """Write `counted(number, "row")`: it knows the singular."""
     package = Path(happy.__file__).parent
-    counting = re.compile(r"\{[^{}]*(?::,|len\([^{}]*\))\} (?:[a-z]+ )?[a-z]+s\b|\{number\([^{}]*\)\} [a-z]+s\b")
+    counting = re.compile(
+        r"\{[^{}]*(?::,|len\([^{}]*\))\} (?:[a-z]+ )?[a-z]+s\b|\{number\([^{}]*\)\} [a-z]+s\b"
+    )
     assert [] == [
         f"{path.relative_to(package)}: {found[0]}"
         for path in sorted(package.rglob("*.py"))
