@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support import databases, services
 from tests.support.environments import (
@@ -16,6 +17,15 @@ from tests.support.environments import (
     full_environment,
     light_environment,
 )
+
+# How long examples take is not judged: on a busy machine that says nothing about a test.
+settings.register_profile(
+    "at any speed",
+    parent=settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("at any speed")
 
 
 @pytest.hookimpl(tryfirst=True)
