@@ -1,6 +1,7 @@
 """After an upgrade, the release before is started again on the same database, and then the later one."""
 
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,8 @@ from nacl.signing import SigningKey
 
 from schema.revisions import HEAD, REVISIONS
 from tests.support.api_client import ApiClient
-from tests.support.environments import Environment
+from tests.support.databases import new_database
+from tests.support.environments import Environment, full_variables, light_environment
 from tests.support.other_releases import LATER, earlier_release, later_release, server_of
 from tests.support.server_process import REPOSITORY, Server
 
@@ -84,21 +86,40 @@ async def test_a_release_that_must_not_go_on_is_refused_in_one_line(
         assert "\n" not in line
 
 
-async def test_code_of_before_the_last_migration_works_on_this_schema_or_says_in_one_line_that_it_does_not(
-    environment: Environment, tmp_path: Path
-) -> None:
-    earlier, home = earlier_release(tmp_path / "earlier"), tmp_path / "home"
-    await server_of(REPOSITORY, environment, home).command("migrate")
-    server = server_of(earlier, environment, home)
-    try:
-        await server.command("migrate")
-    except AssertionError as error:
-        line = str(error).split("\nassert")[0].strip()
-        assert "start the newer happy-server that wrote it" in line, line
-        assert "\n" not in line
+@pytest.fixture
+async def unmigrated(flavor: str, tmp_path: Path) -> AsyncIterator[Environment]:
+    """Without a schema, which an earlier version then makes."""
+    if flavor == "light":
+        yield light_environment(tmp_path / "data")
         return
-    async with server, ApiClient.signed_in(server.url) as api:
-        session = (await api.create_session())["id"]
-        await api.post_messages(session, ["hello"])
+    async with new_database(migrated=False) as url:
+        yield Environment("full", full_variables(url, tmp_path / "files"))
 
-        assert 1 == len(await api.messages(session))
+
+@pytest.mark.parametrize("migrations", [1, 3])
+async def test_earlier_code_works_on_this_schema_or_says_in_one_line_that_it_does_not(
+    migrations: int, unmigrated: Environment, tmp_path: Path
+) -> None:
+    """The real code of then, on a database that it has filled and this version has migrated."""
+    earlier, home = earlier_release(tmp_path / "earlier", migrations=migrations), tmp_path / "home"
+    key, old = SigningKey.generate(), server_of(earlier, unmigrated, home)
+    await old.command("migrate")
+    async with old, ApiClient.signed_in(old.url, key=key) as api:
+        session = (await api.create_session())["id"]
+        await api.post_messages(session, ["before"])
+        assert 0 == await old.stop()
+    await server_of(REPOSITORY, unmigrated, home).command("migrate")
+    expected = ["before"]
+    try:
+        await old.command("migrate")
+    except AssertionError:
+        for command in ("migrate", "serve"):
+            line = await refusal(old, command)
+            assert "start the newer happy-server that wrote it" in line, line
+            assert "\n" not in line
+    else:
+        async with old, ApiClient.signed_in(old.url, key=key) as api:
+            await api.post_messages(session, ["after going back"])
+            expected.append("after going back")
+    async with server_of(REPOSITORY, unmigrated, home) as new, ApiClient.signed_in(new.url, key=key) as api:
+        assert expected == [message["content"]["c"] for message in await api.messages(session)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from schema.revisions import HEAD
+from schema.revisions import HEAD, REVISIONS
 from tests.support.environments import Environment
 from tests.support.server_process import REPOSITORY, Server
 
@@ -48,14 +48,12 @@ def later_release(folder: Path, oldest: str) -> Path:
     return folder
 
 
-def earlier_release(folder: Path) -> Path:
-    """What was there before the last migration was added. Skips the test where there is no history."""
-    last = (
-        _git("log", "-1", "--diff-filter=A", "--format=%H", "--", "schema/migrations/versions")
-        .decode()
-        .strip()
-    )
-    archive = _git("archive", f"{last}^", "happy", "schema")
+def earlier_release(folder: Path, *, migrations: int) -> Path:
+    """The code from before so many of the last migrations. Skips the test where there is no history."""
+    revision = REVISIONS[-migrations]
+    added = ("--diff-filter=A", "--format=%H", "--", f"schema/migrations/versions/{revision}_*.py")
+    commit = _git("log", "-1", *added).decode().strip()
+    archive = _git("archive", f"{commit}^", "happy", "schema")
     with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
         opened.extractall(folder, filter="data")
     return folder
