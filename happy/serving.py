@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import uvicorn
 
+from happy.adapters.allocator import return_large_blocks
 from happy.bootstrap import Application, open_application
 from happy.domain.errors import StartupError
 from happy.gateway.dispatch import ASGIApp
-from happy.http.framework.allocator import return_large_blocks
 from happy.http.framework.delivery import DeliveringHttp
 from happy.http.framework.open_files import raise_limit
 from happy.settings import Full, Light

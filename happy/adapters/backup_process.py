@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from happy.adapters.allocator import return_large_blocks
 from happy.domain.errors import HappyError, StartupError
 from happy.domain.progress import silent
 from happy.domain.values import Millis
@@ -50,6 +51,7 @@ async def run(job: Job) -> Done:
 
 def main() -> int:
     """Prints the result, or one line that says what was wrong, and returns the exit code."""
+    return_large_blocks()
     job = pickle.load(sys.stdin.buffer)  # noqa: S301 - from the server that started this process
     threading.Thread(target=_end_with_server, daemon=True).start()
     try:

@@ -44,11 +44,12 @@ def export_name(account: str, now: Millis) -> str:
 
 
 class Made(Struct, frozen=True):
-    """A backup: where it is, its size in bytes, and what is in it."""
+    """A backup: where it is, its size in bytes, what is in it, and whether that includes files."""
 
     where: str
     size: int
     manifest: Manifest
+    has_files: bool
 
 
 class Contents(Struct, frozen=True):
@@ -81,7 +82,7 @@ async def backup(
     opening = storage.open_new(target, name, settings.backups.store, check)
     async with opening as (file, where):
         manifest, size = await write(settings, file, now, contents, progress)
-    return Made(where, size, manifest)
+    return Made(where, size, manifest, _copies_files(settings, contents))
 
 
 async def write(
@@ -101,7 +102,7 @@ async def write(
         flavor=flavor_of(settings),
         created_at=now,
         secret_fingerprint="" if secret is None else crypto.Keyring(secret).fingerprint,
-        with_files=contents.with_files or contents.account is not None or not _has_object_store(settings),
+        with_files=_copies_files(settings, contents),
     )
     sealed = None
     if passphrase is not None and found is not None and secret is not None:
@@ -215,6 +216,10 @@ def _store_secret(settings: Light | Full, secret: str | None) -> None:
 
 def flavor_of(settings: Light | Full) -> str:
     return "light" if isinstance(settings, Light) else "full"
+
+
+def _copies_files(settings: Light | Full, contents: Contents) -> bool:
+    return contents.with_files or contents.account is not None or not _has_object_store(settings)
 
 
 def _has_object_store(settings: Light | Full) -> bool:

@@ -73,9 +73,7 @@ async def confirm_replacing(settings: Light | Full, target: str, output: Output,
 def report(output: Output, made: "Made", document: dict[str, Any], *, milliseconds: int) -> None:
     """The last line: on stderr where the backup itself goes to standard output."""
     rows, files = made.manifest.rows, made.manifest.files
-    listed = ""
-    if made.manifest.listed_files:
-        listed = f" ({counted(len(made.manifest.listed_files), 'file')} listed, not copied)"
+    listed = f" ({counted(files, 'file')} listed, not copied)" if files and not made.has_files else ""
     where = "" if made.where == STANDARD_OUTPUT else f"{made.where}: "
     sentence = (
         f"{where}{counted(rows, 'row')} and {counted(files, 'file')} in {size(made.size)}{listed},"
@@ -205,4 +203,7 @@ def _failures(archive: str | None = None) -> Iterator[None]:
 def _run(work: Coroutine[Any, Any, T]) -> T:
     import asyncio
 
+    from happy.adapters.allocator import return_large_blocks
+
+    return_large_blocks()
     return asyncio.run(work)

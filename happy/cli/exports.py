@@ -27,6 +27,9 @@ async def export(
     unless it is given), s3://bucket/key, or - for standard output. With --all there is no ACCOUNT.
     """
     from happy.adapters import backups
+    from happy.adapters.allocator import return_large_blocks
+
+    return_large_blocks()
 
     if everything:
         target, chosen = account or target, None

@@ -64,6 +64,9 @@ def import_(
     """
     import asyncio
 
+    from happy.adapters.allocator import return_large_blocks
+
+    return_large_blocks()
     output = Output(as_json=as_json)
     files = None if files_at is None else _files(files_at)
     with _failures("" if source.startswith(POSTGRES) else source), ProgressBar() as progress:

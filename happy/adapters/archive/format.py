@@ -100,11 +100,15 @@ class Dangling(Struct, frozen=True):
 class Manifest(Struct, frozen=True, kw_only=True):
     """The last member: every other one in its order, and what they hold together."""
 
-    members: list[Member]
+    members: list[Member] = []
+    """In the file alone, where there may be millions: `listing` writes and compares them."""
+
     tables: dict[str, TableSummary]
     files: int
     file_bytes: int
     listed_files: list[ListedFile]
+    """Of a manifest that was read; `listing` writes them."""
+
     high_water_marks: dict[str, int]
     """The highest of each sequence: of updates, of messages in a session, of feed items."""
 

@@ -4,16 +4,14 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from happy.adapters.archive.rows import Dialect, RowFormat
+from happy.adapters.archive.rows import RowFormat
 from happy.adapters.archive.writing import FileSource, RowSource
 from happy.domain.ports.filestore import ListedObject, StoredFile
 from schema.tables import accounts, github_users, metadata, session_messages, sessions, simple_caches
 
 OWNERS: Final = ("account_id", "user_id")
 SECRET: Final = "happy-server:master-secret"  # noqa: S105 - the name of a row with a fingerprint
-_DIALECTS: Final[dict[Dialect, Any]] = {"postgresql": postgresql.asyncpg, "sqlite": sqlite}
 
 
 class _RowsOfAccount(RowFormat):
@@ -21,13 +19,7 @@ class _RowsOfAccount(RowFormat):
 
     def __init__(self, table: sa.Table, account: str) -> None:
         super().__init__(table)
-        self._statement = sa.select(table).where(_belongs(table, account))
-
-    def select(self, dialect: Dialect) -> str:
-        compiled = self._statement.compile(
-            dialect=_DIALECTS[dialect].dialect(), compile_kwargs={"literal_binds": True}
-        )
-        return str(compiled)
+        self._condition = _belongs(table, account)
 
 
 def _belongs(table: sa.Table, account: str) -> sa.ColumnElement[bool]:

@@ -25,6 +25,7 @@ from happy.adapters.archive.format import (
     TableSummary,
     require_whole,
 )
+from happy.adapters.archive.listing import Listing, read_manifest
 from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.domain.progress import Progress, Step, silent
@@ -81,7 +82,7 @@ class Verification:
     def __init__(self, path: Path, progress: Progress = silent) -> None:
         self._path = path
         self._progress = progress
-        self._found: list[Member] = []
+        self._found = Listing()
 
     def run(self) -> tuple[Header, Manifest]:
         """Raises ArchiveDamaged, or ArchiveTooNew."""
@@ -96,7 +97,7 @@ class Verification:
             if manifest is not None:
                 raise ArchiveDamaged(f"{name} comes after the manifest")
             if name == MANIFEST:
-                manifest = _decoded(content.read(), Manifest, MANIFEST)
+                manifest = read_manifest(content, self._found)
             else:
                 self._read(name, content, size)
         if manifest is None:
@@ -119,13 +120,9 @@ class Verification:
         else:
             while chunk := content.read(1_000_000):
                 digest.update(chunk)
-        self._found.append(Member(name, size, digest.hexdigest()))
+        self._found.add(Member(name, size, digest.hexdigest()))
 
     def _compare(self, manifest: Manifest) -> None:
-        if self._found != manifest.members:
-            pairs = zip(self._found, manifest.members, strict=False)
-            wrong = next((found.name for found, listed in pairs if found != listed), "its number of members")
-            raise ArchiveDamaged(f"{wrong} differs from what the manifest lists")
         sums = {name: TableSummary(total.rows, total.digest) for name, total in self._sums.items()}
         for name, listed in manifest.tables.items():
             if sums.get(name) != listed:
@@ -166,7 +163,8 @@ def _members(path: Path, progress: Progress = silent) -> Iterator[tuple[str, IO[
             ) as stream,
             tarfile.open(fileobj=stream, mode="r|") as tar,
         ):
-            for info in tar:
+            while (info := tar.next()) is not None:
+                tar.members.clear()  # type: ignore[attr-defined] # it would keep all of them
                 content = tar.extractfile(info) if info.isreg() else None
                 if content is None:
                     raise ArchiveDamaged(f"{info.name} is no plain member")

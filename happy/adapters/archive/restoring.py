@@ -47,10 +47,13 @@ async def restore(
     while (item := await asyncio.to_thread(next, found, None)) is not None:
         if isinstance(item[0], RowFormat):
             table, rows = item
+            del item
             for batch in _batches(rows):
                 await target.add(table, batch)
                 count += len(batch)
                 progress(Step("restoring rows", count, manifest.rows))
+            batch = []
+            rows.clear()  # before the next ones are read: they may be large
         elif files is not None:
             key, content, size = item
             await files.put(key, _chunks(content), size)

@@ -1,7 +1,8 @@
 """Rows of every table of the schema as lines of JSON, and back; the same for both databases."""
 
+import base64
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
@@ -16,12 +17,18 @@ from schema.types import Blob, Json
 
 Dialect = Literal["postgresql", "sqlite"]
 DIGEST_BITS: Final = 256
+LARGE: Final = 250_000
+"""Bytes of a value that is not copied where that can be avoided."""
+
+BASE64_PIECE: Final = 3 * 64 * 1024
+"""Divisible by 3, so that pieces need no padding."""
 
 _DIALECTS: Final[dict[Dialect, Any]] = {
     "postgresql": postgresql.asyncpg.dialect,
     "sqlite": sqlite.dialect,
 }
-_encode = msgspec.json.Encoder().encode
+_ENCODER: Final = msgspec.json.Encoder()
+_encode = _ENCODER.encode
 _decode = msgspec.json.decode
 
 
@@ -47,6 +54,8 @@ class RowFormat:
         self._blobs = [n for n, column in enumerate(self._columns) if isinstance(column.type, Blob)]
         self._booleans = [n for n, column in enumerate(self._columns) if isinstance(column.type, sa.Boolean)]
         self._documents = [n for n, column in enumerate(self._columns) if isinstance(column.type, Json)]
+        self._selected: list[sa.ColumnElement[Any]] = list(self._columns)
+        self._condition: sa.ColumnElement[bool] = sa.true()
 
     @cached_property
     def references(self) -> list[Reference]:
@@ -62,8 +71,31 @@ class RowFormat:
         return found
 
     def select(self, dialect: Dialect) -> str:
-        """All rows, in any order."""
-        return str(sa.select(*self._columns).compile(dialect=_DIALECTS[dialect]()))
+        """All rows that are meant, in any order."""
+        return _text(self._select(*self._selected, where=self._condition), dialect)
+
+    def _select(self, *columns: sa.ColumnElement[Any], where: sa.ColumnElement[bool]) -> sa.Select[Any]:
+        selected = sa.select(*columns).select_from(self._table)
+        return selected if where is sa.true() else selected.where(where)
+
+    def select_row_ids(self) -> str:
+        """In PostgreSQL, the id of each row (`tableoid`, `ctid`), and about how many bytes it has.
+
+        No large value is read for that. Of JSON it is the compressed size, of all else the whole one.
+        """
+        row_id: list[Any] = [sa.literal_column(f"{name}::text") for name in ("tableoid", "ctid")]
+        sizes = [sa.func.coalesce(_size_of(column), sa.literal_column("0")) for column in self._sized()]
+        total = sum(sizes, start=sa.literal_column("0", sa.BigInteger))
+        return _text(self._select(*row_id, total, where=self._condition), "postgresql")
+
+    def select_by_row_ids(self) -> str:
+        """The rows of one table with such ids, given as texts: its `tableoid`, and an array of `ctid`."""
+        here = sa.literal_column("tableoid = $1::text::oid AND ctid = ANY($2::text[]::tid[])", sa.Boolean)
+        return _text(self._select(*self._selected, where=here), "postgresql")
+
+    def _sized(self) -> list[sa.Column[Any]]:
+        """Columns that hold more than a few bytes."""
+        return [column for column in self._columns if isinstance(column.type, sa.Text | Blob | Json)]
 
     def insert(self, dialect: Dialect) -> str:
         """One row, whose values are bound in the order of the columns."""
@@ -77,10 +109,18 @@ class RowFormat:
 
     def line(self, row: Sequence[Any]) -> bytes:
         """A row as one line of JSON, by the names of its columns; blobs are base64."""
-        values = list(row)
-        for number in self._booleans:
-            values[number] = None if values[number] is None else bool(values[number])
-        return _encode(dict(zip(self.columns, values, strict=True))) + b"\n"
+        return bytes(self.lines([row]))
+
+    def lines(self, rows: Iterable[Sequence[Any]]) -> bytearray:
+        """A line for each of them."""
+        lines = bytearray()
+        for row in rows:
+            values = list(row)
+            for number in self._booleans:
+                values[number] = None if values[number] is None else bool(values[number])
+            _ENCODER.encode_into(dict(zip(self.columns, values, strict=True)), lines, -1)
+            lines += b"\n"
+        return lines
 
     def row(self, line: bytes) -> list[Any]:
         """The values of a line in the order of the columns. Raises ArchiveDamaged."""
@@ -103,7 +143,16 @@ class RowFormat:
             values[number] = None if values[number] is None else bool(values[number])
         for number in self._documents:
             values[number] = None if values[number] is None else _canonical(values[number])
-        return int.from_bytes(hashlib.sha256(_encode(values)).digest(), "big")
+        return int.from_bytes(_sha256(values), "big")
+
+
+def _text(statement: sa.Select[Any], dialect: Dialect) -> str:
+    compiled = statement.compile(dialect=_DIALECTS[dialect](), compile_kwargs={"literal_binds": True})
+    return str(compiled)
+
+
+def _size_of(column: sa.Column[Any]) -> Any:
+    return sa.func.pg_column_size(column) if isinstance(column.type, Json) else sa.func.octet_length(column)
 
 
 class RowSum:
@@ -122,9 +171,28 @@ class RowSum:
         return f"{self._sum:064x}"
 
 
+def _sha256(values: list[Any]) -> bytes:
+    """Of the values as JSON, whose blobs are base64: of large ones a piece at a time."""
+    if not any(isinstance(value, bytes) and len(value) > LARGE for value in values):
+        return hashlib.sha256(_encode(values)).digest()
+    digest = hashlib.sha256()
+    for number, value in enumerate(values):
+        digest.update(b"," if number else b"[")
+        if isinstance(value, bytes):
+            digest.update(b'"')
+            for start in range(0, len(value), BASE64_PIECE):
+                digest.update(base64.b64encode(value[start : start + BASE64_PIECE]))
+            digest.update(b'"')
+        else:
+            digest.update(_encode(value))
+    digest.update(b"]")
+    return digest.digest()
+
+
 def _canonical(document: str) -> bytes:
     """A JSON document with sorted names and without spaces; a whole number has one form."""
-    return msgspec.json.encode(_plain(_decode(document.encode("utf-8", "surrogatepass"))), order="sorted")
+    text = document if document.isascii() else document.encode("utf-8", "surrogatepass")
+    return msgspec.json.encode(_plain(_decode(text)), order="sorted")
 
 
 def _plain(value: Any) -> Any:

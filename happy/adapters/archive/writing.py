@@ -24,6 +24,7 @@ from happy.adapters.archive.format import (
     TableSummary,
     trailer,
 )
+from happy.adapters.archive.listing import Listing, write_manifest
 from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.domain.ports.filestore import ListedObject, StoredFile
@@ -85,37 +86,52 @@ class ArchiveWriter:
     """Members one after another. `close` writes the end; without it the file passes for nothing whole."""
 
     def __init__(self, target: Sink) -> None:
-        self.members: list[Member] = []
+        self._members = Listing()
         self._target = target
         self._hashing = Hashing(target)
         compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
         self._stream = compressor.stream_writer(self._hashing, closefd=False)
         self._tar = tarfile.open(fileobj=self._stream, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115
 
-    def add(self, name: str, content: bytes) -> None:
-        self._tar.addfile(self._info(name, len(content)), io.BytesIO(content))
-        self.members.append(Member(name, len(content), hashlib.sha256(content).hexdigest()))
+    def add(self, name: str, content: bytes | bytearray) -> None:
+        self._add(name, _Reader(content), len(content))
+        self._members.add(Member(name, len(content), hashlib.sha256(content).hexdigest()))
 
     def add_file(self, name: str, content: IO[bytes], size: int) -> None:
         """Raises OSError when `content` is shorter than `size`."""
         reading = _DigestingReader(content)
-        self._tar.addfile(self._info(name, size), reading)
-        self.members.append(Member(name, size, reading.digest.hexdigest()))
+        self._add(name, reading, size)
+        self._members.add(Member(name, size, reading.digest.hexdigest()))
 
-    def close(self, manifest: Manifest) -> int:
+    def close(self, manifest: Manifest, listed_files: Listing) -> int:
         """Returns the size of the whole file in bytes."""
-        content = msgspec.json.encode(manifest)
-        self._tar.addfile(self._info(MANIFEST, len(content)), io.BytesIO(content))
+        with write_manifest(manifest, self._members, listed_files) as content:
+            size = content.tell()
+            content.seek(0)
+            self._add(MANIFEST, content, size)
         self._tar.close()
         self._stream.close()  # type: ignore[no-untyped-call]
         end = trailer(self._hashing.digest.digest())
         self._target.write(end)
         return self._hashing.size + len(end)
 
-    def _info(self, name: str, size: int) -> tarfile.TarInfo:
+    def _add(self, name: str, content: Any, size: int) -> None:
         info = tarfile.TarInfo(name)
         info.size, info.mode = size, 0o600
-        return info
+        self._tar.addfile(info, content)
+        self._tar.members.clear()  # type: ignore[attr-defined] # it would keep all of them
+
+
+class _Reader:
+    """Reads from memory without a copy of all of it."""
+
+    def __init__(self, content: bytes | bytearray) -> None:
+        self._content = memoryview(content)
+        self._at = 0
+
+    def read(self, size: int) -> memoryview:
+        self._at += size
+        return self._content[self._at - size : self._at]
 
 
 class _DigestingReader:
@@ -140,7 +156,7 @@ class Backup:
         self._progress = progress
         self._tables: dict[str, TableSummary] = {}
         self._highest = dict.fromkeys(HIGH_WATER_MARKS, 0)
-        self._listed: list[ListedFile] = []
+        self._listed = Listing()
         self._files = self._file_bytes = 0
         self._rows = self._expected_rows = self._expected_bytes = 0
 
@@ -156,37 +172,39 @@ class Backup:
             await self._write_table(table, source)
         await self._write_files(files)
         manifest = Manifest(
-            members=self._writer.members,
             tables=self._tables,
             files=self._files,
             file_bytes=self._file_bytes,
-            listed_files=self._listed,
+            listed_files=[],
             high_water_marks=self._highest,
             dangling=self._references.dangling(),
         )
-        return manifest, await asyncio.to_thread(self._writer.close, manifest)
+        return manifest, await asyncio.to_thread(self._writer.close, manifest, self._listed)
 
     async def _write_table(self, table: RowFormat, source: RowSource) -> None:
-        total, lines, size, part = RowSum(), [], 0, 0
+        """A part is written as soon as it is large enough, also before a large row is added to it."""
+        total, lines, part = RowSum(), bytearray(), 0
         async for batch in source.rows(table):
-            encoded = await asyncio.to_thread(self._encode, table, batch, total)
+            more = await asyncio.to_thread(self._encode, table, batch, total)
             self._rows += len(batch)
             self._progress(Step("writing rows", self._rows, self._expected_rows))
-            lines.append(encoded)
-            size += len(encoded)
-            if size >= PART_BYTES:
+            batch.clear()  # before the next one is read: it may be large
+            if lines and len(lines) + len(more) >= PART_BYTES:
                 part += 1
                 await self._write_part(table, part, lines)
-                lines, size = [], 0
+                lines = more
+            else:
+                lines += more
+            del more
         if lines:
             await self._write_part(table, part + 1, lines)
         self._tables[table.name] = TableSummary(total.rows, total.digest)
 
-    async def _write_part(self, table: RowFormat, part: int, lines: list[bytes]) -> None:
+    async def _write_part(self, table: RowFormat, part: int, lines: bytearray) -> None:
         name = f"{TABLES}/{table.name}/{part:06}.jsonl"
-        await asyncio.to_thread(lambda: self._writer.add(name, b"".join(lines)))
+        await asyncio.to_thread(self._writer.add, name, lines)
 
-    def _encode(self, table: RowFormat, batch: list[Sequence[Any]], total: RowSum) -> bytes:
+    def _encode(self, table: RowFormat, batch: list[Sequence[Any]], total: RowSum) -> bytearray:
         mended = (self._references.mend(table, row) for row in batch)
         batch = [row for row in mended if row is not None]
         for row in batch:
@@ -195,12 +213,13 @@ class Backup:
             if name == table.name:
                 number = table.columns.index(column)
                 self._highest[counter] = max(self._highest[counter], *(int(row[number]) for row in batch), 0)
-        return b"".join(map(table.line, batch))
+        return table.lines(batch)
 
     async def _write_files(self, files: FileSource) -> None:
         if self._header.with_files:
             self._progress(Step("looking for files"))
-            self._expected_bytes = sum([stored.size async for stored in files.list_all()])
+            async for stored in files.list_all():
+                self._expected_bytes += stored.size
         async for stored in files.list_all():
             self._files += 1
             self._file_bytes += stored.size
@@ -210,7 +229,7 @@ class Backup:
                 self._progress(step)
             else:
                 self._progress(Step("listing files", self._files, unit="file"))
-                self._listed.append(ListedFile(stored.key, stored.size, stored.checksum))
+                self._listed.add(ListedFile(stored.key, stored.size, stored.checksum))
 
     async def _write_file(self, files: FileSource, key: str) -> None:
         import tempfile

@@ -22,7 +22,6 @@ from happy.adapters.imports.tables import (
 from happy.adapters.imports.target import Identity, ImportTarget, Row
 from happy.domain.progress import Progress, Step
 
-ROWS_AT_ONCE: Final = 500
 COUNT: Final = 'SELECT count(*) FROM "{}"'  # formatted with names of our own schema
 
 
@@ -136,9 +135,8 @@ class Loading:
         return self._rows(self._tables[name], f'WHERE "{column}" = ?', value)
 
     def _rows(self, table: ImportedTable, condition: str, *values: Any) -> Iterator[Row]:
-        cursor = self._source.execute(f"{table.select('sqlite')} {condition}", values)
-        while rows := cursor.fetchmany(ROWS_AT_ONCE):
-            yield from map(table.read, rows)
+        """One by one: some have 16 MB."""
+        yield from map(table.read, self._source.execute(f"{table.select('sqlite')} {condition}", values))
 
     def _count_the_rest(self) -> None:
         """Rows of accounts that conflict or are being deleted, and rows that belong to none."""

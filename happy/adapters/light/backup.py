@@ -113,8 +113,8 @@ class NewDatabase:
         found, count = {}, 0
         for table in tables:
             total = found[table.name] = RowSum()
-            for row in self._connection.execute(table.select("sqlite")):
-                total.add(table.digest(row))
+            for digest in map(table.digest, self._connection.execute(table.select("sqlite"))):
+                total.add(digest)
                 count += 1
                 progress(Step("comparing rows", count))
         return found

@@ -1,6 +1,6 @@
 """Backups of a PostgreSQL database: a snapshot read in pieces, an empty database filled at once."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
@@ -15,9 +15,10 @@ from happy.domain.errors import StartupError
 from happy.domain.progress import Progress, Step
 from schema.revisions import HEAD
 
-FETCH_BYTES: Final = 1_000_000
+FETCH_BYTES: Final = 500_000
+"""Of one query. JSON counts compressed: a document of zeros only may become a hundred times that."""
+
 ROWS_AT_ONCE: Final = 500
-INSERT_BYTES: Final = 1_000_000
 
 
 class SnapshotRows:
@@ -27,13 +28,15 @@ class SnapshotRows:
         self._connection = connection
 
     async def rows(self, table: RowFormat) -> AsyncIterator[list[Sequence[Any]]]:
-        """As many rows at once as the last ones were small, so that large ones come one by one."""
-        cursor = await self._connection.cursor(table.select("postgresql"))
-        count = 1
-        while batch := await cursor.fetch(count):
-            yield [tuple(row) for row in batch]
-            largest = max(_size(row) for row in batch)
-            count = max(1, min(2 * count, ROWS_AT_ONCE, FETCH_BYTES // max(1, largest)))
+        """As many rows at once as their sizes allow, which are asked for first: some rows have 16 MB.
+
+        A cursor that fetched hundreds of small rows might be given hundreds of large ones next.
+        """
+        row_ids = await self._connection.cursor(table.select_row_ids())
+        select = table.select_by_row_ids()
+        while found := await row_ids.fetch(ROWS_AT_ONCE):
+            for of_table, group in _groups(found):
+                yield [tuple(row) for row in await self._connection.fetch(select, of_table, group)]
 
     async def count(self, table: RowFormat) -> int:
         """As PostgreSQL estimates it: counting would take as long as reading."""
@@ -41,8 +44,18 @@ class SnapshotRows:
         return int(msgspec.json.decode(plan)[0]["Plan"]["Plan Rows"])
 
 
-def _size(row: Sequence[Any]) -> int:
-    return sum(len(value) for value in row if isinstance(value, str | bytes))
+def _groups(row_ids: Sequence[Any]) -> Iterator[tuple[str, list[str]]]:
+    """Ids of rows that are small enough together, each group of one table: a partitioned one has several."""
+    of_table, group, size = "", list[str](), 0
+    for table, row_id, bytes_ in row_ids:
+        if group and (table != of_table or size + bytes_ > FETCH_BYTES):
+            yield of_table, group
+            group, size = [], 0
+        of_table = table
+        group.append(row_id)
+        size += bytes_
+    if group:
+        yield of_table, group
 
 
 @asynccontextmanager
@@ -92,6 +105,7 @@ class EmptyDatabase:
                     total.add(table.digest(row))
                 count += len(batch)
                 progress(Step("comparing rows", count))
+                batch.clear()  # before the next one is read: it may be large
         return found
 
     async def finish(self) -> None:

@@ -8,7 +8,7 @@ import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from happy.adapters.archive.rows import Dialect, RowFormat
+from happy.adapters.archive.rows import RowFormat
 from happy.adapters.full.postgres.backup import SnapshotRows
 from happy.adapters.full.postgres.connecting import connect, startup_errors
 from happy.adapters.full.postgres.dsn import parse
@@ -40,17 +40,16 @@ class _Present(RowFormat):
 
     def __init__(self, table: sa.Table, present: set[str]) -> None:
         super().__init__(table)
-        self._expressions = [
+        self._present = present
+        self._selected = [
             column
             if column.name in present
             else sa.literal(default_of(column), column.type).label(column.name)
             for column in table.columns
         ]
 
-    def select(self, dialect: Dialect) -> str:
-        assert dialect == "postgresql", "only PostgreSQL is read where it is"
-        statement = sa.select(*self._expressions)
-        return str(statement.compile(dialect=DIALECT.dialect(), compile_kwargs={"literal_binds": True}))
+    def _sized(self) -> list[sa.Column[Any]]:
+        return [column for column in super()._sized() if column.name in self._present]
 
 
 async def source_rows(
