@@ -15,7 +15,7 @@ import msgspec
 from tests.support.environments import Environment
 
 REPOSITORY = Path(__file__).parents[2]
-TIMEOUT = 60.0
+TIMEOUT = 180.0
 
 
 class Ended(NamedTuple):
