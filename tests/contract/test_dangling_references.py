@@ -7,6 +7,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from happy.adapters.archive.rows import RowFormat
 from happy.adapters.archive.writing import Backup
 from happy.adapters.backups import verify
@@ -16,6 +18,8 @@ from tests.contract.test_older_archives import HEADER
 from tests.support.commands import command
 from tests.support.environments import Environment
 from tests.support.every_table import ROWS, EveryTable
+
+pytestmark = pytest.mark.slow
 
 
 class WithoutASession(EveryTable):
