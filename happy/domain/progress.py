@@ -5,7 +5,7 @@ from typing import Final, Literal, NamedTuple
 
 from happy.domain.amounts import counted, duration, size
 
-Unit = Literal["byte", "row", "file", "session", "value", "deletion", "step"]
+Unit = Literal["byte", "row", "file", "session", "value", "step"]
 PERCENT: Final = 100
 ALMOST: Final = 99
 """Totals may be estimates, and a step that has all of it may still have to finish it."""

@@ -19,7 +19,6 @@ from happy.domain.ports.repositories.deletions import Deletable
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.progress import Progress, Step, silent
 from happy.domain.values import HOUR, AccountId, MachineId, Millis, SessionId
-from happy.services.batches import Step as BatchStep
 from happy.services.batches import batch, in_batches, pause
 
 POLL_SECONDS = 60.0
@@ -55,12 +54,12 @@ class Deletions:
             self._waiting.set()
             raise
 
-    async def sweep(self, progress: Progress = silent, total: int | None = None) -> None:
-        """Remove all that is due, one batch after the other: `total` deletions, if that is known."""
+    async def sweep(self, progress: Progress = silent) -> None:
+        """Remove all that is due, one batch after the other."""
         self._removed = 0
         for kind in get_args(Deletable):
             while await self._next(kind):
-                progress(Step("removing what was deleted", self._removed, total, "deletion"))
+                progress(Step("removing what was deleted", self._removed))
 
     async def finish_machine(self, machine_id: MachineId) -> None:
         """Remove this machine now, because its id is being registered again."""
@@ -83,8 +82,13 @@ class Deletions:
         target = await tx.deletions.claim(kind, self._clock())
         if target is None:
             return None, True
-        step: BatchStep = lambda tx, limit: tx.deletions.remove(kind, target, limit)  # noqa: E731
-        return target, await batch(tx, step, self._store.batch_seconds)
+
+        async def remove(tx: Transaction, limit: int) -> int:
+            removed = await tx.deletions.remove(kind, target, limit)
+            self._removed += removed
+            return removed
+
+        return target, await batch(tx, remove, self._store.batch_seconds)
 
     async def _remove_files(self, kind: Deletable, target: str) -> None:
         """Last come the files; when they cannot be removed, the deletion is postponed."""

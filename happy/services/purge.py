@@ -72,8 +72,7 @@ class Purge:
         kept = Millis(now - MAX_AGE)
         self._progress(Step("removing old entries of the audit log"))
         await in_batches(self._store, lambda tx, limit: tx.audit.prune(kept, MAX_ENTRIES, limit))
-        left = (await self._store.read(lambda tx: tx.leftovers.expired(_deadlines(now)))).deletions
-        await Deletions(self._store, self._files, self._clock).sweep(self._progress, left)
+        await Deletions(self._store, self._files, self._clock).sweep(self._progress)
         await self._remove_orphaned()
         await self._store.write(lambda tx: record(tx, now, "command line", "server.purge", self._subject()))
 
