@@ -144,6 +144,11 @@ migration: $(DEV) ## a new migration: make migration m="add a column"
 wheel: $(DEV) ## dist/: the wheel that pipx and uvx install, and the source archive that it is built from
 	@$(PY) -m hatchling build
 
+.PHONY: image
+image: $(DEV) ## an image made of Debian's packages, where none can be pulled, and started: make image flavor=full arch=arm64
+	@image=$$(compose/image-from-debian $(or $(flavor),light) $(arch)) && \
+		HAPPY_TEST_ENGINE=podman HAPPY_TEST_IMAGE=$$image $(PYTEST) tests/e2e/test_image.py
+
 # ---- dependencies ----------------------------------------------------------------------------------------
 
 COMPILE := $(VENV)/bin/uv pip compile --quiet --no-config --universal --python-version 3.11 --generate-hashes \
