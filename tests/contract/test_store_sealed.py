@@ -83,7 +83,7 @@ async def test_all_kinds_are_sealed_with_the_new_secret(
     ] == await work.state()
     assert [f"of {owner}" for owner in owners] == [await text(store, owner, new) for owner in owners]
     (entry,) = await store.read(lambda tx: tx.audit.since(Millis(0), 10))
-    assert ("secret.rotate", new.at_rest.key_id, "70 vendor tokens, 1 GitHub tokens") == (
+    assert ("secret.rotate", new.at_rest.key_id, "70 vendor tokens, 1 GitHub token") == (
         entry.action,
         entry.subject,
         entry.detail,
@@ -131,7 +131,7 @@ async def test_what_no_secret_opens_is_counted_left_and_named(
     assert SealedState("vendor token", unknown=1) == (await work.state())[0]
     assert "of the secret before" == await text(store, owner, old)
     (warning,) = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
-    assert "1 vendor tokens are sealed with a master secret that is not named here" in warning
+    assert "a master secret that is not named here, and cannot be read: 1 vendor token." in warning
 
 
 async def test_a_github_user_that_is_linked_to_nobody_is_left_alone(
