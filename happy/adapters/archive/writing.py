@@ -182,27 +182,32 @@ class Backup:
         return manifest, await asyncio.to_thread(self._writer.close, manifest, self._listed)
 
     async def _write_table(self, table: RowFormat, source: RowSource) -> None:
-        """A part is written as soon as it is large enough, also before a large row is added to it."""
+        """A large row is a part of its own, and not in memory any more when the next one is read."""
         total, lines, part = RowSum(), bytearray(), 0
         async for batch in source.rows(table):
             more = await asyncio.to_thread(self._encode, table, batch, total)
             self._rows += len(batch)
             self._progress(Step("writing rows", self._rows, self._expected_rows))
             batch.clear()  # before the next one is read: it may be large
-            if lines and len(lines) + len(more) >= PART_BYTES:
-                part += 1
-                await self._write_part(table, part, lines)
+            if len(lines) + len(more) >= PART_BYTES:
+                part = await self._write_part(table, part, lines)
                 lines = more
             else:
                 lines += more
             del more
-        if lines:
-            await self._write_part(table, part + 1, lines)
+            if len(lines) >= PART_BYTES:
+                part = await self._write_part(table, part, lines)
+                lines = bytearray()
+        await self._write_part(table, part, lines)
         self._tables[table.name] = TableSummary(total.rows, total.digest)
 
-    async def _write_part(self, table: RowFormat, part: int, lines: bytearray) -> None:
-        name = f"{TABLES}/{table.name}/{part:06}.jsonl"
+    async def _write_part(self, table: RowFormat, part: int, lines: bytearray) -> int:
+        """Returns how many parts there are now."""
+        if not lines:
+            return part
+        name = f"{TABLES}/{table.name}/{part + 1:06}.jsonl"
         await asyncio.to_thread(self._writer.add, name, lines)
+        return part + 1
 
     def _encode(self, table: RowFormat, batch: list[Sequence[Any]], total: RowSum) -> bytearray:
         mended = (self._references.mend(table, row) for row in batch)
