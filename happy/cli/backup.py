@@ -1,5 +1,6 @@
 """The commands that make, check and restore backups."""
 
+import os
 import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from happy.domain.audit import Action
 
 STANDARD_OUTPUT: Final = "-"
+NICE: Final = 10
 
 T = TypeVar("T")
 
@@ -50,6 +52,7 @@ def backup(
     from happy.adapters import backups
 
     now, output = Millis(time.time_ns() // 1_000_000), Output(as_json=as_json)
+    os.nice(NICE)  # a tenth of a busy core, as for backups that a server makes: clients come first
     with _failures():
         _run(confirm_replacing(settings, target, output, yes=yes))
         contents = backups.Contents(with_files, new_passphrase() if with_secret else None)

@@ -12,10 +12,12 @@ import uvloop
 
 from happy import __version__
 from tests.bench import (
+    backup_scenarios,
     growth_scenarios,
     http_scenarios,
     idle_scenarios,
     in_flight_scenarios,
+    moving_scenarios,
     process_scenarios,
     realtime_scenarios,
     replica_scenarios,
@@ -48,6 +50,8 @@ SCENARIOS: dict[str, Scenario] = {
     "storm": process_scenarios.storm,
     "idle": idle_scenarios.idle,
     "growth": growth_scenarios.growth,
+    "backup": backup_scenarios.beside_backup,
+    "moving": moving_scenarios.memory,
 }
 """For both flavors."""
 

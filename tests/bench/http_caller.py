@@ -39,6 +39,9 @@ class HttpCaller(asyncio.Protocol):
         self._began = time.perf_counter()
         self._transport.write(next(self._requests))
 
+    def close(self) -> None:
+        self._transport.close()
+
     def data_received(self, data: bytes) -> None:
         if self._missing:
             self._missing -= len(data)

@@ -1,6 +1,6 @@
 """Servers whose databases hold much or little, in the same shape, filled by the databases themselves."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -57,19 +57,30 @@ class Stored(msgspec.Struct):
 
 @asynccontextmanager
 async def stored(run: Run, amount: Amount) -> AsyncIterator[Stored]:
+    async with filled(run, lambda rows, account: _fill(rows, account, amount)) as (server, api, rows):
+        yield Stored(server, api, rows, amount)
+
+
+Fill = Callable[[Rows, str], Awaitable[None]]
+"""Adds rows for an account, by its id."""
+
+
+@asynccontextmanager
+async def filled(run: Run, fill: Fill) -> AsyncIterator[tuple[MeasuredServer, ApiClient, Rows]]:
+    """A running server, a client of one account, and its database, filled while the server was stopped."""
     async with run.server() as server, ApiClient.signed_in(server.url) as api:
         await server.stop()
         variables = {**server.environment(), LIGHT_DATA: str(server.database.parent)}
         settings = load(variables, flavor=run.flavor)
         async with open_rows(settings) as rows:
-            await _fill(rows, amount)
+            ((account,),) = await rows(sa.select(accounts.c.id))
+            await fill(rows, account)
             await rows(sa.text("PRAGMA wal_checkpoint(TRUNCATE)" if run.light else "VACUUM ANALYZE"))
             await server.start()
-            yield Stored(server, api, rows, amount)
+            yield server, api, rows
 
 
-async def _fill(rows: Rows, amount: Amount) -> None:
-    ((account,),) = await rows(sa.select(accounts.c.id))
+async def _fill(rows: Rows, account: str, amount: Amount) -> None:
     index = numbers(amount.sessions) - 1
     await _add_sessions(
         rows, account, named("session-", index), amount.in_each, sa.literal(NOW, sa.BigInteger) + index

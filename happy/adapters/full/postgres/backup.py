@@ -1,5 +1,7 @@
 """Backups of a PostgreSQL database: a snapshot read in pieces, an empty database filled at once."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
@@ -24,8 +26,10 @@ ROWS_AT_ONCE: Final = 500
 class SnapshotRows:
     """The rows of one transaction's snapshot."""
 
-    def __init__(self, connection: Any) -> None:
+    def __init__(self, connection: Any, *, gently: bool = False) -> None:
+        """`gently`: PostgreSQL rests after each query as long as that took, for it serves others."""
         self._connection = connection
+        self._gently = gently
 
     async def rows(self, table: RowFormat) -> AsyncIterator[list[Sequence[Any]]]:
         """As many rows at once as their sizes allow, which are asked for first: some rows have 16 MB.
@@ -34,9 +38,15 @@ class SnapshotRows:
         """
         row_ids = await self._connection.cursor(table.select_row_ids())
         select = table.select_by_row_ids()
-        while found := await row_ids.fetch(ROWS_AT_ONCE):
-            for of_table, group in _groups(found):
-                yield [tuple(row) for row in await self._connection.fetch(select, of_table, group)]
+        while ids := await row_ids.fetch(ROWS_AT_ONCE):
+            for of_table, group in _groups(ids):
+                began = time.monotonic()
+                found: list[Sequence[Any]] = [
+                    tuple(row) for row in await self._connection.fetch(select, of_table, group)
+                ]
+                if self._gently:
+                    await asyncio.sleep(time.monotonic() - began)
+                yield found
 
     async def count(self, table: RowFormat) -> int:
         """As PostgreSQL estimates it: counting would take as long as reading."""
@@ -69,7 +79,7 @@ async def open_rows(url: str) -> AsyncIterator[SnapshotRows]:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
                 await connection.execute("SET LOCAL statement_timeout = 0")
                 await connection.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
-                yield SnapshotRows(connection)
+                yield SnapshotRows(connection, gently=True)
         finally:
             await connection.close()
 
