@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from happy.adapters.archive.format import FORMAT, FORMAT_VERSION, Header, Manifest
+from happy.adapters.archive.listing import Listing
 from happy.adapters.archive.rows import RowSum, row_formats
 from happy.adapters.archive.writing import ArchiveWriter, Backup
 from happy.adapters.disk_files import DiskFiles
@@ -114,4 +115,4 @@ def write_header_alone(path: Path, header: Header) -> None:
         writer = ArchiveWriter(file)
         writer.add("header.json", msgspec.json.encode(header))
         empty = Manifest(members=[], tables={}, files=0, file_bytes=0, listed_files=[], high_water_marks={})
-        writer.close(empty)
+        writer.close(empty, Listing())
