@@ -35,6 +35,7 @@ from happy.gateway.throttle import throttled
 from happy.http.allowed_origins import allow_origins
 from happy.http.app import Services, build_app
 from happy.http.framework.open_files import allowed_connections
+from happy.http.framework.request_turns import in_turns
 from happy.http.metrics import build_metrics_app
 from happy.http.web_app import open_web_app
 from happy.jobs import background, backing_up, counting, following_access
@@ -137,7 +138,7 @@ async def open_application(
         await stack.enter_async_context(running(*jobs, *counting(store, metrics, system_clock, keys)))
         ui, ready = open_web_app(settings.ui, addresses), services.readiness
         http = build_app(services, addresses, ui, metrics, docs=settings.docs, leaving=lambda: ready.stopping)
-        asgi = dispatch(engine, http, PathPrefix.of(settings.public_url))
+        asgi = in_turns(dispatch(engine, http, PathPrefix.of(settings.public_url)), addresses)
         yield Application(
             allow_origins(asgi, settings.cors_origins),
             build_metrics_app(metrics, build_gauges(engine, hub, adapters.link_state)),

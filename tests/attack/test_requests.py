@@ -1,5 +1,8 @@
 """Requests without end: pipelined ones, trailers, chunks of one byte, bodies that nobody wants."""
 
+import select
+from contextlib import ExitStack
+
 import pytest
 
 from tests.attack.attacker import Attack, Target, read_until, request
@@ -7,6 +10,7 @@ from tests.attack.bystander import beside
 from tests.support.server_process import Server
 
 MANY = 20_000
+CONNECTIONS = 300
 CHUNKED = ("Transfer-Encoding: chunked", "Content-Type: application/json")
 POLL = "/v1/updates/?EIO=4&transport=polling"
 MEGABYTES_100 = 100 * 1024 * 1024
@@ -86,3 +90,21 @@ def bodies_for_nothing(target: Target) -> None:
 )
 async def test_requests_without_end_keep_nobody_waiting(server: Server, attack: Attack) -> None:
     (await beside(server, attack)).check()
+
+
+def requests_of_many_connections(target: Target) -> None:
+    """The next of each as soon as it is answered."""
+    data = request("GET", "/v1/sessions", f"Authorization: Bearer {target.token}")
+    with ExitStack() as stack:
+        opened = [stack.enter_context(target.connection()) for _ in range(CONNECTIONS)]
+        for connection in opened:
+            connection.sendall(data)
+        while target.goes_on():
+            for connection in select.select(opened, [], [], 0.1)[0]:
+                if not connection.recv(65_536):
+                    return
+                connection.sendall(data)
+
+
+async def test_requests_of_many_connections_take_turns_with_those_of_others(server: Server) -> None:
+    (await beside(server, requests_of_many_connections)).check()
