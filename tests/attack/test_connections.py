@@ -104,3 +104,6 @@ def connections_that_come_and_go(target: Target) -> None:
 )
 async def test_connections_of_one_address_leave_room_for_others(small_server: Server, attack: Attack) -> None:
     (await beside(small_server, attack)).check()
+
+    if attack is not connections_that_come_and_go:
+        assert "refused, connections" in small_server.log_text()
