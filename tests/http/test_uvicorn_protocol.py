@@ -24,6 +24,14 @@ async def ended(connection: RawConnection) -> bool:
         return False
 
 
+async def write_endlessly(connection: RawConnection) -> None:
+    """Raises ConnectionError once the server has closed the connection."""
+    while True:
+        connection.writer.write(b"x")
+        await connection.writer.drain()
+        await asyncio.sleep(0.02)
+
+
 async def test_a_head_that_exceeds_its_read_timeout_closes_the_connection(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +69,19 @@ async def test_a_target_that_is_too_long_is_refused(server: RunningServer, size:
         target = "/health?".ljust(size, "x")
 
         assert status == (await connection.request("GET", target)).status
+
+
+async def test_a_refused_head_that_never_ends_is_closed_soon(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the time to read the refusal; it does not get the time that a head may take."""
+    monkeypatch.setattr(request_limits, "DISCARD_SECONDS", 0.2)
+    async with await RawConnection.open(server.port) as connection, asyncio.timeout(10):
+        connection.writer.write(b"GET /health?".ljust(20_000, b"x") + b" HTTP/1.1\r\nX-")
+        assert (await connection.reader.readline()).startswith(b"HTTP/1.1 414 ")
+
+        with pytest.raises(ConnectionError):
+            await write_endlessly(connection)
 
 
 @pytest.mark.parametrize("headers", [{}, {"Upgrade": "h2c", "Connection": "Upgrade"}])

@@ -73,7 +73,9 @@ class UvicornProtocol(SequentialHttp):
         self._feed(data)
         if self._in_body:
             self._watch_body(len(data))
-        elif self._in_head:
+        elif self._in_head and not self._refused:
+            if not self._unread:  # most heads arrive whole, and need no timeout
+                self._expect(limits.HEAD_SECONDS)
             self._unread += len(data)
             if self._unread > limits.HEAD_BYTES:
                 self._refuse(HeadTooLarge())
@@ -118,7 +120,6 @@ class UvicornProtocol(SequentialHttp):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head, self._upgrades = True, None
-        self._expect(limits.HEAD_SECONDS)
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
