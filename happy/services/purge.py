@@ -3,6 +3,8 @@
 Most of it the server's own jobs remove by themselves; inactive sessions and orphaned files nobody else does.
 """
 
+from functools import partial
+
 from happy.domain.accounts import UNANSWERED_LIFETIME
 from happy.domain.amounts import counted
 from happy.domain.audit import MAX_AGE, MAX_ENTRIES
@@ -13,7 +15,7 @@ from happy.domain.ports.filestore import FileStore
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.progress import Progress, Step
 from happy.domain.registration import DECISION_LIFETIME, INVITE_KEPT, WAITING_LIFETIME
-from happy.domain.values import HOUR, Millis
+from happy.domain.values import HOUR, AccountId, Millis, SessionId
 from happy.services import pairing, registration
 from happy.services.announcements import announce
 from happy.services.audit import record
@@ -23,6 +25,8 @@ from happy.services.orphaned_files import Folder, orphaned
 from happy.services.pairing import FORGET_AFTER
 
 DAY = 24 * HOUR
+PAGE = 1_000
+"""Sessions that one read finds."""
 
 
 class Purge:
@@ -62,10 +66,7 @@ class Purge:
         """Remove all of it, and what became of it meanwhile."""
         now = self._clock()
         if self._inactive_days is not None:
-            before = self._before()
-            found = await self._store.read(lambda tx: tx.leftovers.inactive(before))
-            self._hidden, self._to_hide = 0, found.sessions
-            await in_batches(self._store, self._delete_inactive)
+            await self._delete_inactive(self._before())
         self._progress(Step("removing requests"))
         await pairing.drop_expired(self._store, now)
         await registration.drop_expired(self._store, now)
@@ -99,9 +100,25 @@ class Purge:
         kind = f"sessions inactive for {counted(self._inactive_days, 'day')}"
         return [Leftover(kind, found.sessions, found.bytes or None, found.messages)]
 
-    async def _delete_inactive(self, tx: Transaction, limit: int) -> int:
-        """Hide some, as `sessions delete` does with one."""
-        now, chosen = self._clock(), await tx.leftovers.some_inactive(self._before(), limit)
+    async def _delete_inactive(self, before: Millis) -> None:
+        """Page by page: each goes on where the last one ended, so that no session is looked at twice."""
+        found = await self._store.read(lambda tx: tx.leftovers.inactive(before))
+        self._hidden, self._to_hide = 0, found.sessions
+        after = SessionId("")
+        while page := await self._store.read(partial(_some_inactive, before, after, PAGE)):
+            await in_batches(self._store, partial(self._delete_some, before, after, frozenset(page)))
+            after = page[-1][1]
+
+    async def _delete_some(
+        self,
+        before: Millis,
+        after: SessionId,
+        page: frozenset[tuple[AccountId, SessionId]],
+        tx: Transaction,
+        limit: int,
+    ) -> int:
+        """Hide some of the page, as `sessions delete` does with one."""
+        now, chosen = self._clock(), page.intersection(await _some_inactive(before, after, limit, tx))
         for account_id, session_id in chosen:
             if not await tx.sessions.delete(account_id, session_id, now):
                 raise NotFound("a session was deleted meanwhile: run the command again")
@@ -121,6 +138,12 @@ class Purge:
         if not self._orphaned_files:
             return []
         return await orphaned(self._store, self._files, self._progress)
+
+
+async def _some_inactive(
+    before: Millis, after: SessionId, limit: int, tx: Transaction
+) -> list[tuple[AccountId, SessionId]]:
+    return await tx.leftovers.some_inactive(before, after, limit)
 
 
 def _deadlines(now: Millis) -> Deadlines:

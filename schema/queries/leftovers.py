@@ -88,8 +88,8 @@ INACTIVE = sa.select(
 
 SOME_INACTIVE = (
     sa.select(sessions.c.account_id, sessions.c.id)
-    .where(_inactive)
-    .order_by(sessions.c.last_active_at)
+    .where(_inactive, sessions.c.id > param("after"))
+    .order_by(sessions.c.id)
     .limit(param("limit", type_=sa.Integer))
 )
 

@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
+from happy.services import purge
 from schema.tables import sessions, terminal_auth_requests
 from tests.http.test_accounts import account_id
 from tests.support.api_client import ApiClient
@@ -69,6 +71,27 @@ async def test_purge_counts_what_is_old_and_removes_it_only_when_told_to(environ
     assert [("server.purge", "leftovers, sessions inactive for 30 days")] == [
         (entry["action"], entry["subject"]) for entry in entries
     ]
+
+
+async def test_purge_goes_on_behind_each_page_of_sessions(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(purge, "PAGE", 2)
+    async with (
+        run_beside(environment) as server,
+        ApiClient.signed_in(server.url) as api,
+        open_rows(server.settings) as rows,
+    ):
+        every = sorted([(await api.create_session())["id"] for _ in range(6)])
+        for old in every:
+            await make_old(rows, old)
+        kept = every[2]
+        await rows(sa.update(sessions).where(sessions.c.id == kept).values(active=True))
+
+        done = await command(environment, "purge", "--inactive-days", "30", "--yes", "--json")
+        left = await listed(api)
+
+    assert ({"sessions inactive for 30 days": 5}, {kept}) == (counts(done.json), left)
 
 
 async def test_purge_finishes_what_a_stopped_server_left(environment: Environment) -> None:

@@ -34,8 +34,10 @@ class SqlLeftovers:
         assert found is not None, "an aggregate always returns its row"
         return found
 
-    async def some_inactive(self, before: Millis, limit: int) -> list[tuple[AccountId, SessionId]]:
-        return await self._executor.all(SOME_INACTIVE, before=before, limit=limit)
+    async def some_inactive(
+        self, before: Millis, after: SessionId, limit: int
+    ) -> list[tuple[AccountId, SessionId]]:
+        return await self._executor.all(SOME_INACTIVE, before=before, after=after, limit=limit)
 
     async def sessions_there(self, ids: Sequence[str]) -> frozenset[str]:
         return frozenset(await self._executor.all(SESSIONS_THERE, ids=list(ids)))

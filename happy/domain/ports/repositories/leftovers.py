@@ -14,8 +14,10 @@ class LeftoverRepository(Protocol):
         """Sessions that are not active, and neither active nor changed since `before`."""
         ...
 
-    async def some_inactive(self, before: Millis, limit: int) -> list[tuple[AccountId, SessionId]]:
-        """The owners and ids of up to `limit` of them."""
+    async def some_inactive(
+        self, before: Millis, after: SessionId, limit: int
+    ) -> list[tuple[AccountId, SessionId]]:
+        """The owners and ids of up to `limit` of them, in the order of ids, behind the id `after`."""
         ...
 
     async def sessions_there(self, ids: Sequence[str]) -> frozenset[str]:
