@@ -18,7 +18,7 @@ class AccountSlots:
         self._waiting: dict[str, FairQueue[None]] = {}
 
     async def enter(self, account_id: str) -> None:
-        """Wait for a slot. `leave` must follow. Raises Unavailable if none is free in time."""
+        """Wait for a slot. `release` must follow. Raises Unavailable if none is free in time."""
         running = self._running.get(account_id, 0)
         if running < self._most:
             self._running[account_id] = running + 1
@@ -36,7 +36,7 @@ class AccountSlots:
         try:
             yield
         finally:
-            self.leave(account_id)
+            self.release(account_id)
 
     async def _wait(self, account_id: str) -> None:
         waiter: Future[None] = get_running_loop().create_future()
@@ -45,10 +45,10 @@ class AccountSlots:
             await waiter
         except BaseException:
             if waiter.done() and not waiter.cancelled():  # it had been let in already
-                self.leave(account_id)
+                self.release(account_id)
             raise
 
-    def leave(self, account_id: str) -> None:
+    def release(self, account_id: str) -> None:
         """Let the next one in."""
         waiting = self._waiting.get(account_id)
         if waiting is not None:

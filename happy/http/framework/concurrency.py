@@ -62,7 +62,7 @@ class Concurrency:
             return
         slots = self._reads if endpoint.http_methods == {"GET"} else self._writes
         await slots.enter(account_id)
-        sender.on_start = partial(slots.leave, account_id)
+        sender.on_start = partial(slots.release, account_id)
         try:
             await handle()
         finally:

@@ -34,14 +34,14 @@ async def test_what_an_account_wants_beyond_a_few_waits_for_a_slot(slots: Accoun
         await slots.enter("b")  # another account
 
     tasks[MOST].cancel()
-    slots.leave("a")
+    slots.release("a")
     await settle()
     assert [*range(MOST), MOST + 1] == begun
 
     for _ in range(MOST + 1):
-        slots.leave("a")
+        slots.release("a")
         await settle()
-    slots.leave("b")
+    slots.release("b")
     assert ({}, {}) == (slots._running, slots._waiting)
     await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -51,12 +51,12 @@ async def test_one_that_is_cancelled_as_it_gets_its_slot_gives_it_on(slots: Acco
         await slots.enter("a")
     waiting = asyncio.get_running_loop().create_task(slots.enter("a"))
     await settle()
-    slots.leave("a")
+    slots.release("a")
     waiting.cancel()
     await settle()
 
     for _ in range(MOST - 1):
-        slots.leave("a")
+        slots.release("a")
     assert ({}, {}) == (slots._running, slots._waiting)
 
 
