@@ -21,6 +21,7 @@ from happy.gateway.engine import EngineSettings, PathPrefix
 from happy.gateway.engine import Server as Engine
 from happy.gateway.events.access_keys import AccessKeyEvents
 from happy.gateway.events.artifacts import ArtifactEvents
+from happy.gateway.events.large_answers import LargeAnswers
 from happy.gateway.events.machines import MachineEvents
 from happy.gateway.events.rpc import REGISTERED, RpcEvents
 from happy.gateway.events.sessions import SessionEvents
@@ -163,7 +164,7 @@ def build_gateway(
     adapters: Adapters, hub: Hub, services: Services, activity: Activity, rpc: RpcEvents
 ) -> Gateway:
     """What the realtime engine calls for connections and their events."""
-    handlers, recovery = event_handlers(services, activity, rpc), hub.recovery
+    handlers, recovery = event_handlers(services, activity, rpc, hub.report.metrics), hub.recovery
     catch_up = None if recovery is None else CatchUp(services.messages, recovery.cursors)
     return Gateway(hub, adapters.presence, services.identity, activity, handlers, catch_up)
 
@@ -220,14 +221,14 @@ def connect_handlers(
     hub.listen_for(RETURNED, gateway.on_returned)
 
 
-def event_handlers(services: Services, activity: Activity, rpc: RpcEvents) -> EventHandlers:
+def event_handlers(services: Services, activity: Activity, rpc: RpcEvents, metrics: Metrics) -> EventHandlers:
     """What is called for the events of clients."""
-    handlers: dict[str, Handler] = {}
+    handlers, answers = dict[str, Handler](), LargeAnswers(services.large_work, metrics)
     for events in (
-        SessionEvents(services.sessions, services.messages, activity, system_clock, services.limits),
-        MachineEvents(services.machines, activity, services.limits),
-        ArtifactEvents(services.artifacts),
-        AccessKeyEvents(services.access_keys),
+        SessionEvents(services.sessions, services.messages, activity, system_clock, answers, services.limits),
+        MachineEvents(services.machines, activity, answers, services.limits),
+        ArtifactEvents(services.artifacts, answers),
+        AccessKeyEvents(services.access_keys, answers),
         UsageEvents(services.usage),
         rpc,
     ):

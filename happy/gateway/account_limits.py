@@ -10,7 +10,7 @@ from happy.domain.values import AccountId
 from happy.metrics import Metrics
 from happy.telemetry import LimitedLog
 
-AccountLimit = Literal["sockets", "methods", "calls"]
+AccountLimit = Literal["sockets", "methods", "calls", "events"]
 
 LINES_A_MINUTE = 20
 

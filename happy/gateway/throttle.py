@@ -26,6 +26,7 @@ def throttled(
 
 def _throttled(small: Handler, limit: AccountLimit, large_work: LargeWork) -> Handler:
     async def large(connection: Connection, payload: msgspec.Raw | None, ack: Ack | None) -> None:
+        await connection.in_flight.ended()  # the answers of earlier events may need turns themselves
         async with large_work.turn(connection.account_id):
             work = small(connection, payload, ack)
             if work is not None:

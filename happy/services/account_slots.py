@@ -19,15 +19,24 @@ class AccountSlots:
 
     async def enter(self, account_id: str) -> None:
         """Wait for a slot. `release` must follow. Raises Unavailable if none is free in time."""
-        running = self._running.get(account_id, 0)
-        if running < self._most:
-            self._running[account_id] = running + 1
+        if self.try_enter(account_id):
             return
         try:
             async with timeout(self._seconds):
                 await self._wait(account_id)
         except TimeoutError as error:
             raise Unavailable("too many requests of this account at once") from error
+
+    def try_enter(self, account_id: str) -> bool:
+        """Take a slot if one is free. If so, `release` must follow."""
+        running = self._running.get(account_id, 0)
+        if running >= self._most:
+            return False
+        self._running[account_id] = running + 1
+        return True
+
+    def in_use(self, account_id: str) -> bool:
+        return account_id in self._running
 
     @asynccontextmanager
     async def slot(self, account_id: str) -> AsyncIterator[None]:

@@ -9,6 +9,7 @@ hundred large messages does not make the message of another wait for all of them
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 
 from happy.limits import limit
 from happy.services.fair_queue import FairQueue
@@ -30,6 +31,9 @@ MAX_TURN = limit(
     then="the next begins",
 )
 
+_TURN: ContextVar[int] = ContextVar("turn", default=0)
+"""Number of the turn that the running work has or had, never the same; tasks that it starts inherit it."""
+
 
 class LargeWork:
     """Of one process: `async with large_work.turn(account_id): ...`."""
@@ -43,15 +47,27 @@ class LargeWork:
 
     @asynccontextmanager
     async def turn(self, account_id: str) -> AsyncIterator[None]:
-        """Wait for the turn, which lasts as long as the context, and at most MAX_TURN."""
+        """Wait for the turn, which lasts as long as the context, and at most MAX_TURN.
+
+        One within another is part of that.
+        """
+        if self.in_turn:
+            yield
+            return
         loop = asyncio.get_running_loop()
         turn, began = await self._wait(loop, account_id), loop.time()
         too_long = loop.call_later(MAX_TURN, self._end, loop, turn, MAX_PAUSE)
+        _TURN.set(turn)
         try:
             yield
         finally:
             too_long.cancel()
             self._end(loop, turn, loop.time() - began)
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the running work has the turn."""
+        return self._busy and _TURN.get() == self._turn
 
     async def _wait(self, loop: asyncio.AbstractEventLoop, account_id: str) -> int:
         if not self._busy and not self._waiting and loop.time() >= self._free_at:

@@ -3,8 +3,10 @@
 import json
 import select
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import cycle
 from socket import socket
 from threading import Thread
 
@@ -19,6 +21,10 @@ SOCKETS = 300
 
 SENDERS = 5
 READERS = 30
+ASKING, AHEAD = 20, 32
+"""Sockets, and events that each has unanswered."""
+
+LARGE = 4_000_000
 JSON = "Content-Type: application/json"
 
 
@@ -135,14 +141,50 @@ def _post_again(path: str, body: object, connections: int, target: Target) -> No
 
 def conflicts_of_settings(target: Target) -> None:
     """Each is answered with the 4 MB that are stored."""
-    _post(target, "/v1/account/settings", {"settings": "x" * 4_000_000, "expectedVersion": 0})
+    _post(target, "/v1/account/settings", {"settings": "x" * LARGE, "expectedVersion": 0})
     _post_again("/v1/account/settings", {"settings": "x", "expectedVersion": 7}, READERS, target)
 
 
 def sessions_that_exist(target: Target) -> None:
     """Each is answered with the 4 MB that are stored."""
-    _session(target, metadata="x" * 4_000_000)
+    _session(target, metadata="x" * LARGE)
     _post_again("/v1/sessions", {"tag": "t", "metadata": "m"}, READERS, target)
+
+
+def _ask_again(packets: list[str], target: Target) -> None:
+    """Over many sockets, some events ahead; each is answered with the 4 MB that are stored."""
+
+    def ask() -> None:
+        with suppress(OSError), target.signed_in() as socket:
+            unread = 0
+            for packet in cycle(packets):
+                socket.sendall(frame(packet.encode()))
+                unread += LARGE
+                while unread > AHEAD * LARGE:
+                    unread -= len(socket.recv(1_000_000)) or unread
+                if not target.goes_on():
+                    return
+
+    threads = [Thread(target=ask, daemon=True) for _ in range(ASKING)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def large_artifacts_over_sockets(target: Target) -> None:
+    artifact = str(uuid.uuid5(uuid.NAMESPACE_OID, target.token))
+    body = {"id": artifact, "header": "", "body": "A" * LARGE, "dataEncryptionKey": ""}
+    _post(target, "/v1/artifacts", body)
+    part = '{"data":"","expectedVersion":7}'
+    read = f'421["artifact-read",{{"artifactId":"{artifact}"}}]'
+    update = f'422["artifact-update",{{"artifactId":"{artifact}","body":{part}}}]'
+    _ask_again([read, update], target)
+
+
+def conflicts_over_sockets(target: Target) -> None:
+    session = _session(target, metadata="x" * LARGE)
+    _ask_again([f'421["update-metadata",{{"sid":"{session}","metadata":"m","expectedVersion":7}}]'], target)
 
 
 def sums_of_many_names(target: Target) -> None:
@@ -190,6 +232,8 @@ def lists_of_sessions(target: Target) -> None:
         lists_of_sessions,
         conflicts_of_settings,
         sessions_that_exist,
+        large_artifacts_over_sockets,
+        conflicts_over_sockets,
         sums_of_many_names,
         push_notifications,
     ],

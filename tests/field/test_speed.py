@@ -10,10 +10,13 @@ from happy.domain.events import TO_USER, Scope, SessionActivity, to_machine, to_
 from happy.domain.ports.delivery import NotDelivered
 from happy.domain.sessions import encrypted_content
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
+from happy.gateway.events.large_answers import LargeAnswers
 from happy.gateway.events.sessions import SessionEvents
 from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Hub
 from happy.gateway.recovery.history import Event
+from happy.metrics import Metrics
+from happy.services.large_work import LargeWork
 from tests.support.api_client import ApiClient
 from tests.support.factories import NOW
 from tests.support.server_process import Server
@@ -93,7 +96,8 @@ class StuckMessages:
 async def test_a_message_does_not_wait_for_the_commit_of_the_one_before() -> None:
     """One sender with 8 messages in flight was a fourth as fast as 8 senders."""
     messages = StuckMessages()
-    events = SessionEvents(cast("Any", None), cast("Any", messages), cast("Any", None), lambda: NOW)
+    none, answers = cast("Any", None), LargeAnswers(LargeWork(), Metrics())
+    events = SessionEvents(none, cast("Any", messages), none, lambda: NOW, answers)
     connection = join(Hub(), [], "s", "session")
     sent = [msgspec.Raw(b'{"sid":"s","message":"%d"}' % number) for number in range(8)]
     waits = [events.message(connection, payload, None) for payload in sent]

@@ -1,6 +1,7 @@
 """Events about access keys (protocol: realtime#access-keys)."""
 
 from collections.abc import Awaitable, Mapping
+from functools import partial
 
 import msgspec
 
@@ -8,6 +9,7 @@ from happy.domain.errors import NotFound
 from happy.domain.values import MachineId, SessionId
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
+from happy.gateway.events.large_answers import LargeAnswers
 from happy.gateway.events.payloads import AccessKeyGet, parse
 from happy.gateway.hub import Connection, Handler
 from happy.services.access_keys import AccessKeyService
@@ -16,8 +18,9 @@ Payload = msgspec.Raw | None
 
 
 class AccessKeyEvents:
-    def __init__(self, access_keys: AccessKeyService) -> None:
+    def __init__(self, access_keys: AccessKeyService, answers: LargeAnswers) -> None:
         self._access_keys = access_keys
+        self._answers = answers
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -29,7 +32,8 @@ class AccessKeyEvents:
             answer(ack, ok=False, error="Invalid parameters: sessionId and machineId are required")
             return None
         key = ("access key", request.session_id)
-        return connection.in_flight.follow(key, self._get(connection, request, ack))
+        work = partial(self._get, connection, request, ack)
+        return self._answers.follow(connection, key, work, partial(_fail, ack))
 
     async def _get(self, connection: Connection, request: AccessKeyGet, ack: Ack | None) -> None:
         try:
@@ -39,6 +43,11 @@ class AccessKeyEvents:
         except NotFound as missing:
             return answer(ack, ok=False, error=str(missing))
         except BaseException:
-            answer(ack, ok=False, error="Internal error")
+            _fail(ack)
             raise
-        return answer(ack, ok=True, accessKey=key)
+        size = 0 if key is None else len(key.data)
+        return await self._answers.answer(connection, ack, size, {"ok": True, "accessKey": key})
+
+
+def _fail(ack: Ack | None) -> None:
+    answer(ack, ok=False, error="Internal error")

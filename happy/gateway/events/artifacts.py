@@ -1,7 +1,8 @@
 """Events about artifacts (protocol: realtime#artifacts)."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -12,6 +13,7 @@ from happy.domain.json_text import scalar
 from happy.domain.values import ArtifactId, Millis, Versioned
 from happy.gateway.engine import Ack
 from happy.gateway.events.acks import answer
+from happy.gateway.events.large_answers import LargeAnswers
 from happy.gateway.events.payloads import (
     ArtifactCreate,
     ArtifactPart,
@@ -21,10 +23,14 @@ from happy.gateway.events.payloads import (
     version,
 )
 from happy.gateway.hub import Connection, Handler
+from happy.gateway.in_flight import Key
 from happy.services.artifacts import ArtifactService, NewArtifactContents, Part
 
 Payload = msgspec.Raw | None
 T = TypeVar("T")
+Shown = tuple[int, Mapping[str, object]]
+"""An upper bound of the bytes in an answer, and its fields."""
+
 INVALID = "Invalid parameters"
 
 
@@ -45,8 +51,9 @@ class RtArtifact(Struct, frozen=True, rename="camel"):
 
 
 class ArtifactEvents:
-    def __init__(self, artifacts: ArtifactService) -> None:
+    def __init__(self, artifacts: ArtifactService, answers: LargeAnswers) -> None:
         self._artifacts = artifacts
+        self._answers = answers
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
@@ -62,8 +69,9 @@ class ArtifactEvents:
         if request is None or not request.artifact_id:
             _refuse(ack, INVALID)
             return None
-        artifact = self._artifacts.get(connection.account_id, ArtifactId(request.artifact_id))
-        return _follow(connection, request.artifact_id, _answer(ack, artifact, _shown))
+        artifact = partial(self._artifacts.get, connection.account_id, ArtifactId(request.artifact_id))
+        work = partial(self._answer, connection, ack, artifact, _shown)
+        return self._answers.follow(connection, _key(request.artifact_id), work, partial(_fail, ack))
 
     def create(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         request = parse(payload, ArtifactCreate)
@@ -71,10 +79,12 @@ class ArtifactEvents:
             _refuse(ack, INVALID)
             return None
         contents = NewArtifactContents(request.header, request.body, request.data_encryption_key)
-        artifact = self._artifacts.load_or_create(connection.account_id, ArtifactId(request.id), contents)
-        return _follow(
-            connection, request.id, _answer(ack, artifact, _shown), len(request.header) + len(request.body)
+        artifact = partial(
+            self._artifacts.load_or_create, connection.account_id, ArtifactId(request.id), contents
         )
+        work = partial(self._answer, connection, ack, artifact, _shown)
+        size = len(request.header) + len(request.body)
+        return self._answers.follow(connection, _key(request.id), work, partial(_fail, ack), size)
 
     def update(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         """Compare-and-set of the header, the body or both: all of it or nothing."""
@@ -93,51 +103,62 @@ class ArtifactEvents:
                 return None
             if part is not None:
                 parts[name] = part
-        outcome = self._artifacts.edit(
-            connection.account_id, ArtifactId(request.artifact_id), parts.get("header"), parts.get("body")
+        artifact_id = ArtifactId(request.artifact_id)
+        edit = partial(
+            self._artifacts.edit, connection.account_id, artifact_id, parts.get("header"), parts.get("body")
         )
-        work = _answer(ack, outcome, lambda outcome: _written(outcome, parts))
+        work = partial(self._answer, connection, ack, edit, partial(_written, parts))
         size = sum(len(part.value) for part in parts.values())
-        return _follow(connection, request.artifact_id, work, size)
+        return self._answers.follow(connection, _key(artifact_id), work, partial(_fail, ack), size)
 
     def delete(self, connection: Connection, payload: Payload, ack: Ack | None) -> Awaitable[None] | None:
         request = parse(payload, ArtifactRead)
         if request is None or not request.artifact_id:
             _refuse(ack, INVALID)
             return None
-        deletion = self._artifacts.delete(connection.account_id, ArtifactId(request.artifact_id))
-        work = _answer(ack, deletion, lambda _: {"result": "success"})
-        return _follow(connection, request.artifact_id, work)
+        deletion = partial(self._artifacts.delete, connection.account_id, ArtifactId(request.artifact_id))
+        work = self._answer(connection, ack, deletion, lambda _: (0, {}))
+        return connection.in_flight.follow(_key(request.artifact_id), work)
+
+    async def _answer(
+        self,
+        connection: Connection,
+        ack: Ack | None,
+        outcome: Callable[[], Awaitable[T]],
+        shown: Callable[[T], Shown],
+    ) -> None:
+        try:
+            value = await outcome()
+        except (NotFound, Conflict) as refused:
+            return _refuse(ack, str(refused))
+        except Invalid:
+            return _fail(ack)
+        except BaseException:
+            _fail(ack)
+            raise
+        size, fields = shown(value)
+        return await self._answers.answer(connection, ack, size, {"result": "success", **fields})
 
 
-def _follow(
-    connection: Connection, artifact_id: str, work: Coroutine[Any, Any, None], size: int = 0
-) -> Awaitable[None] | None:
-    """Run `work` after the earlier events of this connection about the same artifact."""
-    return connection.in_flight.follow(("artifact", artifact_id), work, size)
-
-
-async def _answer(
-    ack: Ack | None, outcome: Awaitable[T], success: Callable[[T], Mapping[str, object]]
-) -> None:
-    try:
-        value = await outcome
-    except (NotFound, Conflict) as refused:
-        return _refuse(ack, str(refused))
-    except Invalid:
-        return _refuse(ack, "Internal error")
-    except BaseException:
-        _refuse(ack, "Internal error")
-        raise
-    return answer(ack, **success(value))
+def _key(artifact_id: str) -> Key:
+    """Events of one connection with the same key are processed in order."""
+    return ("artifact", artifact_id)
 
 
 def _refuse(ack: Ack | None, message: str) -> None:
     answer(ack, result="error", message=message)
 
 
-def _shown(artifact: Artifact) -> dict[str, object]:
-    return {"result": "success", "artifact": msgspec.convert(artifact, RtArtifact, from_attributes=True)}
+def _fail(ack: Ack | None) -> None:
+    _refuse(ack, "Internal error")
+
+
+def _shown(artifact: Artifact) -> Shown:
+    return _size(artifact), {"artifact": msgspec.convert(artifact, RtArtifact, from_attributes=True)}
+
+
+def _size(artifact: Artifact) -> int:
+    return len(artifact.header) + len(artifact.body)
 
 
 def _part(given: msgspec.Raw) -> Part | None:
@@ -148,12 +169,12 @@ def _part(given: msgspec.Raw) -> Part | None:
     return Versioned(part.data, version(part.expected_version))
 
 
-def _written(outcome: ArtifactSwap, parts: Mapping[str, Part]) -> dict[str, object]:
+def _written(parts: Mapping[str, Part], outcome: ArtifactSwap) -> Shown:
     """What the client sees of an edit: its new versions, or the stored parts whose version differs."""
-    if outcome.won:
-        written = {name: {"version": part.version + 1, "data": part.value} for name, part in parts.items()}
-        return {"result": "success", **written}
     artifact = outcome.current
+    size = _size(artifact)
+    if outcome.won:
+        return size, {name: {"version": part.version + 1, "data": part.value} for name, part in parts.items()}
     stored = {
         "header": Versioned(artifact.header, artifact.header_version),
         "body": Versioned(artifact.body, artifact.body_version),
@@ -163,4 +184,4 @@ def _written(outcome: ArtifactSwap, parts: Mapping[str, Part]) -> dict[str, obje
         for name, part in parts.items()
         if part.version != stored[name].version
     }
-    return {"result": "version-mismatch", **mismatches}
+    return size, {"result": "version-mismatch", **mismatches}

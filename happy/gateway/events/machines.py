@@ -1,12 +1,14 @@
 """Events about machines (protocol: realtime#machine-events)."""
 
 from collections.abc import Awaitable, Mapping
+from functools import partial
 
 import msgspec
 
 from happy.domain.values import MachineId
 from happy.gateway.engine import Ack
-from happy.gateway.events.acks import answer, answer_swap
+from happy.gateway.events.acks import answer
+from happy.gateway.events.large_answers import LargeAnswers, SwapAnswers
 from happy.gateway.events.payloads import (
     MachineAlive,
     MachineUpdateMetadata,
@@ -30,10 +32,15 @@ FAILED = {"result": "error", "message": "Internal error"}
 
 class MachineEvents:
     def __init__(
-        self, machines: MachineService, activity: Activity, limits: RateLimits | None = None
+        self,
+        machines: MachineService,
+        activity: Activity,
+        answers: LargeAnswers,
+        limits: RateLimits | None = None,
     ) -> None:
         self._machines = machines
         self._activity = activity
+        self._answers = answers
         self._heartbeats = (limits or RateLimits()).heartbeats
 
     @property
@@ -68,9 +75,12 @@ class MachineEvents:
             answer(ack, **_refusal(payload))
             return None
         machine_id, expected = MachineId(request.machine_id), version(request.expected_version)
-        swap = self._machines.update_metadata(connection.account_id, machine_id, expected, request.metadata)
-        work = answer_swap(ack, "metadata", swap, missing=NOT_FOUND, failed=FAILED)
-        return connection.in_flight.follow(("machine", machine_id), work, len(request.metadata))
+        change = partial(
+            self._machines.update_metadata, connection.account_id, machine_id, expected, request.metadata
+        )
+        answers = SwapAnswers(ack, "metadata", NOT_FOUND, FAILED)
+        key, size = ("machine", machine_id), len(request.metadata)
+        return self._answers.swap(connection, key, change, answers, size)
 
     def update_state(
         self, connection: Connection, payload: Payload, ack: Ack | None
@@ -81,9 +91,11 @@ class MachineEvents:
             return None
         machine_id, expected = MachineId(request.machine_id), version(request.expected_version)
         state = request.daemon_state
-        swap = self._machines.update_daemon_state(connection.account_id, machine_id, expected, state)
-        work = answer_swap(ack, "daemonState", swap, missing=NOT_FOUND, failed=FAILED)
-        return connection.in_flight.follow(("machine", machine_id), work, len(state))
+        change = partial(
+            self._machines.update_daemon_state, connection.account_id, machine_id, expected, state
+        )
+        answers = SwapAnswers(ack, "daemonState", NOT_FOUND, FAILED)
+        return self._answers.swap(connection, ("machine", machine_id), change, answers, len(state))
 
 
 def _refusal(payload: Payload) -> dict[str, str]:

@@ -11,7 +11,8 @@ from happy.domain.ports.clock import Clock
 from happy.domain.sessions import content_as_sent, encrypted_content
 from happy.domain.values import SessionId
 from happy.gateway.engine import Ack
-from happy.gateway.events.acks import Answer, answer, answer_swap
+from happy.gateway.events.acks import Answer, answer
+from happy.gateway.events.large_answers import LargeAnswers, SwapAnswers
 from happy.gateway.events.payloads import (
     SendMessage,
     SessionAlive,
@@ -43,12 +44,14 @@ class SessionEvents:
         messages: MessageService,
         activity: Activity,
         clock: Clock,
+        answers: LargeAnswers,
         limits: RateLimits | None = None,
     ) -> None:
         self._sessions = sessions
         self._messages = messages
         self._activity = activity
         self._clock = clock
+        self._answers = answers
         limits = limits or RateLimits()
         self._limit = limits.messages
         self._heartbeats = limits.heartbeats
@@ -138,11 +141,15 @@ class SessionEvents:
         if request is None or not request.sid:
             answer(ack, **ERROR)
             return None
-        swap = self._sessions.update_metadata(
-            connection.account_id, SessionId(request.sid), version(request.expected_version), request.metadata
+        change = partial(
+            self._sessions.update_metadata,
+            connection.account_id,
+            SessionId(request.sid),
+            version(request.expected_version),
+            request.metadata,
         )
-        work = answer_swap(ack, "metadata", swap, missing=ERROR, failed=ERROR)
-        return connection.in_flight.follow(key(request.sid), work, len(request.metadata))
+        answers, size = SwapAnswers(ack, "metadata", ERROR, ERROR), len(request.metadata)
+        return self._answers.swap(connection, key(request.sid), change, answers, size)
 
     def update_state(
         self, connection: Connection, payload: Payload, ack: Ack | None
@@ -151,14 +158,15 @@ class SessionEvents:
         if request is None or not request.sid:
             answer(ack, **ERROR)
             return None
-        swap = self._sessions.update_agent_state(
+        change = partial(
+            self._sessions.update_agent_state,
             connection.account_id,
             SessionId(request.sid),
             version(request.expected_version),
             request.agent_state,
         )
-        work = answer_swap(ack, "agentState", swap, missing=ERROR, failed=ERROR)
-        return connection.in_flight.follow(key(request.sid), work, len(request.agent_state or ""))
+        answers, size = SwapAnswers(ack, "agentState", ERROR, ERROR), len(request.agent_state or "")
+        return self._answers.swap(connection, key(request.sid), change, answers, size)
 
     def alive(
         self,

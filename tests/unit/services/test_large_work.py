@@ -122,3 +122,16 @@ async def test_one_that_is_cancelled_as_its_turn_comes_gives_it_on(crowd: Crowd)
     await crowd.finish("a1")
     work._next = original  # type: ignore[method-assign]
     await begun(crowd, "a1", "c1")
+
+
+async def test_a_turn_within_a_turn_is_part_of_it(crowd: Crowd) -> None:
+    crowd.start("a1")
+    await begun(crowd, "a1")
+    assert not crowd.work.in_turn  # it is that of another task
+    await crowd.finish("a1")
+
+    async with crowd.work.turn("a"):
+        async with asyncio.timeout(0.5), crowd.work.turn("a"):
+            assert crowd.work.in_turn
+        assert crowd.work.in_turn
+    assert not crowd.work.in_turn
