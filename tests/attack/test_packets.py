@@ -106,7 +106,6 @@ def sockets_that_never_connect(target: Target) -> None:
 
 CLOSED = {
     pongs: "control",
-    empty_packets: "control",
     connects_to_unknown_namespaces: "connect",
     joins_and_leaves: "connect",
     payloads_of_many_packets: "control",

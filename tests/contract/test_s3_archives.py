@@ -8,6 +8,7 @@ import pytest
 
 from happy.adapters.full.s3.archives import PART_BYTES, Archives, open_archives
 from happy.domain.errors import StartupError
+from happy.domain.progress import Step
 from tests.support.object_store import ObjectStore
 
 CONTENT = Random(3).randbytes(PART_BYTES + 1_000_000)
@@ -19,12 +20,13 @@ async def test_what_was_written_in_parts_is_read_as_it_was(object_store: ObjectS
         async with archives.new("backups/one") as upload:
             for start in range(0, len(CONTENT), 300_000):
                 await asyncio.to_thread(upload.write, CONTENT[start : start + 300_000])
-        read = io.BytesIO()
-        await archives.read_into(read, "backups/one")
+        read, steps = io.BytesIO(), list[Step]()
+        await archives.read_into(read, "backups/one", steps.append)
         listed = await archives.list("backups/")
         await archives.delete("backups/one")
 
         assert CONTENT == read.getvalue()
+        assert (len(CONTENT), len(CONTENT)) == (steps[-1].done, steps[-1].total)
         assert [("backups/one", len(CONTENT))] == [(found.key, found.size) for found in listed]
         assert [] == await archives.list("")
 

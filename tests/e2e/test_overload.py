@@ -16,11 +16,8 @@ from tests.support.cluster import Replica, cluster
 from tests.support.raw_http import RawResponse, exchange
 
 pytestmark = [pytest.mark.slow, pytest.mark.services, pytest.mark.asyncio(loop_scope="module")]
-IN_PLACE = 16 + 512
-"""What a replica works at, and what may wait."""
-
-LONGEST = 5 + 15 + 5
-"""Seconds: in line, for a connection and a statement, and for a busy machine."""
+LONGEST = 10 + 10 + 5
+"""Seconds: for others of the account, for a statement, and for a busy machine."""
 
 
 @asynccontextmanager
@@ -85,7 +82,7 @@ async def outcome(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Out
         appends = [("POST", f"/v3/sessions/{session}/messages", text(number)) for number in range(1300)]
         async with stuck(first):
             writes, reads, messages, acks = await asyncio.gather(
-                at_once(api, first.port, [("POST", "/v1/sessions", SESSION)] * (IN_PLACE + 200)),
+                at_once(api, first.port, [("POST", "/v1/sessions", SESSION)] * 700),
                 at_once(api, second.port, [("GET", "/v1/sessions", None)] * 50),
                 at_once(api, second.port, appends),
                 events(api, session, machine),
@@ -118,8 +115,8 @@ async def events(api: ApiClient, session: str, machine: str) -> list[Any]:
 
 async def test_callers_of_a_stuck_database_are_refused_in_time(outcome: Outcome) -> None:
     assert refused_in_time(outcome.writes)
-    # The server reads by itself, too, such as what was revoked: that waits with them.
-    assert 200 <= refused_at_once(outcome.writes) <= 210
+    # Four are handled until their statements time out, then four more; meanwhile the others are refused.
+    assert refused_at_once(outcome.writes) >= len(outcome.writes) - 8
 
 
 async def test_lists_of_an_account_wait_for_each_other_for_5_s_at_most(outcome: Outcome) -> None:

@@ -32,7 +32,7 @@ MAX_WRITES = limit(
 """Several answer with what is stored: 4 MB to each of fifty bytes."""
 
 MAX_WRITE_WAIT = limit(
-    20.0,
+    10.0,
     "s that such a request waits for others of its account",
     per="request",
     then="503",
