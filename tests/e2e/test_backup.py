@@ -210,7 +210,7 @@ async def seconds_of(environment: Environment, *arguments: str) -> float:
 
 async def require_all(environment: Environment, archive: Path, again: Path) -> None:
     """The environment has every row of the archive, but for the audit log, which has one of the restore."""
-    assert 0 == (await command(environment, "backup", str(again))).code
+    assert 0 == (await command(environment, "backup", str(again), "--yes")).code
     (_, expected), (_, found) = [await asyncio.to_thread(verify, path) for path in (archive, again)]
     tables = expected.tables.keys() - {"happy_AuditEntry"}
     assert [] == [name for name in tables if expected.tables[name] != found.tables[name]]
