@@ -40,10 +40,8 @@ SELECTED_full := services
 PYTEST = $(if $(filter-out light full,$(flavor)),$(error flavor: expected light or full))$(PY) -m pytest
 # Compiled tests are kept, whatever the shell says: to compile them again takes each process ten seconds.
 unexport PYTHONDONTWRITEBYTECODE
-# As many processes as there are cores, up to 4: more would only wait for one PostgreSQL.
-PARALLEL := --numprocesses auto --maxprocesses 4 --dist worksteal
-# The long proofs wait for time limits and restarts more than they compute: one process more.
-PARALLEL_LONG := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist worksteal
+# Tests wait for disks, servers and time limits for half of their time: one process more than there are cores.
+PARALLEL := --numprocesses $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist worksteal
 
 # What t names runs whole, slow or not, and in one process unless t says `-n 2`: it can be debugged and its output seen.
 test: $(DEV) ## the tests of every day, in 4 minutes; some: make test flavor=light (or full), make test t="tests/unit -k token"
@@ -55,7 +53,7 @@ else
 endif
 
 test-all: $(DEV) ## all tests, the long proofs too: what continuous integration runs; flavor=light (or full)
-	@exec $(PYTEST) $(PARALLEL_LONG) $(if $(flavor),-m "$(SELECTED_$(flavor))")
+	@exec $(PYTEST) $(PARALLEL) $(if $(flavor),-m "$(SELECTED_$(flavor))")
 
 check: format lint types layers schema-drift limits-drift man-drift ## what must hold before a commit
 

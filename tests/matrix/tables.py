@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 DECLARED = endpoints(MagicMock(developer_log=None), MagicMock())
 DOCUMENT: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document(DECLARED)))
-EVENTS = sorted({*event_handlers(MagicMock(), MagicMock(), MagicMock()).by_name, "app-state", "ping"})
+HANDLERS = event_handlers(MagicMock(), MagicMock(), MagicMock(), MagicMock())
+EVENTS = sorted({*HANDLERS.by_name, "app-state", "ping"})
 MAX_DEPTH = 6
 
 
