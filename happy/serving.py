@@ -5,6 +5,7 @@ import errno
 import logging
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple
@@ -29,6 +30,10 @@ KEEP_ALIVE_SECONDS = 75
 REQUESTS_SECONDS = 2
 """Timeout of requests in flight at shutdown, in s."""
 
+SWITCH_SECONDS = 0.001
+"""How long a thread waits for the interpreter (the GIL) while the event loop is busy, in s. A read of SQLite
+waits some twenty times: with Python's default of 5 ms it took 100 ms and more beside a flood of packets."""
+
 log = logging.getLogger(__name__)
 
 
@@ -52,6 +57,7 @@ async def serve(settings: Light | Full, on_ready: Callable[[], None]) -> None:
     """Run until SIGINT or SIGTERM. `on_ready` is called when requests are answered. Raises StartupError."""
     raise_limit()
     return_large_blocks()
+    sys.setswitchinterval(SWITCH_SECONDS)
     with bind(settings.host, settings.port) as listener:
         if isinstance(settings, Light):  # there is no other replica: clients wait until it is ready
             listen(listener)
