@@ -21,13 +21,15 @@ FETCH_BYTES: Final = 500_000
 """Of one query. JSON counts compressed: a document of zeros only may become a hundred times that."""
 
 ROWS_AT_ONCE: Final = 500
+REST: Final = 2.0
+"""How long a backup rests, over the time of a query and of what its rows are used for."""
 
 
 class SnapshotRows:
     """The rows of one transaction's snapshot."""
 
     def __init__(self, connection: Any, *, gently: bool = False) -> None:
-        """`gently`: PostgreSQL rests after each query as long as that took, for it serves others."""
+        """`gently`: rest after the rows of each query, so that others are served."""
         self._connection = connection
         self._gently = gently
 
@@ -44,9 +46,9 @@ class SnapshotRows:
                 found: list[Sequence[Any]] = [
                     tuple(row) for row in await self._connection.fetch(select, of_table, group)
                 ]
-                if self._gently:
-                    await asyncio.sleep(time.monotonic() - began)
                 yield found
+                if self._gently:
+                    await asyncio.sleep(REST * (time.monotonic() - began))
 
     async def count(self, table: RowFormat) -> int:
         """As PostgreSQL estimates it: counting would take as long as reading."""
