@@ -44,13 +44,11 @@ class LightTarget:
     def _existing(
         self, table: ImportedTable, columns: Sequence[int], keys: Sequence[tuple[Any, ...]]
     ) -> Iterator[Row]:
-        names = ", ".join(f'"{table.columns[number]}"' for number in columns)
-        one = f"({', '.join('?' * len(columns))})"
+        names = [table.columns[number] for number in columns]
         for start in range(0, len(keys), KEYS_AT_ONCE):
             some = keys[start : start + KEYS_AT_ONCE]
-            condition = f"WHERE ({names}) IN (VALUES {', '.join([one] * len(some))})"
             values = [value for key in some for value in key]
-            yield from self._connection.execute(f"{table.select('sqlite')} {condition}", values)
+            yield from self._connection.execute(select_existing(table, names, len(some)), values)
 
     async def insert(self, table: ImportedTable, rows: Sequence[Row]) -> list[Refused]:
         statement = self._inserts.setdefault(table.name, table.insert("sqlite"))
@@ -66,6 +64,19 @@ class LightTarget:
         self._connection.execute(
             IDENTIFY, (identity.public_key, identity.username, identity.github_user_id, identity.account_id)
         )
+
+
+def select_existing(table: ImportedTable, names: Sequence[str], count: int) -> str:
+    """Rows with one of so many keys of these columns.
+
+    SQLite finds `(a, b) IN (VALUES ...)` by reading the whole table; a join with the keys uses the index.
+    """
+    numbers = range(len(names))
+    rows = ", ".join([f"({', '.join('?' * len(names))})"] * count)
+    keys = f"WITH keys({', '.join(f'k{number}' for number in numbers)}) AS (VALUES {rows})"
+    same = " AND ".join(f'there."{names[number]}" = keys.k{number}' for number in numbers)
+    found = f'{keys} SELECT there.rowid FROM keys CROSS JOIN "{table.name}" AS there ON {same}'  # noqa: S608 - names of ours
+    return f"{table.select('sqlite')} WHERE rowid IN ({found})"
 
 
 @asynccontextmanager
