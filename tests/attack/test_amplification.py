@@ -4,8 +4,9 @@ import json
 import select
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import cycle
 from socket import socket
 from threading import Thread
@@ -59,15 +60,20 @@ def _drain(target: Target, sockets: list[socket]) -> None:
                 sockets.remove(one)
 
 
+def _at_once(works: Iterable[Callable[[], None]]) -> None:
+    """Each in a thread, until all have ended."""
+    threads = [Thread(target=work, daemon=True) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
 def _flood(target: Target, packets: list[str]) -> None:
     with _receivers(target), ExitStack() as stack:
         senders = [stack.enter_context(target.signed_in()) for _ in range(SENDERS)]
         data = b"".join(frame(packet.encode()) for packet in packets)
-        threads = [Thread(target=_send, args=(target, sender, data), daemon=True) for sender in senders]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        _at_once([partial(_send, target, sender, data) for sender in senders])
 
 
 def _send(target: Target, sender: socket, data: bytes) -> None:
@@ -89,11 +95,7 @@ def heartbeats_of_unknown_sessions(target: Target) -> None:
     data = b"".join(frame(packet.encode()) for packet in packets.split())
     with ExitStack() as stack:
         senders = [stack.enter_context(target.signed_in()) for _ in range(SOCKETS)]
-        threads = [Thread(target=_send, args=(target, sender, data), daemon=True) for sender in senders]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        _at_once([partial(_send, target, sender, data) for sender in senders])
 
 
 def messages_to_many_sockets(target: Target) -> None:
@@ -102,11 +104,7 @@ def messages_to_many_sockets(target: Target) -> None:
 
 
 def _read(path: str, end: bytes, target: Target) -> None:
-    threads = [Thread(target=_read_again, args=(path, end, target), daemon=True) for _ in range(READERS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _at_once([partial(_read_again, path, end, target)] * READERS)
 
 
 def _read_again(path: str, end: bytes, target: Target) -> None:
@@ -132,11 +130,7 @@ def _post_again(path: str, body: object, connections: int, target: Target) -> No
                 while connection.recv(1_000_000):
                     pass
 
-    threads = [Thread(target=post, daemon=True) for _ in range(connections)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _at_once([post] * connections)
 
 
 def conflicts_of_settings(target: Target) -> None:
@@ -165,11 +159,7 @@ def _ask_again(packets: list[str], target: Target) -> None:
                 if not target.goes_on():
                     return
 
-    threads = [Thread(target=ask, daemon=True) for _ in range(ASKING)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    _at_once([ask] * ASKING)
 
 
 def large_artifacts_over_sockets(target: Target) -> None:
