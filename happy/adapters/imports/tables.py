@@ -46,7 +46,7 @@ class ImportedTable(RowFormat):
         self.key = [self.columns.index(column.name) for column in table.primary_key]
         self.unique_keys = [
             [self.columns.index(str(column.name)) for column in index.columns]
-            for index in table.indexes
+            for index in sorted(table.indexes, key=lambda index: str(index.name))
             if index.unique
         ]
         self._compared = [
