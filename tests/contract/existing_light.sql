@@ -1,4 +1,4 @@
--- A light database as other servers of this protocol create it (contract 03, section 1.3), down to its spelling.
+-- A light database as other servers of this protocol create it (docs/protocol/data-model.md), down to its spelling.
 
 CREATE TABLE "_migrations" (
     "id" TEXT PRIMARY KEY NOT NULL,

@@ -1,4 +1,4 @@
-"""Every file and function that the documentation names exists: `path.py`, `path.py:function`."""
+"""Every file, function and test that the documentation names exists: `path.py:function`, `test_...`."""
 
 import ast
 import re
@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 FOLDERS = ("happy", "schema", "tests")
 NAMED = re.compile(r"(?<![\w./<>-])((?:[\w-]+/)*[\w-]+\.py)(?::([A-Za-z_][\w.]*\w))?")
+TEST = re.compile(r"`(test_\w+)`")
 FOLDER = re.compile(r"`((?:happy|schema|tests)(?:/\w+)+)/?`")
 
 
@@ -48,6 +49,19 @@ def test_every_file_and_function_named_in_the_documentation_exists(document: Pat
             wrong.append(f"{name}:{member}" if member else name)
 
     assert [] == wrong
+
+
+@cache
+def names_of_tests() -> frozenset[str]:
+    """Modules and functions of tests."""
+    modules = [path for path in sources() if path.is_relative_to(ROOT / "tests")]
+    functions = (re.findall(r"def (test_\w+)", path.read_text("utf-8")) for path in modules)
+    return frozenset({path.stem for path in modules}.union(*functions))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_every_test_named_in_the_documentation_exists(document: Path) -> None:
+    assert [] == sorted(set(TEST.findall(document.read_text("utf-8"))) - names_of_tests())
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
