@@ -28,6 +28,7 @@ def passphrase_of_backup() -> str:
 
 
 def _from_variable() -> str:
+    """Empty where a terminal can be used instead. Raises SettingsError where there is none either."""
     found = os.environ.get(PASSPHRASE, "")
     if not found and not sys.stdin.isatty():
         raise SettingsError(f"a passphrase is needed: set {PASSPHRASE}")

@@ -23,6 +23,7 @@ WIDTH: Final = 80
 
 NARROWEST: Final = 8
 WIDEST: Final = 30
+"""Characters of a bar: where fewer would fit there is none."""
 
 
 class ProgressBar:
@@ -43,7 +44,7 @@ class ProgressBar:
         self._pace = Pace()
         self._step: Step | None = None
         self._drawn = False
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._show, daemon=True, name="progress")
 
@@ -65,7 +66,7 @@ class ProgressBar:
 
     def end(self) -> None:
         """Clear the line: what is printed next replaces it."""
-        with self._turn:
+        with self._lock:
             self._step = None
             if self._drawn:
                 self._drawn = False
@@ -76,7 +77,7 @@ class ProgressBar:
         after = self._first_after if self._redraws else self._line_after
         while not self._over.wait(after):
             after = pause
-            with self._turn:
+            with self._lock:
                 if self._step is not None and not self._over.is_set():
                     self._draw(self._step, time.monotonic())
 

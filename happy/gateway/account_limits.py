@@ -10,7 +10,7 @@ from happy.domain.values import AccountId
 from happy.metrics import Metrics
 from happy.telemetry import LimitedLog
 
-AccountLimit = Literal["sockets", "methods", "calls", "events"]
+LimitKind = Literal["sockets", "methods", "calls", "events"]
 
 LINES_A_MINUTE = 20
 
@@ -19,7 +19,7 @@ log_limit = LimitedLog(
 )
 
 
-def refused(metrics: Metrics, what: AccountLimit, account_id: AccountId) -> None:
+def refused(metrics: Metrics, what: LimitKind, account_id: AccountId) -> None:
     """To be called for each refusal, and for each socket that is closed for being one too many."""
     metrics.account_limits.add(what)
     log_limit(f"{what}, account {account_id}")

@@ -60,8 +60,8 @@ async def handle_later(seconds: float, handle: Callable[[], Awaitable[None] | No
         await work
 
 
-def allows(limit: AccountLimit, connection: Connection, kind: Literal["calls", "heartbeats"]) -> bool:
-    """Whether the connection may send one more of this kind."""
+def take_one(limit: AccountLimit, connection: Connection, kind: Literal["calls", "heartbeats"]) -> bool:
+    """Take a token of this kind for one event; False if the account has none left."""
     left: int = getattr(connection.allowance, kind)
     if not left:
         try:

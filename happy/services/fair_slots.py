@@ -1,4 +1,4 @@
-"""Bounds how much is done at once in all; those who wait take turns by account."""
+"""Bounds how much the database does at once in all; those who wait for it take turns by account."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ class FairSlots:
         self._queue = FairQueue[None]()
 
     async def enter(self, whose: str, seconds: float) -> None:
-        """Wait for a slot. `leave` must follow. Raises Unavailable after so many seconds, or when refused."""
+        """Wait for a slot. `release` must follow. Raises Unavailable after so many seconds, or if refused."""
         if self._free and not self._queue:
             self._free -= 1
             return
@@ -34,14 +34,14 @@ class FairSlots:
             await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled() and waiter.exception() is None:  # it had its slot already
-                self.leave()
+                self.release()
             raise
 
     def _refuse(self, waiter: "asyncio.Future[None]") -> None:
         if not waiter.done():
             waiter.set_exception(Unavailable("too many requests are waiting for the database"))
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Let the next one in."""
         waiter = self._queue.pop()
         if waiter is None:

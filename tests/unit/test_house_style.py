@@ -83,6 +83,20 @@ def test_tasks_are_started_in_few_places() -> None:
     assert set() == starting - MAY_START_TASKS
 
 
+def test_handlers_are_registered_by_methods() -> None:
+    """Where an object's handler is set from outside, neither a search nor a type checker finds the call."""
+    assert [] == [
+        (module, ast.unparse(target))
+        for module in MODULES
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        if isinstance(target, ast.Attribute)
+        and re.match(r"_?on_", target.attr)
+        and ast.unparse(target.value) != "self"
+    ]
+
+
 def called(module: str) -> set[str]:
     return {
         node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

@@ -65,20 +65,21 @@ def read_manifest(content: IO[bytes], members: Listing) -> Manifest:
     for chunk in chain([BEGINNING], members.chunks()):
         found = content.read(len(chunk))
         if found != chunk:
-            return _compared(_first(members, passed) + found + content.read(), members)
+            return _compare_entries(_beginning(members, passed) + found + content.read(), members)
         passed += len(chunk)
     rest = content.read()
     if not rest.startswith(b"]"):
-        return _compared(_first(members, passed) + rest, members)
+        return _compare_entries(_beginning(members, passed) + rest, members)
     return _decoded(BEGINNING + rest)
 
 
-def _first(members: Listing, size: int) -> bytes:
+def _beginning(members: Listing, size: int) -> bytes:
+    """So many bytes of the manifest as this program writes it."""
     return b"".join((BEGINNING, *members.chunks()))[:size]
 
 
-def _compared(content: bytes, members: Listing) -> Manifest:
-    """As whoever wrote the manifest in another form may have listed the same. Raises ArchiveDamaged."""
+def _compare_entries(content: bytes, members: Listing) -> Manifest:
+    """Of a manifest in another form, such as with spaces: it may list the same. Raises ArchiveDamaged."""
     manifest = _decoded(content)
     found = msgspec.json.decode(b"[" + b"".join(members.chunks()) + b"]", type=list[Member])
     if found != manifest.members:

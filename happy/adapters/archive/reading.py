@@ -139,7 +139,7 @@ def _require_known_schema(header: Header) -> None:
         )
 
 
-class _Counted:
+class _ProgressFile:
     """A file that says how much of it was read."""
 
     def __init__(self, file: IO[bytes], size: int, progress: Progress) -> None:
@@ -159,7 +159,7 @@ def _members(path: Path, progress: Progress = silent) -> Iterator[tuple[str, IO[
         with (
             path.open("rb") as file,
             zstandard.ZstdDecompressor().stream_reader(
-                _Counted(file, path.stat().st_size, progress)  # type: ignore[arg-type]
+                _ProgressFile(file, path.stat().st_size, progress)  # type: ignore[arg-type]
             ) as stream,
             tarfile.open(fileobj=stream, mode="r|") as tar,
         ):

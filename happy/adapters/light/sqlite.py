@@ -185,7 +185,7 @@ class SqliteStore:
                 return await reader.run(body)
         finally:
             self._idle.append(reader)
-            self._slots.leave()
+            self._slots.release()
 
     async def write(self, body: Body[T]) -> T:
         with _mapped_errors:

@@ -18,7 +18,7 @@ from happy.gateway.events.payloads import (
     version,
 )
 from happy.gateway.hub import Connection, Handler
-from happy.gateway.throttle import allows
+from happy.gateway.throttle import take_one
 from happy.services.activity import Activity
 from happy.services.attendance import Target
 from happy.services.machines import MachineService
@@ -58,7 +58,7 @@ class MachineEvents:
         ack: Ack | None,  # noqa: ARG002
     ) -> Awaitable[None] | None:
         beat = parse(payload, MachineAlive)
-        if beat is None or not beat.machine_id or not allows(self._heartbeats, connection, "heartbeats"):
+        if beat is None or not beat.machine_id or not take_one(self._heartbeats, connection, "heartbeats"):
             return None
         account_id, machine_id, at = connection.account_id, MachineId(beat.machine_id), millis(beat.time)
         if self._activity.known_machine_alive(account_id, machine_id, at):

@@ -17,7 +17,7 @@ from happy.gateway.events.payloads import Call, Method, parse
 from happy.gateway.events.pending_calls import MAX_CALLS, PendingCalls
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.registrations import RANKS
-from happy.gateway.throttle import allows
+from happy.gateway.throttle import take_one
 from happy.limits import limit
 from happy.services.cluster_rpc import ClusterRpc
 from happy.services.rate_limit import RateLimits
@@ -117,7 +117,7 @@ class RpcEvents:
             return answer(ack, ok=False, error=METHOD_REQUIRED)
         if len(request.method) > MAX_METHOD:
             return answer(ack, ok=False, error=NOT_AVAILABLE)
-        too_many = connection.calls >= MAX_CALLS or not allows(self._limit, connection, "calls")
+        too_many = connection.calls >= MAX_CALLS or not take_one(self._limit, connection, "calls")
         if too_many or not self._pending.begin(connection.account_id):
             refused(self._hub.report.metrics, "calls", connection.account_id)
             return answer(ack, ok=False, error=TOO_MANY_CALLS)

@@ -25,7 +25,7 @@ from happy.gateway.events.payloads import (
 )
 from happy.gateway.hub import Connection, Handler
 from happy.gateway.in_flight import Key
-from happy.gateway.throttle import allows, handle_later
+from happy.gateway.throttle import handle_later, take_one
 from happy.services.activity import Activity
 from happy.services.attendance import Target
 from happy.services.heartbeats import clamp
@@ -175,7 +175,7 @@ class SessionEvents:
         ack: Ack | None,  # noqa: ARG002
     ) -> Awaitable[None] | None:
         beat = parse(payload, SessionAlive)
-        if beat is None or not beat.sid or not allows(self._heartbeats, connection, "heartbeats"):
+        if beat is None or not beat.sid or not take_one(self._heartbeats, connection, "heartbeats"):
             return None
         account_id, sid, at = connection.account_id, SessionId(beat.sid), millis(beat.time)
         thinking = bool(beat.thinking)

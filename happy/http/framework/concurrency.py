@@ -57,12 +57,12 @@ class Concurrency:
 
         Raises Unavailable when none is free in time.
         """
-        if account_id is None or not endpoint.counts:
+        if account_id is None or not endpoint.takes_slot:
             await handle()
             return
         slots = self._reads if endpoint.http_methods == {"GET"} else self._writes
         await slots.enter(account_id)
-        sender.on_start = partial(slots.release, account_id)
+        sender.listen(partial(slots.release, account_id))
         try:
             await handle()
         finally:

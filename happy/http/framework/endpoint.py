@@ -42,7 +42,6 @@ class Endpoint(HTTPRouteHandler):
         "_decoder",
         "_queries",
         "any_text",
-        "counts",
         "failure",
         "limit",
         "long_bodies",
@@ -52,6 +51,7 @@ class Endpoint(HTTPRouteHandler):
         "public",
         "rate",
         "streams",
+        "takes_slot",
         "template",
         "unready",
         "verifies",
@@ -86,8 +86,8 @@ class Endpoint(HTTPRouteHandler):
         self.any_text = any_text
         self.streams = streams
         self.verifies = verifies
-        self.counts = not (streams or long_bodies or waits)
-        """Whether it is one of the requests of which an account has a few at once."""
+        self.takes_slot = not (streams or long_bodies or waits)
+        """Whether it counts among the requests of which an account has a few at once (`concurrency.py`)."""
 
         self.limit = limit
         self.long_bodies = long_bodies

@@ -17,7 +17,7 @@ encode = Encoder().encode
 class ResponseSender:
     """Adds the common headers to a response and drops the body for HEAD; records the status for metrics."""
 
-    __slots__ = ("_send", "bodiless", "headers", "on_start", "route", "started", "status")
+    __slots__ = ("_on_start", "_send", "bodiless", "headers", "route", "started", "status")
 
     def __init__(self, send: Send, headers: Headers, *, bodiless: bool) -> None:
         self._send = send
@@ -26,13 +26,17 @@ class ResponseSender:
         self.started = False
         self.status = 0  # no response yet
         self.route = "unknown"
-        self.on_start: Callable[[], None] | None = None  # called once
+        self._on_start: Callable[[], None] | None = None
+
+    def listen(self, on_start: Callable[[], None]) -> None:
+        """`on_start` is called once: as the response begins, or by `ready` where there is none."""
+        self._on_start = on_start
 
     def ready(self) -> None:
-        """The answer is known, or there will be none."""
-        if self.on_start is not None:
-            call, self.on_start = self.on_start, None
-            call()
+        """The response begins, or there will be none."""
+        on_start, self._on_start = self._on_start, None
+        if on_start is not None:
+            on_start()
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":

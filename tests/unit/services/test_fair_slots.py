@@ -30,7 +30,7 @@ async def test_accounts_take_turns() -> None:
     tasks = [asyncio.create_task(work.begin(whose)) for whose in "aaaabc"]
     for _ in tasks:
         await settle()
-        work.slots.leave()
+        work.slots.release()
 
     assert list("aabcaa") == work.begun
     await asyncio.gather(*tasks)
@@ -43,7 +43,7 @@ async def test_of_too_many_the_account_with_most_of_them_is_refused() -> None:
     tasks = [asyncio.create_task(work.begin(whose)) for whose in "aaabb"]
     await settle()
     for _ in range(3):
-        work.slots.leave()
+        work.slots.release()
         await settle()
 
     assert list("aba") == work.begun
@@ -56,7 +56,7 @@ async def test_a_slot_that_is_waited_for_too_long_is_given_to_others() -> None:
     await slots.enter("a", 20)
     with pytest.raises(Unavailable):
         await slots.enter("b", 0.01)
-    slots.leave()
+    slots.release()
 
     await slots.enter("c", 0.01)
 
@@ -66,7 +66,7 @@ async def test_one_that_is_cancelled_as_it_gets_its_slot_gives_it_on() -> None:
     await slots.enter("a", 20)
     waiting = asyncio.create_task(slots.enter("b", 20))
     await settle()
-    slots.leave()
+    slots.release()
     waiting.cancel()
     await settle()
 

@@ -181,7 +181,7 @@ class PostgresStore:
                 async with self._connected() as connection:
                     yield connection
             finally:
-                self._slots.leave()
+                self._slots.release()
         finally:
             self._borrowed -= 1
 
