@@ -10,7 +10,7 @@ import json
 import pkgutil
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -77,7 +77,7 @@ def _list_names(statement: ClauseElement) -> set[str]:
     return {str(list(part.clauses)[1].key) for part in iterate(statement) if isinstance(part, AnyOf)}
 
 
-def compile_one(query: Executable | FunctionType, dialect: Dialect) -> dict[str, Any]:
+def compile_one(query: Executable | Callable[[Any], Any], dialect: Dialect) -> dict[str, Any]:
     statement: Any = query(INSERTS[dialect.name]) if isinstance(query, FunctionType) else query
     compiled: Any = statement.compile(dialect=dialect)
     entry: dict[str, Any] = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from happy.adapters.outbound import avatars
+from happy.adapters.outbound import avatars, ssrf_guard
 from happy.adapters.outbound.avatars import WebAvatars
 from happy.adapters.outbound.http_client import HttpClient
 from happy.domain.errors import HappyError, Invalid, TooLarge, Unavailable
@@ -88,7 +88,7 @@ async def test_avatars_are_not_fetched_from_the_servers_own_network(
 async def test_a_redirect_into_our_own_network_is_not_followed(
     web: HttpClient, upstream: Upstream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = avatars.addresses
+    real = ssrf_guard.addresses
 
     async def addresses(host: str, port: int, *_: object, allow_private: bool) -> list[str]:
         return await real(host, port, here, allow_private=host == "pictures.example")

@@ -35,7 +35,7 @@ class Play:
 
     async def machine(self) -> dict[str, Any]:
         (machine,) = await self.phone.api.get("/v1/machines")
-        return machine  # type: ignore[no-any-return]
+        return machine
 
 
 async def link_the_terminal(play: Play) -> None:

@@ -115,11 +115,11 @@ class Terminal:
 
     @property
     def credentials(self) -> dict[str, Any]:
-        return json.loads((self.folder / "access.key").read_text())  # type: ignore[no-any-return]
+        return json.loads((self.folder / "access.key").read_text())
 
     @property
     def machine_id(self) -> str:
-        return json.loads((self.folder / "settings.json").read_text())["machineId"]  # type: ignore[no-any-return]
+        return json.loads((self.folder / "settings.json").read_text())["machineId"]
 
     def logs(self) -> str:
         """The end of everything the client logged, for a failure."""

@@ -17,7 +17,7 @@ from happy.domain.sessions import Appended, Message, Session
 from happy.domain.values import Millis, SessionId
 from tests.contract.flavors import OpenStore
 from tests.support import factories
-from tests.support.factories import NOBODY, NOW, draft, text_of
+from tests.support.factories import NOBODY, NOW, draft, text_of, whole
 
 WRITERS = 16
 LATER = Millis(NOW + 1_000)
@@ -50,13 +50,13 @@ async def session_seq(store: Store, session: Session) -> int:
     return (await factories.stored_session(store, session.account_id, session.id)).seq
 
 
-def seqs(messages: Sequence[Message]) -> list[int]:
-    return [message.seq for message in messages]
+def seqs(messages: Sequence[Message | Large]) -> list[int]:
+    return [message.seq for message in whole(messages)]
 
 
-def plain(messages: Sequence[Message]) -> list[Any]:
+def plain(messages: Sequence[Message | Large]) -> list[Any]:
     """What clients see: a database may write the same JSON document in another way."""
-    return [msgspec.json.decode(msgspec.json.encode(message)) for message in messages]
+    return [msgspec.json.decode(msgspec.json.encode(message)) for message in whole(messages)]
 
 
 # -- append ----------------------------------------------------------------------------------------------
@@ -70,7 +70,7 @@ async def test_messages_are_numbered_in_the_order_of_their_drafts(store: Store, 
     assert 3 == appended.update_seq
     assert [
         Message(sent.id, number + 1, msgspec.Raw(sent.content), sent.local_id, at, at)
-        for number, (sent, at) in enumerate(zip(drafts, range(LATER, LATER + 3), strict=True))
+        for number, (sent, at) in enumerate(zip(drafts, map(Millis, range(LATER, LATER + 3)), strict=True))
     ] == appended.created
     assert plain(appended.created) == plain(await everything(store, session))
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from happy.adapters.full.postgres import migration, schema
+from happy.domain.errors import StartupError
 from schema import migrate, online
 from schema.revisions import HEAD, REVISIONS
 from tests.contract.test_schema import in_postgres
@@ -110,7 +111,7 @@ async def test_a_query_that_never_ends_is_named_in_one_line(
     monkeypatch.setattr(migration, "ATTEMPTS", 3)
     async with connected(old) as reporting, reporting.transaction():
         await reporting.execute('SELECT * FROM "Session"')
-        with pytest.raises(migration.StartupError, match="long query") as caught:
+        with pytest.raises(StartupError, match="long query") as caught:
             await schema.prepare(old)
 
     assert "\n" not in str(caught.value)

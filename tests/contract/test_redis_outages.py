@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -285,9 +286,13 @@ async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender
         published = {sender: {*range(10), *range(20, 30)}, replica: {*range(10, 20)}, other: {*range(30, 40)}}
         for one, own in published.items():
             others = set(range(40)) - own
-            await until(lambda one=one, others=others: others <= set(received(one)) or one.resyncs != [])
+            await until(partial(_received_or_resynced, one, others))
 
             assert len(received(one)) == len(set(received(one)))
+
+
+def _received_or_resynced(replica: Replica, others: set[int]) -> bool:
+    return others <= set(received(replica)) or replica.resyncs != []
 
 
 async def test_a_redis_that_falls_silent_is_noticed(

@@ -20,8 +20,9 @@ from happy.domain.errors import NotFound, StartupError, Unavailable
 from happy.domain.ports.outbound import FetchedAvatar
 from happy.domain.values import AccountId
 from happy.services.avatars import AvatarService
+from happy.settings import S3
 from tests.contract.flavors import light_opener
-from tests.support.object_store import ACCESS_KEY, PUBLIC_URL, SECRET_KEY, ObjectStore, form
+from tests.support.object_store import ACCESS_KEY, PUBLIC_URL, SECRET_KEY, ObjectStore, fields_of, form
 from tests.support.outside_services import Answer, Upstream
 from tests.support.server_process import free_port
 
@@ -78,9 +79,9 @@ async def test_a_client_uploads_and_downloads_by_itself(
 ) -> None:
     ticket = await files.upload_ticket(KEY, 100)
     assert ("POST", f"{object_store.url}/{bucket}") == (ticket.method, ticket.url)
-    assert FIELDS == set(ticket.form_fields)
+    assert FIELDS == set(fields_of(ticket))
 
-    posted = await browser.post(ticket.url, **form(ticket.form_fields, b"\0sealed\xff"))
+    posted = await browser.post(ticket.url, **form(fields_of(ticket), b"\0sealed\xff"))
     assert posted.status_code in (200, 204)
 
     fetched = await browser.get(await files.download_url(KEY))
@@ -88,7 +89,7 @@ async def test_a_client_uploads_and_downloads_by_itself(
 
 
 async def test_a_ticket_is_for_one_key_a_size_and_a_quarter_of_an_hour(files: S3Files, bucket: str) -> None:
-    fields = (await files.upload_ticket(KEY, 10_485_760)).form_fields
+    fields = fields_of(await files.upload_ticket(KEY, 10_485_760))
     policy = policy_of(fields)
 
     assert ["content-length-range", 0, 10_485_760] in policy["conditions"]
@@ -103,7 +104,7 @@ async def test_a_ticket_is_for_one_key_a_size_and_a_quarter_of_an_hour(files: S3
 
 
 async def test_what_a_client_signs_with_is_signature_version_4(files: S3Files) -> None:
-    fields = (await files.upload_ticket(KEY, 1)).form_fields
+    fields = fields_of(await files.upload_ticket(KEY, 1))
     query = parse_qs(urlsplit(await files.download_url(KEY)).query)
 
     assert "AWS4-HMAC-SHA256" == fields["x-amz-algorithm"] == query["X-Amz-Algorithm"][0]
@@ -131,7 +132,7 @@ async def test_the_public_endpoint_changes_only_the_host_that_is_signed(
 
     async with open_files(object_store.settings(bucket, HAPPY_S3_PUBLIC_ENDPOINT=endpoint)) as files:
         ticket = await files.upload_ticket(KEY, 100)
-        await browser.post(ticket.url, **form(ticket.form_fields, b"content"))
+        await browser.post(ticket.url, **form(fields_of(ticket), b"content"))
         url = await files.download_url(KEY)
 
     assert [True, True] == [address.startswith(f"{endpoint}/{bucket}") for address in (ticket.url, url)]
@@ -223,7 +224,7 @@ async def test_a_profile_picture_is_copied_into_the_bucket(
 # -- at the start --------------------------------------------------------------------------------------
 
 
-async def refusal(settings: s3_files.S3) -> str:
+async def refusal(settings: S3) -> str:
     with pytest.raises(StartupError) as caught:
         async with open_files(settings):
             pass

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from happy.adapters.full.s3.files import S3Files, open_files
-from tests.support.object_store import ObjectStore, enforces_policies, form
+from tests.support.object_store import ObjectStore, enforces_policies, fields_of, form
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "operating-full.md"
 KEY = "sessions/s1/attachments/a.enc"
@@ -79,7 +79,7 @@ async def test_a_form_is_good_for_its_key_and_its_size_alone(
     files: S3Files, object_store: ObjectStore, bucket: str, anybody: httpx.AsyncClient
 ) -> None:
     ticket = await files.upload_ticket(KEY, 100)
-    fields = dict(ticket.form_fields)
+    fields = fields_of(ticket)
     tampered = {
         "another key": {**fields, "key": "sessions/s1/attachments/b.enc"},
         "another folder": {**fields, "key": "public/x.png"},

@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -105,13 +106,17 @@ async def test_what_was_given_away_elsewhere_is_owed(cluster: Cluster) -> None:
     for replica in (cluster.one, cluster.other, cluster.one):
         replica.spend(cluster.key, WINDOW, WINDOW, owed.append)
         expected = len(owed) or 1
-        await until(lambda expected=expected: len(owed) >= expected)  # type: ignore[misc]
+        await until(partial(_has, owed, expected))
     await until(lambda: len(owed) == 3)
 
     assert [WINDOW, 2 * WINDOW, 2 * WINDOW] == owed
     assert [False] == await cluster.take(1)
     cluster.clock.now += 2 * WINDOW
     assert [True] == await cluster.take(1)
+
+
+def _has(owed: list[float], count: int) -> bool:
+    return len(owed) >= count
 
 
 # ---- Redis

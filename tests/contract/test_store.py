@@ -56,7 +56,7 @@ async def test_a_write_that_fails_takes_nothing_of_its_neighbours_with_it(store:
         *(store.write(partial(add, number=number)) for number in range(30)),
         return_exceptions=True,
     )
-    kept = await store.read(lambda tx: tx.sessions.recent(owner, 100))
+    kept = factories.whole(await store.read(lambda tx: tx.sessions.recent(owner, 100)))
 
     assert {str(number) for number in range(30) if number % 3} == {session.tag for session in kept}
     assert all(isinstance(outcome, Accident) == (number % 3 == 0) for number, outcome in enumerate(outcomes))

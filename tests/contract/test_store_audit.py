@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from happy.domain.audit import MAX_AGE, MAX_ENTRIES, MAX_TEXT, audit_entry
-from happy.domain.ports.store import Store
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import Millis
 from happy.metrics import Counter
 from happy.services.audit import AuditTrail, record
@@ -39,8 +39,8 @@ async def test_what_was_recorded_is_read_newest_first(store: Store) -> None:
 
 
 async def test_an_act_that_fails_leaves_no_entry(store: Store) -> None:
-    async def fail(tx: object) -> None:
-        await record(tx, NOW, "system", "token.revoke", "id")  # type: ignore[arg-type]
+    async def fail(tx: Transaction) -> None:
+        await record(tx, NOW, "system", "token.revoke", "id")
         raise RuntimeError("rolled back")
 
     with pytest.raises(RuntimeError):
@@ -72,7 +72,8 @@ async def test_acts_of_the_command_line_are_logged_and_counted_once_by_a_running
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "happy.services.audit")
-    now, counter = [NOW], Counter("audit_entries", "actor", "action")
+    now: list[int] = [NOW]
+    counter = Counter("audit_entries", "actor", "action")
     await add(store, "before the start", NOW - 1)
     trail = AuditTrail(store, lambda: Millis(now[0]), counter)
     await add(store, "first", NOW + 1)

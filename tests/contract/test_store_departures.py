@@ -1,6 +1,7 @@
 """Sessions and machines that are active but silent are found page by page, and ended by their account."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -29,6 +30,11 @@ class Kind(NamedTuple):
         make: Any = factories.session if self.name == "sessions" else factories.machine
         row: Row = await make(store, owner, **{"active": True, **fields})
         return row
+
+    async def silent(
+        self, after: tuple[Millis, str], limit: int, tx: Transaction
+    ) -> list[tuple[AccountId, str, Millis]]:
+        return [*await self.of(tx).silent(NOW, after, limit)]
 
     async def end(self, store: Store, owner: AccountId, rows: Sequence[Row], seen_by: int = NOW) -> Any:
         ids: Any = [row.id for row in rows]
@@ -87,9 +93,9 @@ async def test_silent_ones_are_listed_page_by_page_also_with_equal_times(store: 
         for number, at in enumerate(times)
     ]
     await kind.add(store, owners[0], active=False, last_active_at=Millis(NOW - 4))
-    seen: list[Any] = []
+    seen: list[tuple[AccountId, str, Millis]] = []
     after: tuple[Millis, str] = (Millis(0), "")
-    while page := await store.read(lambda tx, after=after: kind.of(tx).silent(NOW, after, 2)):
+    while page := await store.read(partial(kind.silent, after, 2)):
         seen += page
         after = (page[-1][2], page[-1][1])
 

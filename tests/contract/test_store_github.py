@@ -59,10 +59,11 @@ async def test_an_expired_state_is_forgotten_but_not_a_valid_one(store: Store) -
     await store.write(lambda tx: tx.github.spend_state("old", NOW, NOW))
     await store.write(lambda tx: tx.github.spend_state("new", Millis(LATER + 1), NOW))
     later = Millis(NOW + 1)
-    outcomes = [
-        await store.write(lambda tx, name=name: tx.github.spend_state(name, LATER, later))
-        for name in ("old", "new")
-    ]
+
+    async def spend(name: str) -> bool:
+        return await store.write(lambda tx: tx.github.spend_state(name, LATER, later))
+
+    outcomes = [await spend(name) for name in ("old", "new")]
 
     assert [True, False] == outcomes
 
@@ -211,16 +212,16 @@ async def test_nobody_has_vendor_tokens(store: Store) -> None:
 
 
 async def test_a_push_token_is_taken_from_everybody_else(store: Store) -> None:
+    async def add(owner: AccountId, token: str) -> None:
+        await store.write(lambda tx: tx.accounts.add_push_token(owner, new_id(NOW), token, NOW))
+
+    async def left(owner: AccountId) -> set[str]:
+        return {each.token for each in await store.read(lambda tx: tx.accounts.push_tokens(owner))}
+
     accounts = [await factories.account(store) for _ in range(3)]
     for owner in accounts:
         for token in ("phone", "tablet"):
-            token_id = new_id(NOW)
-            await store.write(
-                lambda tx, o=owner, i=token_id, t=token: tx.accounts.add_push_token(o, i, t, NOW)
-            )
+            await add(owner, token)
     await store.write(lambda tx: tx.accounts.take_push_token(accounts[0], "phone"))
-    left = [await store.read(lambda tx, o=owner: tx.accounts.push_tokens(o)) for owner in accounts]
 
-    assert [{"phone", "tablet"}, {"tablet"}, {"tablet"}] == [
-        {each.token for each in tokens} for tokens in left
-    ]
+    assert [{"phone", "tablet"}, {"tablet"}, {"tablet"}] == [await left(owner) for owner in accounts]

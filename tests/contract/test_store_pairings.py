@@ -29,8 +29,10 @@ async def get(store: Store, kind: PairingKind, key: str) -> PairingRequest | Non
     return await store.read(lambda tx: tx.pairings.get(kind, key))
 
 
-async def answer(store: Store, kind: PairingKind, key: str, owner: AccountId, response: str) -> bool:
-    return await store.write(lambda tx: tx.pairings.answer(kind, key, owner, response, LATER))
+async def answer(
+    store: Store, kind: PairingKind, key: str, owner: AccountId, response: str, now: Millis = LATER
+) -> bool:
+    return await store.write(lambda tx: tx.pairings.answer(kind, key, owner, response, now))
 
 
 async def test_an_unknown_key_has_no_request(store: Store, kind: PairingKind) -> None:
@@ -150,8 +152,12 @@ async def test_the_first_time_an_answer_was_handed_out_stays(store: Store, kind:
     for each in (key, other):
         await make(store, kind, each)
         await answer(store, kind, each, owner, "answer")
+
+    async def pick_up(at: Millis) -> None:
+        await store.write(lambda tx: tx.pairings.pick_up(kind, key, at))
+
     for at in (LATER, Millis(LATER + 5)):
-        await store.write(lambda tx, at=at: tx.pairings.pick_up(kind, key, at))
+        await pick_up(at)
     stored, untouched = await get(store, kind, key), await get(store, kind, other)
 
     assert stored is not None
@@ -167,9 +173,7 @@ async def test_only_old_requests_that_were_answered_are_dropped(store: Store, ki
     for key in (unanswered, empty, old, new):
         await make(store, kind, key)
     for key, response, at in ((empty, "", NOW), (old, "answer", NOW), (new, "answer", LATER)):
-        await store.write(
-            lambda tx, key=key, response=response, at=at: tx.pairings.answer(kind, key, owner, response, at)
-        )
+        await answer(store, kind, key, owner, response, at)
     dropped = [await store.write(lambda tx: tx.pairings.drop_answered(LATER, 1)) for _ in range(2)]
 
     assert [1, 0] == dropped

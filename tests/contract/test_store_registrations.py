@@ -1,6 +1,8 @@
 """Requests for an account and invites, on every database."""
 
-from happy.domain.ports.store import Store
+from functools import partial
+
+from happy.domain.ports.store import Store, Transaction
 from happy.domain.registration import Invite, RegistrationRequest, RequestStatus
 from happy.domain.values import MINUTE, AccountId, Millis, SessionId
 from tests.support import factories
@@ -19,7 +21,11 @@ def request(
 
 async def save(store: Store, *requests: RegistrationRequest) -> None:
     for each in requests:
-        await store.write(lambda tx, each=each: tx.registrations.save(each))  # type: ignore[misc]
+        await store.write(partial(_save, each))
+
+
+async def _save(request: RegistrationRequest, tx: Transaction) -> None:
+    await tx.registrations.save(request)
 
 
 async def keys(store: Store) -> list[str]:
@@ -89,7 +95,11 @@ def invite(name: str, *, uses: int = 1, made: int = 0, until: int = 60) -> Invit
 
 async def add(store: Store, *invites: Invite) -> None:
     for each in invites:
-        await store.write(lambda tx, each=each: tx.invites.add(each, f"hash of {each.id}"))  # type: ignore[misc]
+        await store.write(partial(_add, each))
+
+
+async def _add(invite: Invite, tx: Transaction) -> None:
+    await tx.invites.add(invite, f"hash of {invite.id}")
 
 
 async def open_at(store: Store, name: str, address: str, minutes: int = 0, until: int = 15) -> None:

@@ -110,8 +110,8 @@ async def test_a_use_moves_on_and_a_name_is_kept(store: Store, before: str, then
     first = TokenUse("t", owner, NOW, before, "192.0.2.1", NOW, NOW)
     second = TokenUse("t", owner, NOW, then, "2001:db8::1", later, later)
     nobodys = TokenUse("other", NOBODY, None, "", "", NOW, NOW)
-    for uses in ([first], [second, nobodys]):
-        await store.write(lambda tx, uses=uses: tx.token_uses.save(uses))  # type: ignore[misc]
+    await store.write(lambda tx: tx.token_uses.save([first]))
+    await store.write(lambda tx: tx.token_uses.save([second, nobodys]))
 
     expected = TokenUse("t", owner, NOW, kept, "2001:db8::1", NOW, later)
     assert [expected] == await store.read(lambda tx: tx.token_uses.of_account(owner, 10))

@@ -109,7 +109,7 @@ async def test_pages_descend_by_id_and_end(store: Store) -> None:
 
     async def page(before: SessionId | None) -> list[SessionId]:
         rows = await store.read(lambda tx: tx.sessions.page(owner, before, None, 2))
-        return [session.id for session in rows]
+        return [session.id for session in factories.whole(rows)]
 
     assert [ids[4], ids[3]] == await page(None)
     assert [ids[2], ids[1]] == await page(ids[3])
@@ -136,7 +136,7 @@ async def test_pages_of_many_changed_sessions_are_those_of_few(
 
     async def page(before: SessionId | None) -> list[SessionId]:
         rows = await store.read(lambda tx: tx.sessions.page(owner, before, since, 2))
-        return [row.id for row in rows]
+        return [row.id for row in factories.whole(rows)]
 
     assert made[:2] == await page(None)
     assert made[2:4] == await page(made[1])

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from happy.domain.ids import new_id
-from happy.domain.ports.store import Store
-from happy.domain.usage import ReportCursor, UsageBuckets, UsageRange, UsageReport
+from happy.domain.ports.store import Store, Transaction
+from happy.domain.usage import ReportCursor, UsageBuckets, UsagePortion, UsageRange, UsageReport
 from happy.domain.values import HOUR, AccountId, Millis, SessionId
 from tests.support import factories
 from tests.support.factories import NOW
@@ -39,7 +39,8 @@ async def sums(
     until: int = 2 * NOW,
     session: SessionId | None = None,
 ) -> list[tuple[int, dict[str, float], dict[str, float], int]]:
-    buckets, after = UsageBuckets(), ReportCursor(Millis(since), "")
+    buckets = UsageBuckets()
+    after: ReportCursor | None = ReportCursor(Millis(since), "")
     while after is not None:
         wanted = UsageRange(session, after, Millis(until), HOUR)
         portion = await store.read(partial(_portion, owner, wanted))
@@ -48,7 +49,7 @@ async def sums(
     return [(one.timestamp, one.tokens, one.cost, one.report_count) for one in buckets.in_order()]
 
 
-async def _portion(owner: AccountId, wanted: UsageRange, tx: Any) -> Any:
+async def _portion(owner: AccountId, wanted: UsageRange, tx: Transaction) -> UsagePortion:
     return await tx.usage.portion(owner, wanted)
 
 

@@ -98,7 +98,7 @@ async def _until_answered(
         if took > pace.slowest:
             ledger.refused(f"an answer took {took:.0f} s")
         if response is not None and response.status_code == 200:
-            return response.json()  # type: ignore[no-any-return]
+            return response.json()
         if response is not None:
             judge_refusal(ledger, pace, response)
         await asyncio.sleep(RETRY_SECONDS)

@@ -44,7 +44,7 @@ async def _post_until_answered(
             ledger.retries += 1
         else:
             if response.status_code == 200:
-                return response.json()  # type: ignore[no-any-return]
+                return response.json()
             ledger.refused(f"POST {response.status_code} {response.text[:200]}")
         await asyncio.sleep(RETRY_AFTER)
 

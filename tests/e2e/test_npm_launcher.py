@@ -60,7 +60,7 @@ def resolved(package: Path, **variables: str) -> dict[str, object]:
         capture_output=True,
         text=True,
     )
-    return json.loads(found.stdout)  # type: ignore[no-any-return]
+    return json.loads(found.stdout)
 
 
 def test_without_a_server_it_says_what_to_install(package: Path) -> None:

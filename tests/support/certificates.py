@@ -47,8 +47,8 @@ class Authority:
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         signed = self._sign(subject, key.public_key(), is_authority=False)
-        paths = (self._folder / f"{name}.{kind}" for kind in ("pem", "key", "p12"))
-        made = Certificate(*paths)
+        folder = self._folder
+        made = Certificate(folder / f"{name}.pem", folder / f"{name}.key", folder / f"{name}.p12")
         made.file.write_bytes(signed.public_bytes(Encoding.PEM))
         made.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
         made.key.chmod(0o600)

@@ -1,12 +1,13 @@
 """Rows to begin a test with, made through the ports, so that they exist in whatever database runs."""
 
 import itertools
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from happy.domain.ids import new_id
+from happy.domain.listing import Large, is_whole
 from happy.domain.machines import Machine
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.sessions import Message, MessageDraft, Session, encrypted_content
@@ -98,6 +99,12 @@ async def stored_machine(store: Store, owner: AccountId, machine_id: MachineId) 
 
 def draft(text: str = "secret", local_id: str | None = None, now: Millis = NOW) -> MessageDraft:
     return MessageDraft(MessageId(new_id(now)), local_id, encrypted_content(text))
+
+
+def whole(rows: Sequence[T | Large]) -> list[T]:
+    """The rows of a page, none of which was too large to be read with the others."""
+    assert is_whole(rows)
+    return rows
 
 
 def text_of(message: Message) -> str:

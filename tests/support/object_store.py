@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 import boto3
 import pytest
 
+from happy.domain.ports.filestore import UploadTicket
 from happy.settings import S3, Full, Secret, load
 from tests.support.object_provider import Provider, run_provider
 
@@ -106,6 +107,12 @@ def run_object_store() -> Iterator[ObjectStore]:
         store = ObjectStore(port, provider)
         yield store
         store.client.close()
+
+
+def fields_of(ticket: UploadTicket) -> dict[str, str]:
+    """Of an upload that goes past the server as a form."""
+    assert ticket.form_fields is not None
+    return ticket.form_fields
 
 
 def form(fields: Mapping[str, str], content: bytes) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from happy.domain.errors import Unavailable
 from happy.http.framework import body_memory
 from happy.http.framework.body_memory import BodyMemory, BodyShare
 from happy.http.framework.limits import MAX_SMALL_BODY
@@ -115,5 +116,5 @@ async def test_nobody_waits_for_ever(memory: BodyMemory, monkeypatch: pytest.Mon
         await stored.take(LARGE)
         stored.complete()
         await before.take(MAX_SMALL_BODY + 1)  # the first of the incomplete ones
-        with pytest.raises(body_memory.Unavailable, match="Too many large requests"):
+        with pytest.raises(Unavailable, match="Too many large requests"):
             await read(waiting)

@@ -23,7 +23,12 @@ async def test_twenty_requests_at_once_share_one_copy(
 ) -> None:
     made: list[Path] = []
     compress = compression._compress
-    monkeypatch.setattr(compression, "_compress", lambda file: made.append(file) or compress(file))
+
+    def counted(file: Path) -> bytes | None:
+        made.append(file)
+        return compress(file)
+
+    monkeypatch.setattr(compression, "_compress", counted)
     files, (file, status) = CompressedFiles(), written(tmp_path / "bundle.js")
 
     copies = await asyncio.gather(*(files.gzipped(file, status) for _ in range(20)))

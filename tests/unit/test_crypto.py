@@ -241,13 +241,13 @@ def test_invalid_tokens_take_no_memory() -> None:
 def test_a_clock_that_is_behind_is_said_once_an_hour(
     signer: Signer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for account in ("a", "b"):
-        token = signer.issue(account, NOW + 3_600_000)
+    tokens = {account: signer.issue(account, NOW + 3_600_000) for account in ("a", "b")}
+    for account, token in tokens.items():
         assert account == getattr(signer.verify(token, NOW), "account_id", None)
 
     assert 1 == len(caplog.messages)
     assert "from the future" in caplog.messages[0]
-    assert token not in caplog.text
+    assert not any(token in caplog.text for token in tokens.values())
 
 
 def test_issuing_tokens_does_not_grow_memory_without_limit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Which master secrets are refused, and where previous ones are found."""
 
+import secrets
 from pathlib import Path
 
 import pytest
@@ -152,7 +153,7 @@ def test_a_crash_between_the_two_files_loses_no_secret(
 ) -> None:
     first = secret_file.master_secret(tmp_path)
     with monkeypatch.context() as crash:
-        crash.setattr(secret_file.secrets, "token_urlsafe", lambda _: 1 / 0)
+        crash.setattr(secrets, "token_urlsafe", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             secret_file.replace(tmp_path)
     found = read_secrets(light(tmp_path))

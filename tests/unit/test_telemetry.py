@@ -86,9 +86,10 @@ def test_values_cannot_forge_a_line_or_a_field() -> None:
 
 
 def test_an_error_keeps_its_causes_on_the_same_line() -> None:
+    nothing: dict[str, str] = {}
     try:
         try:
-            {}["inner"]
+            nothing["inner"]
         except KeyError as inner:
             raise RuntimeError("outer\nline") from inner
     except RuntimeError as error:

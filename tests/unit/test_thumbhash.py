@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ VECTORS: list[dict[str, Any]] = json.loads(
 )["thumbhash"]["items"]
 
 
+OPACITIES: dict[str, Callable[[int], int]] = {"255": lambda x: 255, "(x*8)%256": lambda x: x * 8 % 256}
+
+
 def pattern(width: int, height: int, alpha: str) -> bytes:
     """The pixels that the vectors were made of."""
-    opacity = {"255": lambda x: 255, "(x*8)%256": lambda x: x * 8 % 256}[alpha]
+    opacity = OPACITIES[alpha]
     return bytes(
         value
         for y in range(height)

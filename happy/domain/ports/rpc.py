@@ -13,7 +13,7 @@ Response = msgspec.Raw | Exception | None
 class OnResponse(Protocol):
     """Called once per request, never before `request` has returned; must not block or raise."""
 
-    def __call__(self, response: Response) -> None: ...
+    def __call__(self, response: Response, /) -> None: ...
 
 
 class LocalConnection(Protocol):

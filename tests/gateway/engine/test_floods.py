@@ -110,8 +110,8 @@ async def test_nothing_is_read_behind_an_error(server: Running) -> None:
         socket.websocket.transport.write(data + more * 10)
         await until(lambda: server.application.reasons() == ["parse error"])
 
-        assert not link._tcp.is_reading() or link._tcp.is_closing()  # type: ignore[attr-defined]
-        assert link._reader.rest == b""  # type: ignore[attr-defined]
+        assert not link._tcp.is_reading() or link._tcp.is_closing()
+        assert link._reader.rest == b""
     assert server.application.events == []
 
 
@@ -157,4 +157,4 @@ async def test_a_handshake_that_is_never_finished_keeps_little(server: Running) 
 
         kept = sum(len(name) + len(value) for name, value in connection.headers)  # type: ignore[attr-defined]
         assert kept < 1000
-        assert isinstance(connection.client_address.text, str)  # type: ignore[attr-defined]
+        assert isinstance(connection.client_address.text, str)

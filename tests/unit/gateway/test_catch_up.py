@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -39,27 +39,34 @@ class SlowMessages:
     async def before(self, account_id: AccountId, session_id: SessionId, seq: int, limit: int) -> MessagePage:
         newest = [message(seq) for seq in range(self.count, max(0, self.count - limit), -1)]
         await self.meanwhile()
-        return MessagePage(newest, has_more=False)
+        return MessagePage([*newest], has_more=False)
+
+
+class Phone(FakeSocket):
+    """A connection that can be recovered later."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"connection {number}")
+        self.recovery_token = f"token {number}"
 
 
 class World:
     """A replica, and the clients of one session that connect to it one after another."""
 
     def __init__(self, stored: int) -> None:
-        self.store: Any = SlowMessages(stored)
+        self.store = SlowMessages(stored)
         self.recovery = Recovery(History(HistoryLimits()), 120)
         self.hub = Hub(recovery=self.recovery)
-        self.catch_up = CatchUp(self.store, self.recovery.cursors)
+        self.catch_up = CatchUp(cast("Any", self.store), self.recovery.cursors)
         self.connections = 0
 
-    async def connect(self, **auth: str) -> FakeSocket:
+    async def connect(self, **auth: str) -> Phone:
         """A connection that is not recovered; `auth` is what the client brings back."""
         fields = {"token": "t", "clientType": "session-scoped", "sessionId": SESSION, **auth}
         handshake = read(msgspec.Raw(msgspec.json.encode(fields)), {})
         self.connections += 1
-        socket: Any = FakeSocket(f"connection {self.connections}")
-        socket.recovery_token = f"token {self.connections}"
-        connection = CatchingUp(socket, OWNER, handshake)
+        socket = Phone(self.connections)
+        connection = CatchingUp(cast("Any", socket), OWNER, handshake)
         self.hub.add(connection)
         await self.catch_up.run(connection, handshake, ())
         return socket

@@ -7,13 +7,12 @@ import pytest
 from happy.domain.events import TO_USER, Audience, Scope, to_machine, to_session
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
 from happy.gateway.recovery.history import (
-    MAX_EVENTS,
     Event,
     History,
     RecoveryCursor,
     offset_of,
 )
-from happy.gateway.recovery.limits import HistoryLimits
+from happy.gateway.recovery.limits import MAX_EVENTS, HistoryLimits
 
 OWNER, OTHER = AccountId("owner"), AccountId("other")
 PHONE = ConnectionId("phone")

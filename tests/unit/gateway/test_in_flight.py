@@ -114,7 +114,7 @@ async def ends(waiting: Awaitable[None] | None) -> "asyncio.Task[None]":
     assert waiting is not None
     task = asyncio.ensure_future(waiting)
     await turns()
-    return task  # type: ignore[return-value]
+    return task
 
 
 @pytest.mark.parametrize(("count", "size"), [(in_flight.MAX_WORKS, 1), (2, in_flight.MAX_BYTES // 2)])

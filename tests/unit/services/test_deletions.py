@@ -7,6 +7,7 @@ import pytest
 
 from happy.domain.errors import Unavailable
 from happy.domain.ports.store import Transaction
+from happy.domain.sessions import encrypted_content
 from happy.domain.values import HOUR, AccountId, MachineId, Millis
 from happy.services import batches
 from happy.services.batches import in_batches
@@ -27,7 +28,7 @@ async def test_a_deleted_session_is_removed_with_its_messages_and_files(
 ) -> None:
     session, kept = await factories.session(world.store, owner), await factories.session(world.store, owner)
     for target in (session, kept):
-        await world.messages.append(owner, target.id, [(None, "secret")] * 1_000)
+        await world.messages.append(owner, target.id, [(None, encrypted_content("secret"))] * 1_000)
     await world.sessions.delete(owner, session.id)
     await world.deletions.sweep()
 
@@ -39,7 +40,7 @@ async def test_other_writers_have_their_turn_between_the_batches(
     world: World, owner: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = await factories.session(world.store, owner)
-    await world.messages.append(owner, session.id, [(None, "secret")] * 3)
+    await world.messages.append(owner, session.id, [(None, encrypted_content("secret"))] * 3)
     await world.sessions.delete(owner, session.id)
     found: list[int] = []
     real_pause = batches.pause

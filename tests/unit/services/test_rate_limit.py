@@ -190,6 +190,8 @@ def test_no_honest_client_meets_the_limit_of_heartbeats(elapsed: Elapsed) -> Non
     """600 sessions that send one every 2 s and reconnect every half minute, all at once, and 100 machines."""
     metrics = Metrics()
     limits = RateLimits(Rates(), elapsed, None, metrics)
+    sessions: list[Allowance] = []
+    machines: list[Allowance] = []
     for second in range(600):
         if second % 30 == 0:
             sessions, machines = [Allowance() for _ in range(600)], [Allowance() for _ in range(100)]

@@ -92,7 +92,7 @@ async def call(rpc: RpcService, params: bytes | None = None, account: AccountId 
     raw = None if params is None else msgspec.Raw(params)
     here = rpc.call_here(account, CALLER, "m", raw, ended.set_result)
     result = await (ended if here else rpc.call(account, CALLER, "m", raw))
-    if isinstance(result, RpcFailed):
+    if isinstance(result, Exception):
         raise result
     return None if result is None else bytes(result)
 

@@ -7,6 +7,7 @@ import pytest
 
 from happy.domain.errors import Conflict, NotFound
 from happy.domain.events import TO_USER, to_machine, to_session
+from happy.domain.sessions import encrypted_content
 from happy.domain.values import AccountId, MachineId, Millis, SessionId
 from tests.support import factories
 from tests.support.factories import NOW
@@ -132,7 +133,7 @@ async def test_a_deleted_session_is_gone_before_its_rows_and_files_are(
     world: World, owner: AccountId
 ) -> None:
     session = await factories.session(world.store, owner)
-    await world.messages.append(owner, session.id, [(None, "secret")])
+    await world.messages.append(owner, session.id, [(None, encrypted_content("secret"))])
     world.sink.take()
     await world.sessions.delete(owner, session.id)
     (published,) = world.sink.take()

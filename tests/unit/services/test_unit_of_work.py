@@ -7,6 +7,7 @@ import pytest
 
 from happy.domain.errors import CommitInDoubt, NotFound, Unavailable
 from happy.domain.events import TO_USER, DeleteSession, NewMessage, Update, to_session
+from happy.domain.sessions import encrypted_content
 from happy.domain.values import AccountId, ConnectionId, SessionId
 from happy.services.unit_of_work import Changes
 from tests.support import factories
@@ -118,7 +119,7 @@ async def test_updates_of_one_account_are_published_in_the_order_of_their_number
 
     async def mixed(number: int) -> None:
         if number % 2:
-            await world.messages.append(owner, session.id, [(None, str(number))] * 3)
+            await world.messages.append(owner, session.id, [(None, encrypted_content(str(number)))] * 3)
         else:
             await world.sessions.load_or_create(owner, str(number), "metadata", None)
 

@@ -9,7 +9,7 @@ from happy.adapters.light.sqlite import SqliteStore
 from happy.adapters.memory import MemoryPresence
 from happy.domain.errors import Unavailable
 from happy.domain.events import Audience, Ephemeral, Update
-from happy.domain.ports.filestore import StoredFile, UploadTicket
+from happy.domain.ports.filestore import ListedObject, StoredFile, UploadTicket
 from happy.domain.values import AccountId, ConnectionId, Millis, ReplicaId
 from happy.services.activity import RESUMED, STOPPED, Activity
 from happy.services.attendance import Attendance
@@ -101,6 +101,12 @@ class Files:
         self.broken = False
 
     async def put(self, key: str, chunks: AsyncIterator[bytes], max_bytes: int) -> int:
+        raise NotImplementedError
+
+    async def ping(self) -> None:
+        raise NotImplementedError
+
+    def list_all(self) -> AsyncIterator[ListedObject]:
         raise NotImplementedError
 
     async def open(self, key: str, offset: int = 0, length: int | None = None) -> StoredFile:
