@@ -20,6 +20,7 @@ from happy.adapters.archive.format import (
     MANIFEST,
     ArchiveDamaged,
     Header,
+    ListedFile,
     Manifest,
     Member,
     trailer,
@@ -28,11 +29,13 @@ from happy.adapters.archive.reading import Verification
 from happy.adapters.archive.rows import RowFormat, row_formats
 from happy.adapters.archive.writing import Backup
 from happy.adapters.disk_files import DiskFiles
+from happy.domain.ports.filestore import ListedObject
 from happy.domain.progress import silent
 from schema.revisions import HEAD
 
 NOW = 1_800_000_000_000
 SESSIONS = 3
+MARKS = {"updates": 7, "feed items": 3, "messages": 1}
 Members = list[tuple[str, bytes]]
 
 
@@ -63,7 +66,7 @@ class Rows:
                 ]
 
 
-def write(path: Path, files: Path) -> Manifest:
+def write(path: Path, files: Path, kind: type[DiskFiles] = DiskFiles) -> Manifest:
     (files / "public").mkdir(parents=True, exist_ok=True)
     (files / "public" / "picture.png").write_bytes(random.Random(1).randbytes(50_000))
     header = Header(
@@ -77,7 +80,7 @@ def write(path: Path, files: Path) -> Manifest:
         with_files=True,
     )
     with path.open("wb") as target:
-        writing = Backup(target, header, silent).write(Rows(), DiskFiles(files, ""), None)
+        writing = Backup(target, header, silent).write(Rows(), kind(files, ""), None)
         manifest, size = asyncio.run(writing)
     assert path.stat().st_size == size
     return manifest
@@ -102,9 +105,25 @@ def test_what_was_written_is_found_to_be_whole(archive: Path) -> None:
 
     assert HEAD == header.schema_revision
     assert SESSIONS * 199 == manifest.tables["SessionMessage"].rows
-    assert {"updates": 7, "feed items": 3, "messages": 1} == manifest.high_water_marks
+    assert MARKS == manifest.high_water_marks
     assert (1, 50_000) == (manifest.files, manifest.file_bytes)
     assert {table.name for table in row_formats()} == manifest.tables.keys()
+
+
+class ListedBefore(DiskFiles):
+    """As they were listed a moment ago: since then one was deleted, and one was stored anew."""
+
+    async def list_all(self) -> AsyncIterator[ListedObject]:
+        yield ListedObject("sessions/s0/deleted.enc", 10, "")
+        async for listed in super().list_all():
+            yield ListedObject(listed.key, listed.size - 1, listed.checksum)
+
+
+def test_files_that_change_meanwhile_do_not_break_a_backup(tmp_path: Path) -> None:
+    manifest = write(tmp_path / "backup.tar.zst", tmp_path / "files", ListedBefore)
+
+    assert (1, 50_000) == (manifest.files, manifest.file_bytes)
+    Verification(tmp_path / "backup.tar.zst").run()
 
 
 def test_a_changed_byte_is_noticed_wherever_it_is(archive: Path, tmp_path: Path) -> None:
@@ -179,6 +198,17 @@ def without_the_sessions(content: Members) -> Members:
     return relisted([*kept[:-1], (MANIFEST, msgspec.json.encode(changed))])
 
 
+def summed_up(**changes: object) -> Callable[[Members], Members]:
+    """With a manifest that says something else of what the members hold together."""
+
+    def change(content: Members) -> Members:
+        manifest = msgspec.json.decode(content[-1][1], type=Manifest)
+        changed = msgspec.structs.replace(manifest, **changes)
+        return [*content[:-1], (MANIFEST, msgspec.json.encode(changed))]
+
+    return change
+
+
 def with_something_after_the_manifest(content: Members) -> Members:
     return [*content, ("tables/Account/000002.jsonl", b"")]
 
@@ -203,6 +233,13 @@ def of_a_later_format(content: Members) -> Members:
         (without_a_member, "differs from what the manifest lists"),
         (without_a_message, "SessionMessage does not have the rows that the manifest lists"),
         (without_the_sessions, "it has no row of Session for [0-9,]+ rows of SessionMessage"),
+        (summed_up(files=2), "it has 1 file, and the manifest counts 2"),
+        (summed_up(file_bytes=49_999), "it has 50,000 bytes of files, and the manifest counts 49,999"),
+        (summed_up(listed_files=[ListedFile("a", 1, "")]), "it has 2 files, and the manifest counts 1"),
+        (
+            summed_up(high_water_marks=MARKS | {"messages": 2}),
+            "the highest number of messages is 1, and the manifest says 2",
+        ),
         (with_something_after_the_manifest, "comes after the manifest"),
         (without_a_manifest, "it has no manifest"),
         (of_another_program, "cannot be read|no backup of this program"),

@@ -28,6 +28,7 @@ from happy.adapters.archive.format import (
 from happy.adapters.archive.listing import Listing, read_manifest
 from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+from happy.adapters.archive.summing import Sums
 from happy.domain.progress import Progress, Step, silent
 from schema.revisions import HEAD, REVISIONS
 
@@ -83,6 +84,7 @@ class Verification:
         self._path = path
         self._progress = progress
         self._found = Listing()
+        self._together = Sums()
 
     def run(self) -> tuple[Header, Manifest]:
         """Raises ArchiveDamaged, or ArchiveTooNew."""
@@ -104,6 +106,7 @@ class Verification:
             raise ArchiveDamaged("it has no manifest")
         self._compare(manifest)
         self._references.require_all()
+        self._together.require(manifest)
         return header, manifest
 
     def _read(self, name: str, content: IO[bytes], size: int) -> None:
@@ -117,7 +120,10 @@ class Verification:
                 row = table.row(line)
                 self._sums[table.name].add(table.digest(row))
                 self._references.mend(table, row)
+                self._together.add_row(table, row)
         else:
+            if name.startswith(f"{FILES}/"):
+                self._together.add_file(size)
             while chunk := content.read(1_000_000):
                 digest.update(chunk)
         self._found.add(Member(name, size, digest.hexdigest()))

@@ -27,14 +27,10 @@ from happy.adapters.archive.format import (
 from happy.adapters.archive.listing import Listing, write_manifest
 from happy.adapters.archive.references import References
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
+from happy.adapters.archive.summing import Sums
+from happy.domain.errors import NotFound
 from happy.domain.ports.filestore import ListedObject, StoredFile
 from happy.domain.progress import Progress, Step
-
-HIGH_WATER_MARKS = {
-    "updates": ("Account", "seq"),
-    "feed items": ("Account", "feedSeq"),
-    "messages": ("Session", "seq"),
-}
 
 
 class Sink(Protocol):
@@ -155,9 +151,8 @@ class Backup:
         self._references = References(self._formats)
         self._progress = progress
         self._tables: dict[str, TableSummary] = {}
-        self._highest = dict.fromkeys(HIGH_WATER_MARKS, 0)
+        self._sums = Sums()
         self._listed = Listing()
-        self._files = self._file_bytes = 0
         self._rows = self._expected_rows = self._expected_bytes = 0
 
     async def write(
@@ -173,10 +168,10 @@ class Backup:
         await self._write_files(files)
         manifest = Manifest(
             tables=self._tables,
-            files=self._files,
-            file_bytes=self._file_bytes,
+            files=self._sums.files,
+            file_bytes=self._sums.file_bytes,
             listed_files=[],
-            high_water_marks=self._highest,
+            high_water_marks=self._sums.highest,
             dangling=self._references.dangling(),
         )
         return manifest, await asyncio.to_thread(self._writer.close, manifest, self._listed)
@@ -214,10 +209,7 @@ class Backup:
         batch = [row for row in mended if row is not None]
         for row in batch:
             total.add(table.digest(row))
-        for counter, (name, column) in HIGH_WATER_MARKS.items():
-            if name == table.name:
-                number = table.columns.index(column)
-                self._highest[counter] = max(self._highest[counter], *(int(row[number]) for row in batch), 0)
+            self._sums.add_row(table, row)
         return table.lines(batch)
 
     async def _write_files(self, files: FileSource) -> None:
@@ -226,24 +218,27 @@ class Backup:
             async for stored in files.list_all():
                 self._expected_bytes += stored.size
         async for stored in files.list_all():
-            self._files += 1
-            self._file_bytes += stored.size
             if self._header.with_files:
                 await self._write_file(files, stored.key)
-                step = Step("writing files", self._file_bytes, self._expected_bytes, "byte")
+                step = Step("writing files", self._sums.file_bytes, self._expected_bytes, "byte")
                 self._progress(step)
             else:
-                self._progress(Step("listing files", self._files, unit="file"))
+                self._sums.add_file(stored.size)
+                self._progress(Step("listing files", self._sums.files, unit="file"))
                 self._listed.add(ListedFile(stored.key, stored.size, stored.checksum))
 
     async def _write_file(self, files: FileSource, key: str) -> None:
+        """Nothing if it was deleted since it was listed."""
         import tempfile
 
-        opened = await files.open(key)
         with tempfile.SpooledTemporaryFile(max_size=PART_BYTES) as spool:
             size = 0
-            async for chunk in opened.chunks:
-                size += len(chunk)
-                await asyncio.to_thread(spool.write, chunk)
+            try:
+                async for chunk in (await files.open(key)).chunks:
+                    size += len(chunk)
+                    await asyncio.to_thread(spool.write, chunk)
+            except NotFound:  # an object store may say so only when it is read
+                return
             spool.seek(0)
             await asyncio.to_thread(self._writer.add_file, f"{FILES}/{key}", spool, size)
+        self._sums.add_file(size)
