@@ -7,11 +7,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from happy.cli.common import CommandFailed, json_option, with_settings
+from happy.cli.common import PROGRAM, CommandFailed, json_option, with_settings
 from happy.cli.output import Output
 from happy.domain.administration import AccountRecord
 from happy.domain.errors import HappyError, Unavailable
@@ -19,6 +19,9 @@ from happy.domain.ports.store import Store
 from happy.domain.values import Millis
 from happy.limits import limit
 from happy.settings import Full, Light
+
+if TYPE_CHECKING:
+    from happy.domain.audit import Action
 
 MAX_PAGE: Final = limit(
     1_000, "sessions or machines that one command lists", per="command", then="the next page has the others"
@@ -51,6 +54,19 @@ class Administration:
 
     def now(self) -> Millis:
         return Millis(time.time_ns() // 1_000_000)
+
+
+async def record_done(settings: Light | Full, action: "Action", subject: str, detail: str = "") -> None:
+    """In the audit log. What was done is done: where that cannot be written, a warning says so."""
+    from happy.adapters.flavors import open_store_beside
+    from happy.services.audit import record
+
+    now = Millis(time.time_ns() // 1_000_000)
+    try:
+        async with open_store_beside(settings) as store:
+            await store.write(lambda tx: record(tx, now, "command line", action, subject, detail))
+    except HappyError as error:
+        click.echo(f"{PROGRAM}: warning: this is not in the audit log: {error}", err=True)
 
 
 AdministrationCommand = Callable[..., Awaitable[None]]

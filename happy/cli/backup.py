@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from happy.cli.administration import yes_option
+from happy.cli.administration import record_done, yes_option
 from happy.cli.common import PROGRAM, CommandFailed, json_option, start_failures, with_settings
 from happy.cli.output import Output, moment
 from happy.cli.passphrases import PASSPHRASE, new_passphrase, passphrase_of_backup
@@ -22,7 +22,6 @@ from happy.settings import Full, Light, load_backups
 if TYPE_CHECKING:
     from happy.adapters.archive.format import Header, Manifest
     from happy.adapters.backups import Made
-    from happy.domain.audit import Action
 
 STANDARD_OUTPUT: Final = "-"
 NICE: Final = 10
@@ -58,7 +57,7 @@ def backup(
         contents = backups.Contents(with_files, new_passphrase() if with_secret else None)
         with ProgressBar() as progress:
             made = _run(backups.backup(settings, target, now, contents, progress))
-    _record(settings, "database.backup", _name(made.where), _with(with_secret))
+    _run(record_done(settings, "database.backup", name_of(made.where), _with(with_secret)))
     _warn(made.manifest)
     document = {"dangling": made.manifest.dangling}
     report(output, made, document, milliseconds=time.time_ns() // 1_000_000 - now)
@@ -139,7 +138,7 @@ def restore(settings: Light | Full, *, archive: str, into_file: Path | None, as_
         header, manifest = _run(backups.restore(settings, archive, into_file, passphrase, progress))
     made = moment(Millis(header.created_at))
     if into_file is None:
-        _record(settings, "database.restore", _name(archive), f"of {made}, {header.flavor}")
+        _run(record_done(settings, "database.restore", name_of(archive), f"of {made}, {header.flavor}"))
     _warn(manifest)
     lines = [f"Restored {counted(manifest.rows, 'row')} of {made}, and compared them."]
     if into_file is None and manifest.listed_files:
@@ -162,28 +161,13 @@ def _document(header: "Header", manifest: "Manifest") -> dict[str, Any]:
     }
 
 
-def _name(archive: str) -> str:
+def name_of(archive: str) -> str:
+    """Without the folders or the bucket that it is in."""
     return archive.rpartition("/")[2]
 
 
 def _with(secret: bool) -> str:  # noqa: FBT001 - the name says it
     return "with the master secret" if secret else "without the master secret"
-
-
-def _record(settings: Light | Full, action: "Action", subject: str, detail: str) -> None:
-    """In the audit log. What was done is done: where that cannot be written, a warning says so."""
-    from happy.adapters.flavors import open_store_beside
-    from happy.services.audit import record
-
-    async def write() -> None:
-        now = Millis(time.time_ns() // 1_000_000)
-        async with open_store_beside(settings) as store:
-            await store.write(lambda tx: record(tx, now, "command line", action, subject, detail))
-
-    try:
-        _run(write())
-    except HappyError as error:
-        click.echo(f"{PROGRAM}: warning: this is not in the audit log: {error}", err=True)
 
 
 def _warn(manifest: Any) -> None:

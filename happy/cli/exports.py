@@ -4,8 +4,8 @@ import time
 
 import click
 
-from happy.cli.administration import Administration, administers, yes_option
-from happy.cli.backup import confirm_replacing, report
+from happy.cli.administration import Administration, administers, record_done, yes_option
+from happy.cli.backup import confirm_replacing, name_of, report
 from happy.cli.common import CommandFailed
 from happy.cli.progress import ProgressBar
 from happy.domain.values import Millis
@@ -46,4 +46,8 @@ async def export(
             made = await backups.backup(settings, target, now, contents, progress)
     except OSError as error:
         raise CommandFailed(f"{error.filename or target}: {error.strerror}") from error
+    if chosen is None:
+        await record_done(settings, "database.backup", name_of(made.where), "without the master secret")
+    else:
+        await record_done(settings, "account.export", chosen, f"to {name_of(made.where)}")
     report(output, made, {"account": chosen}, milliseconds=time.time_ns() // 1_000_000 - now)

@@ -9,7 +9,8 @@ from typing import Any, Final
 import click
 from msgspec import Struct
 
-from happy.cli.administration import yes_option
+from happy.cli.administration import record_done, yes_option
+from happy.cli.backup import name_of
 from happy.cli.common import CommandFailed, json_option, with_settings
 from happy.cli.output import Output, printable
 from happy.cli.progress import ProgressBar
@@ -110,8 +111,17 @@ async def _import(settings: Light | Full, request: Request, progress: ProgressBa
             output.confirm([*_lines(found, outcome), found.secret.sentence], yes=False)
         outcome = await importing.run(settings, found, Millis(time.time_ns() // 1_000_000), progress)
         progress.end()
+        await _record(settings, request.source, outcome)
         _show(output, found, outcome, dry_run=False)
         return outcome
+
+
+async def _record(settings: Light | Full, source: str, outcome: Any) -> None:
+    """In the audit log, by name alone: URLs of databases hold passwords."""
+    name = "a PostgreSQL database" if source.startswith(POSTGRES) else name_of(source)
+    accounts, conflicts = outcome.of("Account").new, outcome.conflict_count
+    detail = f"{counted(accounts, 'account')}, {counted(conflicts, 'conflict')}"
+    await record_done(settings, "database.import", name, detail)
 
 
 def _show(output: Output, source: Any, outcome: Any, *, dry_run: bool) -> None:

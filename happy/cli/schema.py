@@ -48,6 +48,8 @@ def migrate(settings: Light | Full, *, plan: bool, as_json: bool) -> None:
     began = time.monotonic()
     with ProgressBar() as progress:
         done = _migrate(settings, progress)
+    if done.before != done.revision:
+        _record(settings, done)
     output = Output(as_json=as_json)
     output.done(done, *_sentences(done, time.monotonic() - began))
 
@@ -72,6 +74,15 @@ def _migrate(settings: Light | Full, progress: ProgressBar) -> MigrationReport:
     copy = None if before is None else migration.copy_of(database, before, now)
     kept = str(copy) if copy is not None and copy.exists() else None
     return MigrationReport(str(database), revision, HEAD, before, kept)
+
+
+def _record(settings: Light | Full, done: MigrationReport) -> None:
+    import asyncio
+
+    from happy.cli.administration import record_done
+
+    detail = f"before: {done.before or 'none'}"
+    asyncio.run(record_done(settings, "database.migrate", f"schema {done.revision}", detail))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import click
 from msgspec import Struct
 
-from happy.cli.administration import Administration, administers, yes_option
+from happy.cli.administration import Administration, administers, record_done, yes_option
 from happy.cli.common import CommandFailed, InWrittenOrder
 from happy.cli.progress import ProgressBar
 from happy.domain.amounts import counted
@@ -95,6 +95,7 @@ async def replace(administration: Administration) -> None:
     if file.replace(settings.data_dir) is None:
         raise CommandFailed(f"there is no secret in {settings.data_dir} yet: the first start makes one")
     _, keys = _open(administration)
+    await record_done(settings, "secret.replace", keys.key_ids[0], f"before: {keys.key_ids[1]}")
     administration.output.done(
         {"current": keys.key_ids[0], "previous": list(keys.key_ids[1:])},
         f"The new secret is {keys.key_ids[0]}. Restart the server, then run `happy-server secret rotate`;"

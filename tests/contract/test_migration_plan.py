@@ -30,6 +30,7 @@ ACCOUNT = """INSERT INTO "Account" (id, "publicKey", "updatedAt") VALUES ('a', '
 SESSION = (
     """INSERT INTO "Session" (id, tag, "accountId", metadata, "updatedAt") VALUES ('s', 't', 'a', 'm', {})"""
 )
+AUDIT = 'SELECT actor, action, subject, detail FROM "happy_AuditEntry"'
 
 
 @pytest.fixture
@@ -146,6 +147,11 @@ def test_a_light_database_was_migrated_below_a_running_server(
     (copy,) = old.parent.glob(f"{old.name}.backup-*")
     assert f"{old} has schema {HEAD} now (it had {REVISIONS[0]}), after " in said
     assert f"As it was before: {copy}\n" in said
+    with migrate.sqlite_connection(old) as connection:
+        recorded = connection.exec_driver_sql(AUDIT)
+        assert [("command line", "database.migrate", f"schema {HEAD}", f"before: {REVISIONS[0]}")] == [
+            tuple(row) for row in recorded
+        ]
 
 
 def test_the_copy_has_what_was_committed_and_is_not_yet_in_the_file(old: Path) -> None:

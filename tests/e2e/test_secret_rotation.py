@@ -174,6 +174,7 @@ async def test_the_secret_in_a_data_directory_is_replaced_by_commands(tmp_path: 
     async with Server(tmp_path) as server, ApiClient.signed_in(server.url) as api:
         await api.post("/v1/connect/openai/register", {"token": "sk-first"})
         replaced = await command(at(server), "secret", "replace", "--json")
+        (entry,) = (await command(at(server), "audit", "--json")).json
         assert 200 == await status(server, api.token)
         await restart(server)
         assert {"openai": "sk-first"} == await stored(api)
@@ -190,6 +191,11 @@ async def test_the_secret_in_a_data_directory_is_replaced_by_commands(tmp_path: 
     assert "they may be needed for 1 value: run `happy-server secret rotate` first" in too_early.err
     assert "nothing was done: add --yes" in asked.err
     assert replaced.json["previous"] == forgotten.json["forgotten"]
+    assert ("command line", "secret.replace", replaced.json["current"]) == (
+        entry["actor"],
+        entry["action"],
+        entry["subject"],
+    )
     assert replaced.json["current"] in shown.out
     assert "vendor tokens  1 current" in shown.out
     assert secret not in shown.out + replaced.out + forgotten.out + server.log_text()

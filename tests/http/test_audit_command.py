@@ -1,12 +1,15 @@
 """`happy-server audit`, beside a running server."""
 
 import time
+from pathlib import Path
 
 import pytest
 
 from happy.adapters.flavors import open_store_beside
 from happy.domain.values import HOUR, Millis
 from happy.services.audit import record
+from tests.http.test_accounts import account_id
+from tests.support.api_client import ApiClient
 from tests.support.commands import command
 from tests.support.environments import Environment
 from tests.support.server_thread import run_beside
@@ -40,3 +43,24 @@ async def test_another_time_is_a_usage_error(environment: Environment, since: st
 
     assert (2, "") == ended[:2]
     assert "is no span such as 7d and no day such as 2026-11-28" in ended.err
+
+
+async def test_what_left_with_an_export_and_came_by_an_import_was_in_no_audit_log(
+    environment: Environment, tmp_path: Path
+) -> None:
+    async with run_beside(environment) as server, ApiClient.signed_in(server.url) as api:
+        account = account_id(api)
+        one = (await command(environment, "export", account, str(tmp_path), "--json")).json["path"]
+        everything = str(tmp_path / "all.tar.zst")
+        assert 0 == (await command(environment, "export", "--all", everything)).code
+        for source in (one, everything):
+            assert 0 == (await command(environment, "import", source, "--dry-run")).code
+        assert 0 == (await command(environment, "import", one, "--yes")).code
+        entries = (await command(environment, "audit", "--json")).json
+
+    assert [
+        ("account.export", account, f"to {Path(one).name}"),
+        ("database.backup", "all.tar.zst", "without the master secret"),
+        ("database.import", Path(one).name, "0 accounts, 0 conflicts"),
+    ] == [(entry["action"], entry["subject"], entry["detail"]) for entry in entries]
+    assert {"command line"} == {entry["actor"] for entry in entries}
