@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,12 @@ def _is_costly(item: pytest.Function) -> bool:
     callspec = getattr(item, "callspec", None)  # a test may open an environment of its own flavor
     on_full = callspec is not None and callspec.params.get("flavor") == "full"
     return on_full or ("own_server" in item.fixturenames and item.path.name != EVERY_DAY)
+
+
+@pytest.fixture(autouse=True)
+def _usual_priority(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that gives way to others would make all later tests of this process wait for everybody."""
+    monkeypatch.setattr(os, "nice", lambda increment: increment)
 
 
 @pytest.fixture(autouse=True)
