@@ -27,6 +27,10 @@ logger = logging.getLogger("happy.engine")
 TIME_SLICE_SECONDS = 0.002
 """How long packets of one connection are processed before other connections get their turn."""
 
+FULL_READ = 128_000
+"""Bytes that arrive at once, behind which there may be more: libuv, which gives up to 256,000, goes on to
+read up to 32 times without a break, 8 MB. Whatever they cost, others have their turn before the next ones."""
+
 
 class TimeSlice:
     """The time for packets of one connection; it begins when the first one has been processed."""

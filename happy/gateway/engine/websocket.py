@@ -10,10 +10,10 @@ import asyncio
 from typing import TYPE_CHECKING, Any, cast
 
 from happy.gateway.engine import frames, reasons
-from happy.gateway.engine.context import TimeSlice
+from happy.gateway.engine.context import FULL_READ, TimeSlice
 from happy.gateway.engine.frames import FrameError, FrameReader
 from happy.gateway.engine.transport import CLOSE_SECONDS, FAILED_SECONDS, SHUTDOWN_SECONDS, LinkState
-from happy.gateway.engine.websocket_handshake import accept_handshake
+from happy.gateway.engine.websocket_handshake import MALFORMED, accept_handshake
 from happy.gateway.engine.writer import FrameWriter
 from happy.services.refusals import RefusalKind
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from happy.gateway.engine.asgi import Target
     from happy.gateway.engine.context import EngineContext
     from happy.gateway.engine.transport import Acceptor, Receiver, TransportOwner
-
-BAD_REQUEST = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 OPEN, DRAINING, CLOSING, FAILED = LinkState
 
@@ -132,7 +130,7 @@ class WebSocketTransport(FrameWriter):
         if handshake is not None and handshake.accepted:
             self._open(handshake.target, handshake.response)
             return
-        self._tcp.write(BAD_REQUEST if handshake is None else handshake.response)
+        self._tcp.write(MALFORMED if handshake is None else handshake.response)
         self._tcp.close()
 
     def _open(self, target: Target, response: bytes) -> None:
@@ -152,6 +150,8 @@ class WebSocketTransport(FrameWriter):
         reader.feed(data)
         work = None if self._has_task else self._advance(reader)
         self._context.incomplete.hold_part(self, reader.size)
+        if work is None and len(data) >= FULL_READ and self.connection is not None:
+            return self._context.busy.turn(self.connection.client_address.text)
         return work
 
     def give_up(self) -> None:

@@ -21,6 +21,7 @@ ACCEPT = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Accept: %b\r\n\r\n"
 )
+MALFORMED = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _NAME = re.compile(rb"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _KEY = re.compile(rb"[A-Za-z0-9+/]{22}==")  # 16 bytes
 _QUIET = logging.Logger("handshake", logging.CRITICAL)  # noqa: LOG001 - no handler: handshakes are not logged

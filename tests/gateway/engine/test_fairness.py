@@ -15,6 +15,8 @@ from tests.support.until import until
 
 BURST = 300
 COST = 0.001  # seconds
+SOME_BYTES = 20_000
+READ_BYTES = 256_000  # that the event loop reads at once
 
 
 def occupy(server: Running) -> list[int]:
@@ -67,6 +69,25 @@ async def test_a_burst_of_one_client_lets_others_have_their_turn(
 
     assert seen[-1] < BURST
     assert max(after - before for before, after in itertools.pairwise(seen)) < BURST / 5
+
+
+async def test_what_arrives_fast_is_processed_in_parts(server: Running) -> None:
+    """The event loop reads from a peer up to 32 times in one iteration, 8 MB, while there is more."""
+    handled = [0]  # in each iteration
+
+    def count(*_: Any) -> None:
+        if not handled[-1]:
+            asyncio.get_running_loop().call_soon(handled.append, 0)
+        handled[-1] += 1
+
+    server.application.on["count"] = count
+    packets = [f'42["count","{"x" * SOME_BYTES}"]'] * BURST
+    async with RawWebSocket(server.url) as greedy:
+        await greedy.join()
+        greedy.websocket.transport.write(_frames(packets))
+        await until(lambda: sum(handled) == BURST)
+
+    assert max(handled) <= 2 * READ_BYTES / SOME_BYTES
 
 
 async def test_what_a_client_sent_before_it_left_is_handled_first(server: Running) -> None:
