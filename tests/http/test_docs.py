@@ -16,6 +16,8 @@ from tests.support.environments import Environment
 from tests.support.server_thread import run_server
 
 REPOSITORY = Path(__file__).parents[2]
+COMMON_STATUSES = {"400", "401", "413", "415", "500", "503"}
+"""Of many endpoints, by rules at the beginning of the document."""
 
 
 @pytest.fixture
@@ -56,6 +58,33 @@ async def test_the_endpoints_are_those_of_the_protocol_documents(document: dict[
     # The developer log is off by default, and metrics have a port of their own.
     elsewhere = {("POST", DEVELOPER_LOG), ("GET", "/metrics"), ("GET", "/health")}
     assert served | elsewhere == rows
+
+
+async def test_the_protocol_documents_name_every_status_of_an_endpoint(document: dict[str, Any]) -> None:
+    text = (REPOSITORY / "docs" / "protocol" / "http.md").read_text("utf-8")
+    documented = {
+        (method, re.sub(r":\w+|\*", "*", path)): set(re.findall(r"\d{3}", statuses)) | COMMON_STATUSES
+        for method, path, statuses in re.findall(
+            r"^\| \d+ \| (\w+) `([^`]+)` \| . \| (.+) \|$", text, re.MULTILINE
+        )
+    }
+    missing = {
+        (method.upper(), path): sorted(statuses)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if (
+            statuses := {status for status, found in operation["responses"].items() if not unknown(found)}
+            - documented[method.upper(), re.sub(r"\{\w+\}", "*", path)]
+        )
+    }
+
+    assert {} == missing
+
+
+def unknown(response: dict[str, Any]) -> bool:
+    """Whether it is that of any unknown route, such as one with too long a parameter."""
+    schemas = [content.get("schema", {}) for content in response.get("content", {}).values()]
+    return [{"$ref": "#/components/schemas/UnknownRoute"}] == schemas
 
 
 async def test_every_limit_of_a_body_is_in_the_protocol_documents(document: dict[str, Any]) -> None:

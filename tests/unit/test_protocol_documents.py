@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from happy.domain.ports.delivery import NotDelivered
+
 ROOT = Path(__file__).parents[2]
 PROTOCOL = ROOT / "docs" / "protocol"
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -58,6 +60,21 @@ def test_every_reference_in_the_code_names_a_section() -> None:
     ]
 
     assert [] == wrong
+
+
+@pytest.mark.parametrize("document", sorted(PROTOCOL.glob("*.md")), ids=lambda path: path.name)
+def test_sections_are_named_by_their_headings(document: Path) -> None:
+    """Sections have no numbers, so `as 6.2` or `(13.7)` leads nowhere."""
+    number = r"\d{1,2}\.\d{1,2}\b(?!\.[\dx])"
+
+    assert [] == re.findall(rf"(?:\b(?:as|section|sections) |\(){number}", document.read_text("utf-8"))
+
+
+def test_every_reason_why_something_was_not_delivered_is_explained() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text("utf-8")
+    _, _, table = text.partition("### Why did this event not reach that phone?")
+
+    assert [] == [reason.value for reason in NotDelivered if f"`{reason.value}`" not in table]
 
 
 def test_every_event_has_its_section() -> None:
