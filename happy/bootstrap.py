@@ -262,7 +262,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
     states, app = GithubStates(store, keys, clock, identity.revocations), outbound.github_app
     return Services(
         identity=identity,
-        pairing=PairingService(store, keys.tokens, clock, registration, replays, limits),
+        pairing=PairingService(store, keys.tokens, clock, registration, replays, limits, metrics),
         registration=registration,
         invites=InviteService(store, clock, accepted=registration.mode == "invite"),
         sessions=SessionService(store, unit_of_work, activity, deletions, clock, quotas),

@@ -203,6 +203,7 @@ class Metrics:
         self.events = Counter("websocket_events", "event_type", "client", "client_type")
         self.recoveries = Counter("realtime_recoveries", "result")
         self.replays = Counter("sign_in_replays_refused")
+        self.sign_ins_refused = Counter("sign_ins_refused", "reason")
         self.account_limits = Counter("account_limits_reached", "limit")
         self.quotas_exceeded = Counter("quotas_exceeded", "quota")
         self.audit = Counter("audit_entries", "actor", "action")

@@ -13,7 +13,14 @@ MAX_REVOKED_TOKENS = limit(
 
 
 class Refused(StrEnum):
-    """Why a token whose signature is valid is not accepted. Labels of `tokens_refused_total`."""
+    """Why a token is not accepted; the first three say nothing about an account that is here.
+
+    Labels of `tokens_refused_total`.
+    """
+
+    MISSING = "missing"
+    INVALID = "invalid"
+    NO_ACCOUNT = "no_account"
 
     REVOKED = "revoked"
     SIGNED_OUT = "signed_out"

@@ -1,13 +1,19 @@
-"""Closes the connections whose tokens are not accepted any more, and notes the tokens of open ones.
+"""Identifies clients, closes connections whose tokens are not accepted any more, notes those of open ones.
 
 protocol: realtime#handshake
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from happy.domain.errors import StartupError, Unavailable
+import msgspec
+
+from happy.crypto import Claims
+from happy.domain.errors import StartupError, Unauthenticated, Unavailable
 from happy.domain.values import AccountId
+from happy.gateway.engine import Refused, Socket
+from happy.gateway.handshake import INVALID_TOKEN, Handshake, Refusal
+from happy.gateway.handshake import read as read_handshake
 from happy.gateway.hub import Connection, Hub
 from happy.services.background import Job, repeat
 from happy.services.identity import IdentityService
@@ -37,6 +43,21 @@ async def enforce_access(identity: IdentityService, hub: Hub) -> list[Job]:
         repeat("close connections of expired tokens", EXPIRY_SECONDS, enforcement.close_expired),
         repeat("write uses of tokens", FLUSH_SECONDS, identity.uses.flush),
     ]
+
+
+async def identify(
+    identity: IdentityService, socket: Socket, auth: msgspec.Raw | None, headers: Mapping[str, str]
+) -> tuple[Handshake, Claims]:
+    """The handshake, and whose it is. Raises Refused, which is counted and logged, and Unavailable."""
+    try:
+        handshake = read_handshake(auth, headers)
+        return handshake, await identity.identify(handshake.token, lambda: socket.client_address)
+    except Refusal as refusal:
+        if refusal.token is not None:
+            identity.refused(refusal.token, socket.client_address)
+        raise Refused(str(refusal)) from None
+    except Unauthenticated:
+        raise Refused(INVALID_TOKEN) from None
 
 
 class AccessEnforcement:

@@ -9,6 +9,7 @@ from msgspec import Struct
 from happy.domain.events import Scope
 from happy.domain.json_text import scalar
 from happy.domain.names import MAX_NAME
+from happy.domain.revocations import Refused
 from happy.gateway.recovery import replay
 from happy.gateway.recovery.cursors import seq_of, split_cursor
 from happy.limits import limit
@@ -78,7 +79,11 @@ class Handshake(Struct, frozen=True):
 
 
 class Refusal(Exception):
-    """The handshake is invalid; the message is sent to the client."""
+    """The handshake is invalid; the message is sent to the client. `token`: what is wrong with its token."""
+
+    def __init__(self, message: str, token: Refused | None = None) -> None:
+        super().__init__(message)
+        self.token = token
 
 
 def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
@@ -86,13 +91,13 @@ def read(auth: msgspec.Raw | None, headers: Mapping[str, str]) -> Handshake:
     fields = _fields(auth)
     token, kind = fields.get("token"), fields.get("clientType")
     if _is_falsy(token):
-        raise Refusal(MISSING_TOKEN)
+        raise Refusal(MISSING_TOKEN, Refused.MISSING)
     scope, target = _scope(kind, fields)
     token_with_cursor, sent = _text(fields.get("pid")), _text(fields.get("offset"))
     recovery_token, at_first = split_cursor(token_with_cursor)
     offset, at_last = split_cursor(sent)
     if not isinstance(token, str):
-        raise Refusal(INVALID_TOKEN)
+        raise Refusal(INVALID_TOKEN, Refused.INVALID)
     return Handshake(
         token=token,
         scope=scope,

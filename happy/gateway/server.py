@@ -10,18 +10,16 @@ from typing import NamedTuple
 
 import msgspec
 
-from happy.domain.errors import Unauthenticated
 from happy.domain.json_text import scalar
 from happy.domain.ports.delivery import NotDelivered
 from happy.domain.ports.presence import FOREGROUND, Holder, Presence
 from happy.domain.values import AccountId, ConnectionId, MachineId, SessionId
-from happy.gateway.access import note_use
+from happy.gateway.access import identify, note_use
 from happy.gateway.delivery import DeliveryReport, Reconnect, RecoveryRefused
-from happy.gateway.engine import GOODBYE, OVERFLOW, Ack, Refused, Socket
+from happy.gateway.engine import GOODBYE, OVERFLOW, Ack, Socket
 from happy.gateway.events.acks import answer
 from happy.gateway.events.payloads import AppState, parse
-from happy.gateway.handshake import INVALID_TOKEN, Handshake, Refusal
-from happy.gateway.handshake import read as read_handshake
+from happy.gateway.handshake import Handshake
 from happy.gateway.hub import Connection, Handler, Hub
 from happy.gateway.in_flight import OVERLAPPING, SharedBounds
 from happy.gateway.large_events import LargeEvents
@@ -90,13 +88,7 @@ class Gateway:
 
     async def connect(self, socket: Socket, auth: msgspec.Raw | None, headers: Mapping[str, str]) -> None:
         """Raises Refused for an invalid handshake; any other error closes the transport: clients retry."""
-        try:
-            handshake = read_handshake(auth, headers)
-            claims = await self._identity.identify(handshake.token)
-        except Refusal as refusal:
-            raise Refused(str(refusal)) from None
-        except Unauthenticated:
-            raise Refused(INVALID_TOKEN) from None
+        handshake, claims = await identify(self._identity, socket, auth, headers)
         account_id, reconnect = AccountId(claims.account_id), Reconnect(handshake.client)
         ACCOUNT.set(account_id)
         session = await self._claim(socket, account_id, handshake, reconnect)

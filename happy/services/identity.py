@@ -2,11 +2,14 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from happy.crypto import Claims, Tokens
+from happy.domain.client_address import LOCAL, ClientAddress
 from happy.domain.errors import Unauthenticated, Unavailable
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store
+from happy.domain.revocations import Refused
 from happy.domain.values import AccountId
 from happy.limits import limit
 from happy.metrics import Metrics
@@ -19,6 +22,8 @@ KNOWN_ACCOUNTS = limit(
 )
 REFUSALS_A_MINUTE = 20
 """Rate limit of log lines: a client may try again and again."""
+
+GetAddress = Callable[[], ClientAddress]
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +58,9 @@ class IdentityService:
         self._tokens = tokens
         self._clock = clock
         self._metrics = metrics
-        self._log_refusal = LimitedLog(
-            log, "a token was refused", level=logging.INFO, burst=REFUSALS_A_MINUTE
+        self._log_refusal, self._log_stranger = (
+            LimitedLog(log, "a token was refused", level=logging.INFO, burst=REFUSALS_A_MINUTE)
+            for _ in range(2)
         )
         self._known: set[AccountId] = set()
         self._next = AccountLookup()
@@ -63,19 +69,26 @@ class IdentityService:
         self.uses = uses
         revocations.listen(self._known.discard)
 
-    async def identify(self, token: str) -> Claims:
+    async def identify(self, token: str, get_address: GetAddress = lambda: LOCAL) -> Claims:
         """The claims of `token`. Raises Unauthenticated, or Unavailable when the database does not answer.
 
-        An account that was found once is looked up again only after a change of its revocations.
+        `get_address` is called for the log, where it is no token of an account that is here. An account
+        that was found once is looked up again only after a change of its revocations.
         """
         claims = self._tokens.verify(token, self._clock())
         if claims is None:
-            raise Unauthenticated
+            raise self.refused(Refused.INVALID, get_address())
         self.require_accepted(claims)
         account_id = AccountId(claims.account_id)
         if account_id not in self._known and account_id not in await self._lookup(account_id):
-            raise Unauthenticated
+            raise self.refused(Refused.NO_ACCOUNT, get_address())
         return claims
+
+    def refused(self, reason: Refused, client: ClientAddress, message: str | None = None) -> Unauthenticated:
+        """Count and log that this client has no token of an account that is here; the error to raise."""
+        self._metrics.tokens_refused.add(reason)
+        self._log_stranger(f"{reason}, from {client.own_network or 'an unknown address'}")
+        return Unauthenticated(message)
 
     def refuses(self, claims: Claims) -> bool:
         """Whether the token of these claims is not accepted any more."""

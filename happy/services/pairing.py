@@ -17,6 +17,7 @@ from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store, Transaction
 from happy.domain.values import HOUR, AccountId, Millis
+from happy.metrics import Metrics
 from happy.services.batches import in_batches
 from happy.services.rate_limit import RateLimits
 from happy.services.registration import Registration
@@ -51,7 +52,7 @@ class LinkingStatus(Struct, frozen=True, rename="camel"):
 class PairingService:
     """Keys are the raw bytes that clients send as base64; the store knows them as upper-case hex."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - what signing in has to do with
         self,
         store: Store,
         tokens: Tokens,
@@ -59,8 +60,10 @@ class PairingService:
         registration: Registration,
         replays: Replays,
         limits: RateLimits | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._store = store
+        self._refused = (metrics or Metrics()).sign_ins_refused
         self._limits = limits or RateLimits()
         self._registration = registration
         self._replays = replays
@@ -68,6 +71,7 @@ class PairingService:
         self._clock = clock
         self._log_request = _limited("a device asks to be linked")
         self._log_approval = _limited("a device was linked")
+        self._log_forged = _limited("a sign-in with a wrong signature was refused")
         self._log_disabled = _limited("a disabled account was not signed in")
         self._log_unknown = _limited(
             "an approval names a linking request that is not here (made at another server, or long ago?)"
@@ -85,6 +89,8 @@ class PairingService:
         if len(public_key) != KEY_BYTES or len(signature) != SIGNATURE_BYTES:
             raise Invalid("Invalid public key or signature size")
         if not verify_signature(public_key, challenge, signature):
+            self._refused.add("signature")
+            self._log_forged(f"from {client.own_network or 'an unknown address'}")
             raise Unauthenticated("Invalid signature")
         await self._replays.check(public_key, challenge, client.own_network)
         now = self._clock()
@@ -102,6 +108,7 @@ class PairingService:
         if revocation is None:
             return self._tokens.issue(account_id, now, extras)
         if revocation.state != "active":
+            self._refused.add(revocation.state)
             self._log_disabled(f"account {account_id}")
             raise Forbidden(f"Account {revocation.state}")
         return self._tokens.issue(account_id, max(now, revocation.tokens_begin), extras)

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from functools import partial
 
 from happy.domain.errors import HappyError, Unauthenticated
+from happy.domain.revocations import Refused
 from happy.domain.values import AccountId
 from happy.http.framework.asgi import Scope
 from happy.http.framework.origin import client
@@ -21,10 +23,11 @@ async def caller(
     """The account of the token. Raises Unauthenticated, or Unavailable if it cannot be checked now."""
     value = headers.get(b"authorization", b"")
     token = value[len(SCHEME) :]
+    get_address = partial(client, scope, addresses)
     if not value.startswith(SCHEME) or not token:
-        raise Unauthenticated("Missing authorization header")
+        raise identity.refused(Refused.MISSING, get_address(), "Missing authorization header")
     try:
-        claims = await identity.identify(token.decode("latin-1"))
+        claims = await identity.identify(token.decode("latin-1"), get_address)
     except HappyError:
         raise
     except Exception as error:
@@ -33,6 +36,6 @@ async def caller(
     name = headers.get(b"x-happy-client", b"")
     if identity.uses.is_due(claims, named=bool(name)):
         agent = headers.get(b"user-agent", b"")
-        address = client(scope, addresses).text
+        address = get_address().text
         identity.uses.note(claims, name.decode("latin-1"), agent.decode("latin-1"), address)
     return AccountId(claims.account_id)

@@ -32,7 +32,7 @@ class Nobody:
     def disconnected(self, connection_id: ConnectionId, *, goodbye: bool) -> None:
         pass
 
-    async def identify(self, token: str) -> Claims:
+    async def identify(self, token: str, _: Any) -> Claims:
         return Claims(OWNER, {}, token_id=token)
 
     def refuses(self, claims: Claims) -> bool:
