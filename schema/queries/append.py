@@ -4,6 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.sql.elements import Grouping
 
 from schema.expressions import only
 from schema.queries import messages as queries
@@ -53,7 +54,10 @@ def APPEND(insert: Any) -> Any:
 
 
 def _fresh(owned: Any) -> Any:
-    """Drafts that are not stored yet, numbered within their sessions and within their accounts."""
+    """Drafts that are not stored yet, numbered within their sessions and within their accounts.
+
+    Without their contents, which may be large: each step below would copy them, beyond 4 MB to disk.
+    """
     drafts = _unnested(
         "drafts",
         "position",
@@ -61,7 +65,6 @@ def _fresh(owned: Any) -> Any:
         session="sessions",
         account="accounts",
         local_id="local_ids",
-        content="contents",
         now="nows",
     )
     known = sa.exists().where(
@@ -73,8 +76,8 @@ def _fresh(owned: Any) -> Any:
             drafts.c.session,
             drafts.c.account,
             drafts.c.local_id,
-            drafts.c.content,
             drafts.c.now,
+            drafts.c.position,
             _number(drafts, drafts.c.session).label("number"),
             _number(drafts, drafts.c.account).label("number_in_account"),
         )
@@ -114,12 +117,13 @@ def _taken(fresh: Any) -> Any:
 
 def _created(insert: Any, fresh: Any, taken: Any) -> Any:
     created_at = queries.moment(taken.c.time_before + fresh.c.number)
+    contents = Grouping(sa.cast(sa.bindparam("contents"), ARRAY(sa.Text)))
     rows = sa.select(
         fresh.c.id,
         fresh.c.session,
         taken.c.before + fresh.c.number,
         fresh.c.local_id,
-        sa.cast(fresh.c.content, JSONB),
+        sa.cast(contents[fresh.c.position], JSONB),
         created_at,
         created_at,
     ).select_from(fresh.join(taken, taken.c.id == fresh.c.session))

@@ -63,7 +63,7 @@ async def append_all(executor: Executor, jobs: Sequence[Job]) -> list[Outcome]:
     the same local id: a retry finds it. Raises CommitInDoubt when messages were stored and the rest cannot be
     found.
     """
-    rows = await executor.all(APPEND, **_values(jobs))
+    rows = await executor.all(APPEND, **values_of(jobs))
     owned = {(row.session_id, row.account_id) for row in rows}
     inserted = {row.id: row for row in rows if row.id is not None}
     allowed = [(job.session_id, job.account_id) in owned for job in jobs]
@@ -79,7 +79,7 @@ async def append_all(executor: Executor, jobs: Sequence[Job]) -> list[Outcome]:
     ]
 
 
-def _values(jobs: Sequence[Job]) -> dict[str, list[Any]]:
+def values_of(jobs: Sequence[Job]) -> dict[str, list[Any]]:
     """Parameters of the statement, in which each local id occurs once: of duplicates the first is stored."""
     requested = list({(job.session_id, job.account_id) for job in jobs})
     drafts: dict[Any, tuple[Job, MessageDraft]] = {}
