@@ -77,6 +77,14 @@ def items(path: Path, header: Header) -> Iterator[Item]:
             yield rest, content, size
 
 
+def files(path: Path) -> Iterator[tuple[str, IO[bytes], int]]:
+    """Key, contents and size in bytes of each file; rows are passed over, of which some have 16 MB."""
+    for name, content, size in _members(path):
+        folder, _, key = name.partition("/")
+        if folder == FILES:
+            yield key, content, size
+
+
 class Verification:
     """Reads everything once: digests, counts, the order of members, and references between tables."""
 

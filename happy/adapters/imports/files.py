@@ -108,13 +108,12 @@ async def files_of_store(store: FileStore) -> AsyncIterator[FoundFile]:
 
 async def files_of_archive(path: Path) -> AsyncIterator[FoundFile]:
     """Every file in a backup that was found to be whole."""
-    from happy.adapters.archive.reading import items, read_header
+    from happy.adapters.archive import reading
 
-    found = items(path, await asyncio.to_thread(read_header, path))
+    found = reading.files(path)
     while (item := await asyncio.to_thread(next, found, None)) is not None:
-        key, content, *size = item
-        if isinstance(key, str):
-            yield FoundFile(key, int(size[0]), _chunks(content))
+        key, content, size = item
+        yield FoundFile(key, size, _chunks(content))
 
 
 async def _chunks(content: IO[bytes] | Any) -> AsyncIterator[bytes]:
