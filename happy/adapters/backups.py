@@ -253,7 +253,9 @@ async def _open_target(settings: Light | Full, revision: str) -> AsyncIterator[A
         else:
             from happy.adapters.full.postgres import backup as postgres
             from happy.adapters.full.postgres import schema
+            from happy.adapters.full.running import require_none
 
+            await require_none(settings)
             await schema.prepare(settings.database_url)
             yield await stack.enter_async_context(postgres.open_new(settings.database_url, revision))
 

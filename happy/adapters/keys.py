@@ -113,6 +113,8 @@ async def _open_store(settings: Light | Full, clock: Clock) -> AsyncIterator[Sto
                 yield adapters.store
         case Full():
             from happy.adapters import full
+            from happy.adapters.full.running import require_none
 
+            await require_none(settings)
             async with full.open_checked_store(settings) as store:
                 yield store

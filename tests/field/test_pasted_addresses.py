@@ -28,7 +28,7 @@ async def connections(url: str) -> int:
     connection = await asyncpg.connect(url)
     count: int = await connection.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
-        " AND application_name = 'happy-server'"
+        " AND application_name LIKE 'happy-server%'"
     )
     await connection.close()
     return count

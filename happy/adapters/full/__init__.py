@@ -10,7 +10,7 @@ from redis.exceptions import RedisError
 from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder
-from happy.adapters.full.postgres import schema
+from happy.adapters.full.postgres import replicas, schema
 from happy.adapters.full.postgres.connecting import startup_errors
 from happy.adapters.full.postgres.dsn import parse
 from happy.adapters.full.postgres.pool import pool_settings
@@ -18,7 +18,9 @@ from happy.adapters.full.postgres.store import PostgresStore, open_store
 from happy.adapters.full.redis import address as redis_address
 from happy.adapters.full.redis.client import Redis, open_redis
 from happy.adapters.full.redis.envelopes import Retention
+from happy.adapters.full.redis.replicas import lease
 from happy.adapters.full.redis.rights import require_rights
+from happy.adapters.full.running import own_name
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.errors import StartupError, Unavailable
 from happy.domain.ports.delivery import DropReport
@@ -34,12 +36,18 @@ COMMAND_CONNECTIONS = 2
 @asynccontextmanager
 async def open_adapters(settings: Full, replica_id: ReplicaId, report: DropReport) -> AsyncIterator[Adapters]:
     """Connect to everything and check that it is usable. Raises StartupError."""
-    async with open_checked_store(settings) as store, open_files(settings) as files:
+    name = own_name()
+    async with open_checked_store(settings, name) as store, open_files(settings) as files:
         if settings.redis_url is None:
             yield Adapters(store, MemoryBus(), MemoryLink(replica_id), MemoryPresence(), files)
             return
         retention, authority = retention_of(settings), settings.redis_authority
-        async with open_checked_redis(settings.redis_url, replica_id, retention, authority, report) as redis:
+        async with store.connection() as connection:
+            database = await replicas.identity(connection, parse(settings.database_url))
+        opening = open_checked_redis(
+            settings.redis_url, replica_id, retention, authority, report, lease(database, name)
+        )
+        async with opening as redis:
             yield Adapters(
                 store,
                 redis.bus,
@@ -67,6 +75,7 @@ async def open_checked_redis(
     retention: Retention,
     authority: Path | None = None,
     report: DropReport | None = None,
+    lease_text: str = "1",
 ) -> AsyncIterator[Redis]:
     """Redis, once it is reached and allows what is needed. Raises StartupError."""
     address = redis_address.parse(url, authority)
@@ -75,7 +84,8 @@ async def open_checked_redis(
         try:
             async with asyncio.timeout(RIGHTS_SECONDS):
                 await require_rights(address)
-            redis = await stack.enter_async_context(open_redis(url, replica_id, retention, authority, report))
+            opening = open_redis(url, replica_id, retention, authority, report, lease_text)
+            redis = await stack.enter_async_context(opening)
         except (Unavailable, RedisError, OSError) as error:
             reason = str(error) if isinstance(error, Unavailable) else redis_address.explanation(error)
             raise StartupError(f"cannot use Redis at {address.display}: {reason}") from None
@@ -83,11 +93,14 @@ async def open_checked_redis(
 
 
 @asynccontextmanager
-async def open_checked_store(settings: Full) -> AsyncIterator[PostgresStore]:
-    """The store, once the database is reached and has, or was given, the schema of this version."""
+async def open_checked_store(settings: Full, name: str | None = None) -> AsyncIterator[PostgresStore]:
+    """The store, once the database is reached and has, or was given, the schema of this version.
+
+    `name` is that of a replica.
+    """
     address = parse(settings.database_url)
     address.warn()
-    pool = pool_settings(address, settings.postgres_connections)
+    pool = pool_settings(address, settings.postgres_connections, name)
     async with AsyncExitStack() as stack:
         with startup_errors(address):
             store = await stack.enter_async_context(open_store(settings.database_url, pool))

@@ -9,6 +9,7 @@ import asyncpg
 from msgspec import Struct
 
 from happy.adapters.full.postgres.dsn import Address
+from happy.adapters.full.postgres.replicas import NAMED
 from happy.adapters.full.postgres.tls import hide_unreadable_home
 from happy.domain.errors import Unavailable
 from happy.limits import limit
@@ -36,6 +37,8 @@ class PoolSettings(Struct, frozen=True, kw_only=True):
     connect: float = 5.0
     statement: float = 10.0
     statement_cache: int = 256
+    replica: str | None = None
+    """What this replica is called; None: a command's."""
 
 
 class Writes:
@@ -68,13 +71,16 @@ class Writes:
             raise Unavailable("the database takes no writes")
 
 
-def pool_settings(address: Address, connections: int | None = None) -> PoolSettings:
+def pool_settings(
+    address: Address, connections: int | None = None, replica: str | None = None
+) -> PoolSettings:
     """`connections` overrides the limit in the address."""
     defaults = PoolSettings()
     return PoolSettings(
         largest=connections or address.connections or MAX_CONNECTIONS,
         connect=address.connect_seconds or defaults.connect,
         statement_cache=defaults.statement_cache if address.keeps_statements else 0,
+        replica=replica,
     )
 
 
@@ -101,7 +107,9 @@ def _session(address: Address, settings: PoolSettings) -> dict[str, str]:
     """The server's statement timeout is below the driver's: after the former, no commit is in doubt."""
     if address.behind_pooler:
         return address.server_settings
-    return {**address.server_settings, "statement_timeout": f"{settings.statement * 900:.0f}"}
+    named = {} if settings.replica is None else {"application_name": f"{NAMED}{settings.replica}"}
+    timeout = {"statement_timeout": f"{settings.statement * 900:.0f}"}
+    return {**address.server_settings, **named, **address.session, **timeout}
 
 
 async def _keep(connection: Any) -> None:

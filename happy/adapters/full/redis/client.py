@@ -87,11 +87,12 @@ async def open_redis(
     retention: Retention | None = None,
     authority: Path | None = None,
     report: DropReport | None = None,
+    lease: str = "1",
 ) -> AsyncIterator[Redis]:
     """Raises Unavailable when Redis cannot be reached now; later outages are ridden out."""
     link = RedisLink(url, authority)
     retention = retention or Retention()
-    bus, presence = RedisBus(link, replica_id, retention, report), RedisPresence(link, replica_id)
+    bus, presence = RedisBus(link, replica_id, retention, report), RedisPresence(link, replica_id, lease)
     buckets = RedisBuckets(link)
     async with link.open(_Handler(bus, presence, buckets)):
         yield Redis(

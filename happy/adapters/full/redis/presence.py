@@ -27,10 +27,12 @@ Claims = dict[str, dict[str, str]]
 class RedisPresence:
     """Implements `Presence`. Claims are kept in memory as well, and made again when Redis has lost them."""
 
-    def __init__(self, link: RedisLink, replica_id: ReplicaId) -> None:
+    def __init__(self, link: RedisLink, replica_id: ReplicaId, lease: str = "1") -> None:
+        """`lease` is what it says of itself to commands (`replicas`)."""
         assert len(replica_id) == REPLICA_ID_LENGTH, "the Lua script splits members by this length"
         self._link = link
         self._replica_id = replica_id
+        self._lease_text = lease
         self._prefix = link.prefix
         self._holders = b""
         self._mine: Claims = {}
@@ -119,7 +121,10 @@ class RedisPresence:
     async def _lease(self) -> bool:
         """Whether the lease was still valid."""
         key = f"{self._prefix}node:{self._replica_id}"
-        return await self._link.execute_first("SET", key, "1", "EX", LEASE_SECONDS, "GET") is not None
+        return (
+            await self._link.execute_first("SET", key, self._lease_text, "EX", LEASE_SECONDS, "GET")
+            is not None
+        )
 
     def _claim_all(self) -> None:
         self._renewed = time.monotonic()
