@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 import pytest_asyncio
@@ -14,6 +15,9 @@ from tests.attack.bystander import beside
 from tests.attack.conftest import VARIABLES
 from tests.support.environments import Environment
 from tests.support.server_process import Server
+
+if TYPE_CHECKING:
+    import socket
 
 MANY = 400
 BREATH = 0.0005
@@ -36,7 +40,7 @@ async def small_server(environment: Environment, tmp_path: Path) -> AsyncIterato
 
 def hold(target: Target, first: bytes, drop: bytes) -> None:
     """Many connections at once; each sends something from time to time, and is replaced when it is closed."""
-    held = []
+    held: list[socket.socket] = []
     with ExitStack() as stack:
         while target.goes_on():
             if len(held) < MANY:
@@ -74,7 +78,7 @@ def websockets_that_never_sign_in(target: Target) -> None:
 
 def sockets_of_one_account(target: Target) -> None:
     packet = frame(f'40{{"token":"{target.token}"}}'.encode())
-    held = []
+    held: list[socket.socket] = []
     while target.goes_on() and len(held) < MANY:
         held.append(connect(target.port))
         held[-1].sendall(handshake())

@@ -1,13 +1,17 @@
 """Floods of Engine.IO and Socket.IO packets, and handshakes that are never finished."""
 
 import time
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, suppress
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.attack.attacker import BINARY, TEXT, Attack, Target, frame, read_until, request
 from tests.attack.bystander import beside
 from tests.support.server_process import Server
+
+if TYPE_CHECKING:
+    import socket
 
 MANY = 20_000
 POLL = "/v1/updates/?EIO=4&transport=polling"
@@ -93,18 +97,18 @@ def lost_handshakes(target: Target) -> None:
 
 def sockets_that_never_connect(target: Target) -> None:
     """None is closed by the attacker before its end."""
-    opened = []
+    opened: list[tuple[AbstractContextManager[socket.socket], socket.socket]] = []
     while target.goes_on() and len(opened) < 500:
         context = target.websocket()
         opened.append((context, context.__enter__()))
     while target.goes_on():
-        for _, socket in opened:
-            socket.sendall(frame(b"40{", TEXT, fin=0))
+        for _, held in opened:
+            held.sendall(frame(b"40{", TEXT, fin=0))
             if not target.goes_on():
                 return
 
 
-CLOSED = {
+CLOSED: dict[Attack, str] = {
     pongs: "control",
     connects_to_unknown_namespaces: "connect",
     joins_and_leaves: "connect",

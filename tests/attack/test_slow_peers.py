@@ -72,7 +72,7 @@ def pongs_instead_of_reading(target: Target) -> None:
             held.sendall(frame(b"", PONG) + frame(b"3") + frame(b'421["ping"]') * 1000)
 
 
-SLOWEST = {answers_that_are_not_read: 3 * P99_SECONDS}
+SLOWEST: dict[Attack, float] = {answers_that_are_not_read: 3 * P99_SECONDS}
 """Seconds; 20 answers of 12 MB cost their time whether or not they are read."""
 
 

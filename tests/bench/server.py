@@ -12,8 +12,9 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from tests.support.cluster import REDIS, new_database
+from tests.support.databases import new_database
 from tests.support.server_process import START_TIMEOUT, Server, temporary_home
+from tests.support.services import REDIS
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
 HEALTHY = b"HTTP/1.1 200 "

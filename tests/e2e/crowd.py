@@ -225,7 +225,8 @@ class Crowd:
 
 async def beat(agent: Device, over: asyncio.Event, chance: random.Random) -> None:
     """A sign of life every two seconds, as agents send it."""
-    (session,) = agent.reader.ids if agent.reader is not None else ()
+    assert agent.reader is not None
+    (session,) = agent.reader.ids
     await asyncio.sleep(chance.uniform(0, BEAT_SECONDS))
     while not over.is_set():
         if agent.online:

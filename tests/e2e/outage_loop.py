@@ -162,7 +162,7 @@ async def world(sockets: int, seed: int) -> AsyncIterator[tuple[World, Crowd]]:
         stack.callback(shutil.rmtree, folder)
         postgres = stack.enter_context(own_postgres())
         redis = stack.enter_context(own_redis(folder))
-        services = {POSTGRES: postgres, REDIS: redis}
+        services: dict[str, OwnPostgres | OwnRedis] = {POSTGRES: postgres, REDIS: redis}
         wires = {name: await stack.enter_async_context(Wire(one.port)) for name, one in services.items()}
         url = postgres.url.replace(str(postgres.port), str(wires[POSTGRES].port))
         replicas = await stack.enter_async_context(replicas_on(url, folder, 2, wires[REDIS].url))

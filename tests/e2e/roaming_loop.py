@@ -82,11 +82,16 @@ async def roam(
         former, at = at, dice.choice([replica for replica in replicas if replica is not at or not dies])
         proxy.target = at.port
         if dies:
-            before = lives(phone, "disconnect")
-            former.kill()
-            await until(lambda before=before: lives(phone, "disconnect") != before)
+            await kill(former, phone)
             await former.start()
         await lose(phone, proxy, dice)
+
+
+async def kill(replica: Replica, phone: OfficialSocket) -> None:
+    """Returns when the phone has noticed."""
+    before = lives(phone, "disconnect")
+    replica.kill()
+    await until(lambda: lives(phone, "disconnect") != before)
 
 
 async def move(

@@ -2,7 +2,9 @@
 
 import asyncio
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -54,6 +56,10 @@ async def test_a_call_waits_for_a_registration_on_the_other_replica(pair: Pair) 
         assert {"ok": True, "result": "late"} == await call
 
 
+def _named(name: str, _: Any) -> str:
+    return name
+
+
 async def test_the_newest_machine_wins_even_over_one_of_this_replica(pair: Pair) -> None:
     one, other = pair
     machine = str((await one.register_machine())["id"])
@@ -63,7 +69,7 @@ async def test_the_newest_machine_wins_even_over_one_of_this_replica(pair: Pair)
         other.user_socket() as phone,
     ):
         for name, socket in (("stale", stale), ("newest", daemon)):
-            socket.answer("rpc-request", lambda request, name=name: name)
+            socket.answer("rpc-request", partial(_named, name))
             await socket.emit("rpc-register", {"method": "m:who"})
             await socket.next_event("rpc-registered")
 

@@ -1,6 +1,7 @@
 """A client that lost its connection takes up where it was at another replica."""
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,10 @@ async def test_without_an_offset_it_gets_everything_since_its_first_connect(pair
         await received(back, "first")
 
 
+def _has_received(device: Device, count: int) -> bool:
+    return len(contents(device)) >= count
+
+
 async def test_it_may_go_back_and_forth(pair: Pair, sid: str) -> None:
     one, other = pair
     device = Device.of(one)
@@ -76,7 +81,7 @@ async def test_it_may_go_back_and_forth(pair: Pair, sid: str) -> None:
             await there.post_messages(sid, [f"{turn} there"])
             missed = [f"missed {turn - 1}"] if turn else []
             expected = [*missed, f"{turn} here", f"{turn} there"]
-            await until(lambda current=current, expected=expected: len(contents(current)) >= len(expected))
+            await until(partial(_has_received, current, len(expected)))
             assert sorted(contents(current)) == sorted(expected)
             await current.drop()
         await there.post_messages(sid, [f"missed {turn}"])

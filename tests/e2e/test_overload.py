@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -37,7 +37,7 @@ async def stuck(replica: Replica) -> AsyncIterator[None]:
 Answers = list[tuple[float, RawResponse]]
 
 
-async def at_once(api: ApiClient, port: int, requests: list[tuple[str, str, bytes | None]]) -> Answers:
+async def at_once(api: ApiClient, port: int, requests: Sequence[tuple[str, str, bytes | None]]) -> Answers:
     """All of them on connections of their own: the answers, and after how many seconds they came."""
     headers = {"Authorization": f"Bearer {api.token}", "Content-Type": "application/json"}
 
@@ -105,12 +105,13 @@ async def events(api: ApiClient, session: str, machine: str) -> list[Any]:
         async with api.user_socket() as socket:
             return await socket.call(event, payload, timeout=30)
 
-    return await asyncio.gather(
+    answers = await asyncio.gather(
         call("update-state", {"sid": session, "agentState": "x", "expectedVersion": 0}),
         call("machine-update-metadata", {"machineId": machine, "metadata": "x", "expectedVersion": 1}),
         call("artifact-read", {"artifactId": "none"}),
         call("usage-report", usage),
     )
+    return [*answers]
 
 
 async def test_callers_of_a_stuck_database_are_refused_in_time(outcome: Outcome) -> None:

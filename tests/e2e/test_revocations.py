@@ -4,6 +4,7 @@ protocol: cryptography#revocation
 """
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ async def test_a_sign_out_closes_sockets_of_the_other_replica_within_a_second(
                 with pytest.raises(ConnectRefused, match=BAD_TOKEN):
                     await there.user_socket().connect()
                 for replica in replicas:
-                    await until(lambda url=replica.url, token=api.token: refused(url, token))  # type: ignore[misc]
+                    await until(partial(refused, replica.url, api.token))
     assert min(seconds) < 1.0, seconds
 
 

@@ -59,6 +59,7 @@ async def test_a_sign_in_outlives_the_process_and_leaves_no_token_in_the_log(tmp
             await server.start()
 
             assert [] == await api.get("/v1/machines")
+            assert api.token is not None
             assert api.token not in server.log_text()
         assert 2 == server.log_text().count(" ready ")
 

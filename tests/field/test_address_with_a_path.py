@@ -10,9 +10,10 @@ import pytest_asyncio
 from tests.e2e.conftest import server_on
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment, OpenEnvironment
-from tests.support.official_client import ConnectRefused, NodeClient, OfficialSocket
-from tests.support.reverse_proxies import free_port, nginx_at, started
-from tests.support.server_process import Server
+from tests.support.official_client import NodeClient, OfficialSocket
+from tests.support.reverse_proxies import nginx_at, started
+from tests.support.server_process import Server, free_port
+from tests.support.socket_client import ConnectRefused
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 PUBLIC = "https://example.org/happy"

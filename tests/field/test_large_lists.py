@@ -77,7 +77,8 @@ def body_of(answer: bytes) -> bytes:
     head, _, body = answer.partition(b"\r\n\r\n")
     if b"transfer-encoding: chunked" not in head:
         return body
-    chunks, position = [], 0
+    chunks: list[bytes] = []
+    position = 0
     while True:
         line = body.index(b"\r\n", position)
         size = int(body[position:line], 16)

@@ -17,6 +17,7 @@ from happy.adapters.full.postgres.dsn import parse
 from happy.adapters.full.postgres.pool import PoolSettings, pool_settings
 from happy.adapters.full.postgres.store import open_store
 from happy.cli.main import run
+from happy.domain.errors import StartupError
 from tests.support import databases, factories
 from tests.support.api_client import ApiClient
 from tests.support.environments import SECRET, full_environment
@@ -260,6 +261,6 @@ async def test_a_database_that_has_no_connection_left_at_the_start_is_one_line(d
     with own_pgbouncer(POSTGRES, clients=1) as port:
         url = f"postgresql://anybody@127.0.0.1:{port}{urlsplit(database).path}?pgbouncer=true"
         async with open_store(url):
-            with pytest.raises(schema.StartupError, match="let replicas take fewer") as caught:
+            with pytest.raises(StartupError, match="let replicas take fewer") as caught:
                 await schema.prepare(url)
     assert "no more connections allowed" in str(caught.value)

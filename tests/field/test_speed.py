@@ -86,9 +86,11 @@ class StuckMessages:
     """A message service whose commits take for ever."""
 
     def __init__(self) -> None:
-        self.begun: list[str] = []
+        self.begun: list[bytes] = []
 
-    async def append(self, _: AccountId, __: SessionId, contents: list[Any], **___: Any) -> None:
+    async def append(
+        self, _: AccountId, __: SessionId, contents: list[tuple[str | None, bytes]], **___: Any
+    ) -> None:
         self.begun.append(contents[0][1])
         await asyncio.get_running_loop().create_future()
 

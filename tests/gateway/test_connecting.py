@@ -25,7 +25,7 @@ NO_SESSION = "Session ID required for session-scoped clients"
 NO_MACHINE = "Machine ID required for machine-scoped clients"
 BAD_TOKEN = "Invalid authentication token"
 STORES = {"light": SqliteStore, "full": PostgresStore}
-PRESENCES = {"light": MemoryPresence, "full": RedisPresence}
+PRESENCES: dict[str, type[MemoryPresence | RedisPresence]] = {"light": MemoryPresence, "full": RedisPresence}
 SESSION, MACHINE = {"clientType": "session-scoped"}, {"clientType": "machine-scoped"}
 
 

@@ -1,11 +1,13 @@
 """`happy-server audit`, beside a running server."""
 
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from happy.adapters.flavors import open_store_beside
+from happy.domain.ports.store import Transaction
 from happy.domain.values import HOUR, Millis
 from happy.services.audit import record
 from tests.http.test_accounts import account_id
@@ -15,16 +17,17 @@ from tests.support.environments import Environment
 from tests.support.server_thread import run_beside
 
 
+async def _revoked(when: Millis, tx: Transaction) -> None:
+    await record(tx, when, "system", "token.revoke", f"{when}")
+
+
 async def test_the_audit_log_is_shown_beside_the_server(environment: Environment) -> None:
     now = Millis(time.time_ns() // 1_000_000)
     async with run_beside(environment) as server:
         assert (0, "Nothing was recorded.\n", "") == await command(environment, "audit")
         async with open_store_beside(server.settings) as store:
             for hours in (50, 1):
-                before = Millis(now - hours * HOUR)
-                await store.write(
-                    lambda tx, before=before: record(tx, before, "system", "token.revoke", f"{before}")
-                )
+                await store.write(partial(_revoked, Millis(now - hours * HOUR)))
         everything = (await command(environment, "audit", "--json")).json
         recent = (await command(environment, "audit", "--json", "--since", "2d")).json
         table = await command(environment, "audit", "--since", "2000-01-01")

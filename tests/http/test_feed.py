@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from happy import bootstrap
+from happy.adapters import clocks
 from happy.domain.values import Millis
 from tests.support.api_client import ApiClient
 from tests.support.environments import Environment
@@ -132,7 +133,7 @@ async def test_a_feed_needs_a_token(anonymous: ApiClient) -> None:
 @pytest.fixture
 def wait(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Lets time pass on servers started after this."""
-    real = bootstrap.system_clock
+    real = clocks.system_clock
     passed = [0]
     monkeypatch.setattr(bootstrap, "system_clock", lambda: Millis(real() + passed[0]))
     return lambda millis: passed.append(passed.pop() + millis)

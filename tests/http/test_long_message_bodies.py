@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -25,7 +26,7 @@ def batch(count: int, size: int = MB) -> list[dict[str, str]]:
     return [{"content": f"{number:08}" * (size // 8), "localId": f"m{number}"} for number in range(count)]
 
 
-async def post(api: ApiClient, session: str, body: bytes, expect: int = 200) -> dict[str, object]:
+async def post(api: ApiClient, session: str, body: bytes, expect: int = 200) -> dict[str, Any]:
     answer = await api.request("POST", f"/v3/sessions/{session}/messages", content=body, headers=JSON)
     assert expect == answer.status_code, answer.text
     return dict(answer.json())

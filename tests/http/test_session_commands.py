@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 
 from happy.adapters.flavors import open_store_beside
 from happy.domain.announcements import Announcement
+from happy.domain.ports.store import Transaction
 from happy.domain.values import AccountId, Millis
 from schema.tables import announcements, session_messages, sessions
 from tests.http.test_accounts import account_id
@@ -145,6 +147,10 @@ async def test_nothing_is_deleted_unasked(environment: Environment, noun: str) -
     assert "happy-server: nothing was done: add --yes to do it without a prompt\n" == refused.err
 
 
+async def _announced(announcement: Announcement, tx: Transaction) -> None:
+    await tx.announcements.add(announcement)
+
+
 async def test_an_announcement_of_a_later_release_is_left_for_it(environment: Environment) -> None:
     async with (
         run_beside(environment) as server,
@@ -155,6 +161,6 @@ async def test_an_announcement_of_a_later_release_is_left_for_it(environment: En
         async with open_store_beside(server.settings) as store, open_rows(server.settings) as rows:
             for kind in ("planet", "machine"):
                 waiting = Announcement(kind, owner, kind, "mars", now)  # type: ignore[arg-type]
-                await store.write(lambda tx, waiting=waiting: tx.announcements.add(waiting))  # type: ignore[misc]
+                await store.write(partial(_announced, waiting))
             assert "mars" == (await deleted(phone, "delete-machine"))["body"]["machineId"]
             assert [("planet",)] == await rows(sa.select(announcements.c.id))

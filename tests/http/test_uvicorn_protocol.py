@@ -150,7 +150,7 @@ async def test_backpressure_suspends_the_read_timeout_of_a_body(
     monkeypatch.setattr(request_limits, "BODY_SECONDS", 0.2)
     token, read = f"Bearer {api.token}", body._content
 
-    async def read_late(*arguments: Any) -> bytes:
+    async def read_late(*arguments: Any) -> bytes | bytearray:
         await asyncio.sleep(1)
         return await read(*arguments)
 

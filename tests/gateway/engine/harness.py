@@ -13,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from happy.gateway.engine import Ack, EngineSettings, Refused, Server, Socket, SocketClosed
+from happy.gateway.engine.connection import Connection
 from happy.services.refusals import Refusals
 from tests.support.until import until
 
@@ -122,6 +123,12 @@ class Running:
         self._uvicorn.lifespan = config.lifespan_class(config)
         await self._uvicorn.startup()
         self.port = self._uvicorn.servers[0].sockets[0].getsockname()[1]
+
+    def connection(self, number: int = 0) -> Connection:
+        """What the engine itself keeps of the connection of a socket, in the order of their connects."""
+        held = self.application.sockets[number].connection
+        assert isinstance(held, Connection)
+        return held
 
     def waiting_polls(self) -> int:
         """How many sessions have a poll that has arrived and waits for packets."""

@@ -1,9 +1,12 @@
 """What is no message has a limit: a peer beyond it is closed, and nothing more of it is read."""
 
+from typing import Any
+
 import pytest
 from websockets.frames import Frame, Opcode
 
 from happy.gateway.engine import frames
+from happy.gateway.engine.connection import Connection
 from happy.gateway.engine.flood import MAX_CONNECTS, MAX_CONTROL, MAX_TINY_FRAGMENTS, ControlBudget
 from tests.gateway.engine.harness import Poller, RawWebSocket, Running
 from tests.support.until import until
@@ -70,11 +73,11 @@ async def test_a_budget_is_for_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_pongs_that_answer_no_ping_delay_no_ping(server: Running) -> None:
     async with RawWebSocket(server.url) as socket:
         await socket.join()
-        timer = server.application.sockets[0].connection._timer
+        timer = server.connection()._timer
         await socket.send("3", '421["echo",1]')
         await socket.receive()
 
-        assert server.application.sockets[0].connection._timer is timer
+        assert server.connection()._timer is timer
 
 
 async def test_clients_may_try_to_connect_several_times_and_not_for_ever(server: Running) -> None:
@@ -104,7 +107,7 @@ async def test_leaving_and_joining_again_and_again_ends_the_connection(server: R
 async def test_nothing_is_read_behind_an_error(server: Running) -> None:
     async with RawWebSocket(server.url) as socket:
         await socket.join()
-        link = server.application.sockets[0].connection.transport
+        link: Any = server.connection().transport
         data = Frame(Opcode.TEXT, b"9").serialize(mask=True)
         more = Frame(Opcode.TEXT, b'42["late"]').serialize(mask=True)
         socket.websocket.transport.write(data + more * 10)
@@ -155,6 +158,7 @@ async def test_a_handshake_that_is_never_finished_keeps_little(server: Running) 
         assert answer.status_code == 200
         (connection,) = server.engine._context.connections.values()
 
-        kept = sum(len(name) + len(value) for name, value in connection.headers)  # type: ignore[attr-defined]
+        assert isinstance(connection, Connection)
+        kept = sum(len(name) + len(value) for name, value in connection.headers)
         assert kept < 1000
         assert isinstance(connection.client_address.text, str)

@@ -18,11 +18,11 @@ def sent(opcode: int, payload: bytes, *, fin: bool = True) -> bytes:
     return Frame(Opcode(opcode), payload, fin=fin).serialize(mask=True)
 
 
-def read(data: bytes, limit: int = LIMIT) -> list[tuple[int, bytes]]:
+def read(data: bytes, limit: int = LIMIT) -> list[tuple[int, bytes | bytearray]]:
     return drain(FrameReader(limit), data)
 
 
-def drain(reader: FrameReader, data: bytes) -> list[tuple[int, bytes]]:
+def drain(reader: FrameReader, data: bytes) -> list[tuple[int, bytes | bytearray]]:
     reader.feed(data)
     messages = []
     while (message := reader.next()) is not None:

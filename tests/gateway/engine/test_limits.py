@@ -148,7 +148,7 @@ async def test_a_client_that_does_not_read_is_dropped(
             if held.closed:
                 break
         assert held.closed
-        assert held.connection._queue is None
+        assert server.connection()._queue is None
         await until(lambda: server.application.reasons() == ["send queue overflow"])
         await other.send('421["echo",1]')
         assert await other.receive() == "431[1]"
@@ -167,7 +167,7 @@ async def test_a_client_that_reads_slowly_gets_everything_in_order(serve: Serve)
         held = server.application.sockets[0]
         for number in range(300):
             held.emit("n", f'[{number},"{"x" * 50_000}"]'.encode())
-        await until(lambda: held.connection.has_queue)
+        await until(lambda: server.connection().has_queue)
         socket.websocket.transport.resume_reading()
         received = [await socket.receive() for _ in range(300)]
 
@@ -180,7 +180,7 @@ async def test_one_large_packet_may_wait_behind_small_ones(serve: Serve) -> None
         await socket.join()
         socket.websocket.transport.pause_reading()
         held = server.application.sockets[0]
-        while not held.connection.has_queue:
+        while not server.connection().has_queue:
             held.emit("fill", b'"' + b"x" * 50_000 + b'"')
             await asyncio.sleep(0)
         held.emit("large", b'"' + b"x" * 5_000_000 + b'"')

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -140,7 +141,7 @@ async def test_what_was_sent_before_a_close_arrives_before_it(server: Running, c
     """In one payload with the close packet, the client would hand it out after its next connect."""
     async with over(client, server, ["polling"]) as socket:
         held = server.application.sockets[0]
-        polling: Any = held.connection.transport
+        polling: Any = server.connection().transport
         await until(lambda: polling._waiting is not None)
         held.emit("last", b"1")
         held.close()
@@ -150,15 +151,18 @@ async def test_what_was_sent_before_a_close_arrives_before_it(server: Running, c
         await socket.next_life("connect")
 
 
+def _have_answered(server: Running, asked: float) -> bool:
+    return all(one.last_acknowledged > asked for one in server.application.sockets)
+
+
 async def test_pings_keep_the_client_and_their_absence_loses_it(serve: Serve, client: NodeClient) -> None:
     server = await serve(ping_interval=0.2, ping_timeout=1)
     async with over(client, server, ["websocket"]) as socket, over(client, server, ["polling"]) as poller:
         for _ in range(3):
-            asked, both = time.monotonic(), server.application.sockets
-            await until(lambda asked=asked, both=both: all(one.last_acknowledged > asked for one in both))
+            await until(partial(_have_answered, server, time.monotonic()))
         assert socket.lives == poller.lives == []
         assert await socket.call("echo", 1) == await poller.call("echo", 1) == 1
-        held = server.application.sockets[0].connection
+        held = server.connection()
         await until(lambda: held.last_acknowledged == held._pinged)  # a pong on its way would go on
         held._timer.cancel()
         assert (await socket.next_life("disconnect")).detail["reason"] == "ping timeout"

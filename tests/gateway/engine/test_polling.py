@@ -158,7 +158,7 @@ async def test_a_post_that_breaks_off_ends_the_session(server: Running) -> None:
         target = f"/v1/updates/?EIO=4&transport=polling&sid={poller.sid}"
         head = f"POST {target} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n42"
         writer.write(head.encode())
-        polling: Any = server.application.sockets[0].connection.transport
+        polling: Any = server.connection().transport
         await until(lambda: polling._posting)
         writer.transport.abort()
         await until(lambda: server.application.reasons() == ["transport error"])

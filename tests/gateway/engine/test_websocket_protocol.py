@@ -137,13 +137,13 @@ async def test_a_peer_that_leaves_is_gone_at_once_even_if_it_does_not_read(
     await wire.join()
     wire.writer.transport.pause_reading()  # type: ignore[attr-defined]
     held = server.application.sockets[0]
-    while held.connection.transport.ready:
+    while server.connection().transport.ready:
         held.emit("fill", b'"' + b"x" * 100_000 + b'"')
         await asyncio.sleep(0)
     wire.writer.write(goodbye) if goodbye else wire.writer.write_eof()
 
     await until(lambda: server.application.reasons() == ["transport close"])
-    link: Any = held.connection.transport
+    link: Any = server.connection().transport
     assert link in link._connections
     await until(lambda: link not in link._connections)
 
@@ -266,7 +266,7 @@ async def test_what_the_last_packet_of_a_read_sends_does_not_wait(server: Runnin
     """Packets before it do: their answers leave with its own, in one call."""
     wire = await dial()
     await wire.join()
-    link: Any = server.application.sockets[0].connection.transport
+    link: Any = server.connection().transport
     tcp, link._tcp = link._tcp, (tape := Tape())
     written: list[int] = []
 
@@ -289,7 +289,7 @@ async def test_what_is_sent_in_one_turn_is_written_in_one_call(server: Running, 
     await wire.join()
     written: list[int] = []
     held = server.application.sockets[0]
-    link: Any = held.connection.transport
+    link: Any = server.connection().transport
     link._tcp = Spy(link._tcp, written)
     for _ in range(50):
         held.emit("n", b"1")
@@ -303,7 +303,7 @@ async def test_what_is_not_urgent_leaves_at_the_end_of_the_turn_in_order(server:
     wire = await dial()
     await wire.join()
     socket = server.application.sockets[0]
-    link: Any = socket.connection.transport
+    link: Any = server.connection().transport
     tcp, link._tcp = link._tcp, (tape := Tape())
 
     def send_soon(_: Socket, args: list[Any], *__: Any) -> None:
