@@ -43,6 +43,15 @@ async def test_every_endpoint_has_a_unique_name(document: dict[str, Any]) -> Non
     assert [] == [name for name in names if not re.fullmatch(r"[a-z_]+", name)]
 
 
+async def test_every_endpoint_says_in_a_sentence_what_it_is_for(document: dict[str, Any]) -> None:
+    """Without a docstring of its handler, it is named by one word of ours: `Owned`, `Page`, `Advise`."""
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+
+    assert [] == [
+        operation["operationId"] for operation in operations if not operation["summary"].endswith(".")
+    ]
+
+
 async def test_the_endpoints_are_those_of_the_protocol_documents(document: dict[str, Any]) -> None:
     text = (REPOSITORY / "docs" / "protocol" / "http.md").read_text("utf-8")
     rows = {

@@ -125,7 +125,7 @@ def _operation(endpoint: Endpoint, schemas: _Schemas) -> Json:
     name = str(endpoint.fn.__name__)
     operation: Json = {
         "tags": [_tag(endpoint).name],
-        "summary": _sentence(inspect.getdoc(endpoint.fn)) or name.replace("_", " ").capitalize(),
+        "summary": _sentence(inspect.getdoc(endpoint.fn)),
         "operationId": f"{_tag(endpoint).name.replace(' ', '_')}_{name}",
         "security": endpoint.security,
         "parameters": [*_path_parameters(endpoint), *_query_parameters(endpoint), *_headers(endpoint)],

@@ -33,7 +33,7 @@ def _body(document: Json, title: str) -> Iterator[str]:
             for method, operation in methods.items():
                 if tag["name"] in operation["tags"]:
                     yield from _operation(path, method, operation)
-    yield '<h2 id="shapes">Shapes</h2>\n'
+    yield '<h2 id="schemas">Schemas</h2>\n'
     for name, schema in sorted(document["components"]["schemas"].items()):
         head = f'<details id="{escape(name)}"><summary><code>{escape(name)}</code></summary>'
         yield f"{head}{_json(schema)}</details>\n"

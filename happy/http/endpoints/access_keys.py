@@ -68,6 +68,7 @@ class AccessKeyEndpoints:
     async def get(
         self, request: ApiRequest, session_id: FromPath[SessionId], machine_id: FromPath[MachineId]
     ) -> FoundAccessKey:
+        """The access key of a session on a machine; null if there is none."""
         return FoundAccessKey(await self._access_keys.get(request.account_id, session_id, machine_id))
 
     async def create(
@@ -77,6 +78,7 @@ class AccessKeyEndpoints:
         machine_id: FromPath[MachineId],
         data: JSONBody[CreateAccessKey],
     ) -> AccessKeyCreated:
+        """Store the access key of a session on a machine, which has none yet."""
         key = await self._access_keys.create(request.account_id, session_id, machine_id, data.data)
         return AccessKeyCreated(key)
 
@@ -87,6 +89,7 @@ class AccessKeyEndpoints:
         machine_id: FromPath[MachineId],
         data: JSONBody[UpdateAccessKey],
     ) -> AccessKeyUpdated | AccessKeyMismatch:
+        """Replace an access key if its version is still the expected one."""
         swap = await self._access_keys.update(
             request.account_id, session_id, machine_id, data.expected_version, data.data
         )

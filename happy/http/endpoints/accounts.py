@@ -50,15 +50,18 @@ class AccountEndpoints:
         ]
 
     async def profile(self, request: ApiRequest) -> Profile:
+        """The caller's profile: name, picture, GitHub user, connected services."""
         return await self._accounts.profile(request.account_id)
 
     async def settings(self, request: ApiRequest) -> AccountSettings:
+        """The caller's encrypted settings, and their version."""
         settings = await self._accounts.settings(request.account_id)
         return AccountSettings(settings.value, settings.version)
 
     async def update_settings(
         self, request: ApiRequest, data: JSONBody[UpdateSettings]
     ) -> SettingsUpdated | SettingsMismatch:
+        """Replace the settings if their version is still the expected one."""
         swap = await self._accounts.update_settings(request.account_id, data.expected_version, data.settings)
         if swap.won:
             return SettingsUpdated(swap.current.version)

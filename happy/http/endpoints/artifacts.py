@@ -91,6 +91,7 @@ class ArtifactEndpoints:
         ]
 
     async def owned(self, request: ApiRequest) -> list[ArtifactSummary] | ListResponse[ArtifactSummary]:
+        """All artifacts of the caller, without their bodies."""
         rows = await self._artifacts.owned(request.account_id)
         if is_whole(rows):
             return rows
@@ -98,15 +99,18 @@ class ArtifactEndpoints:
         return ListResponse([], rows, lambda summary: summary, load)
 
     async def get(self, request: ApiRequest, artifact_id: FromPath[ArtifactId]) -> Artifact:
+        """One artifact with its body."""
         return await self._artifacts.get(request.account_id, artifact_id)
 
     async def create(self, request: ApiRequest, data: JSONBody[CreateArtifact]) -> Artifact:
+        """Store an artifact under an id of the caller; one that exists is returned unchanged."""
         contents = NewArtifactContents(data.header, data.body, data.data_encryption_key)
         return await self._artifacts.load_or_create(request.account_id, ArtifactId(data.id), contents)
 
     async def edit(
         self, request: ApiRequest, artifact_id: FromPath[ArtifactId], data: JSONBody[EditArtifact]
     ) -> ArtifactEdited | ArtifactMismatch:
+        """Replace header, body or both, if their versions are still the expected ones."""
         header = _part(data.header, data.expected_header_version)
         body = _part(data.body, data.expected_body_version)
         outcome = await self._artifacts.edit(request.account_id, artifact_id, header, body)
@@ -115,6 +119,7 @@ class ArtifactEndpoints:
         return _mismatch(outcome, header, body)
 
     async def delete(self, request: ApiRequest, artifact_id: FromPath[ArtifactId]) -> Done:
+        """Delete an artifact."""
         await self._artifacts.delete(request.account_id, artifact_id)
         return Done()
 

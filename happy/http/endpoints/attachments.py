@@ -81,6 +81,7 @@ class AttachmentEndpoints:
     async def request_upload(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[RequestUpload]
     ) -> UploadOffer:
+        """An address for the upload of one encrypted file of a session."""
         upload = await self._attachments.request_upload(request.account_id, session_id, data.size)
         if upload.ticket is None:
             return UploadOffer(upload.ref, self._address(request, session_id, upload.name), "PUT")
@@ -91,12 +92,14 @@ class AttachmentEndpoints:
     async def request_download(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[RequestDownload]
     ) -> DownloadOffer:
+        """An address from which a file of a session is downloaded."""
         url = await self._attachments.request_download(request.account_id, session_id, data.ref)
         return DownloadOffer(url or self._address(request, session_id, data.ref.rpartition("/")[2]))
 
     async def upload(
         self, request: ApiRequest, session_id: FromPath[SessionId], name: FromPath[str]
     ) -> Stored:
+        """Store the file whose upload was requested, where the server has the files itself."""
         self._attachments.require_uploads_here()
         announced = request.headers.get("content-length", "")
         if announced.isdecimal() and int(announced[:16]) > MAX_BYTES:
@@ -107,6 +110,7 @@ class AttachmentEndpoints:
     async def download(
         self, request: ApiRequest, session_id: FromPath[SessionId], name: FromPath[str]
     ) -> Response | FileResponse:
+        """A file of a session, or a range of it, or a redirection to the object store that has it."""
         key = await self._attachments.locate(request.account_id, session_id, name)
         url = await self._attachments.download_url(key)
         if url is not None:

@@ -34,6 +34,7 @@ class DeveloperLogEndpoints:
         return [Endpoint("POST", PATH, self.write, public=True, other_responses=often)]
 
     async def write(self, data: JSONBody[Entry]) -> Done:
+        """Write a line into the developer log."""
         platform = None if data.platform is UNSET else data.platform
         self._log.write(data.level, data.message, data.source, platform, data.timestamp)
         return Done()

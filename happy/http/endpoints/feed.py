@@ -40,6 +40,7 @@ class FeedEndpoints:
         after: Annotated[str | None, QueryParameter()] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     ) -> Page:
+        """Posts of the caller's feed, the newest first, before or after a cursor."""
         page = await self._feed.page(request.account_id, _counter(before), _counter(after), limit)
         return Page([_post(item) for item in page.items], page.has_more)
 

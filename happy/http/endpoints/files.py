@@ -36,6 +36,7 @@ class FileEndpoints:
         return [Endpoint("GET", "/files/{key:path}", self.read, public=True, other_responses=found)]
 
     async def read(self, key: FromPath[str]) -> FileResponse:
+        """A public file from local storage, such as a profile picture."""
         name = normalize(key)
         if not name.startswith(PUBLIC):
             raise NotFound

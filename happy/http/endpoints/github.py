@@ -69,6 +69,7 @@ class GithubEndpoints:
         ]
 
     async def params(self, request: ApiRequest) -> AuthorizeAddress:
+        """The address of GitHub's page where the caller agrees to be linked."""
         return AuthorizeAddress(await self._github.authorize_url(request.account_id))
 
     async def callback(
@@ -102,6 +103,7 @@ class GithubEndpoints:
         return None if self._webhook.configured else json_response(500, Failure("Webhooks not configured"))
 
     async def webhook(self, request: ApiRequest) -> Received | Response:
+        """An event of GitHub, which is verified and logged."""
         payload = request.payload
         if payload.kind != "json" or request.headers.get("content-length") == "0":
             return json_response(500, Failure("Server configuration error"))
@@ -109,5 +111,6 @@ class GithubEndpoints:
         return Received()
 
     async def disconnect(self, request: ApiRequest) -> Done:
+        """Unlink the caller's GitHub user."""
         await self._github.disconnect(request.account_id)
         return Done()

@@ -49,9 +49,11 @@ class HealthEndpoints:
         ]
 
     async def banner(self) -> Response:
+        """A text by which clients recognise a server, or the web app."""
         return Response(200, BANNER.encode(), TEXT)
 
     async def health(self) -> Response:
+        """Whether the server can serve: 503 takes it out of service at a balancer."""
         redis_down = self._link_state is not None and not self._link_state().up
         redis: Literal["unavailable"] | UnsetType = "unavailable" if redis_down else UNSET
         backup: Literal["overdue"] | UnsetType = "overdue" if self._readiness.backups.overdue else UNSET

@@ -47,9 +47,11 @@ class InviteEndpoints:
         ]
 
     async def page(self, code: FromPath[str]) -> Response:
+        """The page of an invite, with a button that opens it."""
         return _invitation() if await self._invites.usable(code) else _invalid()
 
     async def open(self, request: ApiRequest, code: FromPath[str]) -> Response:
+        """Let new accounts in from the client's address for a while."""
         client = request.client_address
         if not client.own_network:
             return _unknown_address()

@@ -106,6 +106,7 @@ class KvEndpoints:
         ]
 
     async def get(self, request: ApiRequest, key: FromPath[str]) -> KvEntry:
+        """One value and its version."""
         return await self._kv.get(request.account_id, key)
 
     async def page(
@@ -114,10 +115,12 @@ class KvEndpoints:
         prefix: Annotated[str, QueryParameter()] = "",
         limit: Annotated[int, QueryParameter(ge=1, le=1000)] = 100,
     ) -> Items | ListResponse[KvEntry]:
+        """Values whose keys begin with a prefix, in the order of their keys."""
         entries = await self._kv.page(request.account_id, prefix, limit)
         return Items(entries) if is_whole(entries) else self._listed(Items([]), entries, request)
 
     async def get_many(self, request: ApiRequest, data: JSONBody[BulkRead]) -> Values | ListResponse[KvEntry]:
+        """The values of up to a hundred keys; those without one are left out."""
         entries = await self._kv.get_many(request.account_id, data.keys)
         return Values(entries) if is_whole(entries) else self._listed(Values([]), entries, request)
 
@@ -127,6 +130,7 @@ class KvEndpoints:
         return ListResponse(around, rows, lambda entry: entry, partial(self._kv.find, request.account_id))
 
     async def mutate(self, request: ApiRequest, data: JSONBody[Mutate]) -> Mutated | Response:
+        """Write and delete values, all or none: each names the version it replaces."""
         mutations = [_mutation(mutation) for mutation in data.mutations]
         try:
             versions = await self._kv.mutate(request.account_id, mutations)

@@ -80,6 +80,7 @@ class MachineEndpoints:
         ]
 
     async def load_or_register(self, request: ApiRequest, data: JSONBody[RegisterMachine]) -> Registered:
+        """Register a machine; one that is the caller's already is returned unchanged."""
         machine = await self._machines.load_or_register(
             request.account_id,
             data.id,
@@ -90,18 +91,21 @@ class MachineEndpoints:
         return Registered(_registered(machine))
 
     async def owned(self, request: ApiRequest) -> list[ListedMachine] | ListResponse[Machine]:
+        """All machines of the caller, the last active first."""
         machines = await self._machines.owned(request.account_id)
         if is_whole(machines):
             return [_listed(machine) for machine in machines]
         return ListResponse([], machines, _listed, partial(self._machines.get, request.account_id))
 
     async def get(self, request: ApiRequest, machine_id: FromPath[MachineId]) -> OneMachine:
+        """One machine."""
         machine = await self._machines.get(request.account_id, machine_id)
         if machine is None:
             raise NotFound
         return OneMachine(_listed(machine))
 
     async def delete(self, request: ApiRequest, machine_id: FromPath[MachineId]) -> Done:
+        """Delete a machine. Its sessions remain."""
         await self._machines.delete(request.account_id, machine_id)
         return Done()
 

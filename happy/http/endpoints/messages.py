@@ -107,6 +107,7 @@ class MessageEndpoints:
         before_seq: Annotated[int | None, QueryParameter(ge=1)] = None,
         limit: Annotated[int, QueryParameter(ge=1, le=500)] = 100,
     ) -> MessagesPage | ListResponse[Message]:
+        """Messages after or before a number, which is their position in the session."""
         if before_seq is None:
             seq = min(after_seq or 0, MAX_SEQ)
             page = await self._messages.after(request.account_id, session_id, seq, limit)
@@ -122,6 +123,7 @@ class MessageEndpoints:
     async def append(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[Append]
     ) -> Receipts:
+        """Append messages. One whose local id is stored already is answered, and not stored again."""
         if request.long_body is not None:
             receipts = await self._append_groups(request, session_id, request.long_body)
         else:
@@ -151,6 +153,7 @@ class MessageEndpoints:
     async def newest(
         self, request: ApiRequest, session_id: FromPath[SessionId]
     ) -> Messages | ListResponse[Message]:
+        """The 150 newest messages, in the older format."""
         messages = await self._messages.newest(request.account_id, session_id)
         if is_whole(messages):
             return Messages(messages)

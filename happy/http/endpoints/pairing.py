@@ -68,6 +68,7 @@ class PairingEndpoints:
         ]
 
     async def sign_in(self, request: ApiRequest, data: JSONBody[SignIn]) -> SignedIn:
+        """A token for the account of a public key, which is made if it may be."""
         token = await self._pairing.sign_in(
             _bytes(data.public_key),
             _bytes(data.challenge),
@@ -77,9 +78,11 @@ class PairingEndpoints:
         return SignedIn(token)
 
     async def request_terminal(self, request: ApiRequest, data: JSONBody[TerminalRequest]) -> LinkState:
+        """Ask that a command-line client be linked, and poll for the answer."""
         return await self._request("terminal", request, data.public_key, supports_v2=bool(data.supports_v2))
 
     async def request_account(self, request: ApiRequest, data: JSONBody[AccountRequest]) -> LinkState:
+        """Ask that another device be linked, and poll for the answer."""
         return await self._request("account", request, data.public_key)
 
     async def _request(
@@ -92,12 +95,15 @@ class PairingEndpoints:
         return LinkState("authorized", linked.token, linked.response)
 
     async def status(self, public_key: Annotated[str, QueryParameter(name="publicKey")]) -> LinkingStatus:
+        """Whether a command-line client waits for an approval, or was approved."""
         return await self._pairing.status(_bytes(public_key))
 
     async def approve_terminal(self, request: ApiRequest, data: JSONBody[Approval]) -> Done:
+        """Link a command-line client to the account of the caller."""
         return await self._approve("terminal", request, data)
 
     async def approve_account(self, request: ApiRequest, data: JSONBody[Approval]) -> Done:
+        """Link another device to the account of the caller."""
         return await self._approve("account", request, data)
 
     async def _approve(self, kind: PairingKind, request: ApiRequest, approval: Approval) -> Done:

@@ -50,6 +50,7 @@ class PushEndpoints:
     async def push_event(
         self, request: ApiRequest, session_id: FromPath[SessionId], data: JSONBody[PushEvent]
     ) -> Pushed:
+        """Notify the account's devices of an event of a session, unless the app is in the foreground."""
         _require_units("title", data.title, MAX_TITLE)
         _require_units("body", data.body, MAX_BODY)
         notification = Notification(data.title, data.body, {} if data.data is UNSET else data.data)

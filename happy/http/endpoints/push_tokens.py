@@ -35,12 +35,15 @@ class PushTokenEndpoints:
         ]
 
     async def register(self, request: ApiRequest, data: JSONBody[RegisterToken]) -> Done:
+        """Register a device for push notifications."""
         await self._accounts.add_push_token(request.account_id, data.token)
         return Done()
 
     async def registered(self, request: ApiRequest) -> PushTokens:
+        """The devices that receive push notifications."""
         return PushTokens(await self._accounts.push_tokens(request.account_id))
 
     async def drop(self, request: ApiRequest, token: FromPath[str]) -> Done:
+        """Send a device no push notifications any more."""
         await self._accounts.drop_push_token(request.account_id, token)
         return Done()

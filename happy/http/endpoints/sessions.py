@@ -100,6 +100,7 @@ class SessionEndpoints:
         ]
 
     async def recent(self, request: ApiRequest) -> RecentSessions | ListResponse[Session]:
+        """The 150 sessions updated last, in the older format."""
         sessions = await self._sessions.recent(request.account_id)
         if is_whole(sessions):
             return RecentSessions([_with_last_message(session) for session in sessions])
@@ -108,6 +109,7 @@ class SessionEndpoints:
     async def active(
         self, request: ApiRequest, limit: Annotated[int, QueryParameter(ge=1, le=500)] = 150
     ) -> ActiveSessions | ListResponse[Session]:
+        """Active sessions that were seen within the last 15 minutes, the last seen first."""
         sessions = await self._sessions.active(request.account_id, limit)
         if is_whole(sessions):
             return ActiveSessions([_item(session) for session in sessions])
@@ -120,6 +122,7 @@ class SessionEndpoints:
         limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
         changed_since: Annotated[int | None, QueryParameter(name="changedSince", ge=1, le=LAST_DATE)] = None,
     ) -> SessionPage | ListResponse[Session]:
+        """Sessions by id, the newest first, page by page, or those changed since a time."""
         since = None if changed_since is None else Millis(changed_since)
         rows, has_next = await self._sessions.page(request.account_id, _before(cursor), since, limit)
         next_cursor = f"{CURSOR_PREFIX}{_id(rows[-1])}" if has_next else None
@@ -131,16 +134,19 @@ class SessionEndpoints:
         return partial(self._sessions.get, request.account_id)
 
     async def load_or_create(self, request: ApiRequest, data: JSONBody[CreateSession]) -> OneSession:
+        """Make a session under a tag of the caller; one that exists is returned unchanged."""
         session = await self._sessions.load_or_create(
             request.account_id, data.tag, data.metadata, optional_key(data.data_encryption_key)
         )
         return OneSession(_with_last_message(session))
 
     async def archive(self, request: ApiRequest, session_id: FromPath[SessionId]) -> Done:
+        """Stop a session: it is shown as inactive, and its late heartbeats are ignored."""
         await self._sessions.archive(request.account_id, session_id)
         return Done()
 
     async def delete(self, request: ApiRequest, session_id: FromPath[SessionId]) -> Done:
+        """Delete a session with its messages, attachments and access keys."""
         await self._sessions.delete(request.account_id, session_id)
         return Done()
 

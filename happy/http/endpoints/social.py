@@ -52,16 +52,21 @@ class SocialEndpoints:
     async def search(
         self, request: ApiRequest, prefix: Annotated[str, QueryParameter(name="query")]
     ) -> Found:
+        """Up to ten accounts whose username begins with a text."""
         return Found(await self._social.search(request.account_id, prefix))
 
     async def profile(self, request: ApiRequest, user_id: FromPath[AccountId]) -> OneUser:
+        """The public profile of an account."""
         return OneUser(await self._social.profile(request.account_id, user_id))
 
     async def add(self, request: ApiRequest, data: JSONBody[Target]) -> Moved:
+        """Request somebody's friendship, or accept their request."""
         return Moved(await self._social.add(request.account_id, data.uid))
 
     async def remove(self, request: ApiRequest, data: JSONBody[Target]) -> Moved:
+        """End a friendship, or withdraw or refuse a request."""
         return Moved(await self._social.remove(request.account_id, data.uid))
 
     async def friends(self, request: ApiRequest) -> Friends:
+        """Friends, and those who have requested friendship or were requested."""
         return Friends(await self._social.friends(request.account_id))

@@ -42,6 +42,7 @@ class UsageEndpoints:
         return [Endpoint("POST", "/v1/usage/query", self.query, missing="Session not found", failure=failure)]
 
     async def query(self, request: ApiRequest, data: JSONBody[UsageQuery]) -> UsageSums:
+        """Tokens and costs that sessions have reported, summed up by hour or day."""
         grouping = data.group_by or "day"
         buckets = await self._usage.sums(
             request.account_id,

@@ -44,17 +44,21 @@ class VendorTokenEndpoints:
     async def register(
         self, request: ApiRequest, vendor: FromPath[str], data: JSONBody[RegisterVendorToken]
     ) -> Done:
+        """Store the caller's token of another service."""
         await self._vendors.register(request.account_id, _known(vendor), data.token)
         return Done()
 
     async def token(self, request: ApiRequest, vendor: FromPath[str]) -> OneVendorToken:
+        """The caller's token of another service; null if there is none."""
         return OneVendorToken(await self._vendors.token(request.account_id, _known(vendor)))
 
     async def delete(self, request: ApiRequest, vendor: FromPath[str]) -> Done:
+        """Delete the token of another service."""
         await self._vendors.delete(request.account_id, _known(vendor))
         return Done()
 
     async def tokens(self, request: ApiRequest) -> VendorTokens:
+        """All of the caller's tokens of other services."""
         return VendorTokens(await self._vendors.tokens(request.account_id))
 
 

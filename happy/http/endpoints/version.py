@@ -32,6 +32,7 @@ def version_endpoints() -> list[Endpoint]:
 
 
 async def advise(data: JSONBody[InstalledVersion]) -> UpdateAdvice:
+    """Where to update the app, null if it is up to date."""
     return UpdateAdvice(None if current(data.version) else STORES.get(data.platform.lower()))
 
 

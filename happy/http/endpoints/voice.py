@@ -28,12 +28,14 @@ class VoiceEndpoints:
     async def start(
         self, request: ApiRequest, data: JSONBody[StartConversation]
     ) -> Allowed | Denied | Response:
+        """Credentials for a voice conversation, or why there are none."""
         try:
             return await self._voice.start(request.account_id, data.agent_id)
         except VoiceFailed as failure:
             return json_response(500, Failure(str(failure)))
 
     async def usage(self, request: ApiRequest) -> VoiceReport | Response:
+        """How many seconds and conversations of voice were used within 30 days."""
         try:
             return await self._voice.report(request.account_id)
         except VoiceFailed as failure:
