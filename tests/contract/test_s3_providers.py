@@ -100,8 +100,17 @@ async def test_an_address_to_put_to_is_for_one_key_and_one_size(
             assert 403 == (await client.put(url, content=content, headers=OCTETS)).status_code
         assert 403 == (await client.put(url.replace("a.enc", "b.enc"), content=b"content")).status_code
         assert 200 == (await client.put(url, content=b"content")).status_code
-        anything = (await files.upload_ticket(KEY, 100)).url
-        assert 200 == (await client.put(anything, content=b"x" * 100)).status_code
+
+
+async def test_who_announced_a_negative_size_could_put_files_of_any_size(
+    object_store: ObjectStore, bucket: str, client: httpx.AsyncClient
+) -> None:
+    object_store.provider.forms = False
+    async with open_files(object_store.settings(bucket)) as files:
+        url = (await files.upload_ticket(KEY, 100, None)).url
+
+        assert 403 == (await client.put(url, content=b"x" * 101)).status_code
+        assert 200 == (await client.put(url, content=b"x" * 100)).status_code
 
 
 # -- addresses

@@ -61,7 +61,8 @@ class FileStore(Protocol):
     async def upload_ticket(self, key: str, max_bytes: int, size: int | None = None) -> UploadTicket | None:
         """A permission to upload `key` directly to the store; None: the upload goes through this server.
 
-        `size` is what the client has announced: a store that cannot enforce a limit accepts exactly that.
+        `size` is what the client has announced: a store that cannot enforce a limit accepts exactly that, and
+        exactly `max_bytes` where nothing that can be a size was announced.
         """
         ...
 

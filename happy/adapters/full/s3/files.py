@@ -112,7 +112,8 @@ class S3Files:
         """A form (all fields, then `file`), or a URL for a PUT."""
         with map_errors():
             if self._uploads == "PUT":
-                return UploadTicket(await signed_put(self._signer, self._bucket, key, size), "PUT")
+                exactly = max_bytes if size is None else size  # without a size, any would be taken
+                return UploadTicket(await signed_put(self._signer, self._bucket, key, exactly), "PUT")
             made = await form(self._signer, self._bucket, key, max_bytes)
         return UploadTicket(made["url"], "POST", made["fields"])
 

@@ -24,11 +24,12 @@ async def form(signer: Any, bucket: str, key: str, max_bytes: int) -> dict[str, 
     return made
 
 
-async def signed_put(signer: Any, bucket: str, key: str, size: int | None) -> str:
+async def signed_put(signer: Any, bucket: str, key: str, size: int) -> str:
     """A URL for a PUT of the file. Its size is signed, so the store refuses another one."""
-    exactly = {} if size is None else {"ContentLength": size}
     url: str = await signer.generate_presigned_url(
-        "put_object", Params={"Bucket": bucket, "Key": key, **exactly}, ExpiresIn=UPLOAD_SECONDS
+        "put_object",
+        Params={"Bucket": bucket, "Key": key, "ContentLength": size},
+        ExpiresIn=UPLOAD_SECONDS,
     )
     return url
 
