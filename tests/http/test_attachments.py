@@ -128,6 +128,7 @@ async def test_nobody_else_reaches_a_file(api: ApiClient, stranger: ApiClient, s
         ("sessions/{}/attachments/", "Invalid attachment ref"),
         ("sessions/{}/attachments/a/b", "Invalid attachment ref"),
         ("sessions/{}/attachments/..", "Invalid attachment ref"),
+        ("sessions/{}/attachments/" + "x" * 501, "Invalid attachment ref"),
     ],
 )
 async def test_a_reference_must_belong_to_its_session(
