@@ -72,7 +72,7 @@ class HttpCaller(asyncio.Protocol):
 
 
 class Poster(HttpCaller):
-    """Counts when a socket hears of its message; the next one goes out when the last was answered too."""
+    """Counts when a socket receives its message; the next one goes out when the last was answered too."""
 
     _missed = 2
 

@@ -47,7 +47,7 @@ class Crowd:
         self._sender = sender
         self._frame = frame(event)
         self._size = len(receivers)
-        self._heard = 0
+        self._received = 0
         self._began: deque[float] = deque()
         for receiver in receivers:
             receiver.on_packet = self._on_packet
@@ -63,8 +63,8 @@ class Crowd:
     def _on_packet(self, packet: bytes) -> None:
         if not packet.startswith(b'2["ephemeral"'):
             return
-        self._heard += 1
-        if self._heard % self._size == 0:
+        self._received += 1
+        if self._received % self._size == 0:
             self._load.done(self._began.popleft())
             if not self._load.over:
                 self._send()

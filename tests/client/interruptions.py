@@ -60,7 +60,7 @@ class Conversation:
         await self._phone.say(self.id, self._key, f"prompt {self.sent[-1]}")
 
     async def is_back(self, socket: SocketClient) -> None:
-        """Wait for a sign of life of the session: its client is connected, and hears what is sent now."""
+        """Wait for a sign of life of the session: its client is connected, and receives what is sent now."""
         async with asyncio.timeout(BACK_SECONDS):
             while True:
                 seen = await socket.next_ephemeral("activity", timeout=BACK_SECONDS)

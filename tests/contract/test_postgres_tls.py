@@ -110,9 +110,9 @@ async def test_the_authorities_of_the_system_count(
 ) -> None:
     ways = ("sslrootcert=system", "sslmode=verify-full", "sslmode=verify-ca", "sslaccept=strict")
     for query in ways:
-        told = await refusal(url(postgres, query))
-        assert "certificate verify failed" in told
-        assert "give the certificate of its authority (sslrootcert=<file>)" in told
+        message = await refusal(url(postgres, query))
+        assert "certificate verify failed" in message
+        assert "give the certificate of its authority (sslrootcert=<file>)" in message
 
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
 
@@ -123,8 +123,8 @@ async def test_another_authority_is_refused(postgres: OwnPostgres, tmp_path: Pat
     other = Authority(tmp_path / "other", "Others")
 
     for query in ("sslmode=require", "sslmode=verify-full", "sslmode=verify-ca"):
-        told = await refusal(url(postgres, f"{query}&sslrootcert={other.file}"))
-        assert "certificate verify failed" in told
+        message = await refusal(url(postgres, f"{query}&sslrootcert={other.file}"))
+        assert "certificate verify failed" in message
 
 
 async def test_a_client_shows_its_certificate(
@@ -137,15 +137,15 @@ async def test_a_client_shows_its_certificate(
     assert await is_encrypted(url(postgres, separate, "certified"))
     password = quote(made.password)
     assert await is_encrypted(url(postgres, f"{bundled}&sslpassword={password}", "certified"))
-    told = await refusal(url(postgres, f"{bundled}&sslpassword=s3cretly", "certified"))
-    assert f"DATABASE_URL: sslpassword= does not open {made.pkcs12}" == told
+    message = await refusal(url(postgres, f"{bundled}&sslpassword=s3cretly", "certified"))
+    assert f"DATABASE_URL: sslpassword= does not open {made.pkcs12}" == message
 
 
 async def test_a_server_without_encryption_is_named_with_the_remedy(postgres: OwnPostgres) -> None:
     assert not await is_encrypted(url(postgres, "", "plain"))
     assert "SSL" in await refusal(url(postgres, "sslmode=require", "plain"))
-    told = await refusal(url(postgres, "sslmode=disable"))
-    assert told.endswith("it wants TLS: take sslmode=require")
+    message = await refusal(url(postgres, "sslmode=disable"))
+    assert message.endswith("it wants TLS: take sslmode=require")
 
 
 async def test_a_socket_in_the_query_wins_over_the_host_in_front(postgres: OwnPostgres) -> None:

@@ -83,9 +83,9 @@ async def test_an_authority_of_ones_own_is_named_in_the_address_or_the_setting(
     await use(f"redis://localhost:{tls_port}?tls=true", authority.file)
     await use(f"{url}?ssl_cert_reqs=none")
     await use(f"{url}?skip_verify=true")
-    told = await refusal(url)
-    assert "certificate verify failed" in told
-    assert told.endswith("give the certificate of its authority (HAPPY_REDIS_CA_FILE)")
+    message = await refusal(url)
+    assert "certificate verify failed" in message
+    assert message.endswith("give the certificate of its authority (HAPPY_REDIS_CA_FILE)")
 
 
 async def test_an_address_on_the_wrong_port_is_named(
@@ -125,12 +125,12 @@ async def allow(redis: OwnRedis, user: str, *rules: str) -> str:
 async def test_all_missing_rights_of_a_redis_user_are_named(redis: OwnRedis, user: str) -> None:
     url = await allow(redis, user, "+ping", "+select")
 
-    told = await refusal(url)
+    message = await refusal(url)
 
     start = f"Redis at 127.0.0.1:{redis.port}/0 denies its user {user} what this server needs: "
     start += f"ACL SETUSER {user} "
-    assert told.startswith(start)
-    rules = told.removeprefix(start).split()
+    assert message.startswith(start)
+    rules = message.removeprefix(start).split()
     await use(await allow(redis, user, "+ping", "+select", *rules))
     for rule in rules:
         others = [other for other in rules if other != rule]
@@ -161,16 +161,16 @@ async def test_missing_rights_to_keys_or_channels_are_named(
 
 
 async def test_a_wrong_password_is_named_and_not_shown(redis: OwnRedis) -> None:
-    told = await refusal(f"redis://somebody:{PASSWORD}@127.0.0.1:{redis.port}")
+    message = await refusal(f"redis://somebody:{PASSWORD}@127.0.0.1:{redis.port}")
 
-    assert told.endswith("check user and password in REDIS_URL, and that they are percent-encoded")
+    assert message.endswith("check user and password in REDIS_URL, and that they are percent-encoded")
 
 
 async def test_a_missing_password_is_named(tmp_path: Path) -> None:
     with own_redis(tmp_path, "--requirepass", PASSWORD) as locked:
-        told = await refusal(locked.url)
+        message = await refusal(locked.url)
 
-    assert told.endswith("Authentication required: put user and password into REDIS_URL")
+    assert message.endswith("Authentication required: put user and password into REDIS_URL")
 
 
 def test_the_check_knows_every_command_of_the_scripts() -> None:

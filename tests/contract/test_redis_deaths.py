@@ -136,16 +136,16 @@ async def test_a_client_of_a_killed_replica_with_a_publish_intent_is_not_recover
     assert survivor.history is not None
     async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
         assert replica.history is not None
-        told: dict[AccountId, StreamPosition] = {}
+        positions: dict[AccountId, StreamPosition] = {}
         for account in (ACCOUNT, OTHER):
             await replica.bus.subscribe(account)
             replica.bus.publish(account, b"1")
             await begin_commit(replica, AccountId("another"))
             position = replica.history.position(account)
             assert position is not None
-            told[account] = position
+            positions[account] = position
         await begin_commit(replica, ACCOUNT)
-        assert [] == await survivor.history.since(ACCOUNT, told[ACCOUNT], unbroken=True)
+        assert [] == await survivor.history.since(ACCOUNT, positions[ACCOUNT], unbroken=True)
         await wire.cut()
 
         async def is_gone() -> bool:
@@ -153,8 +153,8 @@ async def test_a_client_of_a_killed_replica_with_a_publish_intent_is_not_recover
 
         await until(is_gone)
 
-        assert await survivor.history.since(ACCOUNT, told[ACCOUNT], unbroken=True) is None
-        assert [] == await survivor.history.since(OTHER, told[OTHER], unbroken=True)
+        assert await survivor.history.since(ACCOUNT, positions[ACCOUNT], unbroken=True) is None
+        assert [] == await survivor.history.since(OTHER, positions[OTHER], unbroken=True)
 
 
 async def test_no_client_of_a_killed_replica_recovers_on_another_after_its_resync(
@@ -166,12 +166,12 @@ async def test_no_client_of_a_killed_replica_recovers_on_another_after_its_resyn
         assert another.history is not None
         for account in (ACCOUNT, OTHER):
             await another.bus.subscribe(account)
-        told = {account: survivor.history.position(account) for account in (ACCOUNT, OTHER)}
+        positions = {account: survivor.history.position(account) for account in (ACCOUNT, OTHER)}
         async with Wire(redis.port) as wire, open_replica(wire.url) as replica:
             await begin_commit(replica, ACCOUNT)
             await wire.cut()
             await until(lambda: survivor.resyncs and another.resyncs, SOON)
-            before, untouched = told[ACCOUNT], told[OTHER]
+            before, untouched = positions[ACCOUNT], positions[OTHER]
             assert before is not None
             assert untouched is not None
 

@@ -56,9 +56,11 @@ class Cluster:
         assert found is not None
         return found
 
-    async def since(self, replica: Redis, told: StreamPosition, *, unbroken: bool = True) -> list[str] | None:
+    async def since(
+        self, replica: Redis, position: StreamPosition, *, unbroken: bool = True
+    ) -> list[str] | None:
         await self.settled()
-        kept = await replica.history.since(ACCOUNT, told, unbroken=unbroken)
+        kept = await replica.history.since(ACCOUNT, position, unbroken=unbroken)
         return None if kept is None else [event.envelope.decode() for event in kept]
 
 
@@ -97,9 +99,9 @@ async def test_a_replica_that_starts_later_reads_the_same_history(cluster: Clust
 async def test_a_mark_is_the_text_of_a_position(cluster: Cluster) -> None:
     here = await cluster.replica(HERE)
     publish(here, "1")
-    told = await cluster.position(here)
+    position = await cluster.position(here)
 
-    assert told.text() == here.history.position_text(ACCOUNT)
+    assert position.text() == here.history.position_text(ACCOUNT)
     assert here.history.position_text(AccountId("not watched")) == ""
     assert here.history.position(AccountId("not watched")) is None
 
@@ -171,8 +173,8 @@ async def test_the_quietest_account_goes_when_the_total_is_reached(cluster: Clus
     publish(here, "2", account=quiet)
     assert ["2"] == await cluster.since(here, end)
     sizes = await here.link.execute("HGETALL", f"{here.link.prefix}sizes")
-    told = {name.decode(): int(size) for name, size in zip(sizes[::2], sizes[1::2], strict=True)}
-    assert told[""] == sum(size for name, size in told.items() if name)
+    bytes_of = {name.decode(): int(size) for name, size in zip(sizes[::2], sizes[1::2], strict=True)}
+    assert bytes_of[""] == sum(size for name, size in bytes_of.items() if name)
 
 
 async def test_what_has_expired_does_not_count(cluster: Cluster) -> None:
@@ -189,11 +191,11 @@ async def test_what_has_expired_does_not_count(cluster: Cluster) -> None:
     publish(here, "2", account=AccountId("other"))
     sizes: list[Any] = await here.link.execute("HGETALL", f"{here.link.prefix}sizes")
 
-    told = dict(zip(sizes[::2], sizes[1::2], strict=True))
+    bytes_of = dict(zip(sizes[::2], sizes[1::2], strict=True))
 
-    assert {b"", b"other"} == told.keys()
-    assert told[b""] == told[b"other"]
-    assert int(told[b""]) < 300
+    assert {b"", b"other"} == bytes_of.keys()
+    assert bytes_of[b""] == bytes_of[b"other"]
+    assert int(bytes_of[b""]) < 300
 
 
 async def test_positions_of_a_redis_that_forgot_everything_say_nothing(
@@ -201,12 +203,12 @@ async def test_positions_of_a_redis_that_forgot_everything_say_nothing(
 ) -> None:
     here = await cluster.replica(HERE)
     publish(here, "1")
-    told = await cluster.position(here)
+    position = await cluster.position(here)
     redis.stop()
     redis.start()
-    await until(lambda: here.bus.epochs.current != told.epoch and here.link.up)
+    await until(lambda: here.bus.epochs.current != position.epoch and here.link.up)
 
-    assert await cluster.since(here, told) is None
+    assert await cluster.since(here, position) is None
 
 
 async def test_how_a_connection_ended_is_known_until_it_goes_on(cluster: Cluster) -> None:
@@ -224,11 +226,11 @@ async def test_how_a_connection_ended_is_known_until_it_goes_on(cluster: Cluster
 
 async def test_without_redis_nothing_can_be_said(cluster: Cluster, redis: OwnRedis) -> None:
     here = await cluster.replica(HERE)
-    told = await cluster.position(here)
+    position = await cluster.position(here)
     redis.stop()
     await until(lambda: not here.link.up)
 
     with pytest.raises(Unavailable):
-        await here.history.since(ACCOUNT, told, unbroken=True)
+        await here.history.since(ACCOUNT, position, unbroken=True)
     with pytest.raises(Unavailable):
         await here.history.load_disconnect(ConnectionId("connection"))

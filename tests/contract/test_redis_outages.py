@@ -240,7 +240,7 @@ async def test_a_failover_of_redis_loses_no_event(redis: OwnRedis, tmp_path: Pat
 async def follows(standby: OwnRedis, primary: OwnRedis) -> bool:
     """Whether the standby has all that was written to the primary."""
     there, here = [await redis.command("INFO", "replication") for redis in (primary, standby)]
-    offsets = [re.findall(rb"master_repl_offset:\d+", told) for told in (there, here)]
+    offsets = [re.findall(rb"master_repl_offset:\d+", info) for info in (there, here)]
     return b"master_link_status:up" in here and offsets[0] == offsets[1]
 
 
@@ -266,7 +266,7 @@ async def test_a_frame_that_is_sent_twice_is_kept_once(redis: OwnRedis, sender: 
 
 @pytest.mark.slow
 async def test_half_a_minute_without_redis_costs_nothing(redis: OwnRedis, sender: Replica) -> None:
-    """One replica is cut off, then Redis is away, and all go on publishing: each hears all, or of a gap."""
+    """One replica is cut off, then Redis is away, and all go on publishing: each receives all, or resyncs."""
     async with (
         Wire(redis.port) as wire,
         listener(wire.url, ACCOUNT) as replica,

@@ -241,9 +241,9 @@ async def test_a_missing_bucket_is_named_at_the_start(object_store: ObjectStore)
 async def test_a_store_that_does_not_answer_is_named_at_the_start(object_store: ObjectStore) -> None:
     port = free_port()
 
-    told = await refusal(object_store.settings("any", S3_PORT=str(port)))
+    message = await refusal(object_store.settings("any", S3_PORT=str(port)))
 
-    assert told.startswith(f"cannot reach the object store http://127.0.0.1:{port} (S3_HOST): ")
+    assert message.startswith(f"cannot reach the object store http://127.0.0.1:{port} (S3_HOST): ")
 
 
 @pytest.mark.parametrize(
@@ -258,12 +258,12 @@ async def test_a_store_that_refuses_is_named_at_the_start(
 ) -> None:
     with Upstream() as refusing:
         refusing.on("GET", "/any", Answer(status, body=b""))
-        told = await refusal(object_store.settings("any", S3_PORT=str(refusing.port)))
+        message = await refusal(object_store.settings("any", S3_PORT=str(refusing.port)))
 
-    assert told.startswith(expected.format(refusing.url))
+    assert message.startswith(expected.format(refusing.url))
 
 
 async def test_an_address_that_cannot_be_one_is_named_at_the_start(object_store: ObjectStore) -> None:
-    told = await refusal(object_store.settings("any", S3_HOST="not a host"))
+    message = await refusal(object_store.settings("any", S3_HOST="not a host"))
 
-    assert told.startswith("cannot use the object store http://not a host:")
+    assert message.startswith("cannot use the object store http://not a host:")

@@ -151,9 +151,9 @@ async def test_a_way_of_addressing_that_does_not_work_is_named_with_the_other(
 ) -> None:
     object_store.provider.style = style
 
-    told = await refusal(object_store, bucket, S3_HOST=DOMAIN, HAPPY_S3_ADDRESSING=asked)
+    message = await refusal(object_store, bucket, S3_HOST=DOMAIN, HAPPY_S3_ADDRESSING=asked)
 
-    assert told.endswith(f"; HAPPY_S3_ADDRESSING={style} works")
+    assert message.endswith(f"; HAPPY_S3_ADDRESSING={style} works")
 
 
 @pytest.mark.parametrize(
@@ -190,10 +190,10 @@ def test_the_host_is_taken_as_consoles_show_it(
 async def test_an_address_that_holds_a_secret_is_refused_without_showing_it(
     object_store: ObjectStore, bucket: str, name: str, value: str
 ) -> None:
-    told = await refusal(object_store, bucket, **{name: value, "S3_PORT": ""})
+    message = await refusal(object_store, bucket, **{name: value, "S3_PORT": ""})
 
-    assert told.startswith(f"{name}: expected ")
-    assert "s3cret" not in told
+    assert message.startswith(f"{name}: expected ")
+    assert "s3cret" not in message
 
 
 # -- rights
@@ -213,10 +213,10 @@ async def test_a_right_that_a_key_lacks_is_named_at_the_start(
 ) -> None:
     object_store.provider.denied = frozenset({denied})
 
-    told = await refusal(object_store, bucket)
+    message = await refusal(object_store, bucket)
 
-    assert told.startswith(f"S3_ACCESS_KEY and S3_SECRET_KEY {expected} {bucket!r}")
-    assert told.endswith("allow this key to list, read, write and delete in it")
+    assert message.startswith(f"S3_ACCESS_KEY and S3_SECRET_KEY {expected} {bucket!r}")
+    assert message.endswith("allow this key to list, read, write and delete in it")
 
 
 async def test_a_store_that_repeats_an_unknown_key_does_not_bring_it_into_the_log(
@@ -224,9 +224,9 @@ async def test_a_store_that_repeats_an_unknown_key_does_not_bring_it_into_the_lo
 ) -> None:
     object_store.provider.knows_key = False
 
-    told = await refusal(object_store, bucket)
+    message = await refusal(object_store, bucket)
 
-    assert "The key *** does not exist in our records." in told
+    assert "The key *** does not exist in our records." in message
 
 
 async def test_the_start_leaves_nothing_behind(object_store: ObjectStore, bucket: str) -> None:
@@ -328,13 +328,13 @@ async def test_a_store_with_a_certificate_of_ones_own(object_store: ObjectStore,
 
         async with open_files(object_store.settings(bucket, **trusted)) as files:
             await store(files, KEY)
-        told = await refusal(object_store, bucket, **encrypted)
+        message = await refusal(object_store, bucket, **encrypted)
 
     assert [KEY] == object_store.keys(bucket)
-    assert told.endswith("give the certificate of its authority (HAPPY_S3_CA_FILE)")
+    assert message.endswith("give the certificate of its authority (HAPPY_S3_CA_FILE)")
 
 
 async def test_an_authority_that_cannot_be_read_is_named(object_store: ObjectStore, bucket: str) -> None:
-    told = await refusal(object_store, bucket, HAPPY_S3_CA_FILE="/none/such.pem")
+    message = await refusal(object_store, bucket, HAPPY_S3_CA_FILE="/none/such.pem")
 
-    assert "HAPPY_S3_CA_FILE names a file that cannot be read: /none/such.pem" == told
+    assert "HAPPY_S3_CA_FILE names a file that cannot be read: /none/such.pem" == message

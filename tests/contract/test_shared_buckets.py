@@ -138,14 +138,14 @@ async def _is_gone(redis: Redis, name: str) -> bool:
 async def test_while_redis_is_away_nothing_is_asked_and_afterwards_all_goes_on(tmp_path: Path) -> None:
     with own_redis(tmp_path) as server:
         async with open_redis(server.url, ReplicaId("a" * 16)) as redis:
-            buckets, told = redis.buckets, list[float]()
+            buckets, reports = redis.buckets, list[float]()
             server.stop()
             await until(lambda: not redis.link.up)
             with pytest.raises(Unavailable):
                 await buckets.take("key", TOKEN, WINDOW)
-            buckets.spend("key", TOKEN, WINDOW, told.append)
+            buckets.spend("key", TOKEN, WINDOW, reports.append)
             server.start()
             await until(lambda: redis.link.up)
 
             assert (await buckets.take("key", TOKEN, WINDOW)).granted
-            assert [] == told
+            assert [] == reports

@@ -15,7 +15,7 @@ LOOKS = 0.1
 """How often they wait until the phone shows their last signs of life, however often it is cut meanwhile."""
 
 SHOWN_SECONDS = 90.0
-"""A client that hears nothing gives up after 60 s."""
+"""A client that receives nothing gives up after 60 s."""
 
 
 class Beats:

@@ -33,7 +33,7 @@ class Outcome(Struct):
     moved: int = 0
     hushes: int = 0
     stayed: int = 0
-    told_after: float = 0.0
+    complete_after: float = 0.0
     summary: str = ""
 
 
@@ -62,7 +62,7 @@ async def run(
                     await disturb(many, replica, balancer, chance, outcome)
         await many.nudge()
         outcome.problems += await many.problems()
-        outcome.summary, outcome.told_after = many.summary(), many.told_after
+        outcome.summary, outcome.complete_after = many.summary(), many.complete_after
     return outcome
 
 
@@ -116,7 +116,7 @@ async def main() -> int:
     print(f"  {outcome.summary}")
     print(
         f"  at {outcome.hushes} kills all stopped writing; {outcome.stayed} clients kept their connection, "
-        f"the last had everything {outcome.told_after:.1f} s after the last answer"
+        f"the last had everything {outcome.complete_after:.1f} s after the last answer"
     )
     return verdict(outcome.problems, folder)
 

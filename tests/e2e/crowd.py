@@ -25,7 +25,7 @@ DEVICES = 2 * SESSIONS + len(AFTER) + 1 + PHONES
 """Connections of one household: an agent and a watcher of every session, daemons, and phones."""
 
 BEAT_SECONDS = 2.0
-TOLD_SECONDS = 30.0
+COMPLETE_SECONDS = 30.0
 """How long a busy machine may take until everybody has been told, or is back and has read."""
 
 PARTS = ("metadata", "agentState")
@@ -103,13 +103,13 @@ class Household:
                 f"{device.name} lacks {count} of {sid}" for sid, count in lacking(reader, stored).items()
             ]
             found += wrong(reader, stored)
-            found += [f"{device.name} was told twice: {what}" for what in reader.told_twice]
+            found += [f"{device.name} was told twice: {what}" for what in reader.received_twice]
         return found + await self.pictures() + await self.ledger.problems(self.api)
 
     async def pictures(self) -> list[str]:
         """Wait until every app draws what it would draw after a reload; what is still drawn otherwise."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + TOLD_SECONDS
+        deadline = loop.time() + COMPLETE_SECONDS
         while True:
             machines: list[dict[str, Any]] = await surely(lambda: self.api.get("/v1/machines"))
             online = {row["id"]: bool(row["active"]) for row in [*await self.listed(), *machines]}
@@ -140,7 +140,7 @@ class Crowd:
         self.households = households
         self.calls = CallLog()
         self.gate = Gate()
-        self.told_after = 0.0
+        self.complete_after = 0.0
         self._chance = random.Random(seed)
         self._pace = pace
 
@@ -183,14 +183,14 @@ class Crowd:
 
     async def late(self) -> list[str]:
         """What clients still lack some time after the last answer, though nothing more is written."""
-        told = [(house, await house.stored(), await house.listed()) for house in self.households]
+        expected = [(house, await house.stored(), await house.listed()) for house in self.households]
         loop = asyncio.get_running_loop()
         began = loop.time()
         while True:
-            found = [late for house, stored, listed in told for late in house.late(stored, listed)]
+            found = [late for house, stored, listed in expected for late in house.late(stored, listed)]
             waited = loop.time() - began
-            self.told_after = max(self.told_after, waited)
-            if not found or waited > TOLD_SECONDS:
+            self.complete_after = max(self.complete_after, waited)
+            if not found or waited > COMPLETE_SECONDS:
                 return found
             await asyncio.sleep(0.2)
 

@@ -2,7 +2,7 @@
 
     python -m tests.e2e.loss_loop --losses 200 --seed 7 --transports websocket
 
-What a phone was told, without reading anything over HTTP, is compared with the database's order, what an app
+What a phone received, without reading anything over HTTP, is compared with the database's order, what an app
 draws of it with what it draws after a reload, and what it shows of agents that begin and stop to think with
 the last that these said. Every loss is a TCP connection that is cut wherever it is: between packets, in the
 middle of one, during a handshake or an upgrade. The client has its own time-outs: a loss that it does not
@@ -37,7 +37,7 @@ PIECES = (100, 5_000, 60_000)
 END_SECONDS = 30.0
 SLOW_SECONDS = 5.0
 MAX_SECONDS = 90.0
-"""A client that hears nothing gives up after 60 s."""
+"""A client that receives nothing gives up after 60 s."""
 
 MAX_MISSED = 300
 """Messages that may be on their way: fewer than are kept for a client that was lost."""
@@ -47,7 +47,7 @@ class Outcome(Struct):
     """The messages of each session, in the database's order and in that of arrival."""
 
     written: dict[str, list[str]]
-    told: dict[str, list[str]]
+    received: dict[str, list[str]]
     redrawn: list[str]  # sessions that an app draws otherwise after a reload
     connects: int
     recovered: int
@@ -58,9 +58,9 @@ class Outcome(Struct):
         return (
             self.states
             + [
-                f"{session}: {len(self.told.get(session, []))} messages were told, {len(ids)} were written"
+                f"{session}: {len(self.received.get(session, []))} messages received, {len(ids)} written"
                 for session, ids in self.written.items()
-                if self.told.get(session, []) != ids
+                if self.received.get(session, []) != ids
             ]
             + [f"{session} is drawn otherwise after a reload" for session in self.redrawn]
         )
@@ -121,8 +121,8 @@ async def lose(phone: OfficialSocket, proxy: Proxy, dice: random.Random) -> floa
 
 def is_back(phone: OfficialSocket) -> bool:
     """The library tells of a disconnect also when it was not connected again yet: the last word counts."""
-    told = [life.kind for life in phone.lives if life.kind in {"connect", "disconnect"}]
-    return told[-1:] == ["connect"]
+    received = [life.kind for life in phone.lives if life.kind in {"connect", "disconnect"}]
+    return received[-1:] == ["connect"]
 
 
 def lives(phone: OfficialSocket, kind: str) -> int:
@@ -170,11 +170,11 @@ async def judge(
     with contextlib.suppress(TimeoutError):
         await until(lambda: len(phone.updates("new-message")) >= expected, END_SECONDS)
     await asyncio.sleep(0.3)
-    told: dict[str, list[Row]] = {session: [] for session in sessions}
+    received: dict[str, list[Row]] = {session: [] for session in sessions}
     for body in phone.updates("new-message"):
-        told[body["sid"]].append(body["message"])
-    redrawn = [session for session in sessions if drawn(told[session]) != await reloaded(api, session)]
-    ids = {session: [str(row["id"]) for row in rows] for session, rows in told.items()}
+        received[body["sid"]].append(body["message"])
+    redrawn = [session for session in sessions if drawn(received[session]) != await reloaded(api, session)]
+    ids = {session: [str(row["id"]) for row in rows] for session, rows in received.items()}
     returns = [life.detail["recovered"] for life in phone.lives if life.kind == "connect"]
     return Outcome(written, ids, redrawn, len(returns), returns.count(True), slow, states)
 

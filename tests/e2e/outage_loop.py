@@ -125,9 +125,9 @@ class World:
         """Without PostgreSQL no client can be served; without Redis each replica serves its own."""
         expected = (503 if POSTGRES in outage.services else 200, REDIS in outage.services)
         for replica in self._replicas:
-            told = await health(replica.port, HEALTH_SECONDS)
-            if expected != (told.status, told.says.get("redis") == "unavailable"):
-                said = f"{told.status} {told.says} after {told.took:.1f} s"
+            reported = await health(replica.port, HEALTH_SECONDS)
+            if expected != (reported.status, reported.says.get("redis") == "unavailable"):
+                said = f"{reported.status} {reported.says} after {reported.took:.1f} s"
                 self.outcome.problems.append(f"{outage}, and /health said {said}")
 
     async def _recovery(self, name: str) -> None:

@@ -102,7 +102,7 @@ class Reader:
         self.view = AppView()
         self.view.chats = {session: Chat() for session in self.ids if lists}
         self.reads = 0
-        self.told_twice: list[str] = []
+        self.received_twice: list[str] = []
         self._api = api
         self._last = dict.fromkeys(self.ids, 0)
         self._pushed: set[str] = set()
@@ -111,15 +111,15 @@ class Reader:
 
     def received(self, session: str, message: Mapping[str, Any]) -> None:
         if message["id"] in self._pushed:
-            self.told_twice.append(f"{session}: message {message['seq']}")
+            self.received_twice.append(f"{session}: message {message['seq']}")
         self._pushed.add(message["id"])
-        self._heard(session, message)
+        self._record(session, message)
 
     def sent(self, session: str, answer: Mapping[str, Any]) -> None:
         """The acknowledgement of a message of its own, which is not pushed to its sender."""
-        self._heard(session, answer)
+        self._record(session, answer)
 
-    def _heard(self, session: str, message: Mapping[str, Any]) -> None:
+    def _record(self, session: str, message: Mapping[str, Any]) -> None:
         if message["seq"] > self._last[session] + 1:
             self._read(session)
         else:

@@ -25,16 +25,16 @@ def shown(events: Iterable[Event], start: Shown | None = None) -> Shown:
     return now
 
 
-def _show(now: Shown, told: dict[str, Any]) -> None:
-    match told["type"]:
+def _show(now: Shown, event: dict[str, Any]) -> None:
+    match event["type"]:
         case "activity":
-            now.sessions[told["id"]] = (told["active"], told["thinking"])
+            now.sessions[event["id"]] = (event["active"], event["thinking"])
         case "machine-activity":
-            now.machines[told["id"]] = told["active"]
+            now.machines[event["id"]] = event["active"]
         case "usage":
-            now.usage[told["id"], told["key"]] = told["tokens"]["total"]
+            now.usage[event["id"], event["key"]] = event["tokens"]["total"]
         case "session-event":
-            now.unread.append(told["title"])
+            now.unread.append(event["title"])
 
 
 class View:

@@ -71,13 +71,13 @@ async def test_every_scope_receives_its_events_and_no_others(account: Account, s
         for socket in opened:
             await socket.unread()
         await _one_of_each_change(account, session["id"], machine["id"])
-        heard = [{_name(event.payload) for event in await socket.unread()} for socket in opened]
+        received = [{_name(event.payload) for event in await socket.unread()} for socket in opened]
 
     everything = {
         "new-session", "new-message", "update-session", "delete-session", "new-machine", "update-machine",
         "delete-machine", "update-account", "activity", "machine-activity",
     }  # fmt: skip
-    user, unscoped, in_session, elsewhere, on_machine, other_machine, *strangers = heard
+    user, unscoped, in_session, elsewhere, on_machine, other_machine, *strangers = received
     assert user == everything
     assert unscoped == everything
     assert in_session == {"new-message", "update-session"}
@@ -136,8 +136,8 @@ async def test_the_account_of_another_is_out_of_reach(account: Account, stranger
         await intruder.emit("message", {"sid": session["id"], "message": "hi"})
         await intruder.emit("session-end", {"sid": session["id"], "time": 2**41})
         await intruder.call("ping")
-        heard = await owner.unread()
+        received = await owner.unread()
 
     assert answers == [{"result": "error"}, {"result": "error", "message": "Machine not found"}]
-    assert heard == []
+    assert received == []
     assert await account.api.messages(session["id"]) == []

@@ -51,9 +51,9 @@ async def at_once(api: ApiClient, port: int, requests: Sequence[tuple[str, str, 
 
 def refused_in_time(answers: Answers) -> bool:
     """Everybody is told to come back, and nobody waits longer than for a connection and for one statement."""
-    told = {(answer.status, answer.headers.get("retry-after")) for _, answer in answers}
+    refusals = {(answer.status, answer.headers.get("retry-after")) for _, answer in answers}
     slowest = max(seconds for seconds, _ in answers)
-    return told == {(503, "1")} and slowest < LONGEST
+    return refusals == {(503, "1")} and slowest < LONGEST
 
 
 def refused_at_once(answers: Answers) -> int:

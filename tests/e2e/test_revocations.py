@@ -115,8 +115,8 @@ async def test_the_official_client_is_told_that_its_token_is_invalid_and_stops(
     async with ApiClient.signed_in(own_server.url) as api, Account(api, client).user() as phone:
         await command(environment, "accounts", "sign-out", account_id(api), "--yes")
         lost = await phone.next_life("disconnect")
-        told = await phone.next_life("connect_error")
+        error = await phone.next_life("connect_error")
 
     assert lost.detail["reason"] == "transport close"
     assert lost.detail["active"] is True  # it tries again by itself
-    assert BAD_TOKEN in str(told.detail)
+    assert BAD_TOKEN in str(error.detail)

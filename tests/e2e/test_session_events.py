@@ -291,14 +291,14 @@ async def test_the_rest_of_the_general_events(account: Account) -> None:
 
 async def test_a_push_event_is_shown_in_the_session_and_on_the_phone(account: Account) -> None:
     sid = (await account.api.create_session())["id"]
-    told = {"kind": "done", "title": "It's ready!", "body": "ä"}
+    sent = {"kind": "done", "title": "It's ready!", "body": "ä"}
     async with account.session(sid) as session, account.user() as phone, account.machine("m") as daemon:
-        answer = await account.api.post(f"/v1/sessions/{sid}/push-event", told)
+        answer = await account.api.post(f"/v1/sessions/{sid}/push-event", sent)
         seen, same = await phone.next_ephemeral(), await session.next_ephemeral()
         silent = await daemon.unread()
 
     assert answer == {"success": True, "result": "no_tokens"}
     assert seen == same
     assert abs(seen.pop("timestamp") - now()) < 10_000
-    assert seen == {"type": "session-event", "sessionId": sid, **told}
+    assert seen == {"type": "session-event", "sessionId": sid, **sent}
     assert silent == []

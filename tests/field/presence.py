@@ -38,8 +38,8 @@ async def until_announced_active(phone: Inbox, target: str, seconds: float = SEC
     """The next announcement that it is there; others before it are dropped."""
     async with asyncio.timeout(seconds):
         while True:
-            told = await phone.next_ephemeral()
-            if told["id"] == target and told["active"]:
+            event = await phone.next_ephemeral()
+            if event["id"] == target and event["active"]:
                 return
 
 
@@ -50,8 +50,8 @@ async def until_announced_inactive(phone: Inbox, target: str, seconds: float = S
 
 def inactive_events(phone: Inbox, target: str) -> list[dict[str, Any]]:
     """Every announcement so far that it is gone, read or not."""
-    told = [event.payload for event in phone.events if event.name == "ephemeral"]
-    return [event for event in told if event.get("id") == target and event.get("active") is False]
+    ephemerals = [event.payload for event in phone.events if event.name == "ephemeral"]
+    return [event for event in ephemerals if event.get("id") == target and event.get("active") is False]
 
 
 async def grace_has_passed(api: ApiClient, phone: Inbox) -> None:

@@ -97,9 +97,9 @@ async def test_a6_the_last_heartbeats_were_lost_because_the_database_was_closed_
 async def test_a12_a_message_of_more_than_a_megabyte_cost_the_connection(api: ApiClient, sid: str) -> None:
     async with api.session_socket(sid) as session, api.user_socket() as phone:
         await session.emit("message", {"sid": sid, "message": "x" * 2_000_000})
-        heard = await phone.next_update("new-message")
+        received = await phone.next_update("new-message")
 
-        assert 2_000_000 == len(heard["message"]["content"]["c"])
+        assert 2_000_000 == len(received["message"]["content"]["c"])
         assert 16_000_000 <= session.open_packet["maxPayload"]
         assert [] == await unread(session)
 
@@ -190,11 +190,11 @@ async def test_c2_a_duplicate_burnt_a_number_of_the_session_and_one_of_the_accou
         for local in ("a", "a", "a", "b"):
             await session.emit("message", {"sid": sid, "message": local, "localId": local})
         await settle(session, phone)
-        heard = [event.payload for event in phone.events]
+        received = [event.payload for event in phone.events]
 
     assert [(2, 1, "a"), (3, 2, "b")] == [
         (update["seq"], update["body"]["message"]["seq"], update["body"]["message"]["localId"])
-        for update in heard
+        for update in received
     ]
 
 

@@ -29,7 +29,7 @@ async def test_an_update_is_announced_and_then_acknowledged(
 ) -> None:
     async with api.machine_socket(mid) as daemon, api.user_socket() as phone:
         answer = await daemon.call(event, {"machineId": mid, part: "new", "expectedVersion": version})
-        arrived = [heard.name for heard in daemon.events]
+        arrived = [received.name for received in daemon.events]
         bodies = [await daemon.next_update(), await phone.next_update()]
 
     changed = {"value": "new", "version": version + 1}
@@ -123,10 +123,10 @@ async def test_a_foreign_machine_is_not_found(
 
 
 async def activity(phone: SocketClient) -> tuple[str, bool]:
-    heard = await phone.next_ephemeral("machine-activity")
-    assert {"type", "id", "active", "activeAt"} == heard.keys()
-    assert now() - MINUTE < heard["activeAt"] <= now()
-    return heard["id"], heard["active"]
+    received = await phone.next_ephemeral("machine-activity")
+    assert {"type", "id", "active", "activeAt"} == received.keys()
+    assert now() - MINUTE < received["activeAt"] <= now()
+    return received["id"], received["active"]
 
 
 async def test_a_machine_is_shown_as_it_comes_and_goes(api: ApiClient, mid: str) -> None:
@@ -160,9 +160,9 @@ async def test_a_heartbeat_is_shown_to_the_user_only(api: ApiClient, mid: str, s
     ):
         at = now() - 1_000
         await daemon.emit("machine-alive", {"machineId": mid, "time": at})
-        heard = await phone.next_ephemeral()
+        received = await phone.next_ephemeral()
 
-        assert {"type": "machine-activity", "id": mid, "active": True, "activeAt": at} == heard
+        assert {"type": "machine-activity", "id": mid, "active": True, "activeAt": at} == received
         assert [] == await unread(daemon, session, phone)
 
 

@@ -1,4 +1,4 @@
-"""Who hears what, whoever causes it (protocol: realtime#rooms, realtime#recipient-filters)."""
+"""Who receives what, whoever causes it (protocol: realtime#rooms, realtime#recipient-filters)."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -26,15 +26,15 @@ class Household:
     async def should_receive(self, name: str, kind: str) -> set[str]:
         """Who received exactly one event, which has this name and body."""
         await settle(*self.sockets.values())
-        heard = set()
+        receivers = set()
         for who, socket in self.sockets.items():
             events = socket.take()
             if events:
                 (event,) = events
                 body = event.payload["body"] if event.name == "update" else event.payload
                 assert (name, kind) == (event.name, body.get("t") or body.get("type"))
-                heard.add(who)
-        return heard
+                receivers.add(who)
+        return receivers
 
 
 @pytest.fixture

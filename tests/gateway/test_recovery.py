@@ -101,10 +101,10 @@ async def test_the_last_state_of_each_session_is_replayed(api: ApiClient, sid: s
             await agent.emit("session-alive", {"sid": session, "time": now(), "thinking": thinking})
         await settled(api, agent)
     async with phone.again() as back:
-        told = [event.payload for event in await unread(back)]
+        states = [event.payload for event in await unread(back)]
 
         assert back.id == phone.id
-        assert [(state["id"], state["thinking"]) for state in told] == [(other, True), (sid, False)]
+        assert [(state["id"], state["thinking"]) for state in states] == [(other, True), (sid, False)]
 
 
 async def test_a_state_in_flight_at_the_loss_is_replayed(api: ApiClient, sid: str) -> None:
@@ -113,8 +113,8 @@ async def test_a_state_in_flight_at_the_loss_is_replayed(api: ApiClient, sid: st
         await agent.emit("session-alive", {"sid": sid, "time": now(), "thinking": True})
         await settled(api, agent, phone)
         async with phone.again() as back:
-            (told,) = await unread(back)
-            assert (told.payload["id"], told.payload["thinking"]) == (sid, True)
+            (state,) = await unread(back)
+            assert (state.payload["id"], state.payload["thinking"]) == (sid, True)
 
 
 async def test_a_session_event_is_replayed_once(api: ApiClient, sid: str) -> None:

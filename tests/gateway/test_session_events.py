@@ -24,7 +24,7 @@ async def test_an_update_is_announced_and_then_acknowledged(
     async with api.session_socket(sid) as session, api.user_socket() as phone:
         before = now()
         answer = await session.call(event, {"sid": sid, part: "new", "expectedVersion": 0})
-        arrived = [heard.name for heard in session.events]  # the update came before the acknowledgement
+        arrived = [received.name for received in session.events]  # the update came before the acknowledgement
         mine, theirs = await session.next_event("update"), await phone.next_event("update")
 
     update = mine.payload
@@ -146,13 +146,13 @@ async def test_a_message_reaches_everybody_of_the_session_but_its_sender(api: Ap
     ):
         before = now()
         await sender.emit("message", {"sid": sid, "message": "cipher"})
-        heard = [await socket.next_event("update") for socket in (other, phone)]
+        received = [await socket.next_event("update") for socket in (other, phone)]
         silent = await unread(sender)
 
-    message = heard[0].payload["body"]["message"]
-    assert heard[0] == heard[1]
+    message = received[0].payload["body"]["message"]
+    assert received[0] == received[1]
     assert [] == silent
-    assert {"t": "new-message", "sid": sid, "message": message} == heard[0].payload["body"]
+    assert {"t": "new-message", "sid": sid, "message": message} == received[0].payload["body"]
     assert {"id", "seq", "content", "localId", "createdAt", "updatedAt"} == message.keys()
     assert (1, {"t": "encrypted", "c": "cipher"}, None) == (
         message["seq"],
@@ -166,11 +166,11 @@ async def test_a_message_reaches_everybody_of_the_session_but_its_sender(api: Ap
 async def test_a_message_of_the_user_reaches_the_session(api: ApiClient, sid: str) -> None:
     async with api.session_socket(sid) as session, api.user_socket() as phone, api.user_socket() as other:
         await phone.emit("message", {"sid": sid, "message": "cipher", "localId": "local"})
-        heard = [await socket.next_update("new-message") for socket in (session, other)]
+        received = [await socket.next_update("new-message") for socket in (session, other)]
 
         assert [] == await unread(phone)
-    assert heard[0] == heard[1]
-    assert "local" == heard[0]["message"]["localId"]
+    assert received[0] == received[1]
+    assert "local" == received[0]["message"]["localId"]
 
 
 @pytest.mark.parametrize("local_id", [5, True, {}, ["a"], None, ""])
@@ -178,9 +178,9 @@ async def test_a_local_id_that_is_no_text_or_empty_is_none(api: ApiClient, sid: 
     async with api.user_socket() as phone, api.session_socket(sid) as session:
         for _ in range(2):
             await phone.emit("message", {"sid": sid, "message": "cipher", "localId": local_id})
-        heard = [(await session.next_update())["message"] for _ in range(2)]
+        received = [(await session.next_update())["message"] for _ in range(2)]
 
-    assert [(1, None), (2, None)] == [(message["seq"], message["localId"]) for message in heard]
+    assert [(1, None), (2, None)] == [(message["seq"], message["localId"]) for message in received]
 
 
 @pytest.mark.parametrize(
@@ -214,10 +214,10 @@ async def test_messages_of_one_socket_keep_their_order(api: ApiClient, sid: str)
     async with api.session_socket(sid) as sender, api.user_socket() as phone:
         for number in range(100):
             await sender.emit("message", {"sid": sid, "message": str(number)})
-        heard = [(await phone.next_update())["message"] for _ in range(100)]
+        received = [(await phone.next_update())["message"] for _ in range(100)]
 
     assert [(number + 1, str(number)) for number in range(100)] == [
-        (message["seq"], message["content"]["c"]) for message in heard
+        (message["seq"], message["content"]["c"]) for message in received
     ]
 
 
@@ -227,10 +227,10 @@ async def test_a_posted_message_reaches_its_sender_too_and_before_the_answer(
     async with api.session_socket(sid) as session:
         posted = await api.post_messages(sid, ["one", "", "three"])
         await settle(session)
-        heard = [body["message"] for body in session.updates("new-message")]
+        received = [body["message"] for body in session.updates("new-message")]
 
-    assert [(1, "one"), (2, ""), (3, "three")] == [(m["seq"], m["content"]["c"]) for m in heard]
-    assert [message["id"] for message in posted] == [message["id"] for message in heard]
+    assert [(1, "one"), (2, ""), (3, "three")] == [(m["seq"], m["content"]["c"]) for m in received]
+    assert [message["id"] for message in posted] == [message["id"] for message in received]
 
 
 # -- presence ----------------------------------------------------------------------------------------------

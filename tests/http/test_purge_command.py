@@ -55,9 +55,9 @@ async def test_purge_counts_what_is_old_and_removes_it_only_when_told_to(environ
         asked = await command(environment, "purge", "--inactive-days", "30", "--json")
         kept = await listed(api)
         done = await command(environment, "purge", "--inactive-days", "30", "--yes")
-        told = await phone.next_event("update")
-        while told.payload["body"]["t"] != "delete-session":
-            told = await phone.next_event("update")
+        update = await phone.next_event("update")
+        while update.payload["body"]["t"] != "delete-session":
+            update = await phone.next_event("update")
         left = await listed(api)
         again = await command(environment, "purge", "--inactive-days", "30")
         entries = (await command(environment, "audit", "--json")).json
@@ -66,7 +66,7 @@ async def test_purge_counts_what_is_old_and_removes_it_only_when_told_to(environ
     assert not asked.json["removed"]
     assert "1 with 2 messages" in done.out
     assert "All of it is removed.\n" in done.out
-    assert (old, {new}) == (told.payload["body"]["sid"], left)
+    assert (old, {new}) == (update.payload["body"]["sid"], left)
     assert "There is nothing to remove.\n" in again.out
     assert [("server.purge", "leftovers, sessions inactive for 30 days")] == [
         (entry["action"], entry["subject"]) for entry in entries

@@ -166,12 +166,12 @@ async def test_the_event_reaches_the_session_and_everybody_who_sees_all(
         api.machine_socket("m1") as machine,
     ):
         await push(api, sid, kind=kind, title="Tïtle", body="☃", data={"private": "?"})
-        heard = [await socket.next_ephemeral("session-event") for socket in (user, session)]
+        received = [await socket.next_ephemeral("session-event") for socket in (user, session)]
 
         assert [] == [event for event in await another.unread() if event.payload["type"] == "session-event"]
         assert [] == [event for event in await machine.unread() if event.payload["type"] == "session-event"]
 
-    for event in heard:
+    for event in received:
         timestamp = event.pop("timestamp")
         assert abs(time.time() * 1000 - timestamp) < 10_000
         assert {

@@ -287,18 +287,18 @@ async def test_both_accounts_receive_every_change_from_their_own_view(
     api: ApiClient, stranger: ApiClient, me: str, you: str
 ) -> None:
     async with both_listening(api, stranger) as (mine, yours):
-        heard = []
+        received = []
         for move in (add(api, you), add(stranger, me), remove(api, you), remove(stranger, me)):
             await move
-            heard.append([await socket.next_update("relationship-updated") for socket in (mine, yours)])
+            received.append([await socket.next_update("relationship-updated") for socket in (mine, yours)])
 
     assert [
         [("requested", "created"), ("pending", "created")],
         [("friend", "updated"), ("friend", "updated")],
         [("pending", "updated"), ("requested", "updated")],
         [("none", "deleted"), ("rejected", "updated")],
-    ] == [[(body["status"], body["action"]) for body in bodies] for bodies in heard]
-    for my_body, your_body in heard:
+    ] == [[(body["status"], body["action"]) for body in bodies] for bodies in received]
+    for my_body, your_body in received:
         assert (me, you) == (my_body["fromUserId"], my_body["toUserId"])
         assert (you, me) == (your_body["fromUserId"], your_body["toUserId"])
 

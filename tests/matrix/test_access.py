@@ -43,8 +43,8 @@ Act = Callable[[AccountAccess, Person], Awaitable[Any]]
 
 
 async def revoke(access: AccountAccess, person: Person) -> None:
-    told = claims(str(person.api.token))
-    use = TokenUse(str(told["jti"]), AccountId(account_id(person.api)), None, "", "", now(), now())
+    found = claims(str(person.api.token))
+    use = TokenUse(str(found["jti"]), AccountId(account_id(person.api)), None, "", "", now(), now())
     await access.revoke(use)
 
 
@@ -131,27 +131,27 @@ def assert_documented(operation: Operation, answer: Any) -> None:
 # -- an identity that is fine, but somebody else's ---------------------------------------------------------
 
 
-async def heard(person: Person) -> list[Event]:
+async def received(person: Person) -> list[Event]:
     events = [event for socket in person.sockets for event in await socket.unread()]
     return [event for event in events if not _is_repeated(event)]
 
 
 def _is_repeated(event: Event) -> bool:
     """Some seconds after the person's own sessions and machines became active, that is announced again."""
-    told = event.payload if event.name == "ephemeral" else {}
-    return str(told.get("type")).endswith("activity") and told["active"] and not told.get("thinking")
+    payload = event.payload if event.name == "ephemeral" else {}
+    return str(payload.get("type")).endswith("activity") and payload["active"] and not payload.get("thinking")
 
 
 async def test_a_stranger_gets_nothing_of_mine_from_any_endpoint(server: RunningServer) -> None:
     async with person(server) as owner, person(server) as stranger:
         before = await owner.view()
-        await heard(owner)
+        await received(owner)
         for operation in OPERATIONS:
             answer = await send(stranger.api, operation, owner.ids)
             assert_documented(operation, answer)
             assert not owner.is_in(answer.text), (operation, answer.text)
-            told = await heard(owner)
-            assert [] == told or operation.path.startswith(ABOUT_BOTH), (operation, told)
+            events = await received(owner)
+            assert [] == events or operation.path.startswith(ABOUT_BOTH), (operation, events)
         assert before == await owner.view()
 
 
@@ -165,7 +165,7 @@ async def test_one_id_of_mine_among_those_of_a_stranger_gives_him_nothing(
     """Such as a file of mine with a session of his."""
     async with person(server) as owner, person(server) as stranger:
         before = await owner.view()
-        await heard(owner)
+        await received(owner)
         ids = {**stranger.ids, **{name: owner.ids[name] for name in foreign}}
         for operation in OPERATIONS:
             if operation.method == "DELETE":  # what is his has to be there
@@ -177,11 +177,11 @@ async def test_one_id_of_mine_among_those_of_a_stranger_gives_him_nothing(
             for payload in payloads(ids):
                 answer = await acknowledgement(stranger.sockets[0], event, payload)
                 assert not owner.is_in(repr(answer)), (event, answer)
-        assert [] == await heard(owner)
+        assert [] == await received(owner)
         assert before == await owner.view()
 
 
-async def test_in_the_scope_of_what_is_mine_a_stranger_hears_and_serves_nothing(
+async def test_in_the_scope_of_what_is_mine_a_stranger_receives_and_serves_nothing(
     server: RunningServer,
 ) -> None:
     async with person(server) as owner, person(server) as stranger, AsyncExitStack() as stack:
@@ -204,14 +204,14 @@ async def test_in_the_scope_of_what_is_mine_a_stranger_hears_and_serves_nothing(
 async def test_a_stranger_gets_nothing_of_mine_from_any_event(server: RunningServer) -> None:
     async with person(server) as owner, person(server) as stranger:
         before = await owner.view()
-        await heard(owner)
+        await received(owner)
         for event in EVENTS:
             for payload in payloads(owner.ids):
                 for socket in stranger.sockets:
                     answer = await acknowledgement(socket, event, payload)
                     assert not owner.is_in(repr(answer)), (event, answer)
-                told = await heard(owner)
-                assert [] == told, (event, told)
+                events = await received(owner)
+                assert [] == events, (event, events)
         assert before == await owner.view()
 
 

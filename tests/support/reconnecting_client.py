@@ -31,5 +31,5 @@ class Device(SocketClient):
 
 
 def contents(socket: Inbox) -> list[str]:
-    """The messages it heard of."""
+    """The messages it received."""
     return [body["message"]["content"]["c"] for body in socket.updates("new-message")]

@@ -38,7 +38,7 @@ def signed(signer: Signer, payload: object, header: object = None) -> str:
     return f"{message}.{base64url(crypto_sign(message.encode(), signer._secret_key)[:64])}"
 
 
-def told(claims: Claims | None) -> tuple[str, dict[str, object]]:
+def identity(claims: Claims | None) -> tuple[str, dict[str, object]]:
     """The account and the extra claims."""
     assert claims is not None
     return claims.account_id, claims.extras
@@ -77,7 +77,7 @@ def test_tokens_with_fixed_time_and_id_are_reproduced_byte_for_byte(signer: Sign
 def test_tokens_of_an_existing_deployment_are_valid_here(
     keyring: Keyring, token: str, extras: dict[str, str]
 ) -> None:
-    assert (ACCOUNT, extras) == told(keyring.tokens.verify(token, NOW))
+    assert (ACCOUNT, extras) == identity(keyring.tokens.verify(token, NOW))
 
 
 @pytest.mark.parametrize("name", PERSISTENT["mustReject"])
@@ -115,7 +115,7 @@ BASE = {"sub": "a", "iat": 100, "nbf": 100, "iss": "handy", "jti": "x"}
     ("change", "valid"),
     [
         ({}, True),
-        ({"nbf": 105}, True),  # another node's clock is a little ahead
+        ({"nbf": 105}, True),  # another replica's clock is a little ahead
         ({"nbf": 106}, True),  # and ours may be behind: the signature says that it is ours
         ({"nbf": 10_000_000_000, "iat": 10_000_000_000}, True),
         ({"nbf": 99.5}, True),
@@ -141,7 +141,7 @@ def test_the_claims_decide(signer: Signer, change: dict[str, object], valid: boo
 
 
 def test_absent_times_are_fine_but_an_absent_account_or_issuer_is_not(signer: Signer) -> None:
-    assert told(signer.verify(signed(signer, {"iss": "handy", "sub": "a"}), 1)) == ("a", {})
+    assert identity(signer.verify(signed(signer, {"iss": "handy", "sub": "a"}), 1)) == ("a", {})
     assert signer.verify(signed(signer, {"iss": "handy"}), 1) is None
     assert signer.verify(signed(signer, {"sub": "a"}), 1) is None
     assert signer.verify(signed(signer, ["sub", "a"]), 1) is None
@@ -180,7 +180,7 @@ def test_text_outside_ascii_is_written_as_it_is(signer: Signer) -> None:
     payload = token.split(".")[1]
 
     assert '"sub":"ünï/☃"' in base64.urlsafe_b64decode(payload + "==").decode()
-    assert ("ünï/☃", {}) == told(signer.verify(token, 1_000))
+    assert ("ünï/☃", {}) == identity(signer.verify(token, 1_000))
 
 
 def test_two_tokens_of_the_same_moment_differ(signer: Signer) -> None:
@@ -206,7 +206,7 @@ def test_a_token_is_checked_once_a_day() -> None:
     signer = CountingSigner()
     tokens, token = Tokens(signer), signer.issue("a", 0)
     for now in (0, 1, CACHE_LIFETIME - 1):
-        assert told(tokens.verify(token, now)) == ("a", {})
+        assert identity(tokens.verify(token, now)) == ("a", {})
     assert signer.checked == 1
 
     assert tokens.verify(token, CACHE_LIFETIME) is not None
@@ -218,7 +218,7 @@ def test_a_fresh_token_needs_no_check_and_carries_its_extra_claims() -> None:
     tokens = Tokens(signer)
     token = tokens.issue("a", 0, {"session": "s"})
 
-    assert ("a", {"session": "s"}) == told(tokens.verify(token, 1))
+    assert ("a", {"session": "s"}) == identity(tokens.verify(token, 1))
     assert signer.checked == 0
 
 

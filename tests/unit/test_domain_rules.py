@@ -94,7 +94,7 @@ def test_an_answer_expires_some_minutes_after_it_was_handed_out(after: int, expi
 
 
 @pytest.mark.parametrize(
-    ("told", "believed"),
+    ("sent", "believed"),
     [
         (0, 0),
         (-1, -1),
@@ -105,8 +105,8 @@ def test_an_answer_expires_some_minutes_after_it_was_handed_out(after: int, expi
         (10**30, 0),
     ],
 )
-def test_a_time_is_believed_within_ten_minutes(told: int, believed: int) -> None:
-    assert NOW + believed == clamp(Millis(NOW + told), NOW)
+def test_a_time_is_believed_within_ten_minutes(sent: int, believed: int) -> None:
+    assert NOW + believed == clamp(Millis(NOW + sent), NOW)
 
 
 # -- shapes on the wire ------------------------------------------------------------------------------------

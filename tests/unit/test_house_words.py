@@ -55,8 +55,12 @@ NAMES_IN_ROOMS = {
     "trust": "authenticated",
     "visit": "RestoredSession",
 }
+TEST_MODULES = sorted((REPOSITORY / "tests").rglob("*.py"))
+
 # Words that no name contains in any other sense.
 WORDS = {"census", "deaf", "doubted", "elsewhere", "hears", "lane", "questions", "told"}
+# What is elsewhere may be another folder, and questions those of commands.
+WORDS_IN_TESTS = WORDS - {"elsewhere", "questions"} | {"heard"}
 
 # Renamed modules. `rate`, `history`, `address` and others have another meaning today and are not here.
 FILES = {
@@ -134,6 +138,14 @@ def test_a_module_uses_the_terms_of_the_glossary(module: Path) -> None:
     renamed = {name: term for name in used if (term := replacement(name, replaced)) is not None}
 
     assert {} == renamed
+
+
+@pytest.mark.parametrize("module", TEST_MODULES, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_tests_use_the_terms_of_the_glossary_too(module: Path) -> None:
+    """Names of tests are sentences, in which somebody may be told something."""
+    used = {name for name in names(module) if not name.startswith("test_")}
+
+    assert [] == sorted(name for name in used if words(name) & WORDS_IN_TESTS)
 
 
 def test_renamed_files_do_not_return() -> None:

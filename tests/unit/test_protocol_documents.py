@@ -81,10 +81,12 @@ def test_every_event_has_its_section() -> None:
     text = (PROTOCOL / "realtime.md").read_text("utf-8")
     gateway = "\n".join(path.read_text("utf-8") for path in (ROOT / "happy" / "gateway").rglob("*.py"))
     handled = set(re.findall(r'^ +(?:return \{)?"([a-z-]+)": self\.', gateway, re.MULTILINE))
-    told = set(re.findall(r'tag="([a-z-]+)"', (ROOT / "happy" / "domain" / "events.py").read_text("utf-8")))
+    emitted = set(
+        re.findall(r'tag="([a-z-]+)"', (ROOT / "happy" / "domain" / "events.py").read_text("utf-8"))
+    )
 
     assert len(handled) > 15
-    assert len(told) > 15
+    assert len(emitted) > 15
     assert [] == sorted(
-        name for name in handled | told if f"`{name}`" not in text and f"`{name} " not in text
+        name for name in handled | emitted if f"`{name}`" not in text and f"`{name} " not in text
     )

@@ -1,4 +1,4 @@
-"""How far somebody has heard, as text that clients carry from node to node."""
+"""How far a client has received, as text that it carries from replica to replica."""
 
 import pytest
 

@@ -34,7 +34,7 @@ class Recorder:
         self.left: list[tuple[str, str]] = []  # socket id and reason
         self.log: list[str] = []
         self.on: dict[str, Handler] = {"echo": echo}
-        self.admit: Callable[[Socket, Any], Awaitable[None]] = admit_unless_told
+        self.admit: Callable[[Socket, Any], Awaitable[None]] = admit_unless_refused
 
     async def connect(self, socket: Socket, auth: msgspec.Raw | None, headers: Mapping[str, str]) -> None:
         given = None if auth is None else msgspec.json.decode(auth)
@@ -69,7 +69,7 @@ def echo(_: Socket, args: list[Any], ack: Ack | None) -> None:
         ack(b",".join(msgspec.json.encode(arg) for arg in args))
 
 
-async def admit_unless_told(_: Socket, auth: Any) -> None:
+async def admit_unless_refused(_: Socket, auth: Any) -> None:
     if isinstance(auth, dict) and "refuse" in auth:
         raise Refused(auth["refuse"])
     if isinstance(auth, dict) and "crash" in auth:

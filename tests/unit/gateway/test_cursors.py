@@ -14,8 +14,8 @@ OWNER = AccountId("owner")
 
 
 def message(seq: int) -> bytes:
-    told = b'{"id":"m","seq":%d,"content":{"t":"encrypted","c":"..."}}' % seq
-    body = b'{"t":"new-message","sid":"s","message":%b}' % told
+    message = b'{"id":"m","seq":%d,"content":{"t":"encrypted","c":"..."}}' % seq
+    body = b'{"t":"new-message","sid":"s","message":%b}' % message
     return b'{"id":"abcdefghijkl","seq":901,"body":%b,"createdAt":1}' % body
 
 

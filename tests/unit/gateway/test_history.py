@@ -170,7 +170,7 @@ def test_events_grow_old_in_every_account(clock: Clock) -> None:
 
 
 def test_what_is_confirmed_is_not_missed_however_old_the_last_offset_is(clock: Clock) -> None:
-    """A session hears nothing for hours while its user does: it has missed nothing all the same."""
+    """A session receives nothing for hours while its user does: it has missed nothing all the same."""
     history = history_of(clock, keep_seconds=60)
     for _ in range(100):
         add(history, "busy")

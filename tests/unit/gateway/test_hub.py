@@ -160,7 +160,7 @@ async def test_another_replica_delivers_the_same_bytes_to_the_same_audience(
     ]
     hub.publish(OWNER, UPDATE, to_session(SessionId("s")), skip=skip)
     ((account_id, envelope),) = bus.envelopes
-    elsewhere.on_envelope(account_id, envelope, Origin(ReplicaId("node"), 1, NOW))
+    elsewhere.on_envelope(account_id, envelope, Origin(ReplicaId("replica"), 1, NOW))
 
     assert [[] if skip else here.sent, here.sent, []] == [socket.sent for socket in there]
     assert 1 == len(here.sent)

@@ -42,10 +42,10 @@ async def test_what_has_ended_is_announced_again_once(
     await world.activity.machine_connected(machine.account_id, machine.id, ONE)
     world.activity.disconnected(ONE)
     await world.attendance.drain()
-    told = world.sink.wires()[-2:]
+    announced = world.sink.wires()[-2:]
     early, again = await repeated(world, 9.9), await repeated(world, 0.1)
 
-    assert {(wire["id"], wire["active"]) for wire in told} == {(session.id, False), (machine.id, False)}
+    assert {(wire["id"], wire["active"]) for wire in announced} == {(session.id, False), (machine.id, False)}
     assert ([], {(session.id, False), (machine.id, False)}) == (early, set(again))
     assert [] == await repeated(world)
 

@@ -1,4 +1,4 @@
-"""Friendship as use cases: what is stored, who hears of it, and what ends up in whose feed."""
+"""Friendship as use cases: what is stored, whom it is announced to, and what ends up in whose feed."""
 
 import asyncio
 import random
@@ -172,10 +172,10 @@ async def published(world: World) -> list[tuple[AccountId, str, str, str]]:
 async def test_every_change_is_published_to_the_account_it_is_about(
     world: World, ann: Person, bob: Person
 ) -> None:
-    told = []
+    announced = []
     for move in (ann.add(bob), bob.add(ann), ann.remove(bob), bob.remove(ann), ann.remove(bob)):
         await move
-        told.append(await published(world))
+        announced.append(await published(world))
 
     assert [
         sorted([(ann.id, bob.id, "requested", "created"), (bob.id, ann.id, "pending", "created")]),
@@ -183,7 +183,7 @@ async def test_every_change_is_published_to_the_account_it_is_about(
         sorted([(ann.id, bob.id, "pending", "updated"), (bob.id, ann.id, "requested", "updated")]),
         sorted([(ann.id, bob.id, "none", "deleted"), (bob.id, ann.id, "rejected", "updated")]),
         [],
-    ] == told
+    ] == announced
 
 
 async def test_a_move_that_changes_nothing_is_not_announced(world: World, ann: Person, bob: Person) -> None:
