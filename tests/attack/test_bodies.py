@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.attack.attacker import Attack, Target, connect, frame, read_until, request
-from tests.attack.bystander import beside
+from tests.attack.bystander import LONG, beside, resident_mb
 from tests.support.server_process import Server
+from tests.support.until import until
 
 if TYPE_CHECKING:
     import socket
@@ -19,6 +20,9 @@ JSON = "Content-Type: application/json"
 WEBHOOK = "/v1/connect/github/webhook"
 GITHUB = ("X-Hub-Signature-256: sha256=00", "X-GitHub-Event: push")
 BACKSLASHES = b'{"content":"' + b"\\\\" * 12 * MB + b'"}'
+AFTERWARDS_MB = 100
+"""What an idle server has is some 75 MB. Unless large blocks are given back, it keeps 130 to 180."""
+
 NUMBERS = b"1e300," * 10_000 + b"1"
 """60 KB, of which each number takes the parser 50 us."""
 
@@ -155,6 +159,10 @@ def bodies_without_an_end(target: Target) -> None:
             time.sleep(0.1)
 
 
+REFUSED = (backslashes_of_an_account, escapes_in_messages, wide_messages)
+"""Before they are parsed."""
+
+
 @pytest.mark.parametrize(
     "attack",
     [
@@ -179,6 +187,8 @@ async def test_expensive_text_keeps_nobody_waiting(server: Server, attack: Attac
     felt = await beside(server, attack)
 
     felt.check()
+    if attack in REFUSED:  # turns protect others, but not the server from its cost
+        assert "refused a request that is too large" in server.log_text()
 
 
 @pytest.mark.parametrize(
@@ -187,5 +197,7 @@ async def test_expensive_text_keeps_nobody_waiting(server: Server, attack: Attac
 async def test_the_memory_of_large_bodies_is_bounded(server: Server, attacks: tuple[Attack, ...]) -> None:
     felt = await beside(server, *attacks)
 
-    # Messages of others wait for the disk behind those of the attacker; drivers hold several copies of one.
-    felt.check(p99=5.0, peak_mb=300)
+    # Each large message keeps the event loop for some steps of its way; drivers hold several copies of one.
+    felt.check(p99=0.5 if LONG else 5.0)
+    if large_messages in attacks:
+        await until(lambda: resident_mb(server) < AFTERWARDS_MB)
