@@ -294,7 +294,7 @@ def build_services(  # noqa: PLR0913 - what services are made of
         readiness=Readiness(store.ping, adapters.files.ping, metrics.backups),
         link_state=adapters.link_state,
         files=None if adapters.files.direct else adapters.files,
-        developer_log=DeveloperLog(elapsed) if settings.remote_debug_log else None,
+        developer_log=DeveloperLog(elapsed, metrics) if settings.remote_debug_log else None,
         limits=limits,
         quotas=quotas,
     )

@@ -38,7 +38,7 @@ MAX_CONNECTS = limit(
     6_000,
     "new realtime connections a minute",
     per="address",
-    then="429, and clients try again",
+    then=_LATER,
     setting=SETTING,
 )
 MAX_MESSAGES = limit(30_000, "messages a minute", per="account", then=_IN_ACK, setting=SETTING)

@@ -4,13 +4,16 @@ protocol: http#developer-log-endpoint
 """
 
 import logging
+from math import ceil
 from typing import Literal
 
 from happy.domain.errors import TooMany
 from happy.domain.ports.clock import Elapsed
 from happy.domain.token_buckets import TokenBuckets
-from happy.domain.values import MINUTE
+from happy.domain.values import MINUTE, SECOND
 from happy.limits import limit
+from happy.metrics import Metrics
+from happy.telemetry import LimitedLog
 
 ENTRIES_PER_MINUTE = 600
 MAX_CHARACTERS = limit(
@@ -26,6 +29,9 @@ MAX_TOTAL_CHARACTERS = limit(
 )
 """How much is written from start to end, in characters: callers are not authenticated, the disk is finite."""
 
+FULL_SECONDS = 3_600
+"""When to try again where no more is written, in s: somebody may have started the server again."""
+
 Source = Literal["mobile", "cli"]
 LEVELS = {"error": logging.ERROR, "warn": logging.WARNING, "warning": logging.WARNING, "debug": logging.DEBUG}
 
@@ -33,8 +39,10 @@ log = logging.getLogger(__name__)
 
 
 class DeveloperLog:
-    def __init__(self, elapsed: Elapsed) -> None:
+    def __init__(self, elapsed: Elapsed, metrics: Metrics) -> None:
         self._elapsed = elapsed
+        self._metrics = metrics
+        self._log_refused = LimitedLog(logging.getLogger("happy.services"), "too many log entries")
         self._entries = TokenBuckets(MINUTE)
         self._left = MAX_TOTAL_CHARACTERS
 
@@ -44,6 +52,10 @@ class DeveloperLog:
         if platform is not None:
             about["platform"] = platform[:100]
         self._left -= len(text) + sum(map(len, about.values()))
-        if self._left < 0 or self._entries.take(None, MINUTE / ENTRIES_PER_MINUTE, self._elapsed()):
-            raise TooMany("Too many log entries")
+        wait = self._entries.take(None, MINUTE / ENTRIES_PER_MINUTE, self._elapsed())
+        if wait or self._left < 0:
+            self._metrics.rate_limited.add("log_entries")
+            self._log_refused()
+            seconds = FULL_SECONDS if self._left < 0 else max(1, ceil(wait / SECOND))
+            raise TooMany("Too many log entries", seconds)
         log.log(LEVELS.get(level, logging.INFO), "%s", text, extra=about)

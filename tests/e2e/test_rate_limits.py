@@ -4,16 +4,18 @@ import asyncio
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 import websockets
 from nacl.signing import SigningKey
 
+from tests.http.test_metrics import sample
 from tests.support.api_client import ApiClient, sign_in_body
 from tests.support.cluster import Replica, cluster
 from tests.support.environments import Environment
-from tests.support.server_process import Server
+from tests.support.server_process import Server, free_port
 from tests.support.socket_client import PATH
 
 pytestmark = pytest.mark.slow
@@ -24,31 +26,43 @@ PHONE, LAPTOP, STRANGER = (
 """Others each run: limits last for an hour in the Redis that tests share."""
 
 
-async def connect(url: str, headers: dict[str, str]) -> int:
-    """The status with which a handshake is answered; 101 is a connection."""
+async def connect(url: str, headers: dict[str, str], answers: list[Any] | None = None) -> int:
+    """The status with which a handshake is answered; 101 is a connection. `answers` gets refusals."""
     try:
         async with websockets.connect(
             url.replace("http", "ws", 1) + PATH, additional_headers=headers, proxy=None
         ):
             return 101
     except websockets.exceptions.InvalidStatus as refused:
+        if answers is not None:
+            answers.append(refused.response)
         return refused.response.status_code
 
 
 async def test_an_address_could_open_connections_as_fast_as_the_machine_allows(
     environment: Environment, tmp_path: Path
 ) -> None:
-    variables = {**environment.variables, "HAPPY_RATE_LIMITS": "connects=5/h"}
+    metrics_port = free_port()
+    variables = {
+        **environment.variables,
+        "HAPPY_RATE_LIMITS": "connects=5/h",
+        "METRICS_ENABLED": "true",
+        "METRICS_PORT": str(metrics_port),
+    }
     async with Server(tmp_path / "home", flavor=environment.flavor, variables=variables) as server:
-        assert [101] * 5 + [429] * 2 == [await connect(server.url, PHONE) for _ in range(7)]
+        answers = list[Any]()
+        assert [101] * 5 + [429] * 2 == [await connect(server.url, PHONE, answers) for _ in range(7)]
         polling = f"{server.url}/v1/updates/?EIO=4&transport=polling"
         async with httpx.AsyncClient(trust_env=False, verify=False) as http:
             refused = await http.get(polling, headers=PHONE)
             assert (429, "Too many connects. Try again in") == (refused.status_code, refused.text[:31])
             assert 200 == (await http.get(polling, headers=LAPTOP)).status_code
+            metrics = (await http.get(f"http://127.0.0.1:{metrics_port}/metrics")).text
         assert [101] * 10 == [await connect(server.url, {}) for _ in range(10)]
         log = server.log.read_text()
 
+    assert all(0 < int(answer.headers["retry-after"]) <= 720 for answer in (*answers, refused))
+    assert 3 == sample(metrics, "rate_limited_requests_total", kind="connects")
     assert "too many connects: of 2001:db8:" in log
     assert "reverse proxy" not in log
 

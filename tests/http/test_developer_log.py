@@ -9,6 +9,7 @@ import pytest
 from happy import telemetry
 from happy.domain.errors import TooMany
 from happy.domain.values import Millis
+from happy.metrics import Metrics
 from happy.services import developer_log
 from happy.services.developer_log import (
     ENTRIES_PER_MINUTE,
@@ -47,7 +48,7 @@ async def test_the_developer_log_is_off_by_default(anonymous: ApiClient) -> None
 )
 def test_an_entry_keeps_its_level(level: str, expected: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "happy.services.developer_log")
-    DeveloperLog(lambda: Millis(0)).write(level, "it broke", "mobile", "ios", "t")
+    DeveloperLog(lambda: Millis(0), Metrics()).write(level, "it broke", "mobile", "ios", "t")
 
     (record,) = caplog.records
     assert (expected, "it broke", "mobile", "ios") == (
@@ -79,18 +80,19 @@ async def test_b16_anybody_could_fill_the_disk(
     assert ["it broke", "x" * MAX_CHARACTERS] == [record.getMessage() for record in written]
 
 
-def test_b16_anybody_could_write_without_a_pause() -> None:
-    log = DeveloperLog(lambda: Millis(0))
+async def test_b16_anybody_could_write_without_a_pause() -> None:
+    log = DeveloperLog(lambda: Millis(0), Metrics())
     for _ in range(ENTRIES_PER_MINUTE):
         log.write("info", "", "cli", None, "t")
 
-    with pytest.raises(TooMany):
+    with pytest.raises(TooMany) as refused:
         log.write("info", "", "cli", None, "t")
+    assert 1 == refused.value.retry_after
 
 
-def test_b16_anybody_could_write_for_ever() -> None:
+async def test_b16_anybody_could_write_for_ever() -> None:
     minutes = iter(range(10**9))
-    log = DeveloperLog(lambda: Millis(next(minutes) * 60_000))
+    log = DeveloperLog(lambda: Millis(next(minutes) * 60_000), Metrics())
     for _ in range(MAX_TOTAL_CHARACTERS // (MAX_CHARACTERS + len("clit"))):
         log.write("debug", "x" * MAX_CHARACTERS, "cli", None, "t")
 
@@ -106,7 +108,9 @@ def test_entries_go_to_the_file_alone(tmp_path: Path, capsys: pytest.CaptureFixt
     handlers, level = root.handlers[:], root.level
     try:
         telemetry.configure("warning", copy_to=file)
-        DeveloperLog(lambda: Millis(0)).write("debug", "first\nsecond Bearer abc", "cli", None, "t")
+        DeveloperLog(lambda: Millis(0), Metrics()).write(
+            "debug", "first\nsecond Bearer abc", "cli", None, "t"
+        )
     finally:
         for handler in root.handlers:
             if handler not in handlers:

@@ -105,13 +105,18 @@ class Request(Target):
                 hold(size)
         return b"".join(parts)
 
-    async def respond(self, status: int, body: bytes = b"", content_type: bytes = TEXT) -> None:
+    async def respond(
+        self, status: int, body: bytes = b"", content_type: bytes = TEXT, *, retry_after: int | None = None
+    ) -> None:
+        """`retry_after` is in how many s the client may try again."""
         headers = [
             (b"content-type", content_type),
             (b"content-length", str(len(body)).encode()),
             (b"cache-control", b"no-store"),
             *self._cors(),
         ]
+        if retry_after is not None:
+            headers.append((b"retry-after", b"%d" % retry_after))
         await self.send({"type": "http.response.start", "status": status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 

@@ -15,6 +15,7 @@ from happy.gateway.engine.open_packet import OpenPackets
 from happy.gateway.engine.polling import PollingTransport
 from happy.gateway.engine.reasons import SHUTDOWN
 from happy.gateway.engine.settings import EngineSettings
+from happy.gateway.engine.transport import HandshakeRefusal
 from happy.gateway.engine.upgrade import Probe
 from happy.gateway.engine.websocket import WebSocketTransport
 from happy.services.client_addresses import ClientAddresses
@@ -84,7 +85,7 @@ class Server:
         elif (error := self._error(request)) is not None:
             await request.refuse(error)
         elif (refusal := self._too_often(request)) is not None:
-            await request.respond(429, refusal.encode())
+            await request.respond(429, str(refusal).encode(), retry_after=refusal.retry_after)
         else:
             await self._polling(request)
 
@@ -146,19 +147,20 @@ class Server:
 
         return Link
 
-    def refuse(self, target: Target) -> tuple[int, object] | None:
+    def refuse(self, target: Target) -> HandshakeRefusal | None:
         settings = self._context.settings
         if settings.prefix.strip(target.path) != settings.path:
-            return 404, {"message": "Not found"}
+            return HandshakeRefusal(404, {"message": "Not found"})
         if self._closing:
-            return 503, {"message": "Shutting down"}
+            return HandshakeRefusal(503, {"message": "Shutting down"})
         error = self._error(target)
         if error is not None:
-            return 400, {"code": error[0], "message": error[1]}
-        refusal = self._too_often(target)
-        return None if refusal is None else (429, {"message": refusal})
+            return HandshakeRefusal(400, {"code": error[0], "message": error[1]})
+        if (refusal := self._too_often(target)) is not None:
+            return HandshakeRefusal(429, {"message": str(refusal)}, refusal.retry_after)
+        return None
 
-    def _too_often(self, target: Target) -> str | None:
+    def _too_often(self, target: Target) -> TooMany | None:
         """Why a new connection is refused, if its address has opened too many."""
         connects = self._context.settings.connects
         if connects is None or target.query("sid"):
@@ -166,7 +168,7 @@ class Server:
         try:
             connects.take_now(self._context.addresses.of(target.peer, target.headers))
         except TooMany as refusal:
-            return str(refusal)
+            return refusal
         return None
 
     def open_websocket(self, target: Target, link: LinkedTransport) -> None:

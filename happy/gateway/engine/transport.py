@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -122,11 +122,19 @@ class TransportOwner(Receiver, Protocol):
         """To be awaited by each reader at its end."""
 
 
+class HandshakeRefusal(NamedTuple):
+    """Status and JSON body with which a websocket handshake is refused, and in how many s to try again."""
+
+    status: int
+    body: object
+    retry_after: int | None = None
+
+
 class Acceptor(Protocol):
     """Accepts websocket handshakes."""
 
-    def refuse(self, target: Target) -> tuple[int, object] | None:
-        """Status and JSON body with which a websocket handshake is to be refused, None if it is accepted."""
+    def refuse(self, target: Target) -> HandshakeRefusal | None:
+        """Why a websocket handshake is to be refused, None if it is accepted. It may count: once for each."""
 
     def open_websocket(self, target: Target, link: LinkedTransport) -> None:
         """The handshake is complete: open a connection, or begin the upgrade of the one it names."""

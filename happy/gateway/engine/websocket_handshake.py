@@ -15,7 +15,7 @@ from websockets.utils import accept_key
 from happy.gateway.engine.asgi import Target
 
 if TYPE_CHECKING:
-    from happy.gateway.engine.transport import Acceptor
+    from happy.gateway.engine.transport import Acceptor, HandshakeRefusal
 
 ACCEPT = (
     b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -40,9 +40,11 @@ def accept_handshake(data: bytes, acceptor: Acceptor, peer: str = "") -> Handsha
     common = _parse_common(data)
     if common is not None:
         common[0].peer = peer
-    if common is None or acceptor.refuse(common[0]) is not None:
+    if common is None:
         return _handshake_by_library(data, acceptor, peer)
     target, key = common
+    if (refusal := acceptor.refuse(target)) is not None:
+        return _handshake_by_library(data, acceptor, peer, refusal)
     return HandshakeResult(target, ACCEPT % accept_key(key).encode(), accepted=True)
 
 
@@ -67,7 +69,10 @@ def _parse_common(data: bytes) -> tuple[Target, str] | None:
     return Target("GET", path, query, headers, is_websocket=True), key.decode()
 
 
-def _handshake_by_library(data: bytes, acceptor: Acceptor, peer: str) -> HandshakeResult | None:
+def _handshake_by_library(
+    data: bytes, acceptor: Acceptor, peer: str, refusal: HandshakeRefusal | None = None
+) -> HandshakeResult | None:
+    """`refusal` is what the acceptor has said already."""
     http = ServerProtocol(logger=_QUIET)
     http.receive_data(data)
     request = next((event for event in http.events_received() if isinstance(event, UpgradeRequest)), None)
@@ -77,10 +82,11 @@ def _handshake_by_library(data: bytes, acceptor: Acceptor, peer: str) -> Handsha
     target.peer = peer
     response = http.accept(request)
     accepted = response.status_code == HTTPStatus.SWITCHING_PROTOCOLS
-    if accepted and (refusal := acceptor.refuse(target)) is not None:
-        status, error = refusal
-        response = http.reject(status, msgspec.json.encode(error).decode())
+    if accepted and (refusal := refusal or acceptor.refuse(target)) is not None:
+        response = http.reject(refusal.status, msgspec.json.encode(refusal.body).decode())
         response.headers["Content-Type"] = "application/json"
+        if refusal.retry_after is not None:
+            response.headers["Retry-After"] = str(refusal.retry_after)
         accepted = False
     http.send_response(response)
     return HandshakeResult(target, b"".join(http.data_to_send()), accepted)

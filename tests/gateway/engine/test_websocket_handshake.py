@@ -6,6 +6,7 @@ import pytest
 
 from happy.gateway.engine import websocket_handshake
 from happy.gateway.engine.asgi import Target
+from happy.gateway.engine.transport import HandshakeRefusal
 from happy.gateway.engine.websocket_handshake import accept_handshake
 
 COMMON_HEADERS = {
@@ -21,10 +22,12 @@ COMMON_HEADERS = {
 class FixedAcceptor:
     """An acceptor that accepts everything, or nothing."""
 
-    def __init__(self, refusal: tuple[int, object] | None = None) -> None:
-        self.refusal = refusal
+    def __init__(self, *refusal: Any) -> None:
+        self.refusal = HandshakeRefusal(*refusal) if refusal else None
+        self.asked = 0
 
-    def refuse(self, target: Target) -> tuple[int, object] | None:
+    def refuse(self, target: Target) -> HandshakeRefusal | None:
+        self.asked += 1
         return self.refusal
 
 
@@ -95,8 +98,17 @@ def test_anything_unusual_is_for_the_library(data: bytes) -> None:
 
 
 def test_a_refusal_is_written_by_the_library() -> None:
-    refused = accept_handshake(head(), cast("Any", FixedAcceptor((404, {"message": "Not found"}))))
+    refused = accept_handshake(head(), cast("Any", FixedAcceptor(404, {"message": "Not found"})))
 
     assert refused is not None
     assert not refused.accepted
     assert refused.response.startswith(b"HTTP/1.1 404")
+
+
+def test_a_refused_handshake_was_counted_twice_and_did_not_say_when_to_try_again() -> None:
+    acceptor = FixedAcceptor(429, {"message": "Too many connects"}, 7)
+    refused = accept_handshake(head(), cast("Any", acceptor))
+
+    assert refused is not None
+    assert b"\r\nRetry-After: 7\r\n" in refused.response
+    assert 1 == acceptor.asked
