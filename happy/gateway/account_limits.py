@@ -10,7 +10,7 @@ from happy.domain.values import AccountId
 from happy.metrics import Metrics
 from happy.telemetry import LimitedLog
 
-LimitKind = Literal["sockets", "methods", "calls", "events"]
+LimitKind = Literal["sockets", "methods", "calls", "events", "large_events"]
 
 LINES_A_MINUTE = 20
 

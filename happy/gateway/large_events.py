@@ -3,14 +3,14 @@
 protocol: realtime#ordering-guarantees
 """
 
-import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from happy.domain.values import AccountId
+from happy.gateway.account_limits import refused
 from happy.gateway.hub import Connection
 from happy.limits import limit
-from happy.telemetry import LimitedLog
+from happy.metrics import Metrics
 
 MAX_ACCOUNT_BYTES = limit(
     48_000_000,
@@ -25,11 +25,10 @@ MAX_ALL_BYTES = limit(
     then="the connection is closed, if others of its account wait",
 )
 
-_log_closed = LimitedLog(logging.getLogger(__name__), "a connection was closed: too many large events wait")
-
 
 class LargeEvents:
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
         self._held: Counter[AccountId] = Counter()
         self._held_by_all = 0
 
@@ -39,7 +38,7 @@ class LargeEvents:
         """Call `begin`, and await what it returns; the event is held as long as that takes."""
         account_id = connection.account_id
         if self._is_too_much(account_id, size):
-            _log_closed(f"account {account_id}")
+            refused(self._metrics, "large_events", account_id)
             connection.socket.close()
             return
         self._hold(account_id, size)

@@ -81,7 +81,7 @@ class Gateway:
             self._handlers |= handlers.by_name
             self._released = handlers.released
         self._shared = SharedBounds()
-        self._large_events = LargeEvents()
+        self._large_events = LargeEvents(self._metrics)
         self._subscriptions = Subscriptions(hub)
 
     # Connections

@@ -22,8 +22,10 @@ from happy.domain.values import SECOND, AccountId, Millis
 from happy.services.avatars import AvatarService, Copy
 from happy.services.revocations import Revocations
 from happy.services.unit_of_work import Changes, UnitOfWork
+from happy.telemetry import LimitedLog
 
 log = logging.getLogger(__name__)
+_log_forged = LimitedLog(log, "refused a GitHub webhook with a wrong signature", burst=20)
 
 
 class LinkFailed(Exception):
@@ -193,6 +195,7 @@ class GithubWebhook:
         expected = hmac.new((self._secret or "").encode(), body, "sha256").hexdigest()
         genuine = hmac.compare_digest(f"sha256={expected}".encode(), signature.encode())
         if self._secret is None or not genuine:
+            _log_forged()
             raise Unauthenticated("Invalid signature")
         log.info("GitHub webhook: %s", event, extra=_described(body))
 

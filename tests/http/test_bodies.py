@@ -14,6 +14,7 @@ from tests.http.conftest import Raw
 from tests.support.api_client import ApiClient
 from tests.support.raw_http import RawConnection
 from tests.support.server_thread import RunningServer
+from tests.support.until import until
 
 JSON = {"Content-Type": "application/json"}
 LIMIT = MAX_SMALL_BODY
@@ -303,4 +304,4 @@ async def test_a_refused_body_is_a_line_in_the_log(
     with caplog.at_level("INFO", "happy"):
         assert 413 == (await raw("POST", "/v1/push-tokens", JSON, b" " * (LIMIT + 1))).status
 
-    assert f"{text}: POST /v1/push-tokens" in caplog.messages
+        await until(lambda: f"{text}: POST /v1/push-tokens" in caplog.messages)  # after the answer

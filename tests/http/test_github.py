@@ -475,11 +475,14 @@ async def test_what_github_has_signed_is_received(anonymous: ApiClient, body: by
 @pytest.mark.parametrize(
     "signature", ["", "sha256=", "sha256=00", "ü", signed(EVENT, "other")["x-hub-signature-256"]]
 )
-async def test_what_github_has_not_signed_is_refused(anonymous: ApiClient, signature: str) -> None:
+async def test_what_github_has_not_signed_is_refused(
+    anonymous: ApiClient, signature: str, caplog: pytest.LogCaptureFixture
+) -> None:
     headers: dict[str, Any] = {**signed(EVENT), "x-hub-signature-256": signature.encode()}
     response = await anonymous.request("POST", WEBHOOK, headers=headers, content=EVENT)
 
     assert (401, {"error": "Invalid signature"}) == (response.status_code, response.json())
+    assert "refused a GitHub webhook with a wrong signature" in caplog.text
 
 
 async def test_a_signature_is_for_the_text_as_it_was_sent(anonymous: ApiClient) -> None:

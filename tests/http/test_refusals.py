@@ -13,7 +13,9 @@ from nacl.signing import SigningKey
 from happy.adapters.flavors import open_store_beside
 from happy.crypto import Keyring
 from happy.domain.values import AccountId, Millis
+from happy.http.framework import pipeline
 from happy.services.account_access import AccountAccess
+from happy.telemetry import LimitedLog
 from tests.http.test_accounts import account_id
 from tests.http.test_metrics import sample
 from tests.support.api_client import ApiClient, b64, sign_in_body
@@ -22,6 +24,7 @@ from tests.support.factories import NOBODY
 from tests.support.server_process import free_port
 from tests.support.server_thread import RunningServer, run_server
 from tests.support.socket_client import ConnectRefused, SocketClient
+from tests.support.until import until
 
 ADDRESS = "203.0.113.7"
 
@@ -34,15 +37,35 @@ def server(open_environment: OpenEnvironment) -> Iterator[RunningServer]:
 
 
 @asynccontextmanager
-async def counted(server: RunningServer, name: str, reason: str) -> AsyncIterator[None]:
+async def counted(
+    server: RunningServer, name: str, reason: str, label: str = "reason"
+) -> AsyncIterator[None]:
     async def count() -> float:
         url = f"http://127.0.0.1:{server.settings.metrics_port}/metrics"
         async with httpx.AsyncClient(trust_env=False) as client:
-            return sample((await client.get(url)).text, name, reason=reason)
+            return sample((await client.get(url)).text, name, **{label: reason})
 
     before = await count()
     yield
     assert before + 1 == await count()
+
+
+async def test_a_handshake_that_no_client_makes_was_in_no_metric(
+    server: RunningServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It stands first, for there are three such lines a minute."""
+    caplog.set_level(logging.INFO, "happy")
+    async with ApiClient(server.url) as api, counted(server, "peers_refused_total", "handshakes", "kind"):
+        answer = await api.request("GET", "/v1/updates/?EIO=3&transport=polling")
+    assert 400 == answer.status_code
+    async with (
+        ApiClient.signed_in(server.url) as api,
+        counted(server, "peers_refused_total", "handshakes", "kind"),
+    ):
+        with pytest.raises(ConnectRefused, match="Session ID required"):
+            await SocketClient(server.url, {"token": api.token, "clientType": "session-scoped"}).connect()
+
+    assert "refused, handshakes: 127.0.0.1" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -94,3 +117,16 @@ async def test_a_sign_in_to_a_disabled_account_was_not_counted(server: RunningSe
         await AccountAccess(store, lambda: now).disable(AccountId(account_id(api)))
         async with counted(server, "sign_ins_refused_total", "disabled"):
             await api.post("/v1/auth", sign_in_body(key), expect=403)
+
+
+async def test_a_malformed_body_was_no_line_of_the_log(
+    server: RunningServer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO, "happy")
+    text = "refused a malformed request"
+    monkeypatch.setattr(pipeline, "_log_malformed", LimitedLog(pipeline.log, text, level=logging.INFO))
+    async with ApiClient(server.url) as api:
+        await api.post("/v1/auth", {"publicKey": "a secret"}, expect=400)
+
+    await until(lambda: f"{text}: POST /v1/auth" in caplog.messages)  # it is written after the answer
+    assert "a secret" not in caplog.text

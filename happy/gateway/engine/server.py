@@ -20,6 +20,7 @@ from happy.gateway.engine.upgrade import Probe
 from happy.gateway.engine.websocket import WebSocketTransport
 from happy.services.client_addresses import ClientAddresses
 from happy.services.connection_table import ConnectionTable
+from happy.services.refusals import RefusalKind
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from happy.gateway.engine.asgi import Receive, Scope, Send, Target
     from happy.gateway.engine.transport import LinkedTransport
 
+TRANSPORTS = frozenset({"polling", "websocket"})
 VERSION = "4"
 
 
@@ -92,16 +94,13 @@ class Server:
     def _error(self, target: Target) -> tuple[int, str] | None:
         """The Engine.IO error of an invalid request, by the checks of the official server in their order."""
         transport, sid = target.query("transport"), target.query("sid")
-        if transport not in {"polling", "websocket"}:
-            return asgi.UNKNOWN_TRANSPORT
-        if sid:
+        if sid and transport in TRANSPORTS:
             return self._session_error(target, sid, transport)
-        if target.method != "GET":
-            return asgi.BAD_HANDSHAKE_METHOD
-        is_jsonp = bool(target.query("j"))  # needs a script as the response
-        if is_jsonp or target.is_websocket != (transport == "websocket"):
-            return asgi.BAD_REQUEST
-        return None if target.query("EIO") == VERSION else asgi.UNSUPPORTED_PROTOCOL
+        error = _handshake_error(target, transport)
+        if error is not None:
+            client = self._context.addresses.of(target.peer, target.headers)
+            self._context.refusals(RefusalKind.HANDSHAKES, client.text)
+        return error
 
     def _session_error(self, target: Target, sid: str, transport: str) -> tuple[int, str] | None:
         connection = self._context.connections.get(sid)
@@ -198,3 +197,14 @@ class Server:
             if spread:
                 await asyncio.sleep(spread / len(connections))
         return await self._context.wait_idle(within)
+
+
+def _handshake_error(target: Target, transport: str) -> tuple[int, str] | None:
+    if transport not in TRANSPORTS:
+        return asgi.UNKNOWN_TRANSPORT
+    if target.method != "GET":
+        return asgi.BAD_HANDSHAKE_METHOD
+    is_jsonp = bool(target.query("j"))  # needs a script as the response
+    if is_jsonp or target.is_websocket != (transport == "websocket"):
+        return asgi.BAD_REQUEST
+    return None if target.query("EIO") == VERSION else asgi.UNSUPPORTED_PROTOCOL

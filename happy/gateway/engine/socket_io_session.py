@@ -159,6 +159,7 @@ class SocketIoSession:
             socket.join()
 
     def _refuse(self, namespace: str, message: str) -> None:
+        self._context.refusals(RefusalKind.HANDSHAKES, self._connection.client_address.text)
         self._connection.send(packets.encode_connect_error(namespace, message))
 
     def _expect_connect(self) -> None:

@@ -49,11 +49,13 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH"}
 """Methods with a metric label of their own."""
 
 TOO_LARGE = 413
+MALFORMED = frozenset({400, 415})
 LINES_A_MINUTE = 20
 
 log = logging.getLogger(__name__)
-_log_too_large = LimitedLog(
-    log, "refused a request that is too large", level=logging.INFO, burst=LINES_A_MINUTE
+_log_too_large, _log_malformed = (
+    LimitedLog(log, text, level=logging.INFO, burst=LINES_A_MINUTE)
+    for text in ("refused a request that is too large", "refused a malformed request")
 )
 
 
@@ -103,6 +105,8 @@ class Pipeline:
         known = method if method in METHODS else OTHER
         if sender.status == TOO_LARGE:
             _log_too_large(f"{known} {sender.route}")
+        elif sender.status in MALFORMED:
+            _log_malformed(f"{known} {sender.route}")
         self._metrics.http(known, sender.route, sender.status, client, seconds)
 
     async def _respond(

@@ -54,6 +54,7 @@ class UvicornProtocol(SequentialHttp):
         super().connection_made(transport)  # type: ignore[arg-type]
         if are_scarce(transport):
             out_of_files()
+            self.table.refusals(RefusalKind.OPEN_FILES, self._address)
             self.transport.abort()
             return
         counted = self.addresses.counted(self._address)

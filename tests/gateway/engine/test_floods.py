@@ -89,7 +89,7 @@ async def test_clients_may_try_to_connect_several_times_and_not_for_ever(server:
         await socket.send("40/unknown,")
         await socket.closed()
 
-    assert server.refusals.counts == {"connect_packets": 1}
+    assert server.refusals.counts == {"connect_packets": 1, "handshakes": MAX_CONNECTS}
 
 
 async def test_leaving_and_joining_again_and_again_ends_the_connection(server: Running) -> None:

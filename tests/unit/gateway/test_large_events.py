@@ -9,6 +9,7 @@ import pytest
 from happy.domain.values import AccountId
 from happy.gateway import large_events
 from happy.gateway.large_events import LargeEvents
+from happy.metrics import Metrics
 
 
 class FakeConnection:
@@ -27,7 +28,8 @@ class FakeConnection:
 
 class Crowd:
     def __init__(self) -> None:
-        self.events = LargeEvents()
+        self.metrics = Metrics()
+        self.events = LargeEvents(self.metrics)
         self.begun: list[str] = []
         self.gates: dict[str, asyncio.Event] = {}
 
@@ -54,6 +56,7 @@ async def test_an_account_with_too_much_waiting_loses_the_connection(monkeypatch
     await settle()
 
     assert (True, False) == (offender.closed, honest.closed)
+    assert {("large_events",): 1} == crowd.metrics.account_limits.values
     for gate in crowd.gates.values():
         gate.set()
     await asyncio.gather(*tasks)
