@@ -43,17 +43,27 @@ def _serve(settings: Light | Full, *, as_json: bool) -> None:
     def on_ready() -> None:
         gc.freeze()  # collections while serving skip it as well
         gc.enable()
-        flavor = type(settings).__name__.lower()
-        mode = settings.registration.mode
-        extra = {"version": __version__, "flavor": flavor, "port": settings.port, "registration": mode}
-        if as_json:
-            _print_json(settings, extra)
-        elif isinstance(settings, Light):
-            _print_banner(settings)
-        logging.getLogger("happy").info("ready", extra=extra)
+        _say_ready(settings, as_json=as_json)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve_until_stopped(settings, on_ready))
+
+
+def _say_ready(settings: Light | Full, *, as_json: bool) -> None:
+    import logging
+
+    from happy.cli.startup_banner import ACCOUNTS
+
+    log, mode = logging.getLogger("happy"), settings.registration.mode
+    flavor = type(settings).__name__.lower()
+    extra = {"version": __version__, "flavor": flavor, "port": settings.port, "registration": mode}
+    if as_json:
+        _print_json(settings, extra)
+    elif isinstance(settings, Light):
+        _print_banner(settings)
+    log.info("ready", extra=extra)
+    if as_json or isinstance(settings, Full):  # no banner has said it
+        log.info("accounts: %s", ACCOUNTS[mode])
 
 
 def _print_json(settings: Light | Full, known: dict[str, Any]) -> None:

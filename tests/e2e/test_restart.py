@@ -106,3 +106,10 @@ async def test_an_order_to_end_is_followed_within_five_seconds(
 
         assert code == 0
         assert "Traceback" not in own_server.log_text()
+
+
+async def test_the_log_of_a_start_says_who_may_make_an_account(own_server: Server) -> None:
+    """The full server has no banner, and said `registration=open` alone."""
+    text = own_server.log_text()
+
+    assert 1 == text.count("whoever reaches this server can make one (HAPPY_REGISTRATION=first, approve, ")
