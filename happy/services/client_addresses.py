@@ -55,7 +55,9 @@ class ClientAddresses:
         if forwarding.present and not self._is_trusted(peer):
             self._name_untrusted(peer)
         elif client.shared:
-            self._name_silent(client)
+            self._name_silent(client.text)
+        elif self._behind_proxy is not None and not self._is_trusted(peer) and self._is_public(headers):
+            self._name_silent(peer)
         return client
 
     def counted(self, peer: str, client: ClientAddress | None = None) -> str:
@@ -87,7 +89,11 @@ class ClientAddresses:
         forwarding = read_forwarding(headers)
         if self._behind_proxy is None or forwarding.present or not self._is_trusted(peer):
             return forwarding
-        return Forwarding(present=_host(headers).lower().encode() == self._behind_proxy)
+        return Forwarding(present=self._is_public(headers))
+
+    def _is_public(self, headers: Headers) -> bool:
+        """Whether the request was sent to the configured https URL, and so has passed a proxy."""
+        return _host(headers).lower().encode() == self._behind_proxy
 
     def _find(self, peer: str, forwarding: Forwarding) -> ClientAddress:
         return find_client(peer, forwarding, self._trusted)
@@ -106,14 +112,14 @@ class ClientAddresses:
             ADVICE,
         )
 
-    def _name_silent(self, client: ClientAddress) -> None:
-        if client.text in self._silent or len(self._silent) >= MAX_NAMED:
+    def _name_silent(self, peer: str) -> None:
+        if peer in self._silent or len(self._silent) >= MAX_NAMED:
             return
-        self._silent.add(client.text)
+        self._silent.add(peer)
         log.warning(
             "the reverse proxy at %s does not say whose requests it passes on, so all its clients share one"
             " address; let it set X-Forwarded-For (%s)",
-            client.text,
+            peer,
             ADVICE,
         )
 

@@ -194,6 +194,18 @@ def test_a_request_for_the_https_url_has_passed_a_proxy(caplog: pytest.LogCaptur
     assert addresses.of("127.0.0.1", [(b"host", b"localhost:3005")]).local
 
 
+def test_a_silent_proxy_at_a_public_address_was_not_noticed(caplog: pytest.LogCaptureFixture) -> None:
+    """Every client had its address: one limit for all of them."""
+    addresses = ClientAddresses(NEARBY, "https://happy.example")
+    for _ in range(2):
+        client = addresses.of("203.0.113.9", [(b"host", b"happy.example")])
+
+    assert ("203.0.113.9", False) == (client.text, client.shared)
+    assert 1 == caplog.text.count("the reverse proxy at 203.0.113.9 does not say whose requests")
+    addresses.of("203.0.113.10", [(b"host", b"198.51.100.1:3005")])
+    assert "203.0.113.10" not in caplog.text
+
+
 def test_a_household_and_its_proxy_give_no_reason_for_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     addresses = ClientAddresses(NEARBY, "https://happy.example")
     addresses.of("192.168.1.50", [(b"host", b"192.168.1.2:3005")])
