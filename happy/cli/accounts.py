@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import click
 
-from happy.cli.administration import Administration, administers, yes_option
+from happy.cli.administration import PHONES, Administration, administers, yes_option
 from happy.cli.common import InWrittenOrder
 from happy.cli.output import Row, moment
 from happy.cli.registration import approve, pending, refuse
@@ -67,6 +67,7 @@ async def sign_out(administration: Administration, account: str, *, yes: bool) -
                 "Every device is signed out within a second: phones sign in again with the account's key,"
                 " terminals are linked again by `happy auth login --force`."
             ),
+            PHONES,
         ],
         "{account} is signed out everywhere.",
         yes=yes,

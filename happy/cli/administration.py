@@ -69,6 +69,9 @@ async def record_done(settings: Light | Full, action: "Action", subject: str, de
         click.echo(f"{PROGRAM}: warning: this is not in the audit log: {error}", err=True)
 
 
+PHONES: Final = "Phones of the account get push notifications again when their app is opened the next time."
+"""What a sign-out and the revocation of a token mean for them."""
+
 AdministrationCommand = Callable[..., Awaitable[None]]
 
 

@@ -2,7 +2,7 @@
 
 import click
 
-from happy.cli.administration import Administration, administers, yes_option
+from happy.cli.administration import PHONES, Administration, administers, yes_option
 from happy.cli.common import InWrittenOrder
 from happy.cli.output import Row, moment
 from happy.domain.revocations import TokenUse
@@ -45,6 +45,7 @@ async def revoke_token(administration: Administration, token_id: str, *, yes: bo
             f" {moment(use.last_seen_at)}, is refused for ever."
         ),
         "That device is signed out within a second, and has to sign in or be linked again.",
+        PHONES,
     ]
     administration.output.confirm(effects, yes=yes)
     await access.revoke(use)

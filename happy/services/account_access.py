@@ -53,7 +53,10 @@ class AccountAccess:
         return found
 
     async def revoke(self, use: TokenUse) -> None:
-        """Refuse this token from now on. Raises Conflict when too many of the account are revoked."""
+        """Refuse this token from now on, and forget where the account's phones receive push notifications.
+
+        Raises Conflict when too many of the account are revoked.
+        """
         now = self._clock()
 
         async def revoke(tx: Transaction) -> None:
@@ -64,6 +67,7 @@ class AccountAccess:
             await tx.revocations.save(
                 Revocation(use.account_id, token_id=use.id, changed_at=now, revision=revision)
             )
+            await _forget_phones(tx, use.account_id)
             detail = f"account {use.account_id}, {use.device or 'unknown device'}"
             await record(tx, now, "command line", "token.revoke", use.id, detail)
 
@@ -73,7 +77,7 @@ class AccountAccess:
         """Refuse all tokens issued up to now, also those whose time is in the future.
 
         Those were issued while the clock of a server was ahead: they are revoked one by one, as far as
-        their use was seen.
+        their use was seen. Push notifications go to phones that register from now on.
         """
         now = self._clock()
 
@@ -84,6 +88,7 @@ class AccountAccess:
                 if use.issued_at is not None and use.issued_at >= signed_out.tokens_begin:
                     revoked = Revocation(account_id, use.id, changed_at=now, revision=row.revision)
                     await tx.revocations.save(revoked)
+            await _forget_phones(tx, account_id)
             return signed_out
 
         return await self._change(account_id, "account.sign-out", now, sign_out)
@@ -134,6 +139,12 @@ class AccountAccess:
             return changed
 
         return await self._store.write(apply)
+
+
+async def _forget_phones(tx: Transaction, account_id: AccountId) -> None:
+    """Send them no push notifications: nobody knows which of them is the one that was lost."""
+    for phone in await tx.accounts.push_tokens(account_id):
+        await tx.accounts.drop_push_token(account_id, phone.token)
 
 
 def _state(use: TokenUse, account: Revocation, revoked: frozenset[str]) -> str:

@@ -103,6 +103,34 @@ async def test_a_sign_out_ends_all_tokens_up_to_now(beside: RunningServer, envir
         assert [] == await others.unread()
 
 
+@pytest.mark.parametrize("act", ["accounts sign-out", "tokens revoke"])
+async def test_a_lost_phone_went_on_receiving_push_notifications(
+    beside: RunningServer, environment: Environment, act: str
+) -> None:
+    """With titles and texts of what its owner did since; other phones register again when they are opened."""
+    key = SigningKey.generate()
+    async with (
+        ApiClient.signed_in(beside.url, key=key) as lost,
+        ApiClient.signed_in(beside.url) as stranger,
+    ):
+        for api in (lost, stranger):
+            await api.post("/v1/push-tokens", {"token": f"ExponentPushToken[{account_id(api)}]"})
+
+        async def seen() -> bool:
+            listed = (await command(environment, "tokens", "list", account_id(lost), "--json")).json
+            return token_id(lost) in [entry["token"]["id"] for entry in listed]
+
+        await until(seen, timeout=60)
+        named = token_id(lost) if act.startswith("tokens") else account_id(lost)
+        asked = await command(environment, *act.split(), named)
+        assert "Phones of the account get push notifications again when their app is opened" in asked.out
+        await done(environment, *act.split(), named, "--yes")
+
+        async with ApiClient.signed_in(beside.url, key=key) as again:
+            assert [] == (await again.get("/v1/push-tokens"))["tokens"]
+        assert 1 == len((await stranger.get("/v1/push-tokens"))["tokens"])
+
+
 async def test_a_disabled_account_is_kept_out_until_it_is_enabled(
     beside: RunningServer, environment: Environment
 ) -> None:
