@@ -100,6 +100,8 @@ def _path_of(target: str, name: str) -> Path:
         raise StartupError(f"there is no folder {target}")
     if path.exists() and not path.is_file():
         raise StartupError(f"{target} is no file and no folder: - stands for standard output")
+    if not path.parent.is_dir():
+        raise StartupError(f"there is no folder {path.parent}")
     return path
 
 
@@ -150,15 +152,17 @@ def new_file(path: Path, check: Check | None = None) -> Iterator[Sink]:
     """A file that has its name only when it is whole, on disk and checked.
 
     What killed processes have left beside it is removed.
-    Raises OSError, also when others on its file system would have no room.
+    Raises OSError that names it, also when others on its file system would have no room.
     """
     remove_abandoned(path.parent)
-    descriptor, made = _create(path)
+    with _named(path):
+        descriptor, made = _create(path)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            yield SparingFile(file)
-            file.flush()
-            os.fsync(file.fileno())
+            yield SparingFile(file, path)
+            with _named(path):
+                file.flush()
+                os.fsync(file.fileno())
             if check is not None:
                 check(made)
             made.replace(path)  # while it is locked: nobody takes it for abandoned
@@ -167,11 +171,23 @@ def new_file(path: Path, check: Check | None = None) -> Iterator[Sink]:
         made.unlink(missing_ok=True)
 
 
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors are those of the file that is to be there, not of the one with the name for the meantime."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 class SparingFile:
     """Writes to a file until hardly any room is left on its file system: then the server needs it."""
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], path: Path) -> None:
+        """`path` is what errors name."""
         self._file = file
+        self._path = path
         self._unchecked = 0
 
     def write(self, data: bytes) -> int:
@@ -179,8 +195,10 @@ class SparingFile:
         self._unchecked += len(data)
         if self._unchecked >= CHECK_BYTES:
             self._unchecked = 0
-            require_room(self._file.fileno(), 0)
-        return self._file.write(data)
+            with _named(self._path):
+                require_room(self._file.fileno(), 0)
+        with _named(self._path):
+            return self._file.write(data)
 
 
 def remove_abandoned(folder: Path) -> None:

@@ -23,7 +23,7 @@ from happy.adapters.secrets import read_secrets
 from happy.crypto import passphrase as passphrases
 from happy.domain.errors import StartupError
 from happy.domain.ports.filestore import FileStore
-from happy.domain.progress import Progress, Step, silent
+from happy.domain.progress import Progress, silent
 from happy.domain.values import Millis
 from happy.settings import S3, Full, Light
 from schema.revisions import HEAD
@@ -107,8 +107,7 @@ async def write(
     sealed = None
     if passphrase is not None and found is not None and secret is not None:
         sealed = passphrases.seal("\n".join((secret, *found.previous)), passphrase)
-    progress(Step("copying the database"))
-    async with _open_rows(settings) as rows, _open_files(settings) as files:
+    async with _open_rows(settings, progress) as rows, _open_files(settings) as files:
         making = Backup(target, header, progress)
         if contents.account is None:
             return await making.write(rows, files, sealed)
@@ -227,12 +226,12 @@ def _has_object_store(settings: Light | Full) -> bool:
 
 
 @asynccontextmanager
-async def _open_rows(settings: Light | Full) -> AsyncIterator[Any]:
+async def _open_rows(settings: Light | Full, progress: Progress) -> AsyncIterator[Any]:
     async with AsyncExitStack() as stack:
         if isinstance(settings, Light):
             from happy.adapters.light import backup as light
 
-            yield await stack.enter_async_context(light.open_rows(settings.database))
+            yield await stack.enter_async_context(light.open_rows(settings.database, progress))
         else:
             from happy.adapters.full.postgres import backup as postgres
 

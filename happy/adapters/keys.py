@@ -108,7 +108,10 @@ async def _open_store(settings: Light | Full, clock: Clock) -> AsyncIterator[Sto
     match settings:
         case Light():
             from happy.adapters import light
+            from happy.adapters.light.schema import MISSING
 
+            if not settings.database.exists():
+                raise StartupError(MISSING.format(settings.database))
             async with light.open_adapters(settings, ReplicaId("new-secret"), clock) as adapters:
                 yield adapters.store
         case Full():

@@ -214,9 +214,11 @@ class Backup:
 
     async def _write_files(self, files: FileSource) -> None:
         if self._header.with_files:
-            self._progress(Step("looking for files"))
+            looked_at = 0
             async for stored in files.list_all():
                 self._expected_bytes += stored.size
+                looked_at += 1
+                self._progress(Step("looking for files", looked_at, unit="file"))
         async for stored in files.list_all():
             if self._header.with_files:
                 await self._write_file(files, stored.key)

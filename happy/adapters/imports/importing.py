@@ -112,12 +112,20 @@ async def _load(
     if source.files is not None:
         if source.files != _files_of(settings):
             async with open_source_files(source.files) as store:
-                progress(Step("looking for files"))
-                total = sum([listed.size async for listed in store.list_all()])
-                await copying.run(files_of_store(store), total)
+                await copying.run(files_of_store(store), await _bytes_in(store, progress))
     elif source.staged.archive is not None:
         await copying.run(files_of_archive(source.staged.archive), source.staged.archive_bytes)
     return outcome
+
+
+async def _bytes_in(store: FileStore, progress: Progress) -> int:
+    """Of all its files."""
+    total = looked_at = 0
+    async for listed in store.list_all():
+        total += listed.size
+        looked_at += 1
+        progress(Step("looking for files", looked_at, unit="file"))
+    return total
 
 
 def _files_of(settings: Light | Full) -> Path | S3:

@@ -4,7 +4,6 @@ import asyncio
 import gzip
 import sqlite3
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -56,8 +55,7 @@ async def stage(source: str, folder: Path, progress: Progress) -> Staged:
         return await _stage_postgres(source, made, progress)
     path, files, begin = await asyncio.to_thread(_look_at, Path(source))
     if begin == SQLITE:
-        progress(Step("copying the database"))
-        await asyncio.to_thread(_stage_sqlite, path, made)
+        await asyncio.to_thread(_stage_sqlite, path, made, progress)
         return Staged("a SQLite database", made, [], files=files)
     if begin.startswith(ZSTD):
         size = await _stage_archive(path, made, progress)
@@ -90,14 +88,13 @@ def _database_in(folder: Path) -> tuple[Path, Path | None]:
     raise SourceRefused(f"there is no {DATABASE_NAME} in this folder")
 
 
-def _stage_sqlite(path: Path, made: Path) -> None:
+def _stage_sqlite(path: Path, made: Path, progress: Progress) -> None:
     """A copy, taken over or migrated as a server would do with the file itself, which is not changed."""
+    from happy.adapters.light.migration import copy_whole
     from happy.adapters.light.schema import prepare
 
     try:
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(made)) as target:
-            source.backup(target)
-            target.execute("PRAGMA journal_mode = DELETE")
+        copy_whole(path, made, progress)
     except sqlite3.DatabaseError as error:
         raise SourceRefused(f"it cannot be read: {error}") from error
     try:

@@ -10,7 +10,7 @@ from happy.adapters import Adapters
 from happy.adapters.disk_files import DiskFiles
 from happy.adapters.file_system import make_private_folder, network_file_system
 from happy.adapters.light.file_lock import Held, holder_on_another_machine, locked, locked_everywhere
-from happy.adapters.light.schema import prepare, require_usable, startup_errors
+from happy.adapters.light.schema import MISSING, prepare, require_usable, startup_errors
 from happy.adapters.light.sqlite import SqliteStore, open_store
 from happy.adapters.memory import MemoryBus, MemoryLink, MemoryPresence
 from happy.domain.errors import StartupError
@@ -50,7 +50,7 @@ async def open_beside(settings: Light) -> AsyncIterator[SqliteStore]:
     """
     database = settings.database
     if not database.exists():
-        raise StartupError(f"there is no database {database}: HAPPY_SERVER_LIGHT_DATA_DIR names its folder")
+        raise StartupError(MISSING.format(database))
     holder = holder_on_another_machine(database.with_name(f"{database.name}.lock"))
     if holder and network_file_system(database.parent):
         raise StartupError(

@@ -12,9 +12,10 @@ import schema
 from happy.adapters.archive.rows import RowFormat, RowSum
 from happy.adapters.file_system import process_exists, sync_folder
 from happy.adapters.free_space import require_room
+from happy.adapters.light.migration import copy_whole
 from happy.adapters.light.schema import require_head, startup_errors
 from happy.domain.errors import StartupError
-from happy.domain.progress import Progress, Step
+from happy.domain.progress import Progress, Step, silent
 from schema.revisions import HEAD
 
 BATCH_BYTES: Final = 1_000_000
@@ -50,14 +51,19 @@ def _next_batch(cursor: sqlite3.Cursor) -> list[Sequence[Any]]:
 
 
 @asynccontextmanager
-async def open_rows(database: Path) -> AsyncIterator[SnapshotRows]:
+async def open_rows(database: Path, progress: Progress = silent) -> AsyncIterator[SnapshotRows]:
     """A snapshot of the database as it is now, in a file beside it. Writers go on. Raises StartupError."""
     await asyncio.to_thread(require_head, database)
     copy = database.with_name(f"{SNAPSHOT}{os.getpid()}")
-    with startup_errors(database), _gone_afterwards(copy):
-        await asyncio.to_thread(_copy, database, copy)
+    with _gone_afterwards(copy):
+        with startup_errors(database):
+            await asyncio.to_thread(_copy, database, copy, progress)
         with closing(sqlite3.connect(copy, check_same_thread=False)) as connection:
-            yield SnapshotRows(connection)
+            try:
+                yield SnapshotRows(connection)
+            except sqlite3.Error as error:  # what fails where the rows go is no fault of the database
+                with startup_errors(database):
+                    raise error from None
 
 
 @contextmanager
@@ -73,17 +79,12 @@ def _gone_afterwards(copy: Path) -> Iterator[None]:
         copy.unlink(missing_ok=True)
 
 
-def _copy(database: Path, copy: Path) -> None:
-    """Raises OSError if others would have no room.
-
-    In one step: between steps a writer would make SQLite begin again, for ever if it goes on writing.
-    """
+def _copy(database: Path, copy: Path, progress: Progress) -> None:
+    """Raises OSError if others would have no room."""
     logs = (database.with_name(f"{database.name}{suffix}") for suffix in ("-wal", "-journal"))
     require_room(database.parent, sum(file.stat().st_size for file in (database, *logs) if file.exists()))
     os.close(os.open(copy, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600))
-    with closing(sqlite3.connect(database)) as source, closing(sqlite3.connect(copy)) as target:
-        source.backup(target)
-        target.execute("PRAGMA journal_mode = DELETE")
+    copy_whole(database, copy, progress)
 
 
 class NewDatabase:

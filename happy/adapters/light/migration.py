@@ -29,7 +29,7 @@ def migrate(path: Path, revision: str, now: Millis, progress: Progress) -> None:
     _require_room(path)
     backup = copy_of(path, revision, now)
     with private_file(backup.with_name(f".{backup.name}.new")) as copy:
-        _copy(path, copy, progress)
+        copy_whole(path, copy, progress)
         sync(copy)
         with migrate.sqlite_connection(path) as connection:
             pending = REVISIONS[REVISIONS.index(revision) + 1 :]
@@ -68,8 +68,8 @@ def _megabytes(size: int) -> str:
     return f"{size / MEGABYTE:,.0f} MB"
 
 
-def _copy(path: Path, copy: Path, progress: Progress) -> None:
-    """Page by page, as of one moment: the open transaction keeps others' writes out of it."""
+def copy_whole(path: Path, copy: Path, progress: Progress) -> None:
+    """Some pages at a time, as of one moment: the open transaction keeps others' writes out of it."""
 
     def report(_status: int, remaining: int, total: int) -> None:
         size = copy_bytes(path)

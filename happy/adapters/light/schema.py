@@ -36,6 +36,7 @@ LACKING = {
 }
 """File system features that SQLite needs and network shares may not have, by error code."""
 
+MISSING = "there is no database {}: HAPPY_SERVER_LIGHT_DATA_DIR names its folder"
 ADVICE = "set DATABASE_URL=file:<path on a local disk>; uploaded files need not be moved"
 
 
@@ -68,6 +69,8 @@ def require_head(path: Path) -> None:
         revision = _revision(path)
         if revision is not None and revision not in REVISIONS:
             raise _too_new(path, revision)
+        if not path.exists():
+            raise StartupError(MISSING.format(path))
         if revision != HEAD:
             raise StartupError(
                 f"{path} has schema {revision or 'none'}, not {HEAD}: run `happy-server migrate`"
