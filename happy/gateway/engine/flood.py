@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 MAX_CONTROL = limit(
     256,
-    "websocket control frames within 10 s, and as many Engine.IO packets without a message",
+    "websocket control frames, and frames behind a close, within 10 s; as many packets without a message",
     "connection",
     "closed",
 )

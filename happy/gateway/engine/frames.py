@@ -132,7 +132,7 @@ class FrameReader:
         while (frame := self._next_frame() if self._long is None else self._end(self._long)) is not None:
             first, payload = frame
             if first >= _CONTROL:
-                self._count_control()
+                self.count_control()
                 return first & _OPCODE, payload
             if first > _FIN and self._fragments is None:
                 return first & _OPCODE, payload
@@ -141,7 +141,8 @@ class FrameReader:
                 return message
         return None
 
-    def _count_control(self) -> None:
+    def count_control(self) -> None:
+        """A control frame, or one that is worth as little. Raises FrameError if it is one too many."""
         if self._control is None:
             self._control = ControlBudget()
         if self._control.is_exceeded():

@@ -198,6 +198,8 @@ class WebSocketTransport(FrameWriter):
         elif opcode == frames.PONG and self._on_pong is not None:
             call, self._on_pong = self._on_pong, None
             call()
+        elif opcode < frames.CLOSE and self._reader is not None:
+            self._reader.count_control()  # behind a close: discarded, but not for ever
 
     def _close_by_peer(self, response: bytes, state: LinkState) -> None:
         """The peer closes: respond and close. The connection ends now, even if the peer does not read."""
@@ -281,8 +283,7 @@ class WebSocketTransport(FrameWriter):
 
     def close(self, *, abort: bool = False) -> None:
         if abort:
-            self._state = CLOSING
-            self.ready = False
+            self._state, self.ready = CLOSING, False
             self._tcp.abort()
         else:
             self._close(frames.CLOSE_NORMAL)

@@ -118,6 +118,21 @@ async def test_nothing_is_read_behind_an_error(server: Running) -> None:
     assert server.application.events == []
 
 
+async def test_a_flood_behind_a_close_is_not_read_for_ever(server: Running) -> None:
+    async with RawWebSocket(server.url) as socket:
+        await socket.join()
+        link: Any = server.connection().transport
+        data = Frame(Opcode.TEXT, b"1").serialize(mask=True)
+        more = Frame(Opcode.TEXT, b'42["late"]').serialize(mask=True)
+        socket.websocket.transport.write(data + more * (MAX_CONTROL + 1))
+        await until(lambda: server.refusals.counts == {"control_frames": 1})
+
+        assert not link._tcp.is_reading() or link._tcp.is_closing()
+        assert await close_code(socket) == frames.CLOSE_NORMAL
+    assert server.application.reasons() == ["transport close"]
+    assert server.application.events == []
+
+
 @pytest.mark.parametrize("content", [b"", b"x"])
 async def test_tiny_fragments_without_end_close_the_websocket(server: Running, content: bytes) -> None:
     async with RawWebSocket(server.url) as socket:
