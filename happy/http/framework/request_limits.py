@@ -54,6 +54,9 @@ MAX_UNWANTED = limit(
 HEAD_PIECE, CHUNKED_PIECE = 2048, 4096
 """Bytes that are parsed at once where a request may begin, and of a chunked body: what is behind may wait."""
 
+CHUNKS_AT_ONCE = 1_000
+"""Chunks of a body that are parsed before others have their turn: 256 KB in tiny ones take 25 ms."""
+
 MAX_HELD = limit(
     16_777_216,
     "bytes of pipelined requests that wait",

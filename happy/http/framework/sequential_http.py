@@ -3,6 +3,7 @@
 import asyncio
 from typing import ClassVar
 
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from happy.http.framework import request_limits as limits
@@ -34,7 +35,8 @@ class SequentialHttp(HttpToolsProtocol):
     _in_body = False  # the head was complete, the request is not
     _declared: int | None = 0  # bytes of the body; None if it is chunked
     _content = 0  # bytes of it that arrived
-    _waiting_input = b""  # received behind a request that is being handled
+    _waiting_input = b""  # received behind a request that is being handled, or as too many chunks
+    _chunks = 0  # of the body, in this turn
 
     def _receive(self, data: bytes) -> None:
         """Parse this piece."""
@@ -62,10 +64,14 @@ class SequentialHttp(HttpToolsProtocol):
         return self.cycle is not None and not self._in_body and not self.cycle.response_complete
 
     def _receive_in_pieces(self, data: bytes) -> None:
-        start = 0
+        start = self._chunks = 0
         while start < len(data) and not self._refused:
             if self._waiting_input or self._is_handling():
                 self._hold(data[start:])
+                return
+            if self._chunks > limits.CHUNKS_AT_ONCE:  # others have their turn
+                self._hold(data[start:])
+                self.loop.call_soon(self._release)
                 return
             piece = data[start : start + self._piece()]
             start += len(piece)
@@ -79,7 +85,7 @@ class SequentialHttp(HttpToolsProtocol):
     def _hold(self, data: bytes) -> None:
         self._waiting_input += data
         self.held.bytes += len(data)
-        if self._deadline is not None:  # of a head that has begun: it waits for us
+        if self._deadline is not None and not self._in_body:  # of a head that has begun: it waits for us
             self._deadline.cancel()
             self._deadline = None
         if self.held.bytes > limits.MAX_HELD:
@@ -94,15 +100,19 @@ class SequentialHttp(HttpToolsProtocol):
         return data
 
     def _release(self) -> None:
-        """The request has been answered: parse what arrived behind it."""
+        """The request has been answered, or others have had their turn: parse what waits."""
         data = self._take_held()
         if self.transport.is_closing() or self._is_handling():
             return
         if self._in_head:
             self._expect(limits.HEAD_SECONDS)
         self._receive_in_pieces(data)
-        if not self._waiting_input:
+        if not self._waiting_input and not self._is_unread():
             self.flow.resume_reading()
+
+    def _is_unread(self) -> bool:
+        """Whether much of the body waits for its handler, who resumes reading."""
+        return self._in_body and len(self.cycle.body) > HIGH_WATER_LIMIT
 
     def _release_soon(self) -> None:
         """A request has been answered."""

@@ -152,6 +152,7 @@ class UvicornProtocol(SequentialHttp):
 
     def on_body(self, body: bytes) -> None:
         self._content += len(body)
+        self._chunks += 1
         super().on_body(body)
 
     def on_message_complete(self) -> None:
