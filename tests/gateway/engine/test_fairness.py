@@ -10,6 +10,7 @@ import pytest
 from websockets.frames import Frame, Opcode
 
 from happy.gateway.engine import Ack, Socket
+from happy.gateway.engine.context import PUSHED_AT_ONCE
 from tests.gateway.engine.harness import Poller, RawWebSocket, Running
 from tests.support.until import until
 
@@ -89,6 +90,24 @@ async def test_what_arrives_fast_is_processed_in_parts(server: Running) -> None:
         await until(lambda: sum(handled) == BURST)
 
     assert max(handled) <= 2 * READ_BYTES / SOME_BYTES
+
+
+async def test_heartbeats_for_hundreds_of_sockets_are_written_in_parts(server: Running) -> None:
+    """An account with 300 sockets and a flood of heartbeats: writing to all took 4 ms in each iteration."""
+    context = server.engine._context
+    written: list[int] = []  # in each iteration
+
+    class Websocket:
+        def push(self) -> None:
+            written[-1] += 1
+
+    for _ in range(3 * PUSHED_AT_ONCE):
+        context.push_at_end(Websocket())
+    while sum(written) < 3 * PUSHED_AT_ONCE:
+        written.append(0)
+        await asyncio.sleep(0)
+
+    assert max(written) == PUSHED_AT_ONCE
 
 
 async def test_what_a_client_sent_before_it_left_is_handled_first(server: Running) -> None:
