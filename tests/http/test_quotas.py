@@ -14,7 +14,6 @@ from tests.support.server_thread import RunningServer, run_server
 from tests.support.until import until
 
 NO_BYTES = "This account may store 20000 bytes. Delete sessions to make room"
-NO_ATTACHMENTS = "This account may store 2 attachments. Delete sessions to make room"
 OCTETS = {"Content-Type": "application/octet-stream"}
 
 

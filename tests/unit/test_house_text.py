@@ -45,7 +45,7 @@ WORDS_IN_ROOMS = {
     r"ask(s|ed|ing)?": ("request, query", NOTHING),
     r"expects?|expecting": ("begin_commit; is to be", NOTHING),
     r"stay(s|ed|ing)?": ("subscribe, remain", NOTHING),
-    r"leave(s|ing)?": ("unsubscribe, disconnect", NOTHING),
+    r"leav(e|es|ing)": ("unsubscribe, disconnect", NOTHING),
     r"tell(s|ing)?|told": ("publish, report; stream position", NOTHING),
 }
 

@@ -113,7 +113,7 @@ class SocketIoSession:
         if kind == EVENT:
             return self._event(socket, packet.ack, packet.body)
         if kind == DISCONNECT:
-            return self._leave(socket)
+            return self._disconnected(socket)
         if kind == ACK:
             self._answer(socket, packet.ack, packet.body)
         else:
@@ -202,9 +202,9 @@ class SocketIoSession:
         self._drop_incomplete()
         self._connection.close(reasons.TRANSPORT_ERROR)
 
-    # Leaving
+    # Disconnecting
 
-    def _leave(self, socket: Socket) -> Awaitable[None] | None:
+    def _disconnected(self, socket: Socket) -> Awaitable[None] | None:
         socket.gone()
         self.socket = None
         if not self._connection.closed:
