@@ -109,8 +109,9 @@ def _path_of(target: str, name: str) -> Path:
 async def open_local(
     source: str, store: S3 | None, progress: Progress, folder: Path | None = None
 ) -> AsyncIterator[Path]:
-    """What is to be read as a file of this machine, for it is read several times: a copy in the folder.
+    """What is to be read as a file of this machine, for it is read several times.
 
+    Of an object or a stream it is a copy in `folder`, or where temporary files are; removed at the end.
     Raises StartupError, or OSError.
     """
     address = address_of(source)

@@ -52,14 +52,14 @@ class PushService:
         presence: Presence,
         sender: PushSender,
         clock: Clock,
-        limit: AccountLimit,
+        pushes: AccountLimit,
     ) -> None:
         self._store = store
         self._sink = sink
         self._presence = presence
         self._sender = sender
         self._clock = clock
-        self._limit = limit
+        self._pushes = pushes
         self._sending = AccountSlots(MAX_SENDING, SEND_SECONDS)
 
     async def session_event(
@@ -73,7 +73,7 @@ class PushService:
 
         Raises only NotFound and TooMany.
         """
-        self._limit.take(account_id, text=TOO_MANY)
+        self._pushes.take(account_id, text=TOO_MANY)
         if await self._store.read(lambda tx: tx.sessions.get(account_id, session_id)) is None:
             raise NotFound("Session not found")
         event = SessionEvent(session_id, kind, notification.title, notification.body, self._clock())
