@@ -15,7 +15,7 @@ class MemoryBus:
     def listen(self, on_envelope: OnEnvelope, on_resync: OnResync) -> None:
         pass
 
-    def publish(self, account_id: AccountId, envelope: bytes) -> None:
+    def publish(self, account_id: AccountId, *envelope: bytes) -> None:
         pass
 
     def begin_commit(self, account_id: AccountId) -> None:

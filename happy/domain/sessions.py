@@ -7,7 +7,8 @@ from happy.domain.listing import Large
 from happy.domain.values import AccountId, MessageId, Millis, SessionId
 
 _CONTENT = b'{"t":"encrypted","c":%b}'
-_BEGIN = _CONTENT.index(b"%")
+_BEFORE, _AFTER = _CONTENT.split(b"%b")
+_LONG = 65_536
 _QUOTE, _ESCAPE = ord('"'), ord("\\")
 
 
@@ -72,7 +73,8 @@ def content_as_sent(ciphertext: msgspec.Raw) -> bytes:
 
     Base64 has one form in JSON; other text may have others, or characters that no database takes.
     """
-    content = _CONTENT % ciphertext
-    if content[_BEGIN] != _QUOTE or content.find(_ESCAPE) >= 0 or not content.isascii():
+    is_long = len(ciphertext) > _LONG  # formatting would copy it twice, which takes 12 ms more for 15 MB
+    content = b"".join((_BEFORE, ciphertext, _AFTER)) if is_long else _CONTENT % ciphertext
+    if content[len(_BEFORE)] != _QUOTE or content.find(_ESCAPE) >= 0 or not content.isascii():
         raise ValueError("the text is to be decoded")
     return content

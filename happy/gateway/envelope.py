@@ -31,9 +31,10 @@ class Envelope(NamedTuple):
     payload: bytes
 
 
-def encode(envelope: Envelope) -> bytes:
+def encode(envelope: Envelope) -> tuple[bytes, bytes]:
+    """In two pieces, of which the payload is the second: it may be large, and is not copied for its head."""
     header = _encode(Header(envelope.audience, envelope.skip))
-    return b"\n".join((header, envelope.name.encode(), envelope.payload))
+    return b"%b\n%b\n" % (header, envelope.name.encode()), envelope.payload
 
 
 def decode(raw: bytes) -> Envelope:

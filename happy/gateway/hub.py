@@ -196,7 +196,7 @@ class Hub:
         payload = _encode(event)
         if self._bus is not None:
             envelope = Envelope(audience, skip, event.name, payload)
-            self._bus.publish(account_id, envelopes.encode(envelope))
+            self._bus.publish(account_id, *envelopes.encode(envelope))
         self._deliver(account_id, Event(audience, skip, event.name, payload))
 
     def begin_commit(self, account_id: AccountId) -> None:

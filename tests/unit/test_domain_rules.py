@@ -1,5 +1,6 @@
 """Rules of the domain as tables of cases."""
 
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from happy.domain import events
 from happy.domain.accounts import PairingRequest
 from happy.domain.errors import HappyError, Invalid, NotFound, StartupError
 from happy.domain.events import TO_USER, Audience, to_machine, to_session
-from happy.domain.sessions import Message, encrypted_content
+from happy.domain.sessions import Message, content_as_sent, encrypted_content
 from happy.domain.values import HOUR, MINUTE, AccountId, MachineId, MessageId, Millis, SessionId
 from happy.services.heartbeats import clamp
 from tests.support.factories import NOW, some_machine, some_session
@@ -219,6 +220,19 @@ def test_an_update_wraps_its_body() -> None:
 @pytest.mark.parametrize("text", ["", "plain", 'quote " and \\', "ä\u2028😀", "\n\t"])
 def test_content_holds_the_text_untouched(text: str) -> None:
     assert {"t": "encrypted", "c": text} == msgspec.json.decode(encrypted_content(text))
+
+
+def test_large_content_is_copied_once() -> None:
+    sent = msgspec.Raw(b'"%b"' % (b"a" * 1_000_000))
+    tracemalloc.start()
+    try:
+        content = content_as_sent(sent)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert encrypted_content("a" * 1_000_000) == content
+    assert peak < 1.5 * len(content)
 
 
 # -- errors ------------------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ class EventBus(Protocol):
         """Set the handlers. Must precede the first `subscribe`."""
         ...
 
-    def publish(self, account_id: AccountId, envelope: bytes) -> None:
-        """Queue `envelope` and return at once."""
+    def publish(self, account_id: AccountId, *envelope: bytes) -> None:
+        """Queue an envelope, which is given in pieces, and return at once."""
         ...
 
     def begin_commit(self, account_id: AccountId) -> None:

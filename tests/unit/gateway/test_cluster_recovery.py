@@ -115,7 +115,7 @@ class World:
         self.shared.offset += 1
         origin = Origin(sender, number, self.at)
         assert self.shared.kept is not None
-        raw = envelope.encode(Envelope(audience, None, kind, payload))
+        raw = b"".join(envelope.encode(Envelope(audience, None, kind, payload)))
         self.shared.kept.append(StoredEnvelope(self.shared.offset, origin, raw, ahead=False))
         if self.after.awaits(OWNER):
             self.after.record(OWNER, Event(audience, None, kind, payload, origin))

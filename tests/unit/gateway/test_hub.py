@@ -61,8 +61,8 @@ class RecordingBus(MemoryBus):
     def __init__(self) -> None:
         self.envelopes: list[tuple[AccountId, bytes]] = []
 
-    def publish(self, account_id: AccountId, envelope: bytes) -> None:
-        self.envelopes.append((account_id, envelope))
+    def publish(self, account_id: AccountId, *envelope: bytes) -> None:
+        self.envelopes.append((account_id, b"".join(envelope)))
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ async def test_a_client_that_is_not_recovered_is_not_sent_duplicates_from_anothe
     await gateway.connect(cast("Any", socket), msgspec.Raw(msgspec.json.encode(auth)), {})
     for sender, number in ((THERE, 7), (THERE, 8), (ReplicaId("0c" * 8), 7)):
         late = Envelope(TO_USER, None, "update", f'"{sender} {number}"'.encode())
-        hub.on_envelope(OWNER, envelope.encode(late), Origin(sender, number, world.shared.now()))
+        hub.on_envelope(OWNER, b"".join(envelope.encode(late)), Origin(sender, number, world.shared.now()))
 
     names = [msgspec.json.decode(packet[2:])[1] for packet in socket.sent]
     assert [f"{THERE} 8", f"{ReplicaId('0c' * 8)} 7"] == names

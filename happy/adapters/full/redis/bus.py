@@ -75,12 +75,12 @@ class RedisBus:
 
     # Sending
 
-    def publish(self, account_id: AccountId, envelope: bytes) -> None:
+    def publish(self, account_id: AccountId, *envelope: bytes) -> None:
         number, at = self._next(), self.now()
         self._link.send_packed(
-            self._publication(account_id, number, at, ENVELOPE, envelope),
+            self._publication(account_id, number, at, ENVELOPE, *envelope),
             subject=account_id,
-            again=partial(self._publication, account_id, number, at, REPEATED, envelope),
+            again=partial(self._publication, account_id, number, at, REPEATED, *envelope),
         )
 
     def send(self, to: ReplicaId, payload: bytes) -> None:
@@ -108,12 +108,12 @@ class RedisBus:
             self.resync(account_id)
 
     def resync(self, account_id: AccountId) -> None:
-        command = self._publication(account_id, self._next(), 0, RESYNC, b"")
+        command = self._publication(account_id, self._next(), 0, RESYNC)
         self._link.send_packed(command, subject=account_id)
 
-    def _publication(self, account_id: AccountId, number: int, at: int, kind: int, envelope: bytes) -> bytes:
+    def _publication(self, account_id: AccountId, number: int, at: int, kind: int, *envelope: bytes) -> bytes:
         header = HEADER.pack(self._me, number, at, kind)
-        return self.envelopes.publication(account_id, self.replica_id, number, header, envelope)
+        return self.envelopes.publication(account_id, self.replica_id, number, header, *envelope)
 
     def _next(self) -> int:
         self.number += 1
@@ -274,7 +274,7 @@ class RedisBus:
         disconnects must not recover on one that has resynced its own already.
         """
         for account_id, silent_since in await self.intents.tick(self.now()):
-            self._link.send_packed(self._publication(account_id, self._next(), silent_since, RESYNC, b""))
+            self._link.send_packed(self._publication(account_id, self._next(), silent_since, RESYNC))
             if account_id in self._subscribed:
                 self._on_resync(account_id, silent_since)
 
