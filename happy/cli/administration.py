@@ -4,7 +4,8 @@ Exit codes: 0 done, 1 refused or failed, 2 a usage error.
 """
 
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any, Final
@@ -92,11 +93,18 @@ def administers(command: AdministrationCommand) -> Callable[..., None]:
 async def _run(
     command: AdministrationCommand, settings: Light | Full, output: Output, options: dict[str, Any]
 ) -> None:
+    async with opened_beside(settings) as store:
+        await command(Administration(settings, store, output), **options)
+
+
+@asynccontextmanager
+async def opened_beside(settings: Light | Full) -> AsyncIterator[Store]:
+    """The database, also while servers use it. Errors, also of the block, become CommandFailed."""
     from happy.adapters.flavors import open_store_beside
 
     async with open_store_beside(settings) as store:
         try:
-            await command(Administration(settings, store, output), **options)
+            yield store
         except Unavailable as error:
             raise CommandFailed(f"{error}: {error.__cause__}" if error.__cause__ else str(error)) from error
         except HappyError as error:

@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
@@ -31,12 +31,17 @@ T = TypeVar("T")
 archive_argument = click.argument("archive")
 
 
+def contents_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--with-files` and `--with-secret` of a backup of everything."""
+    secret_help = f"Put the master secret in, sealed ({PASSPHRASE} or a prompt)."
+    secret = click.option("--with-secret", is_flag=True, help=secret_help)
+    files_help = "Copy the files of an object store, too."
+    return click.option("--with-files", is_flag=True, help=files_help)(secret(command))
+
+
 @click.command("backup")
 @click.argument("target", default=".")
-@click.option("--with-files", is_flag=True, help="Copy the files of an object store, too.")
-@click.option(
-    "--with-secret", is_flag=True, help=f"Put the master secret in, sealed ({PASSPHRASE} or a prompt)."
-)
+@contents_options
 @yes_option
 @json_option
 @with_settings
@@ -48,22 +53,43 @@ def backup(
     TARGET is a file, a folder (the working directory unless it is given), s3://bucket/key, or - for
     standard output. What is there already is replaced with --yes, or after a prompt.
     """
+    requested = Requested(with_files=with_files, with_secret=with_secret, yes=yes)
+    back_up(settings, target, requested, Output(as_json=as_json))
+
+
+class Requested(NamedTuple):
+    """What is to be in a backup: everything, or one account; and whether it may replace another one."""
+
+    with_files: bool = False
+    with_secret: bool = False
+    yes: bool = False
+    account: str | None = None
+
+
+def back_up(
+    settings: Light | Full, target: str, requested: Requested, output: Output, **document: Any
+) -> None:
+    """Make one, record it and say so; `document` is what its JSON has besides. Raises CommandFailed."""
     from happy.adapters import backups
 
-    now, output = Millis(time.time_ns() // 1_000_000), Output(as_json=as_json)
+    now = Millis(time.time_ns() // 1_000_000)
     os.nice(NICE)  # a tenth of a busy core, as for backups that a server makes: clients come first
     with _failures():
-        _run(confirm_replacing(settings, target, output, yes=yes))
-        contents = backups.Contents(with_files, new_passphrase() if with_secret else None)
+        _run(_confirm_replacing(settings, target, output, yes=requested.yes))
+        passphrase = new_passphrase() if requested.with_secret else None
+        contents = backups.Contents(requested.with_files, passphrase, requested.account)
         with ProgressBar() as progress:
             made = _run(backups.backup(settings, target, now, contents, progress))
-    _run(record_done(settings, "database.backup", name_of(made.where), _with(with_secret)))
+    if requested.account is None:
+        _run(record_done(settings, "database.backup", name_of(made.where), _with(requested.with_secret)))
+    else:
+        _run(record_done(settings, "account.export", requested.account, f"to {name_of(made.where)}"))
     _warn(made.manifest)
-    document = {"dangling": made.manifest.dangling}
-    report(output, made, document, milliseconds=time.time_ns() // 1_000_000 - now)
+    document["dangling"] = made.manifest.dangling
+    _report(output, made, document, milliseconds=time.time_ns() // 1_000_000 - now)
 
 
-async def confirm_replacing(settings: Light | Full, target: str, output: Output, *, yes: bool) -> None:
+async def _confirm_replacing(settings: Light | Full, target: str, output: Output, *, yes: bool) -> None:
     """Raises CommandFailed where something is at the target that is to stay; HappyError, OSError."""
     from happy.adapters import backup_storage as storage
 
@@ -72,7 +98,7 @@ async def confirm_replacing(settings: Light | Full, target: str, output: Output,
         output.confirm([f"{target} is there already, with {size(found)}: it is replaced."], yes=yes)
 
 
-def report(output: Output, made: "Made", document: dict[str, Any], *, milliseconds: int) -> None:
+def _report(output: Output, made: "Made", document: dict[str, Any], *, milliseconds: int) -> None:
     """The last line: on stderr where the backup itself goes to standard output."""
     rows, files = made.manifest.rows, made.manifest.files
     listed = f" ({counted(files, 'file')} listed, not copied)" if files and not made.has_files else ""
@@ -163,7 +189,7 @@ def _document(header: "Header", manifest: "Manifest") -> dict[str, Any]:
 
 def name_of(archive: str) -> str:
     """Without the folders or the bucket that it is in."""
-    return archive.rpartition("/")[2]
+    return archive.rstrip("/").rpartition("/")[2]
 
 
 def _with(secret: bool) -> str:  # noqa: FBT001 - the name says it

@@ -1,53 +1,55 @@
 """The command that gives out what belongs to one account."""
 
-import time
+from typing import Any
 
 import click
 
-from happy.cli.administration import Administration, administers, record_done, yes_option
-from happy.cli.backup import confirm_replacing, name_of, report
-from happy.cli.common import CommandFailed
-from happy.cli.progress import ProgressBar
-from happy.domain.values import Millis
+from happy.cli.administration import opened_beside, yes_option
+from happy.cli.backup import Requested, back_up, contents_options
+from happy.cli.common import json_option, with_settings
+from happy.cli.output import Output
 from happy.services.account_directory import AccountDirectory
+from happy.settings import Full, Light
 
 
 @click.command("export")
 @click.argument("account", required=False)
 @click.argument("target", default=".")
-@click.option("--all", "everything", is_flag=True, help="Everything, as `backup` does.")
+@click.option("--all", "everything", is_flag=True, help="Everything, as `backup` does, with its options.")
+@contents_options
 @yes_option
-@administers
-async def export(
-    administration: Administration, *, account: str | None, target: str, everything: bool, yes: bool
+@json_option
+@with_settings
+def export(
+    settings: Light | Full,
+    *,
+    account: str | None,
+    target: str,
+    everything: bool,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Write one account and its files into a backup for `import`.
 
     ACCOUNT is an id, a username or a public key. TARGET is a file, a folder (the working directory
     unless it is given), s3://bucket/key, or - for standard output. With --all there is no ACCOUNT.
     """
-    from happy.adapters import backups
-    from happy.adapters.allocator import return_large_blocks
-
-    return_large_blocks()
+    import asyncio
 
     if everything:
         target, chosen = account or target, None
     elif account is None:
         raise click.UsageError("Missing argument 'ACCOUNT', or --all.")
+    elif options["with_files"] or options["with_secret"]:
+        raise click.UsageError(
+            "--with-files and --with-secret are for --all: files of an account always come."
+        )
     else:
-        chosen = (await AccountDirectory(administration.store).find(account)).id
-    settings, output = administration.settings, administration.output
-    now = Millis(time.time_ns() // 1_000_000)
-    contents = backups.Contents(account=chosen)
-    try:
-        await confirm_replacing(settings, target, output, yes=yes)
-        with ProgressBar() as progress:
-            made = await backups.backup(settings, target, now, contents, progress)
-    except OSError as error:
-        raise CommandFailed(f"{error.filename or target}: {error.strerror}") from error
-    if chosen is None:
-        await record_done(settings, "database.backup", name_of(made.where), "without the master secret")
-    else:
-        await record_done(settings, "account.export", chosen, f"to {name_of(made.where)}")
-    report(output, made, {"account": chosen}, milliseconds=time.time_ns() // 1_000_000 - now)
+        chosen = asyncio.run(_id_of(settings, account))
+    back_up(settings, target, Requested(**options, account=chosen), Output(as_json=as_json), account=chosen)
+
+
+async def _id_of(settings: Light | Full, account: str) -> str:
+    """Raises CommandFailed."""
+    async with opened_beside(settings) as store:
+        return (await AccountDirectory(store).find(account)).id

@@ -5,6 +5,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from happy.adapters.archive.reading import read_secret
 from happy.adapters.backups import verify
 from tests.e2e.test_backup import Person, server_of
 from tests.support.api_client import ApiClient
@@ -55,3 +56,33 @@ async def test_one_of_two_friends_moves_out_with_everything_that_is_his_own(
         found = await moved.seen()
         assert {**seen, "/v1/feed": None} == {**found, "/v1/feed": None}
         assert httpx.codes.OK == (await again.request("GET", "/v1/friends")).status_code
+
+
+async def test_exports_and_imports_are_in_the_audit_log(environment: Environment, tmp_path: Path) -> None:
+    """Whoever takes everything away leaves a trace, whatever the command is called."""
+    elsewhere, passphrase = light_environment(tmp_path / "elsewhere"), "correct horse"
+    environment.variables["HAPPY_BACKUP_PASSPHRASE"] = passphrase
+    async with server_of(environment, tmp_path / "one") as server, ApiClient.signed_in(server.url) as api:
+        account = (await api.get("/v1/account/profile"))["id"]
+        one, everything = tmp_path / "one.tar.zst", tmp_path / "all.tar.zst"
+        assert 0 == (await command(environment, "export", account, str(one))).code
+        made = await command(environment, "export", "--all", str(everything), "--with-secret", "--json")
+        misplaced = await command(environment, "export", account, str(one), "--with-secret")
+    imported = [await command(elsewhere, "import", str(one), *yes) for yes in (["--dry-run"], ["--yes"], [])]
+    acts = await acts_of(environment), await acts_of(elsewhere)
+
+    assert (None, []) == (made.json["account"], made.json["dangling"])
+    assert read_secret(everything) is not None
+    assert (2, [0, 0, 0]) == (misplaced.code, [ended.code for ended in imported])
+    assert [
+        ("account.export", account, "to one.tar.zst"),
+        ("database.backup", "all.tar.zst", "with the master secret"),
+    ] == acts[0]
+    ((action, subject, detail),) = acts[1]
+    assert ("database.import", "one.tar.zst") == (action, subject)
+    assert detail.startswith("1 account, ")
+
+
+async def acts_of(environment: Environment) -> list[tuple[str, str, str]]:
+    entries = (await command(environment, "audit", "--json")).json
+    return [(entry["action"], entry["subject"], entry["detail"]) for entry in entries]
