@@ -138,9 +138,18 @@ async def _verify_deep(path: Path, verified: Verified, progress: Progress) -> No
     """Restore into a scratch database and compare every row. Raises StartupError."""
     from happy.adapters.light.backup import open_new
 
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".happy-verify-") as folder:
+    with _scratch_folder(path.parent) as folder:
         async with open_new(Path(folder) / "scratch.sqlite", verified[0].schema_revision) as target:
             await restoring.restore(path, verified, target, None, progress)
+
+
+def _scratch_folder(beside: Path) -> "tempfile.TemporaryDirectory[str]":
+    """Beside the archive, where there is room for large ones; elsewhere if that place is only to be read."""
+    prefix = ".happy-verify-"
+    try:
+        return tempfile.TemporaryDirectory(dir=beside, prefix=prefix)
+    except OSError:
+        return tempfile.TemporaryDirectory(prefix=prefix)
 
 
 async def restore(

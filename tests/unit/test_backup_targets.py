@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from happy.cli.main import run
+from tests.support.small_disk import remount, small_disk
 
 
 @pytest.fixture
@@ -71,3 +72,11 @@ def made(environ: dict[str, str], folder: Path) -> str:
     archive = folder / "made.tar.zst"
     assert 0 == run(["backup", str(archive)], environ)
     return str(archive)
+
+
+def test_a_backup_on_a_read_only_disk_is_verified_in_depth(environ: dict[str, str], tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 16_000_000) as disk:
+        archive = made(environ, disk)
+        remount(disk, "ro")
+
+        assert 0 == run(["verify", archive, "--deep"], {})
