@@ -144,7 +144,7 @@ async def _verify_deep(path: Path, verified: Verified, progress: Progress) -> No
 
 
 def _scratch_folder(beside: Path) -> "tempfile.TemporaryDirectory[str]":
-    """Beside the archive, where there is room for large ones; elsewhere if that place is only to be read."""
+    """Beside the archive, where large ones have room; among temporary files if that folder is read-only."""
     prefix = ".happy-verify-"
     try:
         return tempfile.TemporaryDirectory(dir=beside, prefix=prefix)

@@ -101,17 +101,21 @@ async def _confirm_replacing(settings: Light | Full, target: str, output: Output
 def _report(output: Output, made: "Made", document: dict[str, Any], *, milliseconds: int) -> None:
     """The last line: on stderr where the backup itself goes to standard output."""
     rows, files = made.manifest.rows, made.manifest.files
-    listed = f" ({counted(files, 'file')} listed, not copied)" if files and not made.has_files else ""
     where = "" if made.where == STANDARD_OUTPUT else f"{made.where}: "
     sentence = (
-        f"{where}{counted(rows, 'row')} and {counted(files, 'file')} in {size(made.size)}{listed},"
-        f" after {milliseconds / 1000:.1f} s"
+        f"{where}{counted(rows, 'row')} and {_files_in_words(made.manifest, has_files=made.has_files)}"
+        f" in {size(made.size)}, after {milliseconds / 1000:.1f} s"
     )
     if made.where == STANDARD_OUTPUT:
         click.echo(sentence, err=True)
         return
     numbers = {"path": made.where, "bytes": made.size, "rows": rows, "files": files}
     output.done({**numbers, **document}, sentence)
+
+
+def _files_in_words(manifest: "Manifest", *, has_files: bool) -> str:
+    files = counted(manifest.files, "file")
+    return files if has_files or not manifest.files else f"{files} listed, not copied"
 
 
 @click.command("verify")
@@ -131,13 +135,14 @@ def verify(context: click.Context, *, archive: str, deep: bool, as_json: bool) -
         header, manifest = _run(backups.verify_source(archive, store, progress, deep=deep))
     _warn(manifest)
     made = f"{header.flavor} {header.server_version}, schema {header.schema_revision}"
+    files = _files_in_words(manifest, has_files=header.with_files)
     Output(as_json=as_json).details(
         _document(header, manifest),
         {
             "good": archive,
             "made": moment(Millis(header.created_at)),
             "by": made,
-            "holds": f"{counted(manifest.rows, 'row')}, {counted(manifest.files, 'file')}",
+            "holds": f"{counted(manifest.rows, 'row')}, {files}",
         },
     )
 

@@ -21,6 +21,12 @@ from happy.settings import S3, Full, Light, SettingsError
 
 BUCKET: Final = "s3://"
 POSTGRES: Final = ("postgresql://", "postgres://")
+FILES: Final = "files"
+"""Below the data directory of a server, where its uploaded files are."""
+
+KINDS: Final = ("sessions", "public")
+"""What is in there."""
+
 SHOWN_CONFLICTS: Final = 20
 """How many are printed; JSON has more of them."""
 
@@ -172,7 +178,9 @@ def _files(where: str) -> Path | S3:
         folder = Path(where)
         if not folder.is_dir():
             raise SettingsError(f"--files: there is no folder {where}")
-        return folder.absolute()
+        inner = folder / FILES
+        has_files = any((folder / name).is_dir() for name in KINDS)
+        return (folder if has_files or not inner.is_dir() else inner).absolute()
     from happy.settings.full import read_bucket
 
     environ = click.get_current_context().obj

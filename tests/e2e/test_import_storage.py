@@ -93,6 +93,16 @@ async def test_uploaded_files_come_from_a_bucket(
 
     assert len(files) == taken["files"]["new"] == again["files"]["here"] > 0
     assert files == stored(environment, object_store, ours)
+    listed = "1 file" if environment.flavor == "light" else "1 file listed, not copied"
+    assert listed == await held(environment, tmp_path / "listed.tar.zst")
+    assert "1 file" == await held(environment, tmp_path / "copied.tar.zst", "--with-files")
+
+
+async def held(environment: Environment, archive: Path, *options: str) -> str:
+    """The files of a new backup, in the words of `verify`."""
+    assert 0 == (await command(environment, "backup", str(archive), *options)).code
+    checked = await command(environment, "verify", str(archive), "--deep")
+    return checked.out.rstrip().rpartition(" rows, ")[2]
 
 
 def stored(environment: Environment, object_store: ObjectStore, bucket: str) -> dict[str, bytes]:

@@ -21,6 +21,7 @@ from happy.domain.errors import StartupError
 from happy.domain.progress import Progress, Step
 from happy.domain.values import Millis
 from happy.settings import DATABASE_NAME
+from schema import compatibility
 from schema.tables import metadata
 
 POSTGRES: Final = ("postgresql://", "postgres://")
@@ -28,7 +29,7 @@ SQLITE: Final = b"SQLite format 3\0"
 ZSTD: Final = b"\x28\xb5\x2f\xfd"
 GZIP: Final = b"\x1f\x8b"
 CUSTOM_DUMP: Final = b"PGDMP"
-BOOKKEEPING: Final = ("_", "alembic_", "sqlite_")
+BOOKKEEPING: Final = ("_", "alembic_", "sqlite_", compatibility.TABLE)
 """What the names of tables of migration tools begin with."""
 
 
