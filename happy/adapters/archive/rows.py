@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from happy.adapters.archive.format import ArchiveDamaged
 from schema.revisions import HEAD
 from schema.tables import metadata
-from schema.types import Blob, Json
+from schema.types import Blob, Json, Millis
 
 Dialect = Literal["postgresql", "sqlite"]
 DIGEST_BITS: Final = 256
@@ -54,6 +54,9 @@ class RowFormat:
         self._blobs = [n for n, column in enumerate(self._columns) if isinstance(column.type, Blob)]
         self._booleans = [n for n, column in enumerate(self._columns) if isinstance(column.type, sa.Boolean)]
         self._documents = [n for n, column in enumerate(self._columns) if isinstance(column.type, Json)]
+        self.times = [n for n, column in enumerate(self._columns) if isinstance(column.type, Millis)]
+        """The numbers of columns with times in ms."""
+
         self._selected: list[sa.ColumnElement[Any]] = list(self._columns)
         self._condition: sa.ColumnElement[bool] = sa.true()
 

@@ -12,6 +12,7 @@ import msgspec
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.adapters.full.postgres.connecting import connect, startup_errors, transaction
 from happy.adapters.full.postgres.dsn import Address, parse
+from happy.adapters.full.postgres.inserting import insert
 from happy.adapters.full.postgres.schema import require_head
 from happy.domain.errors import StartupError
 from happy.domain.progress import Progress, Step
@@ -101,9 +102,8 @@ class EmptyDatabase:
         self._finished = False
 
     async def add(self, table: RowFormat, rows: list[list[Any]]) -> None:
-        insert = table.insert("postgresql")
         try:
-            await self._connection.executemany(insert, rows)
+            await insert(self._connection, table, rows)
         except asyncpg.DataError as error:
             raise StartupError(f"PostgreSQL cannot store a row of {table.name}: {error}") from error
 
@@ -113,8 +113,8 @@ class EmptyDatabase:
         for table in tables:
             total = found[table.name] = RowSum()
             async for batch in SnapshotRows(self._connection).rows(table):
-                for row in batch:
-                    total.add(table.digest(row))
+                for digest in map(table.digest, batch):  # a name for the row would keep the last one
+                    total.add(digest)
                 count += len(batch)
                 progress(Step("comparing rows", count))
                 batch.clear()  # before the next one is read: it may be large

@@ -12,6 +12,7 @@ from happy.adapters.archive.rows import RowFormat
 from happy.adapters.full.postgres.backup import SnapshotRows
 from happy.adapters.full.postgres.connecting import connect, startup_errors
 from happy.adapters.full.postgres.dsn import parse
+from happy.adapters.full.postgres.inserting import insert
 from happy.adapters.full.postgres.schema import VERSION_TABLE, require_head
 from happy.adapters.imports.errors import SourceRefused
 from happy.adapters.imports.tables import ImportedTable
@@ -116,7 +117,7 @@ class PostgresTarget:
         refused = [Refused(row, ZERO) for row in rows if any(_has_zero(value) for value in row)]
         try:
             async with self._connection.transaction():
-                await self._connection.executemany(table.insert("postgresql"), possible)
+                await insert(self._connection, table, possible)
         except asyncpg.DataError:
             refused += [problem for row in possible if (problem := await self._insert_one(table, row))]
         return refused
@@ -124,7 +125,7 @@ class PostgresTarget:
     async def _insert_one(self, table: ImportedTable, row: Row) -> Refused | None:
         try:
             async with self._connection.transaction():
-                await self._connection.execute(table.insert("postgresql"), *row)
+                await insert(self._connection, table, [row])
         except asyncpg.DataError as error:
             return Refused(row, f"PostgreSQL cannot store it: {error}")
         return None
