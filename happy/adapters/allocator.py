@@ -19,6 +19,15 @@ FREE_AT_THE_END: Final = 8 * 1024 * 1024
 """Bytes that are kept at the end of the heap; giving back less would cost a system call for each read."""
 
 
+def return_small_blocks() -> None:
+    """Give back what is free among blocks in use, such as the pieces in which a large row was received.
+
+    It takes some ms. Does nothing where the C library is another one.
+    """
+    with suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def return_large_blocks() -> None:
     """Does nothing where the C library is another one."""
     with suppress(OSError, AttributeError, TypeError):

@@ -9,6 +9,7 @@ from typing import Any, Final
 import asyncpg
 import msgspec
 
+from happy.adapters.allocator import return_small_blocks
 from happy.adapters.archive.rows import RowFormat, RowSum, row_formats
 from happy.adapters.full.postgres.connecting import connect, startup_errors, transaction
 from happy.adapters.full.postgres.dsn import Address, parse
@@ -47,6 +48,8 @@ class SnapshotRows:
                 found: list[Sequence[Any]] = [
                     tuple(row) for row in await self._connection.fetch(select, of_table, group)
                 ]
+                if len(group) == 1:  # it may be large
+                    return_small_blocks()
                 yield found
                 if self._gently:
                     await asyncio.sleep(REST * (time.monotonic() - began))
