@@ -82,7 +82,7 @@ class Pipeline:
         self._leaving = leaving
         self._memory = BodyMemory()
         self._large_work = large_work
-        self._concurrency = Concurrency()
+        self._concurrency = Concurrency(self._large_work)
         self._router = Router(litestar.routes)  # type: ignore[arg-type]  # there are no other routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

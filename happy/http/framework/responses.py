@@ -17,7 +17,7 @@ encode = Encoder().encode
 class ResponseSender:
     """Adds the common headers to a response and drops the body for HEAD; records the status for metrics."""
 
-    __slots__ = ("_on_start", "_send", "bodiless", "headers", "route", "started", "status")
+    __slots__ = ("_on_start", "_send", "bodiless", "headers", "route", "size", "started", "status")
 
     def __init__(self, send: Send, headers: Headers, *, bodiless: bool) -> None:
         self._send = send
@@ -25,6 +25,7 @@ class ResponseSender:
         self.headers = list(headers)
         self.started = False
         self.status = 0  # no response yet
+        self.size = 0  # bytes of the body so far
         self.route = "unknown"
         self._on_start: Callable[[], None] | None = None
 
@@ -46,6 +47,8 @@ class ResponseSender:
             message["headers"] = [*message["headers"], *self.headers]
         elif self.bodiless:
             message["body"] = b""
+        else:
+            self.size += len(message.get("body", b""))
         await self._send(message)
 
 
