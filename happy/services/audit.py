@@ -9,7 +9,8 @@ from happy.domain.values import MINUTE, Millis
 from happy.metrics import Counter
 from happy.services.batches import in_batches
 
-SHOWN_AT_ONCE = 200
+SHOWN_AT_ONCE = 2_000
+"""Acts of a minute; of more the oldest are in the audit log alone."""
 OVERLAP = 1 * MINUTE
 """How far back, in ms, a look goes: entries are committed after they were made, and clocks differ."""
 

@@ -95,3 +95,21 @@ def test_an_entry_is_one_short_line_whatever_it_was_made_of() -> None:
     entry = audit_entry(NOW, "system", "account.refuse", "a\nb\x1b[2J", "x" * 10_000)
 
     assert ("a b [2J", MAX_TEXT) == (entry.subject, len(entry.detail))
+
+
+async def test_of_many_acts_at_once_all_but_200_were_in_no_metric(store: Store) -> None:
+    """Such as a script that deletes accounts, or guests of one invite."""
+    now: list[int] = [NOW]
+    counter = Counter("audit", "actor", "action")
+    trail = AuditTrail(store, lambda: Millis(now[0]), counter)
+
+    async def act(tx: Transaction) -> None:
+        for number in range(300):
+            await record(tx, Millis(NOW + number), "command line", "account.delete", f"account {number}")
+
+    await store.write(act)
+    for _ in range(2):
+        now[0] += 10_000
+        await trail.follow()
+
+    assert {("command line", "account.delete"): 300} == counter.values
