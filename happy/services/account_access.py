@@ -67,6 +67,9 @@ class AccountAccess:
             await tx.revocations.save(
                 Revocation(use.account_id, token_id=use.id, changed_at=now, revision=revision)
             )
+            # What the token has approved and was not picked up counts no more: see PairingService.
+            account = await tx.revocations.of_account(use.account_id) or Revocation(use.account_id)
+            await tx.revocations.save(msgspec.structs.replace(account, changed_at=now, revision=revision))
             await _forget_phones(tx, use.account_id)
             detail = f"account {use.account_id}, {use.device or 'unknown device'}"
             await record(tx, now, "command line", "token.revoke", use.id, detail)

@@ -16,7 +16,7 @@ from happy.domain.errors import Conflict, Forbidden, Invalid, NotFound, Unauthen
 from happy.domain.ids import new_id
 from happy.domain.ports.clock import Clock
 from happy.domain.ports.store import Store, Transaction
-from happy.domain.values import HOUR, AccountId, Millis
+from happy.domain.values import HOUR, SECOND, AccountId, Millis
 from happy.metrics import Metrics
 from happy.services.batches import in_batches
 from happy.services.rate_limit import RateLimits
@@ -28,6 +28,9 @@ KEY_BYTES = 32
 SIGNATURE_BYTES = 64
 FORGET_AFTER = 24 * HOUR
 """When an answered request is deleted; it hands out nothing long before."""
+
+KNOWN_EVERYWHERE = 2 * SECOND
+"""After which all replicas refuse a token that was taken back, in ms, with some room."""
 
 LINES_A_MINUTE = 20
 """Rate limit of log lines about pairings, per minute: requests need no authentication."""
@@ -130,8 +133,8 @@ class PairingService:
             raise Unauthenticated("Invalid public key")
         stored_key = public_key.hex().upper()
         now = self._clock()
-        found = await self._store.read(lambda tx: tx.pairings.get(kind, stored_key))
-        if found is None or found.expired(now):
+        found = await self._store.read(lambda tx: _valid(tx, kind, stored_key, now))
+        if found is None:
             await self._limits.links.take(client)
             found = await self._store.write(
                 lambda tx: _open(tx, kind, stored_key, now, supports_v2=supports_v2)
@@ -149,8 +152,9 @@ class PairingService:
         """Status of a terminal's request; `not_found` for an unknown or expired one."""
         if len(public_key) != KEY_BYTES:
             return LinkingStatus("not_found")
-        found = await self._store.read(lambda tx: tx.pairings.get("terminal", public_key.hex().upper()))
-        if found is None or found.expired(self._clock()):
+        stored_key, now = public_key.hex().upper(), self._clock()
+        found = await self._store.read(lambda tx: _valid(tx, "terminal", stored_key, now))
+        if found is None:
             return LinkingStatus("not_found")
         if found.answered:
             return LinkingStatus("authorized")
@@ -196,6 +200,26 @@ async def drop_expired(store: Store, now: Millis) -> None:
     await in_batches(store, lambda tx, limit: tx.pairings.drop_answered(answered, limit))
 
 
+async def _valid(tx: Transaction, kind: PairingKind, key: str, now: Millis) -> PairingRequest | None:
+    request = await tx.pairings.get(kind, key)
+    if request is None or request.expired(now) or await _taken_back(tx, request):
+        return None
+    return request
+
+
+async def _taken_back(tx: Transaction, request: PairingRequest) -> bool:
+    """Whether it was approved before tokens of the account were taken back: perhaps by whoever stole one.
+
+    Replicas learn of that within a second, in which the token may still approve.
+    """
+    if not request.answered or request.account_id is None:
+        return False
+    revocation = await tx.revocations.of_account(request.account_id)
+    if revocation is None or revocation.state != "active":
+        return False
+    return request.updated_at <= revocation.changed_at + KNOWN_EVERYWHERE
+
+
 def _limited(text: str) -> LimitedLog:
     """Log a step of a pairing. Rate limited to `LINES_A_MINUTE`, as requests need no authentication."""
     return LimitedLog(log, text, level=logging.INFO, burst=LINES_A_MINUTE)
@@ -206,6 +230,6 @@ async def _open(
 ) -> PairingRequest:
     """The request of this key, made anew when it has expired: its first call decides `supports_v2`."""
     request = await tx.pairings.open(kind, new_id(now), public_key, now, supports_v2=supports_v2)
-    if request.expired(now):
+    if request.expired(now) or await _taken_back(tx, request):
         request = await tx.pairings.reopen(kind, public_key, now, supports_v2=supports_v2)
     return request

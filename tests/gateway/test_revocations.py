@@ -4,15 +4,17 @@ protocol: http#authentication, realtime#handshake, cryptography#revocation
 """
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator
 
 import pytest
 from nacl.signing import SigningKey
 
+from happy.services.pairing import KNOWN_EVERYWHERE
 from tests.http.test_accounts import account_id
 from tests.http.test_pairing import claims
-from tests.support.api_client import ApiClient, sign_in_body
+from tests.support.api_client import ApiClient, b64, sign_in_body
 from tests.support.commands import command
 from tests.support.environments import Environment
 from tests.support.server_thread import RunningServer, run_beside
@@ -129,6 +131,33 @@ async def test_a_lost_phone_went_on_receiving_push_notifications(
         async with ApiClient.signed_in(beside.url, key=key) as again:
             assert [] == (await again.get("/v1/push-tokens"))["tokens"]
         assert 1 == len((await stranger.get("/v1/push-tokens"))["tokens"])
+
+
+@pytest.mark.parametrize("act", ["accounts sign-out", "tokens revoke"])
+async def test_a_stolen_token_lived_on_by_a_device_it_had_approved(
+    beside: RunningServer, environment: Environment, act: str
+) -> None:
+    """Whoever had approved a device with it picked up a fresh token after the sign-out."""
+    key = SigningKey.generate()
+    device = {"publicKey": b64(os.urandom(32))}
+    async with ApiClient.signed_in(beside.url, key=key) as stolen, ApiClient(beside.url) as thief:
+
+        async def seen() -> bool:
+            listed = (await command(environment, "tokens", "list", account_id(stolen), "--json")).json
+            return token_id(stolen) in [entry["token"]["id"] for entry in listed]
+
+        await stolen.get("/v1/account/profile")
+        await until(seen, timeout=60)
+        await thief.post("/v1/auth/request", device)
+        await stolen.post("/v1/auth/response", {**device, "response": "r"})
+        named = token_id(stolen) if act.startswith("tokens") else account_id(stolen)
+        await done(environment, *act.split(), named, "--yes")
+
+        assert {"state": "requested"} == await thief.post("/v1/auth/request", device)
+        async with ApiClient.signed_in(beside.url, key=key) as again:
+            await asyncio.sleep(KNOWN_EVERYWHERE / 1000)
+            await again.post("/v1/auth/response", {**device, "response": "r"})
+        assert "authorized" == (await thief.post("/v1/auth/request", device))["state"]
 
 
 async def test_a_disabled_account_is_kept_out_until_it_is_enabled(
