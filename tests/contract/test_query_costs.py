@@ -28,6 +28,7 @@ WHOLE: dict[str, str] = {
     "administration.BELONGINGS": "all of an account, for one command",
     "accounts.PUSH_TOKENS": "all devices of an account",
     "deletions.PICTURES_IN_USE": "once for each account that is deleted",
+    "leftovers.SOME_INACTIVE": "the command `purge`: all sessions once, from page to page",
     "machines.OWNED": "all machines of an account",
     "machines.OWNED_KEYS": "all machines of an account",
     "people.FRIENDS": "all friends of an account",

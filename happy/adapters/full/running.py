@@ -46,11 +46,7 @@ async def require_none(settings: Full) -> None:
     if settings.redis_url is not None:
         found |= await _in_redis(redis_address.parse(settings.redis_url, settings.redis_authority), database)
     if found:
-        who = (
-            f"another happy-server, {found.pop()}"
-            if len(found) == 1
-            else f"{len(found)} servers, {_all(found)}"
-        )
+        who = f"another happy-server, {found.pop()}" if len(found) == 1 else f"other servers, {_all(found)}"
         raise StartupError(f"the database {address.display} is in use by {who}: stop what runs there first")
 
 
