@@ -28,9 +28,11 @@ from happy.adapters.archive.format import (
 from happy.adapters.archive.reading import Verification
 from happy.adapters.archive.rows import RowFormat, row_formats
 from happy.adapters.archive.writing import Backup
+from happy.adapters.backups import restore
 from happy.adapters.disk_files import DiskFiles
 from happy.domain.ports.filestore import ListedObject
 from happy.domain.progress import silent
+from happy.settings import load
 from schema.revisions import HEAD
 
 NOW = 1_800_000_000_000
@@ -93,11 +95,16 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "whole.tar.zst"
 
 
-def refused(path: Path, content: bytes) -> str:
+def refuse(path: Path, content: bytes) -> None:
+    """`verify` refuses it, and `restore` does before it writes anything."""
     path.write_bytes(content)
-    with pytest.raises(ArchiveDamaged) as raised:
+    with pytest.raises(ArchiveDamaged):
         Verification(path).run()
-    return str(raised.value)
+    data = path.with_name("data")
+    settings = load({"HAPPY_SERVER_LIGHT_DATA_DIR": str(data)}, flavor="light")
+    with pytest.raises(ArchiveDamaged):
+        asyncio.run(restore(settings, str(path), None, str, silent))
+    assert not data.exists()
 
 
 def test_what_was_written_is_found_to_be_whole(archive: Path) -> None:
@@ -131,13 +138,13 @@ def test_a_changed_byte_is_noticed_wherever_it_is(archive: Path, tmp_path: Path)
     for _ in range(200):
         damaged = bytearray(whole)
         damaged[chance.randrange(len(whole))] ^= 1 << chance.randrange(8)
-        refused(tmp_path / "damaged", bytes(damaged))
+        refuse(tmp_path / "damaged", bytes(damaged))
 
 
 def test_an_archive_that_is_cut_short_is_noticed(archive: Path, tmp_path: Path) -> None:
     whole, chance = archive.read_bytes(), random.Random(8)
     for size in [0, 1, len(whole) - 1, *(chance.randrange(len(whole)) for _ in range(50))]:
-        refused(tmp_path / "short", whole[:size])
+        refuse(tmp_path / "short", whole[:size])
 
 
 def members(archive: Path) -> Members:
@@ -209,6 +216,11 @@ def summed_up(**changes: object) -> Callable[[Members], Members]:
     return change
 
 
+def with_a_file_outside(content: Members) -> Members:
+    renamed = [("files/../happy.env" if name.startswith("files/") else name, data) for name, data in content]
+    return relisted(renamed)
+
+
 def with_something_after_the_manifest(content: Members) -> Members:
     return [*content, ("tables/Account/000002.jsonl", b"")]
 
@@ -240,6 +252,7 @@ def of_a_later_format(content: Members) -> Members:
             summed_up(high_water_marks=MARKS | {"messages": 2}),
             "the highest number of messages is 1, and the manifest says 2",
         ),
+        (with_a_file_outside, "files/../happy.env would be outside"),
         (with_something_after_the_manifest, "comes after the manifest"),
         (without_a_manifest, "it has no manifest"),
         (of_another_program, "cannot be read|no backup of this program"),

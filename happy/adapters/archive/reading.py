@@ -4,7 +4,7 @@ import hashlib
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, TypeVar
+from typing import IO, Final, TypeVar
 
 import msgspec
 import zstandard
@@ -32,6 +32,7 @@ from happy.adapters.archive.summing import Sums
 from happy.domain.progress import Progress, Step, silent
 from schema.revisions import HEAD, REVISIONS
 
+READ_BYTES: Final = 256 * 1024
 _T = TypeVar("_T")
 
 Item = tuple[RowFormat, list[list[object]]] | tuple[str, IO[bytes], int]
@@ -72,7 +73,7 @@ def items(path: Path, header: Header) -> Iterator[Item]:
         folder, _, rest = name.partition("/")
         if folder == TABLES:
             table = formats[rest.partition("/")[0]]
-            yield table, [table.row(line) for line in content]
+            yield table, [table.row(line) for line in _lines(content, size)]
         elif folder == FILES:
             yield rest, content, size
 
@@ -131,6 +132,7 @@ class Verification:
                 self._together.add_row(table, row)
         else:
             if name.startswith(f"{FILES}/"):
+                _require_inside(name)
                 self._together.add_file(size)
             while chunk := content.read(1_000_000):
                 digest.update(chunk)
@@ -151,6 +153,25 @@ def _require_known_schema(header: Header) -> None:
             f"it has schema {header.schema_revision}, and this version knows none after {HEAD}:"
             f" use happy-server {header.server_version}, which wrote it, or a later one"
         )
+
+
+def _require_inside(name: str) -> None:
+    """No server has written it otherwise: nothing may be restored beside the folder of files."""
+    if not {"", ".", ".."}.isdisjoint(name.split("/")):
+        raise ArchiveDamaged(f"{name} would be outside of the folder of files")
+
+
+def _lines(content: IO[bytes], size: int) -> Iterator[memoryview]:
+    """As iterating over it, which needs twice the memory: that counts for a line of 16 MB."""
+    whole = bytearray(size)
+    held = memoryview(whole)
+    filled = start = 0
+    while read := content.readinto(held[filled : filled + READ_BYTES]):  # type: ignore[attr-defined]
+        filled += read
+    while start < filled:
+        end = whole.find(b"\n", start) + 1 or filled
+        yield held[start:end]
+        start = end
 
 
 class _ProgressFile:

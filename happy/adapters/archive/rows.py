@@ -125,7 +125,7 @@ class RowFormat:
             lines += b"\n"
         return lines
 
-    def row(self, line: bytes) -> list[Any]:
+    def row(self, line: bytes | memoryview) -> list[Any]:
         """The values of a line in the order of the columns. Raises ArchiveDamaged."""
         try:
             fields = _decode(line, type=dict[str, Any])
