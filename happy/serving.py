@@ -7,8 +7,8 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from typing import NamedTuple
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, NamedTuple, cast
 
 import uvicorn
 
@@ -47,6 +47,28 @@ class WebServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.accepting.set()
+
+    async def stop_accepting(self, listener: socket.socket) -> None:
+        """Close all descriptors of the listener, but accept what waits to be, up to that moment.
+
+        With the last one it would be reset: a proxy answers its request with 502.
+        """
+        for accepting in self.servers[1:]:
+            accepting.close()
+        waiting: list[socket.socket] = []
+        with suppress(OSError):  # none is left
+            while len(waiting) < BACKLOG:
+                waiting.append(listener.accept()[0])
+        for accepting in self.servers[:1]:
+            accepting.close()
+        loop = asyncio.get_running_loop()
+        for connection in waiting:
+            connection.settimeout(0)
+            await loop.connect_accepted_socket(self._protocol, connection)
+
+    def _protocol(self) -> asyncio.Protocol:
+        make: type[DeliveringHttp] = cast("Any", self.config).http_protocol_class
+        return make(self.config, self.server_state, self.lifespan.state)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -163,16 +185,11 @@ async def _serve(
     application.readiness.stopping = True
     await asyncio.sleep(end.notice)
     if not end.spread:
-        _stop_listening(server)
+        await server.stop_accepting(listener)
     await application.close_sockets(end.spread)
-    _stop_listening(server)
+    await server.stop_accepting(listener)
     server.should_exit = True
     await serving
-
-
-def _stop_listening(server: WebServer) -> None:
-    for accepting in server.servers:
-        accepting.close()
 
 
 def configuration(application: Application) -> uvicorn.Config:

@@ -5,9 +5,13 @@ import socket
 import time
 from contextlib import ExitStack
 
+import pytest
+import uvicorn
 import uvloop
+from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from happy.serving import ACCEPTED_AT_ONCE, bind, listen, listeners
+from happy.http.framework.delivery import DeliveringHttp
+from happy.serving import ACCEPTED_AT_ONCE, WebServer, bind, listen, listeners
 
 WAITING = 512
 BUSY_SECONDS = 0.002
@@ -54,3 +58,41 @@ async def _iterations_until_all_are_accepted() -> int:
         for server in servers:
             server.close()
     return iterations
+
+
+REQUEST = b"POST / HTTP/1.1\r\nHost: here\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.parametrize("used_before", [False, True])
+def test_a_request_that_arrives_while_the_server_stops_is_answered(*, used_before: bool) -> None:
+    """It was reset with the backlog, or with the idle connection it came on: proxies answered 502."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        answer = runner.run(_answer_of_one_that_stops(used_before=used_before))
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
+
+
+async def _answer_of_one_that_stops(*, used_before: bool) -> bytes:
+    with bind("127.0.0.1", 0) as listener:
+        listen(listener)
+        server = WebServer(uvicorn.Config(_greet, http=DeliveringHttp, lifespan="off", log_config=None))
+        serving = asyncio.create_task(server.serve(sockets=listeners(listener)))
+        await server.accepting.wait()
+        with socket.create_connection(listener.getsockname(), timeout=10) as client:
+            if used_before:
+                client.sendall(REQUEST)
+                await asyncio.to_thread(client.recv, 65_536)
+            client.sendall(REQUEST)  # and the event loop does not know of it when it stops
+            await server.stop_accepting(listener)
+            for connection in list(server.server_state.connections):
+                connection.shutdown()
+            server.should_exit = True
+            answer = await asyncio.to_thread(client.recv, 65_536)
+        await serving
+        return answer
+
+
+async def _greet(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"{}"})

@@ -1,6 +1,7 @@
 """One HTTP request of a connection at a time: what arrives behind it waits, and no more is read."""
 
 import asyncio
+import select
 from typing import ClassVar
 
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
@@ -17,6 +18,13 @@ class Held:
 
     def __init__(self) -> None:
         self.bytes = 0
+
+
+def has_arrived(transport: asyncio.BaseTransport) -> bool:
+    """Whether there is something to read, if only the end."""
+    waiting = select.poll()
+    waiting.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 class SequentialHttp(HttpToolsProtocol):
@@ -49,6 +57,14 @@ class SequentialHttp(HttpToolsProtocol):
     @property
     def _address(self) -> str:
         return str(self.client[0]) if self.client else ""
+
+    def shutdown(self) -> None:
+        """Close after the request that is handled or arrives; at once if there is none.
+
+        One that was not read yet would be reset with the connection: a proxy answers it with 502.
+        """
+        if self._is_handling() or self._in_body or not (self._in_head or has_arrived(self.transport)):
+            super().shutdown()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
