@@ -12,16 +12,6 @@ from happy.cli.main import run
 from tests.support.small_disk import remount, small_disk
 
 
-@pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    variables = {
-        "HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "data"),
-        "HANDY_MASTER_SECRET": "a secret for tests of commands",
-    }
-    assert 0 == run(["migrate"], variables)
-    return variables
-
-
 def test_a_file_is_replaced_when_that_was_said(environ: dict[str, str], tmp_path: Path) -> None:
     archive = tmp_path / "backup.tar.zst"
     archive.write_text("old")

@@ -14,17 +14,6 @@ from tests.support.small_disk import remount, small_disk
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
-    """Of a light server's folder without a server."""
-    variables = {
-        "HAPPY_SERVER_LIGHT_DATA_DIR": str(tmp_path / "data"),
-        "HANDY_MASTER_SECRET": "a secret for tests of commands",
-    }
-    assert 0 == run(["migrate"], variables)
-    return variables
-
-
-@pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """Smaller than what a backup leaves free for others."""
     with small_disk(tmp_path / "disk", 1_000_000) as folder:
