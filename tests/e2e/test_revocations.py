@@ -21,11 +21,13 @@ from tests.support.cluster import Replica
 from tests.support.commands import command
 from tests.support.environments import Environment
 from tests.support.official_client import NodeClient
+from tests.support.raw_http import RawConnection
 from tests.support.server_process import Server
 from tests.support.socket_client import ConnectRefused
 from tests.support.until import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+JSON = "application/json"
 BAD_TOKEN = "Invalid authentication token"
 ATTEMPTS = 4
 
@@ -69,6 +71,40 @@ async def test_a_sign_out_closes_sockets_of_the_other_replica_within_a_second(
 
 async def refused(url: str, token: str | None) -> bool:
     return await status(url, token) == 401
+
+
+LATE_MESSAGE = b'{"localId":"late","content":"' + b"x" * 3_000_000 + b'"}'
+LATE_BODIES = {
+    "/v1/sessions": b'{"tag":"late","metadata":"m"}',
+    "/v3/sessions/{session}/messages": b'{"messages":[%b]}' % b",".join([LATE_MESSAGE] * 10),
+}
+"""Of which the second is so long that it is stored message by message while it arrives."""
+
+
+@pytest.mark.parametrize("path", LATE_BODIES)
+async def test_a_request_whose_body_comes_after_the_sign_out_is_refused(
+    own_server: Server, path: str
+) -> None:
+    """A stolen token could leave its mark minutes after it was taken back."""
+    environment = Environment(own_server.flavor, own_server.variables)
+    body = LATE_BODIES[path]
+    length = {"Content-Type": JSON, "Content-Length": str(len(body)), "Expect": "100-continue"}
+    async with (
+        ApiClient.signed_in(own_server.url, key=(key := SigningKey.generate())) as api,
+        await RawConnection.open(own_server.port) as thief,
+    ):
+        session = (await api.create_session())["id"]
+        target = path.format(session=session)
+        thief.send("POST", target, {"Authorization": f"Bearer {api.token}", **length})
+        await thief.reader.readuntil(b" 100 Continue\r\n\r\n")  # it is let in
+        assert 0 == (await command(environment, "accounts", "sign-out", account_id(api), "--yes")).code
+        await until(partial(refused, own_server.url, api.token))
+        thief.writer.write(body)
+
+        assert 401 == (await thief.answer("POST")).status
+    async with ApiClient.signed_in(own_server.url, key=key) as again:
+        assert [session] == [each["id"] for each in (await again.get("/v1/sessions"))["sessions"]]
+        assert [] == (await again.get(f"/v3/sessions/{session}/messages"))["messages"]
 
 
 async def test_what_was_taken_back_is_refused_after_a_restart(own_server: Server, tmp_path: Path) -> None:

@@ -46,6 +46,9 @@ class Anybody:
     async def identify(self, token: str, _: Any) -> Claims:
         return Claims(token, {}, token_id=token)
 
+    def require_accepted(self, claims: Claims) -> None:
+        """All are."""
+
 
 def client(error: BaseException, identity: object | None = None) -> httpx.AsyncClient:
     """A client of an application in which everything but the identity service fails."""

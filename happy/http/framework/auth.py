@@ -4,9 +4,9 @@ import logging
 from collections.abc import Mapping
 from functools import partial
 
+from happy.crypto import Claims
 from happy.domain.errors import HappyError, Unauthenticated
 from happy.domain.revocations import Refused
-from happy.domain.values import AccountId
 from happy.http.framework.asgi import Scope
 from happy.http.framework.origin import client
 from happy.services.client_addresses import ClientAddresses
@@ -19,8 +19,8 @@ log = logging.getLogger(__name__)
 
 async def caller(
     identity: IdentityService, scope: Scope, headers: Mapping[bytes, bytes], addresses: ClientAddresses
-) -> AccountId:
-    """The account of the token. Raises Unauthenticated, or Unavailable if it cannot be checked now."""
+) -> Claims:
+    """What the token says. Raises Unauthenticated, or Unavailable if it cannot be checked now."""
     value = headers.get(b"authorization", b"")
     token = value[len(SCHEME) :]
     get_address = partial(client, scope, addresses)
@@ -38,4 +38,4 @@ async def caller(
         agent = headers.get(b"user-agent", b"")
         address = get_address().text
         identity.uses.note(claims, name.decode("latin-1"), agent.decode("latin-1"), address)
-    return AccountId(claims.account_id)
+    return claims

@@ -14,6 +14,7 @@ from litestar import Litestar
 from litestar.exceptions import ValidationException
 
 from happy.domain.errors import HappyError, Unavailable
+from happy.domain.values import AccountId
 from happy.http.framework import body, cors, query
 from happy.http.framework.admission import Admission
 from happy.http.framework.asgi import TRANSPORT, Headers, Receive, Scope, Send
@@ -175,7 +176,8 @@ class Pipeline:
         inner["path_params"] = parameters
         inner[ADDRESSES] = self._admission.addresses
         inner[LARGE_WORK] = self._large_work
-        inner["user"] = await self._admission.admit(endpoint, scope, headers)
+        claims = await self._admission.admit(endpoint, scope, headers)
+        inner["auth"], inner["user"] = claims, None if claims is None else AccountId(claims.account_id)
         ACCOUNT.set(inner["user"] or "")
         _check_parameters(parameters)
         (inner["method"],) = endpoint.http_methods
@@ -197,7 +199,8 @@ class Pipeline:
     ) -> None:
         """Read the body, and handle it: a large one in its turn."""
         with self._memory.share(inner.get(TRANSPORT)) as share:
-            await _read_body(inner, match.endpoint, headers, receive, share)
+            receiving = self._admission.receiving(inner["auth"], receive)
+            await _read_body(inner, match.endpoint, headers, receiving, share)
             if share.taken < LARGE_BYTES:
                 handle = partial(self._handle_body, match, inner, receive, sender)
                 await self._concurrency.handle(match.endpoint, inner["user"], sender, handle)
